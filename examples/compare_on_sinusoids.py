@@ -1,0 +1,32 @@
+"""Train by MAML and by pooled pretraining, and compare them with learning from scratch.
+
+Usage: python examples/compare_on_sinusoids.py
+"""
+
+import jax.random as jr
+import optax
+
+import learnset as ls
+
+# By hand: one method, one model, one family of tasks.
+tasks = ls.Sinusoids(shots=10)
+model_key, train_key, test_key = jr.split(jr.key(0), 3)
+model = ls.MLP(1, 1, width=40, depth=2, key=model_key)
+
+maml = ls.MAML(ls.mse, inner_lr=0.01, steps=1)
+meta = ls.train(maml, model, tasks, optax.adam(1e-3), steps=1000, key=train_key)
+print("MAML:", ls.evaluate(maml, meta.model, tasks, key=test_key))
+
+pooled = ls.train(ls.Pooled(ls.mse), model, tasks, optax.adam(1e-3), steps=1000, key=train_key)
+fine_tune = ls.FineTune(ls.mse, lr=0.01, steps=10)
+print("pretrained:", ls.evaluate(fine_tune, pooled.model, tasks, key=test_key))
+print("from scratch:", ls.evaluate(fine_tune, model, tasks, key=test_key))
+
+# All at once, step sizes chosen on validation tasks, paired with scratch on the same tasks.
+recipes = [ls.recipes.scratch(steps=100), ls.recipes.transfer_pooled(steps=10), ls.recipes.maml(steps=10)]
+budget = ls.Budget(steps=500, seeds=3, shots=(5, 10), test_tasks=50)
+for outcome in (
+    comparison := ls.compare(recipes, lambda key: ls.MLP(1, 1, key=key), tasks, key=jr.key(1), budget=budget)
+):
+    difference, half = comparison.difference(outcome, shots=10)
+    print(f"{outcome.recipe.name}: error {outcome.at(10).mean():.2f}, against scratch {difference:+.2f} ± {half:.2f}")

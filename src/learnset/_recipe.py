@@ -1,0 +1,88 @@
+"""A recipe: one way to use past tasks, from training to adaptation."""
+
+import enum
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.random as jr
+from jaxtyping import Array, Key
+
+from ._errors import InputError
+from ._method import AbstractAdapter, AbstractMethod
+from ._types import Model
+from .tasks import AbstractTasks, FiniteTasks
+
+
+class Setting(enum.Enum):
+    """The problem setting that a recipe belongs to, and whether it needs past tasks' data later on."""
+
+    SCRATCH = "scratch"  # no past tasks
+    TRANSFER = "transfer"  # a model of past tasks, then the new one
+    MULTI_TASK = "multi-task"  # all tasks at once
+    META = "meta"  # learning so that the next task is quick
+    BOUND = "oracle"  # told what has to be learnt
+
+    @property
+    def keeps_data(self) -> bool:
+        """Whether the data of past tasks are needed when a task is added."""
+        return self is Setting.MULTI_TASK
+
+
+class Recipe(eqx.Module):
+    """A training method and the adapters to choose from, as one entry of a comparison.
+
+    **Arguments:**
+
+    - `name`, `setting`, `source`: what the table says of it.
+    - `candidates`: adapters alike but for numbers; the one with the lowest error on validation tasks is scored.
+    - `method`: how past tasks are used; `None` if they are not.
+    - `model`: what this recipe makes of the common initial model: `(model, key) -> model`.
+    - `training_tasks`: what it trains on: `(tasks, key) -> tasks`.
+    - `view`: what it may see of any task, in training and later.
+    - `on_seen`: scored on the tasks that it was trained on, and not on new ones.
+    """
+
+    name: str
+    setting: Setting
+    candidates: tuple[AbstractAdapter, ...]
+    method: AbstractMethod | None = None
+    model: Callable[[Model, Key[Array, ""]], Model] = lambda model, key: model
+    training_tasks: Callable[[AbstractTasks, Key[Array, ""]], AbstractTasks] = lambda tasks, key: tasks
+    view: Callable[[AbstractTasks], AbstractTasks] = lambda tasks: tasks
+    on_seen: bool = False
+    source: str = ""
+
+    def __check_init__(self):
+        if not self.candidates:
+            raise InputError(f"Recipe {self.name!r} has no adapter: give at least one candidate.")
+        if self.on_seen and self.method is None:
+            raise InputError(f"Recipe {self.name!r} is scored on tasks it was trained on, but has no training method.")
+
+    def make_model(self, models: Model, keys: Key[Array, "seeds"]) -> Model:
+        """This recipe's initial models, one for each seed."""
+        return eqx.filter_jit(eqx.filter_vmap(self.model))(models, keys)
+
+    def make_training_tasks(self, tasks: AbstractTasks, keys: Key[Array, "seeds"]) -> AbstractTasks:
+        """This recipe's training tasks, their arrays with a leading `seeds` axis."""
+        return eqx.filter_jit(eqx.filter_vmap(lambda key: self.training_tasks(self.view(tasks), key)))(keys)
+
+
+class Numbered(eqx.Module):
+    """`training_tasks` of recipes that train on a fixed set: `num_tasks` tasks with `points` points each.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> len(ls.Numbered(30, 20)(ls.Sinusoids(), jr.key(0)))
+    30
+    """
+
+    num_tasks: int
+    points: int
+
+    def __call__(self, tasks: AbstractTasks, key: Key[Array, ""]) -> FiniteTasks:
+        return FiniteTasks.from_family(tasks, num_tasks=self.num_tasks, points=self.points, key=key)
+
+
+def seed_keys(key: Key[Array, ""], purpose: int, seeds: int) -> Key[Array, "seeds"]:
+    """Keys for one purpose, one for each seed; seed `i` has the same keys however many seeds there are."""
+    return jax.vmap(lambda seed: jr.fold_in(jr.fold_in(key, purpose), seed))(jax.numpy.arange(seeds))

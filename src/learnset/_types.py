@@ -1,0 +1,99 @@
+"""What flows between tasks, models and methods.
+
+Axis names used in shapes all over the library:
+
+| name     | meaning                                                         |
+|----------|-----------------------------------------------------------------|
+| `points` | examples of one task: support (shots) or query                   |
+| `in`     | shape of one input                                               |
+| `out`    | shape of one target                                              |
+| `tasks`  | tasks in one batch; always the leading axis                      |
+| `steps`  | steps of adaptation, the first entry being "before any step"     |
+| `seeds`  | independent repetitions trained together                         |
+| `params` | all parameters of a model as one vector                          |
+| `latents`| the numbers that a task was made from, where they are known      |
+"""
+
+import enum
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Int, Key, Shaped
+
+Model = Any  # any Equinox module, or any PyTree that can be called on one input
+Predictor = Any  # a model adapted to one task: maps one input to one output
+State = Any  # what a method remembers between steps
+
+
+class Split(enum.Enum):
+    """Which tasks: those to train on, those to choose settings on, those to score on. They never overlap."""
+
+    TRAIN = 0
+    VALIDATION = 1
+    TEST = 2
+
+    def fold(self, key: Key[Array, ""]) -> Key[Array, ""]:
+        """A key that is different for each split, so that one key given to training and to evaluation cannot draw the
+        same tasks from an endless family.
+
+        **Returns:** a key.
+
+        >>> import jax.random as jr, learnset as ls
+        >>> bool(ls.Split.TRAIN.fold(jr.key(0)) == ls.Split.TEST.fold(jr.key(0)))
+        False
+        """
+        return jr.fold_in(key, self.value)
+
+
+class Batch(eqx.Module):
+    """Points of one task: inputs, targets, and how much each counts.
+
+    `weight` is zero where a point is absent (padding, unequal shots). It may also have the shape of `y`: then single
+    labels of a point can be absent, and an absent label may be NaN; inputs are finite always. Losses, metrics, ridge
+    solutions, class means and intervals leave out what has no weight.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.Batch(jnp.zeros((10, 1)), jnp.ones((10, 1))).weight.shape
+    (10,)
+    """
+
+    x: Shaped[Array, "points *in"]
+    y: Shaped[Array, "points *out"]
+    weight: Float[Array, "points *labels"]
+
+    def __init__(self, x: Array, y: Array, weight: Array | None = None):
+        self.x = x
+        self.y = y
+        self.weight = jnp.ones(len(x), jnp.result_type(float)) if weight is None else weight
+
+    def first(self, shots: int) -> "Batch":
+        """The first `shots` points of each of many tasks: fields with a leading `tasks` axis are cut on the second."""
+        return jax.tree.map(lambda leaf: leaf[:, :shots], self)
+
+
+class Task(eqx.Module):
+    """A task to learn from `support` and to be scored on `query`. Many tasks are one `Task` with a leading axis.
+
+    `index` is the number of a task of a finite set, and -1 for a task that no set numbers; a model with parts for each
+    task finds them by it. `latents` are the numbers that the task was made from (amplitude and phase of a sine, say),
+    which only the oracle and the pictures may see.
+    """
+
+    support: Batch
+    query: Batch
+    index: Int[Array, "*tasks"]
+    latents: Float[Array, "*tasks latents"]
+
+    def __init__(self, support: Batch, query: Batch, index: Array | None = None, latents: Array | None = None):
+        self.support = support
+        self.query = query
+        self.index = jnp.asarray(-1) if index is None else index
+        self.latents = jnp.zeros(0, support.weight.dtype) if latents is None else latents
+
+    @property
+    def points(self) -> Batch:
+        """Support and query of one task as one batch."""
+        return jax.tree.map(lambda s, q: jnp.concatenate([s, q]), self.support, self.query)

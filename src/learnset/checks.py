@@ -1,0 +1,197 @@
+"""The promises that methods, adapters and tasks keep. Ours are tested with them, and yours can be.
+
+>>> import learnset as ls
+>>> ls.checks.method(ls.Pooled(ls.mse))
+>>> ls.checks.adapter(ls.Ridge())
+>>> ls.checks.tasks(ls.Sinusoids())
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import PyTree
+
+from ._method import AbstractAdapter, AbstractIterativeAdapter, AbstractMethod, trace
+from ._predict import for_task, predict
+from ._tree import all_finite, trainable
+from ._types import Batch, Model, Split, Task
+from .models import MLP
+from .tasks import AbstractTasks, Sinusoids
+
+
+def method(
+    method: AbstractMethod,
+    model: Model | None = None,
+    tasks: AbstractTasks | None = None,
+    *,
+    tolerance: float = 1e-3,
+) -> None:
+    """Checks that a method can be trained by `train`:
+
+    1. its gradient has the structure and shapes of what is trained in the model, and is finite;
+    2. it reports a scalar `loss`, and its state keeps its structure;
+    3. the same key gives the same gradient, compiled or not;
+    4. tasks in another order give the same gradient, for a method that is not random;
+    5. a point of weight zero changes nothing, whatever stands there;
+    6. it can be mapped over seeds;
+    7. ten small steps against the gradient lower the loss, or keep it, on the same tasks.
+
+    **Arguments:** `model`, `tasks`: what to check it on; an `MLP` on `Sinusoids`, unless said otherwise. `tolerance`:
+    relative, between computations that may round differently.
+
+    **Raises:** `AssertionError` that names the promise.
+    """
+    tasks = Sinusoids(shots=5, queries=6) if tasks is None else tasks
+    model = _small_model() if model is None else model
+    batch = tasks.draw(4, Split.TRAIN, key=jr.key(1))
+    state = method.init(model)
+
+    def gradient(model: Model, batch: Task) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        return method.gradient(model, batch, state, key=jr.key(2))
+
+    grads, new_state, metrics = gradient(model, batch)
+    _same_structure(grads, trainable(model)[0], "1. the gradient has the structure and shapes of the model")
+    _promise(_finite(grads), "1. the gradient is finite")
+    _promise("loss" in metrics and jnp.shape(metrics["loss"]) == (), "2. `metrics` has a scalar `loss`")
+    _same_structure(new_state, state, "2. the state keeps its structure and shapes")
+    again = gradient(model, batch)[0]
+    _promise(bool(eqx.tree_equal(grads, again)), "3. same key, same gradient")
+    _close(grads, eqx.filter_jit(gradient)(model, batch)[0], tolerance, "3. compiled and plain gradients agree")
+    turned = jax.tree.map(lambda leaf: leaf[::-1], batch)
+    if not _random(method, model, batch, state):
+        _close(grads, gradient(model, turned)[0], tolerance, "4. the order of tasks does not matter")
+        _close(gradient(model, _padded(batch, 0.0))[0], grads, tolerance, "5. points of weight zero change nothing")
+    garbage = gradient(model, _padded(batch, 7.0))[0]
+    _close(garbage, gradient(model, _padded(batch, 0.0))[0], tolerance, "5. what absent points hold changes nothing")
+    mapped = jax.vmap(lambda key: method.gradient(model, batch, state, key=key)[0])(jr.split(jr.key(2), 2))
+    _promise(_finite(mapped), "6. it can be mapped over seeds")
+    _promise(_descends(method, model, batch, state), "7. small steps against the gradient do not raise the loss")
+
+
+def adapter(
+    adapter: AbstractAdapter,
+    model: Model | None = None,
+    tasks: AbstractTasks | None = None,
+    *,
+    tolerance: float = 1e-3,
+) -> None:
+    """Checks that an adapter can be evaluated and learnt through:
+
+    1. the predictor takes one input, and its predictions are finite;
+    2. points in another order give the same predictor;
+    3. points of weight zero change nothing, whatever stands there;
+    4. many tasks at once are the same as one after the other;
+    5. `trace` ends where `adapt` ends, and has one entry more than there are steps.
+
+    **Raises:** `AssertionError` that names the promise.
+    """
+    tasks = Sinusoids(shots=5, queries=6) if tasks is None else tasks
+    model = _small_model() if model is None else model
+    batch = tasks.draw(3, Split.TEST, key=jr.key(1))
+    one = jax.tree.map(lambda leaf: leaf[0], batch)
+    view = for_task(model, one.index)
+
+    def predictions(support: Batch) -> PyTree:
+        return predict(adapter.adapt(view, support), one.query.x)
+
+    expected = predictions(one.support)
+    _promise(_finite(expected), "1. predictions are finite")
+    turned = jax.tree.map(lambda leaf: leaf[::-1], one.support)
+    _close(predictions(turned), expected, tolerance, "2. the order of points does not matter")
+    for value in (0.0, 7.0):
+        padded = jax.tree.map(lambda leaf: leaf[0], _padded(batch, value)).support
+        _close(predictions(padded), expected, tolerance, "3. points of weight zero change nothing")
+    many = jax.vmap(lambda task: predict(adapter.adapt(for_task(model, task.index), task.support), task.query.x))(batch)
+    _close(jax.tree.map(lambda leaf: leaf[0], many), expected, tolerance, "4. many tasks at once are as one by one")
+    seen = trace(adapter, view, one.support, lambda predictor: predict(predictor, one.query.x))
+    _close(jax.tree.map(lambda leaf: leaf[-1], seen), expected, tolerance, "5. `trace` ends where `adapt` ends")
+    if isinstance(adapter, AbstractIterativeAdapter):
+        _promise(len({len(leaf) for leaf in jax.tree.leaves(seen)}) == 1, "5. `trace` has one length")
+
+
+def tasks(tasks: AbstractTasks) -> None:
+    """Checks that a distribution can be drawn from by `train` and `evaluate`:
+
+    1. the same key gives the same task, and another key another one;
+    2. support and query have `shots` and `queries` points, finite inputs, and weights from zero up;
+    3. targets that count are finite;
+    4. the splits differ;
+    5. it can be drawn from inside a compiled function.
+
+    **Raises:** `AssertionError` that names the promise.
+    """
+    draws = {split: tasks.draw(4, split, key=jr.key(0)) for split in Split}
+    batch = draws[Split.TRAIN]
+    again, other = (tasks.draw(4, Split.TRAIN, key=jr.key(seed)) for seed in (0, 1))
+    _promise(bool(eqx.tree_equal(batch, again)), "1. the same key gives the same tasks")
+    _promise(not bool(eqx.tree_equal(batch, other)), "1. another key gives other tasks")
+    for name, points, count in (("support", batch.support, tasks.shots), ("query", batch.query, tasks.queries)):
+        _promise(points.x.shape[:2] == (4, count), f"2. {name} sets have {count} points, here {points.x.shape[:2]}")
+        _promise(_finite(points.x), f"2. {name} inputs are finite")
+        _promise(bool((points.weight >= 0).all()), f"2. {name} weights are not negative")
+        weight = points.weight.reshape(points.weight.shape + (1,) * (points.y.ndim - points.weight.ndim))
+        _promise(_finite(jnp.where(weight > 0, points.y, 0)), f"3. {name} targets that count are finite")
+    for one, two in ((Split.TRAIN, Split.VALIDATION), (Split.TRAIN, Split.TEST), (Split.VALIDATION, Split.TEST)):
+        different = not bool(jnp.array_equal(draws[one].query.y, draws[two].query.y))
+        _promise(different, f"4. {one.name} and {two.name} queries differ")
+    compiled = eqx.filter_jit(lambda key: tasks.draw(4, Split.TRAIN, key=key))(jr.key(0))
+    _close(compiled.query, batch.query, 1e-5, "5. compiled and plain draws agree")
+
+
+def _small_model() -> MLP:
+    # Smooth, so that promises about small steps and rounding hold without kinks getting in the way.
+    return MLP(1, 1, width=8, depth=2, activation=jnp.tanh, key=jr.key(0))
+
+
+def _finite(tree: PyTree) -> bool:
+    return bool(all_finite(tree))
+
+
+def _promise(kept: bool, words: str) -> None:
+    if not kept:
+        raise AssertionError(f"A promise is not kept: {words}.")
+
+
+def _same_structure(left: PyTree, right: PyTree, words: str) -> None:
+    shapes = [jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), tree) for tree in (left, right)]
+    _promise(shapes[0] == shapes[1] or str(shapes[0]) == str(shapes[1]), words)
+
+
+def _close(left: PyTree, right: PyTree, tolerance: float, words: str) -> None:
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        scale = tolerance * max(1e-6, float(np.abs(b).max(initial=0)))
+        _promise(np.allclose(a, b, rtol=tolerance, atol=scale, equal_nan=True), words)
+
+
+def _random(method: AbstractMethod, model: Model, batch: Task, state: PyTree) -> bool:
+    one, two = (method.gradient(model, batch, state, key=jr.key(seed))[0] for seed in (2, 3))
+    return not bool(eqx.tree_equal(one, two))
+
+
+def _padded(batch: Task, value: float) -> Task:
+    """The tasks with one more point of weight zero in each set, holding `value`."""
+
+    def pad(points: Batch) -> Batch:
+        def more(leaf: jax.Array, fill: float) -> jax.Array:
+            return jnp.pad(leaf, [(0, 0), (0, 1)] + [(0, 0)] * (leaf.ndim - 2), constant_values=fill)
+
+        return Batch(more(points.x, value), more(points.y, value), more(points.weight, 0.0))
+
+    return eqx.tree_at(lambda t: (t.support, t.query), batch, (pad(batch.support), pad(batch.query)))
+
+
+def _descends(method: AbstractMethod, model: Model, batch: Task, state: PyTree) -> bool:
+    """Whether ten normalised small steps lower the reported loss, or leave it within a hundredth."""
+    moving, fixed = trainable(model)
+    losses = []
+    for _ in range(11):
+        grads, state, metrics = method.gradient(eqx.combine(moving, fixed), batch, state, key=jr.key(4))
+        losses.append(float(metrics["loss"]))
+        norm = jnp.sqrt(sum((leaf**2).sum() for leaf in jax.tree.leaves(grads))) + 1e-12
+        moving = jax.tree.map(lambda p, g, norm=norm: p - 1e-2 * g / norm, moving, grads)
+    return losses[-1] <= losses[0] + 1e-2 * abs(losses[0])

@@ -1,0 +1,34 @@
+"""Adaptation in a single pass of a network."""
+
+from .._losses import gaussian_nll, Loss
+from .._method import AbstractAdapter
+from .._types import Batch, Model, Predictor
+from ._through import AbstractMetaLearner
+
+
+class CNP(AbstractMetaLearner):
+    """Trains a network which reads the support set to predict the query set with a Gaussian likelihood.
+
+    The model is a `ConditionalNeuralProcess`, or any with `condition(support) -> predictor`.
+
+    Source: Garnelo et al. 2018, *Conditional Neural Processes*, §2.3. Different from there: the loss is on the query
+    set alone, as everywhere here, and not on the support points as well.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> model = ls.ConditionalNeuralProcess(1, 1, key=jr.key(0))
+    >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
+    >>> mean, std = ls.CNP().adapt(model, task.support).gaussian(task.query.x[0])
+    """
+
+    loss: Loss = gaussian_nll
+
+    @property
+    def adapter(self) -> "Amortised":
+        return Amortised()
+
+
+class Amortised(AbstractAdapter):
+    """The predictor that the model itself makes of the support set: `model.condition(support)`."""
+
+    def adapt(self, model: Model, support: Batch) -> Predictor:
+        return model.condition(support)

@@ -1,0 +1,41 @@
+"""Model-agnostic meta-learning."""
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from .._losses import Loss, mse
+from .._tree import Where, whole
+from ..transfer import FineTune, Unroll
+from ._through import AbstractMetaLearner
+
+
+class MAML(AbstractMetaLearner):
+    """Learns an initialisation from which few steps of gradient descent on a new task go far.
+
+    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks*, algorithm 2.
+    First-order MAML (§5.2 there) is `unroll=Unroll.FIRST_ORDER`.
+
+    **Arguments:**
+
+    - `loss`: of a predictor on a batch, for support and query alike.
+    - `inner_lr`, `steps`: of the gradient descent on the support set.
+    - `unroll`: what differentiating through the steps costs; see `Unroll`.
+    - `where`: the part of the model that the steps move.
+
+    >>> import jax.random as jr, optax, learnset as ls
+    >>> model_key, train_key = jr.split(jr.key(0))
+    >>> model = ls.MLP(1, 1, key=model_key)
+    >>> run = ls.train(ls.MAML(ls.mse), model, ls.Sinusoids(), optax.adam(1e-3), steps=3, key=train_key)
+    >>> run.steps
+    3
+    """
+
+    loss: Loss = mse
+    inner_lr: float | Float[Array, "..."] = 0.01
+    steps: int = 1
+    unroll: Unroll = eqx.field(static=True, default=Unroll.EXACT)
+    where: Where = eqx.field(static=True, default=whole)
+
+    @property
+    def adapter(self) -> FineTune:
+        return FineTune(self.loss, self.inner_lr, self.steps, where=self.where, unroll=self.unroll)

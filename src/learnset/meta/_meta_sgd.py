@@ -1,0 +1,85 @@
+"""MAML that also learns how far each parameter moves."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from .._errors import check_positive, InputError
+from .._losses import Loss, mse
+from .._tree import trainable
+from .._types import Batch, Model, Predictor
+from ..transfer import AbstractDescent
+from ._through import AbstractMetaLearner
+
+
+class WithRates(eqx.Module):
+    """A model and a step size for each of its parameters, all of them learnt: the model of `MetaSGD`.
+
+    **Arguments:**
+
+    - `model`: any model.
+    - `rate`: where every step size starts.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> float(ls.WithRates(ls.MLP(1, 1, key=jr.key(0)), 0.01).rates.head.bias[0])
+    0.009999999776482582
+    """
+
+    model: Any
+    rates: PyTree[Float[Array, "..."]]
+
+    def __init__(self, model: Any, rate: float = 0.01):
+        check_positive("WithRates", rate=rate)
+        self.model = model
+        self.rates = jax.tree.map(lambda leaf: jnp.full_like(leaf, rate), trainable(model)[0])
+
+
+class MetaSGD(AbstractMetaLearner):
+    """MAML in which the step size of every single parameter is learnt with the initialisation, direction included: a
+    rate may become negative.
+
+    The model is `WithRates(model)`. With rates that are one constant, and kept so, this is MAML.
+
+    Source: Li, Zhou, Chen & Li 2017, *Meta-SGD: Learning to Learn Quickly for Few-Shot Learning*, algorithm 1.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> model = ls.WithRates(ls.MLP(1, 1, key=jr.key(0)), 0.01)
+    >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
+    >>> ls.MetaSGD(ls.mse).adapt(model, task.support)(task.query.x[0]).shape
+    (1,)
+    """
+
+    loss: Loss = mse
+    steps: int = 1
+
+    @property
+    def adapter(self) -> "RatedDescent":
+        return RatedDescent(self.loss, self.steps)
+
+
+class RatedDescent(AbstractDescent):
+    """Gradient descent in which every parameter has the step size that `WithRates` carries, times `scale`."""
+
+    loss: Loss = mse
+    steps: int = 1
+    scale: float | Float[Array, "..."] = 1.0
+
+    def __check_init__(self):
+        check_positive("RatedDescent", scale=self.scale)
+
+    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+        if not isinstance(model, WithRates):
+            raise InputError(
+                f"Meta-SGD learns a step size for each parameter: give `WithRates(model)`, not {type(model).__name__}."
+            )
+        moving, fixed = trainable(model.model)
+
+        def step(moving: PyTree) -> PyTree:
+            grads = jax.grad(lambda part: self.loss(eqx.combine(part, fixed), support))(moving)
+            return jax.tree.map(lambda p, r, g: p - self.scale * r * g, moving, model.rates, grads)
+
+        return moving, step, lambda moving: eqx.combine(moving, fixed)

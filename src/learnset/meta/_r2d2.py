@@ -1,0 +1,65 @@
+"""Meta-learning through ridge regression."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._errors import check_positive, InputError
+from .._losses import Loss, mse
+from .._method import AbstractAdapter
+from .._types import Batch, Model, Predictor
+from ..transfer import Ridge
+from ._through import AbstractMetaLearner
+
+
+class WithRidge(eqx.Module):
+    """A model and the strength of its ridge head, learnt together: the model of `R2D2`.
+
+    **Arguments:**
+
+    - `model`: has `features` and a `head`.
+    - `l2`: where the penalty starts; it is learnt on a logarithmic scale, and stays above zero.
+    """
+
+    model: Any
+    log_l2: Float[Array, ""]
+
+    def __init__(self, model: Any, l2: float = 1.0):
+        check_positive("WithRidge", l2=l2)
+        self.model = model
+        self.log_l2 = jnp.log(jnp.asarray(l2, jnp.result_type(float)))
+
+
+class R2D2(AbstractMetaLearner):
+    """Learns features for which ridge regression on the support set predicts the query set well, and the penalty too.
+
+    Source: Bertinetto, Henriques, Torr & Vedaldi 2019, *Meta-learning with differentiable closed-form solvers*, §3.2.
+    Different from there: no learnt scale and bias of the output, which are for classification.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> model = ls.WithRidge(ls.MLP(1, 1, key=jr.key(0)))
+    >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
+    >>> ls.R2D2(ls.mse).adapt(model, task.support)(task.query.x[0]).shape
+    (1,)
+    """
+
+    loss: Loss = mse
+
+    @property
+    def adapter(self) -> "LearntRidge":
+        return LearntRidge()
+
+
+class LearntRidge(AbstractAdapter):
+    """`Ridge` with the penalty that `WithRidge` carries, times `scale`."""
+
+    scale: float | Float[Array, "..."] = 1.0
+
+    def adapt(self, model: Model, support: Batch) -> Predictor:
+        if not isinstance(model, WithRidge):
+            raise InputError(
+                f"R2D2 learns the penalty of its head: give `WithRidge(model)`, not {type(model).__name__}."
+            )
+        return Ridge(self.scale * jnp.exp(model.log_l2)).adapt(model.model, support)

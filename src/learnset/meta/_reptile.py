@@ -1,0 +1,86 @@
+"""Meta-learning by moving towards what each task's training ends at."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from .._errors import check_positive, InputError
+from .._losses import Loss, mse
+from .._method import AbstractIterativeAdapter, AbstractMethod, Metrics
+from .._predict import for_task
+from .._tree import trainable
+from .._types import Batch, Model, Predictor, State, Task
+from ..transfer import FineTune
+
+
+class Reptile(AbstractMethod, AbstractIterativeAdapter):
+    """Trains on each task for some steps and moves the initialisation towards where that ended; no second derivatives,
+    and no split into support and query: all of a task's points are trained on.
+
+    The gradient is `(start - end) / inner_lr`, averaged over tasks, for any optimiser. With one step over all points it
+    is the pooled gradient exactly.
+
+    Source: Nichol, Achiam & Schulman 2018, *On First-Order Meta-Learning Algorithms*, §3 and (for its use in Adam) §2.
+
+    **Arguments:**
+
+    - `inner_lr`, `steps`: of the gradient descent on a task.
+    - `points`: how many of the task's points each step sees, in turn through all of them in random order; all of them
+      at once for `None`. Steps on different points are what the method's second-order effect comes from (§5.1 there).
+
+    >>> import jax.random as jr, learnset as ls
+    >>> tasks = ls.Sinusoids().draw(25, ls.Split.TRAIN, key=jr.key(0))
+    >>> grads, _, metrics = ls.Reptile(ls.mse).gradient(ls.MLP(1, 1, key=jr.key(1)), tasks, None, key=jr.key(2))
+    """
+
+    loss: Loss = mse
+    inner_lr: float | Float[Array, "..."] = 0.02
+    steps: int = 5
+    points: int | None = 10
+
+    def __check_init__(self):
+        check_positive("Reptile", inner_lr=self.inner_lr)
+        if self.steps < 1 or (self.points is not None and self.points < 1):
+            raise InputError(f"Reptile: `steps={self.steps}`, `points={self.points}`, but both must be at least 1.")
+
+    @property
+    def adapter(self) -> FineTune:
+        return FineTune(self.loss, self.inner_lr, self.steps)
+
+    def adapt(self, model: Model, support: Batch) -> Predictor:
+        return self.adapter.adapt(model, support)
+
+    def trace(self, model: Model, support: Batch, observe) -> PyTree:
+        return self.adapter.trace(model, support, observe)
+
+    def gradient(
+        self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, State, Metrics]:
+        moving, fixed = trainable(model)
+
+        def towards(task: Task, key: Key[Array, ""]) -> tuple[PyTree, Float[Array, ""]]:
+            points, size = _shuffled(task.points, key), self.points or len(task.points.weight)
+
+            def step(part: PyTree, number: Int[Array, ""]) -> tuple[PyTree, Float[Array, ""]]:
+                # In turn through the shuffled points, and from the beginning again after the last.
+                at = (number * size + jnp.arange(size)) % len(points.weight)
+                some = jax.tree.map(lambda leaf: leaf[at], points) if size < len(points.weight) else points
+                loss, grads = jax.value_and_grad(self._task_loss)(part, fixed, task.index, some)
+                return jax.tree.map(lambda p, g: p - self.inner_lr * g, part, grads), loss
+
+            end, losses = jax.lax.scan(step, moving, jnp.arange(self.steps))
+            return jax.tree.map(lambda a, b: (a - b) / self.inner_lr, moving, end), losses[0]
+
+        directions, losses = jax.vmap(towards)(tasks, jr.split(key, len(tasks.index)))
+        return jax.tree.map(lambda leaf: leaf.mean(axis=0), directions), state, {"loss": losses.mean()}
+
+    def _task_loss(self, moving: PyTree, fixed: PyTree, index: Array, batch: Batch) -> Float[Array, ""]:
+        return self.loss(for_task(eqx.combine(moving, fixed), index), batch)
+
+
+def _shuffled(batch: Batch, key: Key[Array, ""]) -> Batch:
+    """The points in random order."""
+    order = jr.permutation(key, len(batch.weight))
+    return jax.tree.map(lambda leaf: leaf[order], batch)

@@ -1,0 +1,58 @@
+"""Models of their own for each task, pulled together."""
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, Key, PyTree
+
+from .._errors import check_not_negative
+from .._losses import Loss, mse
+from .._method import AbstractMethod, Metrics
+from .._predict import for_task
+from .._types import Model, State, Task
+
+
+class SoftSharing(AbstractMethod):
+    """The pooled loss plus penalties that pull each task's parameters to zero or to the tasks' mean.
+
+    The model is `Separate`: one model for each task. With both penalties zero it learns every task alone.
+
+    Source: Evgeniou & Pontil 2004, *Regularized Multi-Task Learning*, eq. 8 (pull to the mean); as baselines of
+    meta-learning Finn, Abbeel & Levine 2017, appendix C, table 2 ("multi-task": no penalty, l2, to the mean).
+
+    **Arguments:**
+
+    - `to_zero`: times the mean over tasks of the squared norm of the parameters.
+    - `to_mean`: times the mean over tasks of the squared distance to the mean of all tasks' parameters.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> model = ls.separate(lambda key: ls.MLP(1, 1, key=key), 30, key=jr.key(0))
+    >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=30, points=20, key=jr.key(1))
+    >>> batch = tasks.draw(25, ls.Split.TRAIN, key=jr.key(2))
+    >>> grads, _, metrics = ls.SoftSharing(ls.mse, to_mean=0.01).gradient(model, batch, None, key=jr.key(3))
+    """
+
+    loss: Loss = mse
+    to_zero: float | Float[Array, "..."] = 0.0
+    to_mean: float | Float[Array, "..."] = 0.0
+
+    def __check_init__(self):
+        check_not_negative("SoftSharing", to_zero=self.to_zero, to_mean=self.to_mean)
+
+    def gradient(
+        self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, State, Metrics]:
+        del key
+
+        @eqx.filter_value_and_grad(has_aux=True)
+        def penalised(model: Model) -> tuple[Float[Array, ""], Float[Array, ""]]:
+            loss = jax.vmap(lambda task: self.loss(for_task(model, task.index), task.points))(tasks).mean()
+            return loss + self._penalty(model.models), loss
+
+        (_, loss), grads = penalised(model)
+        return grads, state, {"loss": loss}
+
+    def _penalty(self, models: PyTree) -> Float[Array, ""]:
+        leaves = [leaf for leaf in jax.tree.leaves(models) if eqx.is_inexact_array(leaf)]
+        size = sum((leaf**2).sum() for leaf in leaves) / len(leaves[0])
+        spread = sum(((leaf - leaf.mean(axis=0, keepdims=True)) ** 2).sum() for leaf in leaves) / len(leaves[0])
+        return self.to_zero * size + self.to_mean * spread

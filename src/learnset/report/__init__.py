@@ -1,0 +1,9 @@
+"""What a person looks at: tables, figures, pages."""
+
+from ._figures import draw_comparison as draw_comparison, draw_tasks as draw_tasks
+from ._page import (
+    below_constant as below_constant,
+    write_comparison_page as write_comparison_page,
+    write_study_page as write_study_page,
+)
+from ._table import terminal_table as terminal_table

@@ -1,0 +1,139 @@
+"""Pictures of a comparison and of tasks."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from .._comparison import Comparison, Outcome
+from .._figure import COLOURS, FAINT, INK, new_figure, write_figure
+from .._recipe import Setting
+from .._result import interval
+from .._types import Split
+from ..tasks import AbstractTasks, Sinusoids
+
+PANELS = (Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
+
+
+def draw_comparison(comparison: Comparison, shots: int, folder: Path) -> list[str]:
+    """Draws all figures of a comparison.
+
+    **Returns:** their names, without endings.
+    """
+    draw_steps(comparison, shots, folder)
+    draw_shots(comparison, folder)
+    draw_differences(comparison, shots, folder)
+    return ["steps", "shots", "differences"]
+
+
+def draw_steps(comparison: Comparison, shots: int, folder: Path) -> None:
+    """Error against gradient steps, a panel for each setting, scratch in all of them."""
+
+    def curve(axis, outcome: Outcome, **style) -> None:
+        values = np.array([interval(outcome.at(shots, s)) for s in range(outcome.steps + 1)])
+        # Step 0 stands at one half, because a logarithmic axis has no zero; what takes no steps is level.
+        steps = np.maximum(np.arange(len(values)), 0.5) if outcome.steps else np.array([0.5, _most_steps(comparison)])
+        values = values if outcome.steps else np.repeat(values, 2, axis=0)
+        axis.plot(steps, values[:, 0], **style)
+        low, high = values[:, 0] - values[:, 1], values[:, 0] + values[:, 1]
+        narrow = low > 0  # what diverges has a band that covers everything
+        axis.fill_between(steps, low, high, where=narrow, color=style["color"], alpha=0.12, linewidth=0)
+
+    _panels(comparison, f"gradient steps on the new task ({shots} points)", curve, folder, "steps")
+
+
+def draw_shots(comparison: Comparison, folder: Path) -> None:
+    """Error against shots, each at its best number of steps, a panel for each setting, scratch in all of them."""
+
+    def curve(axis, outcome: Outcome, **style) -> None:
+        values = np.array([interval(outcome.at(shots)) for shots in comparison.shots])
+        axis.errorbar(comparison.shots, values[:, 0], values[:, 1], capsize=2, marker="o", markersize=3, **style)
+
+    _panels(comparison, "points of the new task", curve, folder, "shots")
+
+
+def _panels(comparison: Comparison, label: str, curve: Callable, folder: Path, name: str) -> None:
+    figure, axes = new_figure(1, len(PANELS), width=12, height=5.2, sharey=True)
+    new = [outcome for outcome in comparison if outcome.tasks == "new"]
+    for axis, setting in zip(axes[0], PANELS, strict=True):
+        for outcome in new:
+            if outcome.recipe.setting is Setting.SCRATCH:
+                curve(axis, outcome, color=INK, label=outcome.recipe.name, linewidth=2)
+            if outcome.recipe.setting is Setting.BOUND:
+                curve(axis, outcome, color=FAINT, label=outcome.recipe.name, linestyle="--")
+        mine = [outcome for outcome in new if outcome.recipe.setting is setting]
+        for i, outcome in enumerate(mine):
+            curve(axis, outcome, color=COLOURS[i % len(COLOURS)], label=outcome.recipe.name)
+        axis.set_title(setting.value, fontsize=11)
+        axis.set_xlabel(label)
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    axes[0][0].set_ylabel("mean squared error")
+    _limit(axes[0], new)
+    write_figure(figure, folder, name)
+
+
+def _most_steps(comparison: Comparison) -> int:
+    return max(outcome.steps for outcome in comparison)
+
+
+def _limit(axes, outcomes: list[Outcome]) -> None:
+    """Cuts what diverges off at the top: twice the largest error before any step."""
+    before = [float(outcome.errors[:, :, :, 0].mean()) for outcome in outcomes]
+    best = [float(np.nanmin(outcome.errors.mean(axis=(1, 2)))) for outcome in outcomes]
+    for axis in axes:
+        axis.set_ylim(0.7 * max(min(best), 1e-4), 2 * np.nanmax(before))
+
+
+def draw_differences(comparison: Comparison, shots: int, folder: Path) -> None:
+    """The paired difference to scratch of every recipe, with its interval: left of zero, past tasks helped."""
+    found = []
+    for outcome in comparison:
+        at = shots if shots in outcome.shots else outcome.shots[0]
+        difference = comparison.difference(outcome, at)
+        if difference is not None and outcome.recipe.setting is not Setting.SCRATCH and np.isfinite(difference[0]):
+            found.append((outcome, difference))
+    figure, axes = new_figure(1, 1, width=7.5, height=0.8 + 0.28 * max(len(found), 3))
+    axis = axes[0][0]
+    colours = {Setting.TRANSFER: COLOURS[0], Setting.MULTI_TASK: COLOURS[1], Setting.META: COLOURS[2]}
+    for i, (outcome, (mean, half)) in enumerate(reversed(found)):
+        colour = colours.get(outcome.recipe.setting, FAINT)
+        axis.errorbar(mean, i, xerr=half, fmt="o", color=colour, capsize=3, markersize=5)
+    names = [o.recipe.name + (" (seen tasks)" if o.tasks == "seen" else "") for o, _ in reversed(found)]
+    axis.set_yticks(range(len(found)), names)
+    axis.axvline(0, color=INK, linewidth=1)
+    axis.set_xlabel(f"error minus that of scratch, paired by task ({shots} points, each at its best)")
+    for setting, colour in colours.items():
+        axis.plot([], [], "o", color=colour, label=setting.value)
+    axis.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    write_figure(figure, folder, "differences")
+
+
+def draw_tasks(tasks: AbstractTasks, folder: Path, name: str, *, seed: int, number: int = 6) -> None:
+    """Draws sampled tasks: support and query sets, and the function behind them where it is known."""
+    batch = tasks.draw(number, Split.TRAIN, key=jr.key(seed))
+    columns = min(3, number)
+    lines = -(-number // columns)
+    figure, axes = new_figure(lines, columns, width=3.6 * columns, height=0.6 + 2.6 * lines, sharex=True, sharey=True)
+    for i, axis in enumerate(axes.flat):
+        if i >= number:
+            axis.set_visible(False)
+            continue
+        if isinstance(tasks, Sinusoids):
+            grid = jnp.linspace(*tasks.inputs, 200)
+            axis.plot(grid, tasks.function(batch.latents[i], grid), color=FAINT, label="the task", linewidth=1.2)
+        query, support = batch.query, batch.support
+        axis.plot(query.x[i, :, 0], query.y[i, :, 0], "o", color=COLOURS[0], markersize=4, alpha=0.6, label="query")
+        axis.plot(support.x[i, :, 0], support.y[i, :, 0], "^", color=COLOURS[1], markersize=7, label="support")
+        axis.set_title(f"task {i + 1}", fontsize=10)
+    first = "x" if batch.support.x.shape[-1] == 1 else f"first of {batch.support.x.shape[-1]} inputs"
+    for axis in axes[-1]:
+        axis.set_xlabel(first)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("y")
+    axes.flat[0].legend(frameon=False, fontsize=8)
+    figure.suptitle(f"{type(tasks).__name__}: {number} tasks, {tasks.shots} support and {tasks.queries} query points")
+    write_figure(figure, folder, name)

@@ -1,0 +1,140 @@
+"""One self-contained page of a run: it opens offline and needs nothing beside it."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from scipy.special import ndtri
+
+from .._comparison import Comparison
+from .._recipe import Setting
+from .._result import interval
+from ..tasks import AbstractTasks, Unrelated
+from ._table import HEAD, number, table_rows
+
+CAPTIONS = {
+    "steps": "Error on new tasks against gradient steps (step 0 stands at one half). Bands are 95 % intervals.",
+    "shots": "Error on new tasks against the number of their points, each recipe at its best number of steps.",
+    "differences": "Paired difference to scratch: left of zero, past tasks helped.",
+}
+
+
+def write_comparison_page(
+    path: Path, comparison: Comparison, tasks: AbstractTasks, shots: int, meta: dict[str, Any], figures: list[str]
+) -> None:
+    """Writes the page of a comparison, figures inside of it."""
+    sections = {
+        "answers": answers(comparison, shots),
+        "control": control(comparison, tasks),
+        "head": HEAD,
+        "rows": table_rows(comparison, shots),
+        "failures": comparison.failures,
+        "sources": [(o.recipe.name, o.recipe.source) for o in comparison],
+        "figures": [(_inline(path.parent / f"{name}.svg"), CAPTIONS[name]) for name in figures],
+    }
+    title = f"Past tasks on {type(tasks).__name__}: does sharing help?"
+    _write(path, title=title, tasks=repr(tasks), shots=shots, meta=meta, **sections)
+
+
+def answers(comparison: Comparison, shots: int) -> list[str]:
+    """The two promised benefits in a sentence each, and what is best."""
+    new = [
+        o
+        for o in comparison
+        if o.tasks == "new" and o.recipe.setting in (Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
+    ]
+    scratch = next((o for o in comparison if o.recipe.method is None), None)
+    if scratch is None or not new:
+        return []
+    best = min(new, key=lambda o: interval(o.at(shots))[0])
+    mean, half = interval(best.at(shots))
+    found = [
+        f"Lowest error on new tasks from {shots} points: {best.recipe.name}, {number(mean)} ± {number(half)}; scratch has"
+        f" {number(float(scratch.at(shots).mean()))}."
+    ]
+    faster = [(o, comparison.acceleration(o, shots)) for o in new if o.steps]
+    faster = [(o, b) for o, b in faster if b is not None and b.reached is not None]
+    if faster:
+        o, b = min(faster, key=lambda pair: (pair[1].reached, float(pair[0].at(shots).mean())))
+        found.append(
+            f"Faster learning: scratch comes to {number(b.target)} in {b.scratch:.0f} steps, {o.recipe.name} in"
+            f" {b.reached:.0f} ({b.ratio:.0f}×)."
+        )
+    fewer = [(o, comparison.sample_efficiency(o)) for o in new]
+    fewer = [(o, b) for o, b in fewer if b is not None and b.reached is not None]
+    if fewer:
+        o, b = min(fewer, key=lambda pair: (pair[1].reached, float(pair[0].at(shots).mean())))
+        bound = ("at most ", "at least ") if b.at_most else ("", "")
+        found.append(
+            f"Less data: scratch comes to {number(b.target)} with {b.scratch:.0f} points, {o.recipe.name} with"
+            f" {bound[0]}{b.reached:.3g} ({bound[1]}{b.ratio:.3g}×)."
+        )
+    return found
+
+
+def control(comparison: Comparison, tasks: AbstractTasks) -> str:
+    """What the control family says: nobody can beat the best constant."""
+    if not isinstance(tasks, Unrelated):
+        return "Control: `learnset compare unrelated` runs the same recipes on tasks that share nothing."
+    below = below_constant(comparison)
+    verdict = f"{', '.join(below)} came out below it: look for a leak." if below else "no recipe came out below it."
+    return (
+        f"These tasks share nothing: the best possible error is {number(tasks.floor)}, that of the best constant, and"
+        f" {verdict} What the others gain here over scratch is only the common scale."
+    )
+
+
+def below_constant(comparison: Comparison) -> list[str]:
+    """Recipes whose error on tasks that share nothing lies below that of the best constant by more than chance explains.
+
+    The difference is paired by task: on the drawn queries the constant itself may be better or worse than is expected.
+    Its interval is over tasks, which are independent whatever was trained before, and holds for all recipes and numbers
+    of shots at once (Bonferroni).
+    """
+    constant = comparison["best constant"]
+    others = [outcome for outcome in comparison if outcome.tasks == "new" and outcome is not constant]
+    quantile = float(ndtri(1 - 0.025 / max(1, len(others) * len(comparison.shots))))
+    found = []
+    for outcome in others:
+        for shots in comparison.shots:
+            apart = outcome.at(shots) - constant.at(shots)
+            if apart.mean() + quantile * apart.std() / apart.size**0.5 < 0:
+                found.append(f"{outcome.recipe.name} at {shots} points")
+    return found
+
+
+def write_study_page(path: Path, title: str, markdown: str, meta: dict[str, Any]) -> None:
+    """Writes a study's own page, figures inside of it."""
+    from markdown_it import MarkdownIt
+
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+    for figure in path.parent.glob("*.svg"):
+        body = _replace_image(body, figure)
+    _write(path, title=title, body=Markup(body), meta=meta)
+
+
+def _replace_image(body: str, figure: Path) -> str:
+    start = body.find(f'<img src="{figure.name}"')
+    if start < 0:
+        return body
+    return body[:start] + _inline(figure) + body[body.index(">", start) + 1 :]
+
+
+def _inline(figure: Path) -> Markup:
+    """An SVG without its head, as part of a page."""
+    text = figure.read_text()
+    return Markup(text[text.index("<svg") :])
+
+
+def _write(path: Path, **values: Any) -> None:
+    template = resources.files(__package__).joinpath("page.html").read_text()
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    values = {"body": "", "answers": [], "control": "", "head": [], "rows": [], "failures": {}, "figures": []} | values
+    values = {"tasks": "", "shots": 0, "sources": []} | values
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(environment.from_string(template).render(**values))
+    partial.replace(path)

@@ -1,0 +1,7 @@
+"""Distributions over tasks."""
+
+from ._base import AbstractTasks as AbstractTasks, Revealed as Revealed
+from ._finite import FiniteTasks as FiniteTasks
+from ._linear_gaussian import LinearGaussian as LinearGaussian
+from ._sinusoids import Sinusoids as Sinusoids
+from ._unrelated import Unrelated as Unrelated

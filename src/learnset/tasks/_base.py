@@ -1,0 +1,103 @@
+"""What a distribution over tasks can do."""
+
+import abc
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from .._errors import InputError
+from .._types import Batch, Split, Task
+
+
+class AbstractTasks(eqx.Module):
+    """A distribution over tasks. Its fields say which; `sample` draws one; `draw` draws many.
+
+    Own tasks are a subclass with `shots`, `queries` and `sample`.
+    """
+
+    shots: eqx.AbstractVar[int]  # support points a task
+    queries: eqx.AbstractVar[int]  # query points a task
+
+    @abc.abstractmethod
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        """Draws one task.
+
+        **Arguments:**
+
+        - `split`: tasks of different splits never overlap. An endless family needs no more than `split.fold(key)`.
+        - `key`: the same key gives the same task.
+        """
+
+    def draw(self, num_tasks: int, split: Split, *, key: Key[Array, ""]) -> Task:
+        """Draws many tasks.
+
+        **Returns:** a `Task` whose arrays have a leading `tasks` axis.
+
+        >>> import jax.random as jr, learnset as ls
+        >>> ls.Sinusoids(shots=5).draw(25, ls.Split.TRAIN, key=jr.key(0)).support.x.shape
+        (25, 5, 1)
+        """
+        return jax.vmap(lambda k: self.sample(split, key=k))(jr.split(key, num_tasks))
+
+    def with_shots(self, shots: int, queries: int | None = None) -> Self:
+        """The same family with other numbers of points."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return type(self)(**fields | {"shots": shots, "queries": self.queries if queries is None else queries})
+
+
+def check_points(owner: str, shots: int, queries: int) -> None:
+    """Raises `InputError` unless both are whole numbers above zero."""
+    for name, value in {"shots": shots, "queries": queries}.items():
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{owner}: `{name}={value}`, but a task needs a whole number of points, at least 1.")
+
+
+def halves(x: Float[Array, "points *in"], y: Float[Array, "points *out"], shots: int) -> tuple[Batch, Batch]:
+    """The first `shots` points as support and the others as query."""
+    return Batch(x[:shots], y[:shots]), Batch(x[shots:], y[shots:])
+
+
+class Revealed(AbstractTasks):
+    """The same tasks with what they were made from appended to every input: the oracle's view.
+
+    A model trained on it shows the upper bound, because nothing is left to be learnt from the support set.
+    Source: Finn, Abbeel & Levine 2017, §5.1 ("oracle").
+
+    >>> import jax.random as jr, learnset as ls
+    >>> ls.Revealed(ls.Sinusoids()).sample(ls.Split.TEST, key=jr.key(0)).support.x.shape  # x, amplitude, phase
+    (10, 3)
+    """
+
+    tasks: AbstractTasks
+
+    @property
+    def shots(self) -> int:
+        return self.tasks.shots
+
+    @property
+    def queries(self) -> int:
+        return self.tasks.queries
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        return _revealed(self.tasks.sample(split, key=key))
+
+    def draw(self, num_tasks: int, split: Split, *, key: Key[Array, ""]) -> Task:
+        # By the family's own `draw`, which may take its random numbers in another way than one `sample` after another.
+        return jax.vmap(_revealed)(self.tasks.draw(num_tasks, split, key=key))
+
+    def with_shots(self, shots: int, queries: int | None = None) -> "Revealed":
+        return Revealed(self.tasks.with_shots(shots, queries))
+
+
+def _revealed(task: Task) -> Task:
+    """The task with its latents appended to each input."""
+
+    def more(batch: Batch) -> Batch:
+        latents = jnp.broadcast_to(task.latents, (*batch.x.shape[:-1], len(task.latents)))
+        return Batch(jnp.concatenate([batch.x, latents], axis=-1), batch.y, batch.weight)
+
+    return Task(more(task.support), more(task.query), task.index, task.latents)

@@ -1,0 +1,175 @@
+"""A fixed, numbered set of tasks, each with a fixed set of points."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Bool, Int, Key
+
+from .._errors import InputError
+from .._types import Batch, Split, Task
+from ._base import AbstractTasks, check_points
+
+
+class FiniteTasks(AbstractTasks):
+    """Numbered tasks with few points each, as own data are: schools, patients, sensors.
+
+    The tasks are the same in all splits, as multi-task learning asks (it is scored on the very tasks that it solved).
+    It is the *points* that never overlap: `points` may be learnt from, `held_out` is what validation and test tasks
+    draw their queries from, the one from its first half and the other from its second.
+
+    - A task to train on has support and query sets drawn from `points`, without overlap.
+    - A task to validate or score on has its support drawn from `points` and its queries from `held_out`.
+
+    `draw` outside of training goes through the tasks by number, so that `num_tasks = len(tasks)` scores each of them
+    once. Tasks of unequal size are padded with points of weight zero; of a task with few points the sets are smaller.
+
+    To learn from these tasks for *new* ones, train on a `FiniteTasks` and evaluate on another one, or on the family.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=30, points=20, key=jr.key(0))
+    >>> len(tasks), tasks.sample(ls.Split.TRAIN, key=jr.key(1)).support.x.shape
+    (30, (10, 1))
+    """
+
+    points: Batch  # "tasks points": what may be learnt from
+    held_out: Batch  # "tasks points": what is scored on
+    shots: int = 10
+    queries: int = 10
+
+    def __check_init__(self):
+        check_points("FiniteTasks", self.shots, self.queries)
+        if isinstance(self.points.weight, jax.core.Tracer) or not eqx.is_array(self.points.weight):
+            return  # inside a transformation the numbers are not known; they were checked before
+        sizes = np.asarray((self.points.weight > 0).sum(axis=1)).reshape(len(self.points.weight), -1).max(axis=1)
+        smallest = int(sizes.argmin())
+        if self.shots > sizes[smallest]:
+            raise InputError(
+                f"FiniteTasks: `shots={self.shots}`, but task {smallest} has {sizes[smallest]} points to learn from."
+                " Lower `shots`, or leave out small tasks."
+            )
+
+    @classmethod
+    def from_family(
+        cls,
+        family: AbstractTasks,
+        *,
+        num_tasks: int,
+        points: int,
+        held_out: int = 100,
+        shots: int | None = None,
+        key: Key[Array, ""],
+    ) -> "FiniteTasks":
+        """Numbers `num_tasks` training tasks of a family, with `points` points each, and `held_out` more for scoring."""
+        for name, value, least in (("points", points, 1), ("held_out", held_out, 2)):
+            if not isinstance(value, int) or value < least:
+                raise InputError(f"FiniteTasks: `{name}={value}`, but it must be a whole number, at least {least}.")
+        tasks = family.with_shots(points, held_out).draw(num_tasks, Split.TRAIN, key=key)
+        shots = min(family.shots, points) if shots is None else shots
+        return cls(tasks.support, tasks.query, shots, family.queries)
+
+    @classmethod
+    def from_arrays(
+        cls, x: Array, y: Array, task: Array, *, shots: int = 10, queries: int = 10, held_out: float = 0.5
+    ) -> "FiniteTasks":
+        """Numbers the tasks of a long table: row `i` is a point `x[i], y[i]` of task `task[i]` (any labels).
+
+        The last part of each task's rows, `held_out` of them (rounded up), is kept for scoring; shuffle the rows first
+        if their order means something. `y` needs a trailing axis of outputs: `(rows, 1)` for one.
+
+        **Raises:** `InputError` for arrays of different lengths, NaN inputs, and tasks with less than three rows.
+
+        >>> import numpy as np, learnset as ls
+        >>> rows = np.arange(12.0)[:, None]
+        >>> len(ls.FiniteTasks.from_arrays(rows, rows, np.repeat(["a", "b"], 6), shots=2))
+        2
+        """
+        x, y, task = np.asarray(x), np.asarray(y), np.asarray(task)
+        if not len(x) == len(y) == len(task):
+            raise InputError(f"`x`, `y` and `task` have {len(x)}, {len(y)} and {len(task)} rows; they must be as many.")
+        if not 0 < held_out < 1:
+            raise InputError(f"`held_out={held_out}`, but it is the part of each task's rows kept for scoring: 0 to 1.")
+        if not np.isfinite(x).all():
+            raise InputError(
+                f"`x` has {int((~np.isfinite(x)).sum())} numbers that are NaN or infinite; fill them first."
+            )
+        names, number = np.unique(task, return_inverse=True)
+        groups = [np.flatnonzero(number == i) for i in range(len(names))]
+        for name, group in zip(names, groups, strict=True):
+            if len(group) < 3:
+                raise InputError(
+                    f"Task {name!r} has {len(group)} rows; one to learn from and two to score on are needed."
+                )
+        cuts = [min(len(group) - 2, len(group) - int(np.ceil(held_out * len(group)))) for group in groups]
+        cuts = [max(1, cut) for cut in cuts]
+        learn = [group[:cut] for group, cut in zip(groups, cuts, strict=True)]
+        score = [group[cut:] for group, cut in zip(groups, cuts, strict=True)]
+        return cls(_padded(x, y, learn), _padded(x, y, score), shots, queries)
+
+    def __len__(self) -> int:
+        return len(self.points.weight)
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        return self.task(jr.randint(key, (), 0, len(self)), split, key=split.fold(key))
+
+    def draw(self, num_tasks: int, split: Split, *, key: Key[Array, ""]) -> Task:
+        keys = jr.split(split.fold(key), num_tasks)
+        in_turn = jnp.arange(num_tasks) % len(self)
+        index = jr.randint(key, (num_tasks,), 0, len(self)) if split is Split.TRAIN else in_turn
+        return jax.vmap(lambda i, k: self.task(i, split, key=k))(index, keys)
+
+    def task(self, index: Array, split: Split, *, key: Key[Array, ""]) -> Task:
+        """Task number `index`, its points drawn by `key`."""
+        points, held_out = (jax.tree.map(lambda leaf: leaf[index], batch) for batch in (self.points, self.held_out))
+        support_key, query_key = jr.split(key)
+        if split is Split.TRAIN:
+            support, query = _share_out(_some(points, self.shots + self.queries, key=key), self.shots, self.queries)
+        else:
+            support = _first(_some(points, self.shots, key=support_key), self.shots)
+            query = _first(_some(_half(held_out, split), self.queries, key=query_key), self.queries)
+        return Task(support, query, index=index)
+
+
+def _some(batch: Batch, num: int, *, key: Key[Array, ""]) -> Batch:
+    """At most `num` points in random order, absent ones last."""
+    length = len(batch.weight)
+    # The largest few of many random numbers: on a CPU this is 5 to 15 times quicker than sorting all of them.
+    order = jax.lax.top_k(jnp.where(_there(batch), jr.uniform(key, (length,)), -1.0), min(num, length))[1]
+    return jax.tree.map(lambda leaf: leaf[order], batch)
+
+
+def _there(batch: Batch) -> Bool[Array, "points"]:
+    return batch.weight.reshape(len(batch.weight), -1).max(axis=1) > 0
+
+
+def _first(batch: Batch, num: int, start: int | Int[Array, ""] = 0, stop: int | Int[Array, ""] | None = None) -> Batch:
+    """Points `start` to `start + num`, those from `stop` on and those beyond the end with weight zero."""
+    length = len(batch.weight)
+    position = start + jnp.arange(num)
+    inside = position < (length if stop is None else stop)
+    chosen = jax.tree.map(lambda leaf: leaf[jnp.clip(position, 0, length - 1)], batch)
+    weight = chosen.weight * inside.reshape((-1,) + (1,) * (chosen.weight.ndim - 1)).astype(chosen.weight.dtype)
+    return Batch(chosen.x, chosen.y, weight)
+
+
+def _share_out(batch: Batch, shots: int, queries: int) -> tuple[Batch, Batch]:
+    """Support and query without overlap. A task too small for both gives to each in proportion, so that no task is
+    left without queries to learn from."""
+    size = _there(batch).sum()
+    cut = jnp.clip(size * shots // (shots + queries), 1, shots)
+    return _first(batch, shots, stop=cut), _first(batch, queries, start=cut, stop=size)
+
+
+def _half(batch: Batch, split: Split) -> Batch:
+    """Every other point: even ones validate and odd ones test, so that padding at the end is shared out evenly."""
+    offset = 0 if split is Split.VALIDATION else 1
+    return jax.tree.map(lambda leaf: leaf[offset::2], batch)
+
+
+def _padded(x: np.ndarray, y: np.ndarray, groups: list[np.ndarray]) -> Batch:
+    length = max(len(group) for group in groups)
+    rows = np.stack([np.pad(group, (0, length - len(group)), mode="edge") for group in groups])
+    weight = np.stack([np.arange(length) < len(group) for group in groups])
+    dtype = jnp.result_type(float)
+    return Batch(jnp.asarray(x[rows], dtype), jnp.asarray(y[rows], dtype), jnp.asarray(weight, dtype))

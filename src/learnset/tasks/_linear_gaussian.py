@@ -1,0 +1,74 @@
+"""Linear regression with weights from a Gaussian: the family whose best learner is known."""
+
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from .._errors import check_positive, InputError
+from .._losses import point_weight, present
+from .._types import Batch, Split, Task
+from ._base import AbstractTasks, check_points, halves
+
+
+class LinearGaussian(AbstractTasks):
+    """Regression of `y = w · x + noise` with `w ~ N(mean, diag(scale²))` and `x ~ N(0, I)`: the yardstick.
+
+    What tasks share is the prior of `w`: its mean, and that later directions vary less. The Bayes-optimal predictor is
+    the posterior mean (`bayes`), and its expected squared error is known in closed form (`bayes_error`): no learner may
+    do better, and whoever knows the prior can do as well.
+
+    Source: Bishop 2006, *Pattern Recognition and Machine Learning*, §3.3.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> tasks = ls.LinearGaussian(shots=5)
+    >>> task = tasks.sample(ls.Split.TEST, key=jr.key(0))
+    >>> tasks.bayes(task.support).shape
+    (8,)
+    """
+
+    shots: int = 10
+    queries: int = 10
+    in_size: int = 8
+    mean: float = 1.0  # of every weight
+    largest: float = 1.0  # standard deviation of the first weight
+    smallest: float = 0.05  # standard deviation of the last weight; geometric in between
+    noise: float = 0.3  # standard deviation of the noise on y
+
+    def __check_init__(self):
+        check_points("LinearGaussian", self.shots, self.queries)
+        check_positive("LinearGaussian", largest=self.largest, smallest=self.smallest, noise=self.noise)
+        if self.in_size < 1:
+            raise InputError(f"LinearGaussian: `in_size={self.in_size}`, but there must be at least 1 input.")
+
+    @property
+    def scale(self) -> Float[Array, "in"]:
+        """Prior standard deviation of each weight."""
+        return jnp.geomspace(self.largest, self.smallest, self.in_size)
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        w_key, x_key, noise_key = jr.split(split.fold(key), 3)
+        points = self.shots + self.queries
+        w = self.mean + self.scale * jr.normal(w_key, (self.in_size,))
+        x = jr.normal(x_key, (points, self.in_size))
+        y = x @ w + self.noise * jr.normal(noise_key, (points,))
+        return Task(*halves(x, y[:, None], self.shots), latents=w)
+
+    def bayes(self, support: Batch) -> Float[Array, "in"]:
+        """Posterior mean of the weights. Points of weight zero count for nothing.
+
+        **Returns:** `w` of the predictor `x @ w`, which no predictor beats in expected squared error.
+        """
+        x, weight = support.x, point_weight(support)
+        surprise = present(support.y, weight)[:, 0] - x.sum(axis=-1) * self.mean
+        evidence = (x * weight).T @ surprise / self.noise**2
+        return self.mean + self.posterior(support) @ evidence
+
+    def posterior(self, support: Batch) -> Float[Array, "in in"]:
+        """Posterior covariance of the weights."""
+        precision = jnp.diag(self.scale**-2) + (support.x * point_weight(support)).T @ support.x / self.noise**2
+        return jnp.linalg.inv(precision)
+
+    def bayes_error(self, support: Batch) -> Float[Array, ""]:
+        """Expected squared error of the Bayes predictor on a new point, noise included: trace of the posterior
+        covariance (inputs have unit covariance) plus the noise's variance."""
+        return jnp.trace(self.posterior(support)) + self.noise**2

@@ -1,0 +1,46 @@
+"""Tasks that share nothing: the control."""
+
+import jax.random as jr
+from jaxtyping import Array, Key
+
+from .._errors import check_not_negative, check_positive, InputError
+from .._types import Split, Task
+from ._base import AbstractTasks, check_points, halves
+
+
+class Unrelated(AbstractTasks):
+    """Targets `y ~ N(mean, std²)` independent of inputs `x ~ U[-5, 5]`, drawn afresh for each task.
+
+    Nothing that past tasks or the support set hold helps to predict a query: the best predictor is the constant `mean`,
+    and the best possible error is `std²` (`floor`). A learner which comes out below it leaks, and all that one learner
+    can gain over another is the common scale: not to fit noise.
+
+    >>> import learnset as ls
+    >>> ls.Unrelated(std=2.0).floor
+    4.0
+    """
+
+    shots: int = 10
+    queries: int = 10
+    in_size: int = 1
+    mean: float = 0.0
+    std: float = 1.0
+
+    def __check_init__(self):
+        check_points("Unrelated", self.shots, self.queries)
+        check_positive("Unrelated", std=self.std)
+        check_not_negative("Unrelated", absolute_mean=abs(self.mean))
+        if self.in_size < 1:
+            raise InputError(f"Unrelated: `in_size={self.in_size}`, but there must be at least 1 input.")
+
+    @property
+    def floor(self) -> float:
+        """The expected squared error of the best constant, which nothing can beat."""
+        return self.std**2
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        x_key, y_key = jr.split(split.fold(key))
+        points = self.shots + self.queries
+        x = jr.uniform(x_key, (points, self.in_size), minval=-5.0, maxval=5.0)
+        y = self.mean + self.std * jr.normal(y_key, (points, 1))
+        return Task(*halves(x, y, self.shots))

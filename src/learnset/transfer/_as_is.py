@@ -1,0 +1,19 @@
+"""No adaptation."""
+
+from .._method import AbstractAdapter
+from .._types import Batch, Model, Predictor
+
+
+class AsIs(AbstractAdapter):
+    """Uses the model as it is and ignores the support set: for tasks that the model was trained on, and as the control
+    of every adapter.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> model = ls.MLP(1, 1, key=jr.key(0))
+    >>> ls.AsIs().adapt(model, None) is model
+    True
+    """
+
+    def adapt(self, model: Model, support: Batch | None) -> Predictor:
+        del support
+        return model

@@ -1,0 +1,37 @@
+"""What all adapters that go in steps have in common: the steps."""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from .._method import AbstractIterativeAdapter
+from .._types import Batch, Model, Predictor
+
+
+class AbstractDescent(AbstractIterativeAdapter):
+    """An adapter of `steps` equal steps. A new one says what a step is: `plan`."""
+
+    steps: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+        """What moves, how it moves in one step, and the predictor that it stands for: `(start, step, finish)`."""
+
+    def adapt(self, model: Model, support: Batch) -> Predictor:
+        start, step, finish = self.plan(model, support)
+        return finish(jax.lax.scan(lambda carry, _: (step(carry), None), start, length=self.steps)[0])
+
+    def trace(self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree]) -> PyTree:
+        start, step, finish = self.plan(model, support)
+
+        def watched(carry: Any, _: None) -> tuple[Any, PyTree]:
+            carry = step(carry)
+            return carry, observe(finish(carry))
+
+        after = jax.lax.scan(watched, start, length=self.steps)[1]
+        return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), observe(finish(start)), after)

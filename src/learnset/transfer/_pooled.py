@@ -1,0 +1,42 @@
+"""The mean loss over all points of all tasks."""
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, Key, PyTree
+
+from .._losses import Loss, mse
+from .._method import AbstractMethod, Metrics
+from .._predict import for_task
+from .._types import Model, State, Task
+
+
+class Pooled(AbstractMethod):
+    """Solves all tasks at once: each loss weighs the same, and support and query are training points alike.
+
+    With one model for all tasks this is the pretraining of transfer learning; with a model that has parts for each task
+    (`SharedBody`) it is multi-task learning with uniform weights ("linear scalarisation"); with `Separate` models it is
+    single-task learning.
+
+    Source: Finn, Abbeel & Levine 2017, §5.1 ("pretraining on all of the tasks"); Caruana 1997.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> tasks = ls.Sinusoids().draw(25, ls.Split.TRAIN, key=jr.key(0))
+    >>> grads, state, metrics = ls.Pooled(ls.mse).gradient(ls.MLP(1, 1, key=jr.key(1)), tasks, None, key=jr.key(2))
+    >>> sorted(metrics)
+    ['loss']
+    """
+
+    loss: Loss = mse
+
+    def gradient(
+        self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, State, Metrics]:
+        del key
+
+        @eqx.filter_value_and_grad
+        def mean_loss(model: Model) -> Float[Array, ""]:
+            losses = jax.vmap(lambda task: self.loss(for_task(model, task.index), task.points))(tasks)
+            return losses.mean()
+
+        loss, grads = mean_loss(model)
+        return grads, state, {"loss": loss}

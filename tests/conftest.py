@@ -1,0 +1,41 @@
+"""What all tests share: strict numbers, and keys that no test invents."""
+
+import os
+
+os.environ.setdefault("JAX_ENABLE_X64", "false")
+
+import equinox as eqx
+import jax
+import jax.random as jr
+import pytest
+
+import learnset as ls
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def getkey():
+    """A new random key at every call, the same ones in every run of the test."""
+    count = iter(range(1_000_000))
+    return lambda: jr.fold_in(jr.key(5678), next(count))
+
+
+@pytest.fixture
+def tasks():
+    return ls.Sinusoids(shots=5, queries=7)
+
+
+@pytest.fixture
+def model(getkey):
+    return ls.MLP(1, 1, width=8, depth=2, activation=jax.numpy.tanh, key=getkey())
+
+
+def assert_close(left, right, *, rtol=1e-5, atol=1e-6):
+    """Trees of arrays of one structure and the same numbers."""
+    left, right = (eqx.filter(tree, eqx.is_array) for tree in (left, right))
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        assert a.shape == b.shape
+        assert jax.numpy.allclose(a, b, rtol=rtol, atol=atol), f"{abs(a - b).max()} apart"

@@ -1,0 +1,238 @@
+"""Every method, adapter and family keeps its promises, and who does not is found out."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import learnset as ls
+from learnset._tree import head
+
+SINES = ls.Sinusoids(shots=5, queries=6)
+NUMBERED = ls.FiniteTasks.from_family(SINES, num_tasks=5, points=12, held_out=14, key=jr.key(0))
+
+
+def net(in_size=1):
+    return ls.MLP(in_size, 1, width=8, depth=1, activation=jnp.tanh, key=jr.key(1))
+
+
+def separate():
+    return ls.separate(lambda key: ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=key), 5, key=jr.key(1))
+
+
+class Norms(ls.AbstractGramian):
+    """Every task's gradient is made as long as one."""
+
+    loss: ls.Loss = ls.mse
+
+    def weights(self, gramian, *, key):
+        inverse = 1 / jnp.sqrt(jnp.diagonal(gramian))
+        return inverse / inverse.sum()
+
+
+# A method, the model that it needs, and tasks.
+METHODS = {
+    "pooled": (ls.Pooled, net, SINES),
+    "pooled, shared body": (ls.Pooled, lambda: ls.SharedBody(net(), num_tasks=5, key=jr.key(2)), NUMBERED),
+    "maml": (lambda: ls.MAML(steps=2, inner_lr=0.05), net, SINES),
+    "maml, remat": (lambda: ls.MAML(steps=2, unroll=ls.Unroll.REMAT), net, SINES),
+    "maml, first order": (lambda: ls.MAML(steps=2, unroll=ls.Unroll.FIRST_ORDER), net, SINES),
+    "maml without steps": (lambda: ls.MAML(steps=0), net, SINES),
+    "anil": (lambda: ls.ANIL(steps=2, inner_lr=0.05), net, SINES),
+    "reptile": (lambda: ls.Reptile(steps=3, points=4), net, SINES),
+    "reptile, all points": (lambda: ls.Reptile(steps=3, points=None), net, SINES),
+    "meta-sgd": (ls.MetaSGD, lambda: ls.WithRates(net(), 0.05), SINES),
+    "cavia": (lambda: ls.CAVIA(inner_lr=0.1), lambda: ls.WithContext(net(3), 2), SINES),
+    "imaml": (lambda: ls.IMAML(steps=4, cg_steps=3), net, SINES),
+    "r2d2": (ls.R2D2, lambda: ls.WithRidge(net()), SINES),
+    "cnp": (ls.CNP, lambda: ls.ConditionalNeuralProcess(1, 1, width=8, depth=1, key=jr.key(1)), SINES),
+    "soft sharing": (lambda: ls.SoftSharing(to_zero=0.01, to_mean=0.1), separate, NUMBERED),
+    "gramian": (Norms, net, SINES),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    """Nearly all the time here is compilation, and promises hold whatever the compiler does."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+class Compiled(ls.AbstractMethod):
+    """The same method, compiled once for each shape: the checks ask for some thirty gradients."""
+
+    method: ls.AbstractMethod
+
+    def init(self, model):
+        return self.method.init(model)
+
+    def gradient(self, model, tasks, state, *, key):
+        return _gradient(self.method, model, tasks, state, key)
+
+
+_gradient = eqx.filter_jit(lambda method, model, tasks, state, key: method.gradient(model, tasks, state, key=key))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_keeps_its_promises(name):
+    method, model, tasks = METHODS[name]
+    ls.checks.method(Compiled(method()), model(), tasks)
+
+
+@pytest.mark.parametrize("name", ("maml", "r2d2"))
+def test_methods_keep_their_promises_in_double_precision(name):
+    with jax.enable_x64(True):
+        method, model, tasks = METHODS[name]
+        ls.checks.method(Compiled(method()), model(), tasks, tolerance=1e-9)
+
+
+# An adapter, the model that it needs, and tasks.
+ADAPTERS = {
+    "as is": (ls.AsIs, net, SINES),
+    "as is, shared body": (ls.AsIs, lambda: ls.SharedBody(net(), num_tasks=5, key=jr.key(2)), NUMBERED),
+    "fine-tune": (lambda: ls.FineTune(lr=0.05, steps=3), net, SINES),
+    "fine-tune the head": (lambda: ls.FineTune(lr=0.05, steps=3, where=head), net, SINES),
+    "ridge": (ls.Ridge, net, SINES),
+    "context descent": (lambda: ls.ContextDescent(lr=0.1, steps=2), lambda: ls.WithContext(net(3), 2), SINES),
+    "proximal descent": (lambda: ls.ProximalDescent(steps=3), net, SINES),
+    "rated descent": (lambda: ls.RatedDescent(steps=2), lambda: ls.WithRates(net(), 0.05), SINES),
+    "learnt ridge": (ls.LearntRidge, lambda: ls.WithRidge(net()), SINES),
+    "amortised": (ls.Amortised, METHODS["cnp"][1], SINES),
+}
+LEARNERS = ("maml", "anil", "reptile", "meta-sgd", "cavia", "imaml", "r2d2", "cnp")  # methods that adapt, too
+
+
+@pytest.mark.parametrize("name", (*ADAPTERS, *LEARNERS))
+def test_every_adapter_keeps_its_promises(name):
+    adapter, model, tasks = (ADAPTERS | METHODS)[name]
+    ls.checks.adapter(adapter(), model(), tasks)
+
+
+def test_an_adapter_keeps_its_promises_in_double_precision():
+    with jax.enable_x64(True):
+        ls.checks.adapter(ls.Ridge(), net(), SINES, tolerance=1e-9)
+
+
+FAMILIES = {
+    "sines": SINES,
+    "sines on a half": ls.Sinusoids(shots=5, queries=6, support_inputs=(0.0, 5.0)),
+    "meta-sgd's sines": ls.Sinusoids.meta_sgd(),
+    "reptile's sines": ls.Sinusoids.reptile(),
+    "linear": ls.LinearGaussian(),
+    "unrelated": ls.Unrelated(),
+    "revealed": ls.Revealed(SINES),
+    "numbered": NUMBERED,
+    "numbered, unequal": ls.FiniteTasks.from_arrays(
+        np.arange(30.0)[:, None], np.arange(30.0)[:, None], np.repeat([0, 1, 2], [6, 10, 14]), shots=3, queries=4
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_keeps_its_promises(name):
+    ls.checks.tasks(FAMILIES[name])
+
+
+def test_a_family_keeps_its_promises_in_double_precision():
+    with jax.enable_x64(True):
+        ls.checks.tasks(SINES)
+        assert SINES.draw(4, ls.Split.TRAIN, key=jr.key(0)).query.y.dtype == jnp.float64
+
+
+def unweighted(predictor, batch):
+    """A loss that forgets that points may be absent."""
+    return jnp.mean((ls.predict(predictor, batch.x) - batch.y) ** 2)
+
+
+class Spoilt(ls.Pooled):
+    """The pooled gradient, and then something that ought not to be."""
+
+    spoil: Callable = eqx.field(static=True, default=lambda grads, metrics, tasks: (grads, metrics))
+
+    def gradient(self, model, tasks, state, *, key):
+        grads, state, metrics = super().gradient(model, tasks, state, key=key)
+        grads, metrics = self.spoil(grads, metrics, tasks)
+        return grads, state, metrics
+
+
+def scaled(grads, factor):
+    return jax.tree.map(lambda leaf: factor * leaf, grads)
+
+
+BAD_METHODS = {
+    "ignores weights": (ls.Pooled(unweighted), "5. points of weight zero change nothing"),
+    "other structure": (Spoilt(spoil=lambda g, m, _: (g.head, m)), "1. the gradient has the structure and shapes"),
+    "not finite": (Spoilt(spoil=lambda g, m, _: (scaled(g, jnp.nan), m)), "1. the gradient is finite"),
+    "no loss": (Spoilt(spoil=lambda g, m, _: (g, {"error": m["loss"]})), "2. `metrics` has a scalar `loss`"),
+    "order of tasks": (Spoilt(spoil=lambda g, m, tasks: (scaled(g, tasks.latents[0, 0]), m)), "4. the order of tasks"),
+    "uphill": (Spoilt(spoil=lambda g, m, _: (scaled(g, -1.0), m)), "7. small steps against the gradient"),
+}
+
+
+@pytest.mark.parametrize("method, words", BAD_METHODS.values(), ids=BAD_METHODS)
+def test_a_method_that_breaks_a_promise_is_told_which(method, words):
+    with pytest.raises(AssertionError, match=words):
+        ls.checks.method(Compiled(method), net(), SINES)
+
+
+class LastPoint(ls.AbstractAdapter):
+    """Predicts what the last point was, whatever came before."""
+
+    def adapt(self, model, support):
+        return lambda x: support.y[-1]
+
+
+class Overshooting(ls.FineTune):
+    """Watches more steps than it takes."""
+
+    def trace(self, model, support, observe):
+        return ls.FineTune(self.loss, self.lr, self.steps + 1).trace(model, support, observe)
+
+
+BAD_ADAPTERS = {
+    "order of points": (LastPoint(), "2. the order of points does not matter"),
+    "ignores weights": (ls.FineTune(unweighted, 0.05, steps=2), "3. points of weight zero change nothing"),
+    "another trace": (Overshooting(ls.mse, 0.05, steps=2), "5. `trace` ends where `adapt` ends"),
+    "not finite": (ls.FineTune(ls.mse, 1e30, steps=3), "1. predictions are finite"),
+}
+
+
+@pytest.mark.parametrize("adapter, words", BAD_ADAPTERS.values(), ids=BAD_ADAPTERS)
+def test_an_adapter_that_breaks_a_promise_is_told_which(adapter, words):
+    with pytest.raises(AssertionError, match=words):
+        ls.checks.adapter(adapter, net(), SINES)
+
+
+class SpoiltTasks(ls.Sinusoids):
+    """Sines, drawn or given out as they ought not to be."""
+
+    spoil: Callable = eqx.field(static=True, default=None)
+
+    def draw(self, num_tasks, split, *, key):
+        return self.spoil(lambda split, key: super(SpoiltTasks, self).draw(num_tasks, split, key=key), split, key)
+
+
+def with_targets(tasks, value):
+    return eqx.tree_at(lambda t: t.query.y, tasks, jnp.full_like(tasks.query.y, value))
+
+
+BAD_FAMILIES = {
+    "one split": (lambda draw, split, key: draw(ls.Split.TRAIN, key), "4. TRAIN and VALIDATION queries differ"),
+    "one task": (lambda draw, split, key: draw(split, jr.key(0)), "1. another key gives other tasks"),
+    "too few points": (
+        lambda draw, split, key: eqx.tree_at(lambda t: t.support, draw(split, key), draw(split, key).support.first(3)),
+        "2. support sets have 5 points",
+    ),
+    "NaN targets": (lambda draw, split, key: with_targets(draw(split, key), jnp.nan), "3. query targets that count"),
+}
+
+
+@pytest.mark.parametrize("spoil, words", BAD_FAMILIES.values(), ids=BAD_FAMILIES)
+def test_a_family_that_breaks_a_promise_is_told_which(spoil, words):
+    with pytest.raises(AssertionError, match=words):
+        ls.checks.tasks(SpoiltTasks(5, 6, spoil=spoil))

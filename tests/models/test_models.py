@@ -1,0 +1,165 @@
+"""Models: what they promise beyond being called."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+import scipy.stats
+from conftest import assert_close
+
+import learnset as ls
+from learnset.models import Linear, truncated_normal
+
+XS = jnp.linspace(-2, 2, 6)[:, None]
+
+
+def mean_of(trees):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves).mean(axis=0), *trees)
+
+
+def test_a_linear_layer_is_its_matrix(getkey):
+    layer = Linear(3, 2, key=getkey())
+    x = np.array([1.0, -2.0, 0.5], np.float32)
+    assert np.allclose(layer(jnp.asarray(x)), x @ np.asarray(layer.weight) + np.asarray(layer.bias), rtol=1e-6)
+    assert (abs(layer.weight) <= 3**-0.5).all() and (abs(layer.bias) <= 3**-0.5).all()
+
+
+def test_a_perceptron_is_its_head_on_its_features(model):
+    x = jnp.array([0.3])
+    by_hand = np.tanh(
+        np.tanh(x @ model.layers[0].weight + model.layers[0].bias) @ model.layers[1].weight + model.layers[1].bias
+    )
+    assert np.allclose(model.features(x), by_hand, rtol=1e-5)
+    assert_close(model(x), model.head(model.features(x)))
+
+
+@pytest.mark.parametrize("bad", ({"width": 0}, {"depth": 0}), ids=str)
+def test_a_perceptron_without_units_or_layers_is_refused(bad, getkey):
+    ((name, value),) = bad.items()
+    with pytest.raises(ls.InputError, match=f"MLP: `{name}={value}`"):
+        ls.MLP(1, 1, **bad, key=getkey())
+
+
+def test_more_inputs_keep_the_old_function_where_they_are_zero(model, getkey):
+    longer = model.extend_inputs(3, key=getkey())
+    old, new = ls.predict(model, XS), ls.predict(longer, jnp.pad(XS, [(0, 0), (0, 3)]))
+    assert_close(new, old)
+    assert not jnp.allclose(ls.predict(longer, jnp.pad(XS, [(0, 0), (0, 3)], constant_values=1.0)), old)
+
+
+def test_a_cut_normal_has_the_spread_that_the_cut_leaves():
+    num = 200_000
+    weights = np.asarray(truncated_normal(0.01)(jr.key(0), (num,), jnp.float32), np.float64)
+    cut = scipy.stats.truncnorm(-2, 2)
+    spread = np.sqrt((cut.moment(4) - cut.moment(2) ** 2) / num) / (2 * cut.std())  # standard error of the deviation
+    assert abs(cut.std() - 0.8796) < 1e-4
+    assert abs(weights.std() / 0.01 - cut.std()) < 3 * spread
+    assert abs(weights.mean() / 0.01) < 3 * cut.std() / np.sqrt(num)
+    assert 0.0199 < abs(weights).max() <= 0.02 * (1 + 1e-6)
+
+
+def test_an_initialiser_leaves_biases_at_zero(getkey):
+    net = ls.MLP(1, 1, width=4, initialiser=truncated_normal(0.01), key=getkey())
+    assert all((layer.bias == 0).all() and (layer.weight != 0).all() for layer in (*net.layers, net.head))
+
+
+@pytest.fixture
+def shared(model, getkey):
+    return ls.SharedBody(model, num_tasks=4, key=getkey())
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_a_task_sees_the_body_with_the_head_of_its_number(index, shared):
+    view = shared.for_task(jnp.asarray(index))
+    assert eqx.tree_equal(view.layers, shared.model.layers)
+    assert eqx.tree_equal(view.head, jax.tree.map(lambda leaf: leaf[index], shared.heads))
+
+
+def test_a_new_task_sees_the_body_with_the_head_that_no_task_trained(shared, model):
+    assert eqx.tree_equal(shared.for_task(jnp.asarray(-1)), model)
+
+
+def test_heads_differ_and_stay_in_the_range_of_the_model_s(shared, model):
+    for many, one in zip(jax.tree.leaves(shared.heads), jax.tree.leaves(model.head), strict=True):
+        assert len(np.unique(many)) == many.size
+        assert (abs(many) <= abs(one).max()).all()
+
+
+def test_a_head_of_one_task_takes_no_gradient_from_another(shared):
+    grads = eqx.filter_grad(lambda m: (m.for_task(jnp.asarray(2))(XS[0]) ** 2).sum())(shared)
+    moved = [np.abs(leaf).reshape(4, -1).sum(axis=1) > 0 for leaf in jax.tree.leaves(grads.heads)]
+    assert all(rows.tolist() == [False, False, True, False] for rows in moved)
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(grads.model.head))
+
+
+def make(key):
+    return ls.MLP(1, 1, width=5, depth=1, key=key)
+
+
+def test_separate_models_are_made_from_keys_of_their_own(getkey):
+    key = getkey()
+    models = ls.separate(make, 3, key=key)
+    alone = [make(one) for one in jr.split(key, 3)]
+    for index, one in enumerate(alone):
+        assert_close(models.for_task(jnp.asarray(index)), one)
+    assert_close(models.for_task(jnp.asarray(-1)), mean_of(alone))
+
+
+def test_the_average_of_equal_models_is_the_model(model):
+    models = ls.Separate(jax.tree.map(lambda leaf: jnp.stack([leaf] * 4), model))
+    assert_close(models.for_task(jnp.asarray(-1)), model, rtol=1e-6)
+
+
+def test_separate_models_of_equinox_may_hold_functions(getkey):
+    models = ls.separate(lambda key: eqx.nn.MLP(1, 1, 4, 1, key=key), 3, key=getkey())
+    assert models.for_task(jnp.asarray(1))(XS[0]).shape == (1,)
+
+
+@pytest.fixture
+def process(getkey):
+    return ls.ConditionalNeuralProcess(1, 2, width=8, key=getkey())
+
+
+@pytest.fixture
+def support(getkey):
+    return ls.Batch(jr.normal(getkey(), (6, 1)), jr.normal(getkey(), (6, 2)))
+
+
+def gaussian(process, support):
+    return jax.vmap(process.condition(support).gaussian)(XS)
+
+
+def test_a_neural_process_does_not_see_the_order_of_points(process, support):
+    turned = jax.tree.map(lambda leaf: leaf[jnp.array([3, 0, 5, 1, 4, 2])], support)
+    assert_close(gaussian(process, turned), gaussian(process, support))
+
+
+def test_a_neural_process_sees_what_the_points_hold(process, support):
+    other = ls.Batch(support.x, -support.y)
+    assert not jnp.allclose(gaussian(process, other)[0], gaussian(process, support)[0], atol=1e-3)
+
+
+def test_a_neural_process_leaves_out_points_of_weight_zero(process, support):
+    there = jnp.arange(6) != 2
+    weighted = ls.Batch(support.x, support.y.at[2].set(jnp.nan), there.astype(jnp.float32))
+    assert_close(gaussian(process, weighted), gaussian(process, jax.tree.map(lambda leaf: leaf[there], support)))
+
+
+def test_a_neural_process_is_not_poisoned_by_a_single_absent_label(process, support):
+    y, weight = support.y.at[2, 1].set(jnp.nan), jnp.ones((6, 2)).at[2, 1].set(0)
+    assert all(jnp.isfinite(part).all() for part in gaussian(process, ls.Batch(support.x, y, weight)))
+
+
+def test_a_neural_process_without_points_has_an_opinion(process, support):
+    mean, std = gaussian(process, ls.Batch(support.x, support.y, jnp.zeros(6)))
+    assert jnp.isfinite(mean).all() and (std > 0.1).all()
+
+
+def test_a_function_with_parameters_is_a_model(getkey):
+    model = ls.Function(
+        lambda params, x: params["slope"] * x + params["bias"], {"slope": jnp.ones(1), "bias": jnp.ones(1)}
+    )
+    grads = eqx.filter_grad(lambda m: m(jnp.array([3.0])).sum())(model)
+    assert (float(grads.params["slope"][0]), float(grads.params["bias"][0])) == (3.0, 1.0)

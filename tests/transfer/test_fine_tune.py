@@ -1,0 +1,107 @@
+"""Descent on the support set, against the loop that one would write by hand."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+import pytest
+from conftest import assert_close
+
+import learnset as ls
+from learnset._tree import head
+
+LR = 0.05
+adapt = eqx.filter_jit(lambda adapter, model, support: adapter.adapt(model, support))
+gradient = eqx.filter_jit(eqx.filter_grad(ls.mse))
+
+
+@pytest.fixture
+def support(tasks):
+    return tasks.sample(ls.Split.TEST, key=jr.key(0)).support
+
+
+def by_hand(model, support, optimiser, steps):
+    """Plain Python and plain Optax."""
+    state, update = optimiser.init(model), jax.jit(optimiser.update)
+    for _ in range(steps):
+        grads = gradient(model, support)
+        with jax.numpy_dtype_promotion("standard"):  # Adam takes a float to an integer power
+            updates, state = update(grads, state, model)
+        model = eqx.apply_updates(model, updates)
+    return model
+
+
+def test_no_steps_are_the_identity(model, support):
+    assert eqx.tree_equal(ls.FineTune(steps=0).adapt(model, support), model)
+
+
+def test_one_step_is_the_model_less_its_gradient(model, support):
+    adapted = adapt(ls.FineTune(ls.mse, LR, steps=1), model, support)
+    assert_close(adapted, jax.tree.map(lambda p, g: p - LR * g, model, gradient(model, support)))
+
+
+@pytest.mark.parametrize("optimiser", (optax.sgd, optax.adam), ids=("sgd", "adam"))
+def test_steps_are_a_python_loop(optimiser):
+    with jax.enable_x64(True):
+        model, support = (
+            ls.MLP(1, 1, width=4, key=jr.key(0)),
+            ls.Sinusoids(5).sample(ls.Split.TEST, key=jr.key(1)).support,
+        )
+        adapted = adapt(ls.FineTune(ls.mse, LR, steps=5, optimiser=optimiser), model, support)
+        assert_close(adapted, by_hand(model, support, optimiser(LR), 5), rtol=1e-10, atol=1e-12)
+
+
+def test_where_leaves_the_rest_as_it_is_to_the_last_bit(model, support):
+    adapted = adapt(ls.FineTune(ls.mse, LR, steps=5, where=head), model, support)
+    assert eqx.tree_equal(adapted.layers, model.layers)
+    expected = model
+    for _ in range(5):
+        step = jax.tree.map(lambda g: -LR * g, gradient(expected, support).head)
+        expected = eqx.tree_at(head, expected, eqx.apply_updates(expected.head, step))
+    assert_close(adapted, expected)
+
+
+def test_a_head_alone_is_a_convex_problem_so_that_every_small_step_lowers_the_loss(model, support):
+    fine_tune = ls.FineTune(ls.mse, LR, steps=10, where=head)
+    losses = fine_tune.trace(model, support, lambda predictor: ls.mse(predictor, support))
+    assert (jnp.diff(losses) < 0).all()
+
+
+def test_the_trace_begins_with_the_model_and_ends_where_adaptation_ends(model, support):
+    fine_tune = ls.FineTune(ls.mse, LR, steps=3, optimiser=optax.adam)
+    seen = eqx.filter_jit(fine_tune.trace)(model, support, lambda predictor: predictor)
+    for step in (0, 1, 3):
+        there = jax.tree.map(lambda leaf, step=step: leaf[step], seen)
+        assert_close(there, adapt(ls.FineTune(ls.mse, LR, steps=step, optimiser=optax.adam), model, support))
+    assert {len(leaf) for leaf in jax.tree.leaves(seen)} == {4}
+
+
+@pytest.mark.parametrize("unroll", ls.Unroll)
+def test_what_differentiation_keeps_in_memory_does_not_change_adaptation(unroll, model, support):
+    plain = adapt(ls.FineTune(ls.mse, LR, steps=3), model, support)
+    assert_close(adapt(ls.FineTune(ls.mse, LR, steps=3, unroll=unroll), model, support), plain)
+
+
+def test_a_step_size_may_be_an_array(model, support):
+    assert_close(
+        adapt(ls.FineTune(ls.mse, jnp.asarray(LR), steps=3), model, support),
+        adapt(ls.FineTune(ls.mse, LR, steps=3), model, support),
+    )
+
+
+def test_no_weight_no_movement(model, support):
+    nothing = ls.Batch(support.x, support.y, jnp.zeros(5))
+    assert eqx.tree_equal(adapt(ls.FineTune(ls.mse, LR, steps=3), model, nothing), model)
+
+
+@pytest.mark.parametrize("bad", ({"lr": 0.0}, {"lr": -1.0}, {"lr": float("nan")}, {"steps": -1}), ids=str)
+def test_an_error_names_the_argument_and_its_value(bad):
+    ((name, value),) = bad.items()
+    with pytest.raises(ls.InputError, match=f"FineTune: `{name}={value}`"):
+        ls.FineTune(**bad)
+
+
+def test_fine_tuning_a_head_that_is_not_there_says_so(support, getkey):
+    with pytest.raises(ls.InputError, match="MLP has no `head`"):
+        ls.FineTune(where=head).adapt(eqx.nn.MLP(1, 1, 4, 1, key=getkey()), support)
