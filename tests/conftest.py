@@ -2,7 +2,8 @@
 
 import os
 
-os.environ.setdefault("JAX_ENABLE_X64", "false")
+# Most of the suite is compilation; LLVM's lowest level halves it. Processes that tests start inherit it.
+os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}"
 
 import equinox as eqx
 import jax

@@ -112,7 +112,7 @@ def start(folder, steps):
 
 def wait_for(folder, line_count):
     log = folder / "metrics.jsonl"
-    for _ in range(600):
+    for _ in range(3000):
         if log.exists() and log.read_text().count("\n") >= line_count:
             return
         time.sleep(0.05)

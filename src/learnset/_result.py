@@ -14,7 +14,7 @@ class Evaluation(eqx.Module):
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> print(ls.Evaluation(jnp.array([[2.0, 1.0], [4.0, 1.0]]), jnp.array([True, True])))
-    error after 0 steps 3 ± 1.96, after 1 step 1 ± 0 (mean over 2 tasks, 95 % interval)
+    error after 0 steps 3 ± 1.39, after 1 step 1 ± 0 (mean over 2 tasks, 95 % interval)
     """
 
     errors: Float[Array, "tasks steps"]  # before any step, and after each

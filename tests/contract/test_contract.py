@@ -228,7 +228,10 @@ BAD_FAMILIES = {
         lambda draw, split, key: eqx.tree_at(lambda t: t.support, draw(split, key), draw(split, key).support.first(3)),
         "2. support sets have 5 points",
     ),
-    "NaN targets": (lambda draw, split, key: with_targets(draw(split, key), jnp.nan), "3. query targets that count"),
+    "infinite targets": (
+        lambda draw, split, key: with_targets(draw(split, key), jnp.inf),
+        "3. query targets that count",
+    ),
 }
 
 

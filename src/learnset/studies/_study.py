@@ -28,7 +28,8 @@ def row(errors: np.ndarray, published: float | None = None, source: str = "", **
     errors = np.where(stayed, errors, np.nan)
     mean, half = interval(errors)
     words |= {} if stayed.all() else {"diverged_tasks": int((~stayed).sum())}
-    found = words | {"error": mean, "ci95": half, "num_tasks": int(errors.size), "num_seeds": len(errors)}
+    found = words | {"error": mean, "ci95": half, "num_tasks": int(errors.size)}
+    found["by_seed"] = [round(float(seed), 4) for seed in np.nanmean(errors, axis=1)]
     if published is None:
         return found
     ours, theirs = interval(errors.reshape(1, -1))[1], interval(errors[:1])[1]

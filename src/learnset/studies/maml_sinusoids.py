@@ -358,9 +358,17 @@ def diverged(result: dict[str, Any]) -> str:
     words = (
         "\nOn a few tasks ten steps of this size climb and do not descend, because the five points lie where the network is"
         " steep (the largest curvature of their loss is above 2 / step size). Those have errors above 100, are counted"
-        f" here, and are left out of the means: {', '.join(each)}. A run of 600 tasks may well meet none.\n"
+        f" here, and are left out of the means: {', '.join(each)}. Tasks near the edge still weigh on some seeds:"
+        f" {by_seed(result)}\n"
     )
     return words if each else ""
+
+
+def by_seed(result: dict[str, Any]) -> str:
+    """MAML's errors for each seed, after 1, 5 and 10 steps."""
+    rows = [r["by_seed"] for r in result["rows"] if r["part"] == "table 2" and r["recipe"] == "MAML"]
+    seeds = [" / ".join(f"{error:.2f}" for error in seed) for seed in zip(*rows, strict=True)]
+    return f"seed by seed MAML has {', '.join(seeds)}."
 
 
 def page(result: dict[str, Any], study: MAMLSinusoids) -> str:
