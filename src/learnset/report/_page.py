@@ -32,7 +32,7 @@ def write_comparison_page(
         "rows": table_rows(comparison, shots),
         "failures": comparison.failures,
         "sources": [(o.recipe.name, o.recipe.source) for o in comparison],
-        "figures": [(_inline(path.parent / f"{name}.svg"), CAPTIONS[name]) for name in figures],
+        "figures": [(Markup(_inline(path.parent / f"{name}.svg")), CAPTIONS[name]) for name in figures],
     }
     title = f"Past tasks on {type(tasks).__name__}: does sharing help?"
     _write(path, title=title, tasks=repr(tasks), shots=shots, meta=meta, **sections)
@@ -122,10 +122,10 @@ def _replace_image(body: str, figure: Path) -> str:
     return body[:start] + _inline(figure) + body[body.index(">", start) + 1 :]
 
 
-def _inline(figure: Path) -> Markup:
+def _inline(figure: Path) -> str:
     """An SVG without its head, as part of a page."""
     text = figure.read_text()
-    return Markup(text[text.index("<svg") :])
+    return text[text.index("<svg") :]
 
 
 def _write(path: Path, **values: Any) -> None:
