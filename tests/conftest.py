@@ -1,9 +1,17 @@
 """What all tests share: strict numbers, and keys that no test invents."""
 
 import os
+import tempfile
+from pathlib import Path
 
 # Most of the suite is compilation; LLVM's lowest level halves it. Processes that tests start inherit it.
 os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}"
+
+# All processes of one run share what they compiled; nothing is written into the user's own cache.
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+CACHE = Path(tempfile.gettempdir()) / f"learnset-tests-{RUN}"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 import equinox as eqx
 import jax

@@ -3,7 +3,6 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 import pytest
 from conftest import assert_close
@@ -74,9 +73,9 @@ def test_the_error_of_stack_shows_what_differs():
 
 def gradients(tasks):
     """Trees with a leading `tasks` axis, and the same as a NumPy matrix made the slow way."""
-    tree = {"b": jr.normal(jr.key(0), (tasks, 3)), "a": jr.normal(jr.key(1), (tasks, 2, 2)), "c": None}
-    matrix = np.array([[*np.ravel(tree["a"][i]), *np.ravel(tree["b"][i])] for i in range(tasks)])
-    return tree, matrix
+    a, b = (np.random.default_rng(0).normal(size=(tasks, *shape)).astype(np.float32) for shape in ((2, 2), (3,)))
+    matrix = np.array([[*np.ravel(a[i]), *np.ravel(b[i])] for i in range(tasks)])
+    return {"b": jnp.asarray(b), "a": jnp.asarray(a), "c": None}, matrix
 
 
 def test_rows_are_the_trees_flattened_one_by_one():

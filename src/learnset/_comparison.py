@@ -122,7 +122,7 @@ class Comparison(eqx.Module):
     def _rows(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
         name, setting = outcome.recipe.name, outcome.recipe.setting.value
         for shots in outcome.shots:
-            for step in range(outcome.steps + 1):
+            for step in shown_steps(outcome.steps, outcome.chosen_steps(shots)):
                 common = {"recipe": name, "setting": setting, "tasks": outcome.tasks, "shots": shots, "steps": step}
                 common["chosen"] = step == outcome.chosen_steps(shots)
                 errors = outcome.at(shots, step)
@@ -156,6 +156,16 @@ class Comparison(eqx.Module):
             "acceleration": _benefit(self.acceleration(outcome, shots)),
             "sample_efficiency": _benefit(self.sample_efficiency(outcome)),
         }
+
+
+def shown_steps(steps: int, chosen: int) -> list[int]:
+    """Steps that the table has a row for: the first ten, then fewer and fewer, the chosen one, and the last.
+
+    >>> shown_steps(60, 37)
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 37, 50, 60]
+    """
+    sparse = {digit * 10**power for power in range(1, 7) for digit in (1, 2, 5)}
+    return [s for s in range(steps + 1) if s <= 10 or s in sparse or s in (chosen, steps)]
 
 
 def first_step(curve: Float[np.ndarray, "steps"], target: float) -> float | None:

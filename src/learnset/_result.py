@@ -66,7 +66,11 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     >>> round(mean, 3), round(half, 3)
     (3.0, 2.484)
     """
-    values = np.asarray(values, np.float64)
+    with np.errstate(invalid="ignore"):  # errors that diverged make an infinite mean, and no interval
+        return _interval(np.asarray(values, np.float64))
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
     if len(values) > 1:
         means = np.nanmean(values, axis=1)
         return float(means.mean()), float(stdtrit(len(means) - 1, 0.975) * means.std(ddof=1) / np.sqrt(len(means)))

@@ -288,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     try:
         command = parse(arguments)
-        command.run(Console(), arguments)
+        command.run(Console(width=None if sys.stdout.isatty() else 120), arguments)
     except InputError as error:
         return _say(2, str(error))
     except (DivergedError, Interrupted) as error:

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from conftest import assert_close
 from hypothesis import given, settings, strategies as st
 
 import learnset as ls
@@ -14,6 +13,7 @@ import learnset as ls
 # Examples share shapes and numbers of points, so that few programs are compiled: the largest task is always there.
 LARGEST = 14  # rows
 draw = eqx.filter_jit(lambda tasks, num, split, key: tasks.draw(num, split, key=key))
+sample = eqx.filter_jit(lambda tasks, split, key: tasks.sample(split, key=key))
 
 
 def sizes_for(points):
@@ -46,11 +46,11 @@ def learnt(size):
 def rows_of(batch):
     """The rows of each task that have weight; that none is there twice, and that targets follow inputs."""
     found = []
-    for x, y, weight in zip(batch.x[..., 0], batch.y[..., 0], batch.weight, strict=True):
-        rows = np.asarray(x)[np.asarray(weight) > 0]
+    for x, y, weight in zip(*map(np.asarray, (batch.x, batch.y, batch.weight)), strict=True):
+        rows = x[weight > 0, 0].astype(int).tolist()
         assert len(set(rows)) == len(rows)
-        assert np.array_equal(np.asarray(y), 2 * np.asarray(x))
-        found.append(set(rows.astype(int).tolist()))
+        assert np.array_equal(y, 2 * x)
+        found.append(set(rows))
     return found
 
 
@@ -60,7 +60,9 @@ def test_support_and_query_of_a_training_task_share_no_point_and_use_all_there_a
     points, sizes = example
     tasks, learn, _ = table(sizes, *points)
     batch = draw(tasks, 8, ls.Split.TRAIN, jr.key(seed))
-    for index, support, query in zip(batch.index, rows_of(batch.support), rows_of(batch.query), strict=True):
+    for index, support, query in zip(
+        np.asarray(batch.index), rows_of(batch.support), rows_of(batch.query), strict=True
+    ):
         own = learn[int(index)]
         assert not support & query
         assert support | query <= own
@@ -87,7 +89,7 @@ def test_held_out_points_are_scored_on_and_never_learnt_from(example, seed):
 def test_tasks_too_small_for_shots_and_queries_keep_some_of_both(shots, queries):
     size = np.arange(max(2, shots), 12)
     weight = jnp.asarray(np.arange(11) < size[:, None], jnp.float32)
-    points = ls.Batch(jnp.zeros((len(size), 11, 1)), jnp.zeros((len(size), 11, 1)), weight)
+    points = ls.Batch(weight[..., None], weight[..., None], weight)
     every = draw(ls.FiniteTasks(points, points, shots, queries), 500, ls.Split.TRAIN, jr.key(0))
     support, query = ((np.asarray(part.weight) > 0).sum(axis=1) for part in (every.support, every.query))
     assert support.min() >= 1 and query.min() >= 1
@@ -118,7 +120,7 @@ def test_every_point_is_drawn_as_often_as_every_other():
 
 def test_sample_is_a_task_of_the_set(getkey):
     tasks, learn, _ = table([6, 7, 8, 9], 2, 2)
-    task = jax.tree.map(lambda leaf: leaf[None], tasks.sample(ls.Split.TRAIN, key=getkey()))
+    task = jax.tree.map(lambda leaf: np.asarray(leaf)[None], sample(tasks, ls.Split.TRAIN, getkey()))
     assert rows_of(task.support)[0] | rows_of(task.query)[0] <= learn[int(task.index[0])]
 
 
@@ -126,7 +128,7 @@ def test_from_family_has_the_points_of_the_family_s_training_tasks(getkey):
     family, key = ls.Sinusoids(shots=3, queries=4), getkey()
     tasks = ls.FiniteTasks.from_family(family, num_tasks=5, points=6, held_out=8, key=key)
     drawn = family.with_shots(6, 8).draw(5, ls.Split.TRAIN, key=key)
-    assert_close((tasks.points, tasks.held_out), (drawn.support, drawn.query), rtol=0, atol=0)
+    assert eqx.tree_equal((tasks.points, tasks.held_out), (drawn.support, drawn.query))
     assert (len(tasks), tasks.shots, tasks.queries) == (5, 3, 4)
 
 
@@ -139,29 +141,25 @@ def test_labels_of_tasks_may_be_words_in_any_order():
     tasks = ls.FiniteTasks.from_arrays(x, x, word, shots=2)
     for number, name in enumerate("ab"):
         (rows,) = np.nonzero(word == name)
-        assert_close(tasks.points.x[number, :, 0], jnp.asarray(rows[:3], jnp.float32))
-        assert_close(tasks.held_out.x[number, :, 0], jnp.asarray(rows[3:], jnp.float32))
+        assert np.array_equal(np.asarray(tasks.points.x)[number, :, 0], rows[:3])
+        assert np.array_equal(np.asarray(tasks.held_out.x)[number, :, 0], rows[3:])
 
 
 def test_inputs_and_targets_of_any_shape_go_through():
-    x, y = np.zeros((12, 4, 3)), np.zeros((12, 2))
-    task = ls.FiniteTasks.from_arrays(x, y, np.repeat([0, 1], 6), shots=2, queries=1).sample(
-        ls.Split.TRAIN, key=jr.key(0)
-    )
-    assert task.support.x.shape == (2, 4, 3) and task.query.y.shape == (1, 2)
+    x, y, task = np.zeros((12, 4, 3)), np.zeros((12, 2)), np.repeat([0, 1], 6)
+    one = sample(ls.FiniteTasks.from_arrays(x, y, task, shots=2, queries=1), ls.Split.TRAIN, jr.key(0))
+    assert one.support.x.shape == (2, 4, 3) and one.query.y.shape == (1, 2)
 
 
 def test_labels_that_are_absent_one_by_one_stay_absent(getkey):
-    x = jnp.arange(10.0).reshape(1, 10, 1)
-    y = jnp.concatenate([x, x], axis=2)
-    weight = jnp.stack([jnp.arange(10) % 2 == 0, jnp.arange(10) < 8], axis=1).astype(jnp.float32)[
-        None
-    ]  # row 9 has none
-    tasks = ls.FiniteTasks(ls.Batch(x, y, weight), ls.Batch(x, y, weight), shots=5, queries=4)
-    points = tasks.sample(ls.Split.TRAIN, key=getkey()).points
-    rows = points.x[:, 0].astype(int)
-    assert sorted(rows.tolist()) == list(range(9))
-    assert_close(points.weight, weight[0, rows], rtol=0, atol=0)
+    rows = np.arange(10)
+    x = jnp.asarray(rows.reshape(1, 10, 1), jnp.float32)
+    weight = np.stack([rows % 2 == 0, rows < 8], axis=1).astype(np.float32)  # row 9 has neither label
+    points = ls.Batch(x, jnp.repeat(x, 2, axis=2), jnp.asarray(weight[None]))
+    drawn = sample(ls.FiniteTasks(points, points, shots=5, queries=4), ls.Split.TRAIN, getkey()).points
+    there = np.asarray(drawn.x)[:, 0].astype(int)
+    assert sorted(there) == list(range(9))
+    assert np.array_equal(drawn.weight, weight[there])
 
 
 def rows(num=12):
