@@ -171,20 +171,20 @@ def measure(rounds: int) -> dict:
         print(f"{name}: {rate:,.0f} steps/s", flush=True)
 
     for _ in range(rounds):
-        note("learnset, one thread", apart("jax_rate", threads=1, tasks=25, inner_steps=1, seconds=3)["rate"])
-        note("torch.func vmap, 1 thread", torch_vmap(threads=1, seconds=3))
-        note("learnset, XLA's default threads", apart("jax_rate", tasks=25, inner_steps=1, seconds=3)["rate"])
-        note("torch.func vmap, 2 threads", torch_vmap(threads=2, seconds=3))
+        note("learnset, one thread", apart("jax_rate", threads=1, tasks=25, inner_steps=1, seconds=2)["rate"])
+        note("torch.func vmap, 1 thread", torch_vmap(threads=1, seconds=2))
+        note("learnset, XLA's default threads", apart("jax_rate", tasks=25, inner_steps=1, seconds=2)["rate"])
+        note("torch.func vmap, 2 threads", torch_vmap(threads=2, seconds=2))
         note(
             "simple form, one thread",
-            apart("jax_rate", threads=1, tasks=25, inner_steps=1, seconds=3, plain=True)["rate"],
+            apart("jax_rate", threads=1, tasks=25, inner_steps=1, seconds=2, plain=True)["rate"],
         )
-        note("torch loop over tasks", torch_loop(seconds=3))
+        note("torch loop over tasks", torch_loop(seconds=2))
     grid = []
     for tasks, steps in GRID:
-        ours = apart("jax_rate", threads=1, tasks=tasks, inner_steps=steps, seconds=2)["rate"]
-        batched = max(torch_vmap(tasks, inner_steps=steps, threads=threads, seconds=1) for threads in (1, 2))
-        loop = torch_loop(tasks, inner_steps=steps, seconds=1) if tasks <= 100 else None
+        ours = apart("jax_rate", threads=1, tasks=tasks, inner_steps=steps, seconds=0.6)["rate"]
+        batched = max(torch_vmap(tasks, inner_steps=steps, threads=threads, seconds=0.5) for threads in (1, 2))
+        loop = torch_loop(tasks, inner_steps=steps, seconds=0.5) if tasks <= 100 else None
         grid.append({"tasks": tasks, "inner_steps": steps, "learnset": ours, "vmap": batched, "loop": loop})
         print(grid[-1], flush=True)
     with tempfile.TemporaryDirectory() as cache:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import learnset as ls
-from learnset._method import trace
 from learnset._tree import head
 
 SINES = ls.Sinusoids(shots=5, queries=6)
@@ -75,44 +74,11 @@ class CompiledMethod(ls.AbstractMethod):
         return _gradient(self.method, model, tasks, state, key)
 
 
-class CompiledAdapter(ls.AbstractIterativeAdapter):
-    adapter: ls.AbstractAdapter
-
-    def adapt(self, model, support):
-        return _adapt(self.adapter, model, support)
-
-    def trace(self, model, support, observe):
-        return _trace(self.adapter, model, support, observe)
-
-
-class CompiledTasks(ls.AbstractTasks):
-    tasks: ls.AbstractTasks
-    shots: int
-    queries: int
-
-    def sample(self, split, *, key):
-        return self.tasks.sample(split, key=key)
-
-    def draw(self, num_tasks, split, *, key):
-        return _draw(self.tasks, num_tasks, split, key)
-
-
 _gradient = eqx.filter_jit(lambda method, model, tasks, state, key: method.gradient(model, tasks, state, key=key))
-_adapt = eqx.filter_jit(lambda adapter, model, support: adapter.adapt(model, support))
-_trace = eqx.filter_jit(trace)
-_draw = eqx.filter_jit(lambda tasks, num, split, key: tasks.draw(num, split, key=key))
 
 
 def check_method(method, model, tasks, **tolerance):
     ls.checks.method(CompiledMethod(method), model, tasks, **tolerance)
-
-
-def check_adapter(adapter, model, tasks, **tolerance):
-    ls.checks.adapter(CompiledAdapter(adapter), model, tasks, **tolerance)
-
-
-def check_tasks(tasks):
-    ls.checks.tasks(CompiledTasks(tasks, tasks.shots, tasks.queries))
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -147,12 +113,12 @@ LEARNERS = ("maml", "anil", "reptile", "meta-sgd", "cavia", "imaml", "r2d2", "cn
 @pytest.mark.parametrize("name", (*ADAPTERS, *LEARNERS))
 def test_every_adapter_keeps_its_promises(name):
     adapter, model, tasks = (ADAPTERS | METHODS)[name]
-    check_adapter(adapter(), model(), tasks)
+    ls.checks.adapter(adapter(), model(), tasks)
 
 
 def test_an_adapter_keeps_its_promises_in_double_precision():
     with jax.enable_x64(True):
-        check_adapter(ls.Ridge(), net(), SINES, tolerance=1e-9)
+        ls.checks.adapter(ls.Ridge(), net(), SINES, tolerance=1e-9)
 
 
 FAMILIES = {
@@ -172,13 +138,13 @@ FAMILIES = {
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_keeps_its_promises(name):
-    check_tasks(FAMILIES[name])
+    ls.checks.tasks(FAMILIES[name])
 
 
 def test_a_family_keeps_its_promises_in_double_precision():
     with jax.enable_x64(True):
-        check_tasks(SINES)
-        assert _draw(SINES, 4, ls.Split.TRAIN, jr.key(0)).query.y.dtype == jnp.float64
+        ls.checks.tasks(SINES)
+        assert SINES.draw(4, ls.Split.TRAIN, key=jr.key(0)).query.y.dtype == jnp.float64
 
 
 def unweighted(predictor, batch):
@@ -242,7 +208,7 @@ BAD_ADAPTERS = {
 @pytest.mark.parametrize("adapter, words", BAD_ADAPTERS.values(), ids=BAD_ADAPTERS)
 def test_an_adapter_that_breaks_a_promise_is_told_which(adapter, words):
     with pytest.raises(AssertionError, match=words):
-        check_adapter(adapter, net(), SINES)
+        ls.checks.adapter(adapter, net(), SINES)
 
 
 class SpoiltTasks(ls.Sinusoids):
@@ -275,4 +241,4 @@ BAD_FAMILIES = {
 @pytest.mark.parametrize("spoil, words", BAD_FAMILIES.values(), ids=BAD_FAMILIES)
 def test_a_family_that_breaks_a_promise_is_told_which(spoil, words):
     with pytest.raises(AssertionError, match=words):
-        check_tasks(SpoiltTasks(5, 6, spoil=spoil))
+        ls.checks.tasks(SpoiltTasks(5, 6, spoil=spoil))
