@@ -87,11 +87,9 @@ def test_every_method_keeps_its_promises(name):
     check_method(method(), model(), tasks)
 
 
-@pytest.mark.parametrize("name", ("maml", "r2d2"))
-def test_methods_keep_their_promises_in_double_precision(name):
+def test_a_method_keeps_its_promises_in_double_precision():
     with jax.enable_x64(True):
-        method, model, tasks = METHODS[name]
-        check_method(method(), model(), tasks, tolerance=1e-9)
+        check_method(ls.MAML(steps=2, inner_lr=0.05), net(), SINES, tolerance=1e-9)
 
 
 # An adapter, the model that it needs, and tasks.
