@@ -50,13 +50,15 @@ def jax_rate(tasks: int, inner_steps: int, seconds: float, plain: bool = False) 
     model = ls.MLP(1, 1, width=40, depth=2, key=jr.key(0))
     method, adam = ls.MAML(ls.mse, inner_lr=0.01 / inner_steps, steps=inner_steps), optax.adam(1e-3)
 
+    window = max(8, min(256, 6400 // (tasks * inner_steps)))
+
     def run(steps: int) -> ls.Trained:
-        options = {"tasks_per_step": tasks, "log_every": 256, "progress": False}
+        options = {"tasks_per_step": tasks, "log_every": window, "progress": False}
         return ls.train(method, model, ls.Sinusoids(), adam, steps=steps, key=jr.key(1), **options)
 
-    first = run(256)
-    rate = 256 / first.seconds
-    best = max((n := max(256, int(rate * seconds / 3))) / run(n).seconds for _ in range(3))
+    first = run(window)
+    steps = max(window, int(window / first.seconds * seconds / 3))
+    best = max(steps / run(steps).seconds for _ in range(3))
     return {"rate": best, "compile_seconds": first.compile_seconds}
 
 

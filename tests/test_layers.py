@@ -11,14 +11,27 @@ SOURCE = Path(learnset.__file__).parent
 LAYERS = [
     {"_types", "_tree", "_errors", "_predict", "_losses", "_lowering", "_figure"},
     {"_method", "_result"},
-    {"tasks", "models", "_run", "_progress", "_checkpoint", "_train", "_evaluate", "_recipe", "_comparison", "_compare"}
+    {
+        "tasks",
+        "models",
+        "envs",
+        "behaviour",
+        "_run",
+        "_progress",
+        "_checkpoint",
+        "_train",
+        "_evaluate",
+        "_recipe",
+        "_comparison",
+        "_compare",
+    }
     | {"_keep", "checks"},
     {"multitask", "transfer"},
-    {"meta"},
+    {"meta", "rl"},
     {"recipes", "studies"},
     {"report", "cli"},
 ]
-FOLDERS = {"tasks", "models", "multitask", "transfer", "meta", "studies", "report"}
+FOLDERS = {"tasks", "models", "envs", "behaviour", "rl", "multitask", "transfer", "meta", "studies", "report"}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 

@@ -70,15 +70,15 @@ def _evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[An
             inner = params[INLINED[name]]
             results = _evaluate(inner.jaxpr, inner.consts, operands)
         elif name == "dot_general":
-            swap = _only_swapped(equation, uses)
+            swap, (one, other) = _only_swapped(equation, uses), operands
             if swap is not None:
                 # (A B)ᵀ, and nothing else of A B is needed: Bᵀ Aᵀ spares a pass over the result.
                 left, right = params["dimension_numbers"]
                 flipped = (left[1], left[0]), (right[1], right[0])
-                values[swap.outvars[0]] = _dot(*operands[::-1], flipped, params["preferred_element_type"])
+                values[swap.outvars[0]] = _dot(other, one, flipped, params["preferred_element_type"])
                 done.add(id(swap))
                 continue
-            results = [_dot(*operands, params["dimension_numbers"], params["preferred_element_type"])]
+            results = [_dot(one, other, params["dimension_numbers"], params["preferred_element_type"])]
         else:
             if name in BODIES:
                 params[BODIES[name]] = _rewritten(params[BODIES[name]])

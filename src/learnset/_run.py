@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class MetricsLog:
         partial.write_text("".join(kept))
         partial.replace(path)
         self._file = path.open("a")
-        if importlib.util.find_spec("tensorboardX") is not None:
+        if find_spec("tensorboardX") is not None:
             board = importlib.import_module("tensorboardX")
             self._board = board.SummaryWriter(str(folder / "tensorboard"), purge_step=after + 1)
 

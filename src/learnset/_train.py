@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from jax import core
 from jaxtyping import Array, Float, Key, PyTree
 
 from ._checkpoint import Checkpoints
@@ -21,7 +22,7 @@ from ._progress import Bar, ctrl_c, shown_by_default
 from ._run import claim, MetricsLog
 from ._tree import all_finite, traced, trainable, updated
 from ._types import Model, Split, State, Task
-from .tasks import AbstractTasks
+from .tasks import AbstractDistribution
 
 DRAWN_AHEAD = 32  # steps
 DRAWN_BYTES = 2**22
@@ -46,7 +47,7 @@ class Trained(eqx.Module):
 def train(
     method: AbstractMethod,
     model: Model,
-    tasks: AbstractTasks,
+    tasks: AbstractDistribution,
     optimiser: optax.GradientTransformation,
     *,
     steps: int,
@@ -98,7 +99,7 @@ def train(
     carry = _start(key.ndim == 1, method, optimiser, moving, fixed)
     program = _Program(method, optimiser, tasks_per_step, window)
     run = _Run(tasks, fixed, key)
-    if isinstance(key, jax.core.Tracer):
+    if isinstance(key, core.Tracer):
         return _without_host(program, carry, run, steps)
     name = type(method).__name__ if name is None else name
     folder = None if out is None else claim(out, resume=resume, overwrite=overwrite)
@@ -132,7 +133,7 @@ def _check(model, tasks, steps, tasks_per_step, log_every, checkpoint_every) -> 
     for name, value in {"log_every": log_every, "checkpoint_every": checkpoint_every}.items():
         if value is not None and value < 1:
             raise InputError(f"train: `{name}={value}`, but it must be at least 1.")
-    if not isinstance(tasks, AbstractTasks):
+    if not isinstance(tasks, AbstractDistribution):
         raise InputError(
             f"train: `tasks` is a {type(tasks).__name__}, but must be tasks, such as `learnset.Sinusoids()`."
         )
@@ -194,7 +195,7 @@ class _Program(eqx.Module):
 class _Run(eqx.Module):
     """What stays the same through a run; with a vector of keys, all arrays have a leading `seeds` axis."""
 
-    tasks: AbstractTasks
+    tasks: AbstractDistribution
     fixed: PyTree  # the part of the model that is not trained
     key: Key[Array, "*seeds"]
 
@@ -245,7 +246,7 @@ class _Host:
         for begin, end in self._bounds(start, steps):
             began = time.perf_counter()
             new, metrics, finite = jax.block_until_ready(
-                _advance(self.program, carry, run, np.int32(begin), np.int32(end))
+                _advance(self.program, carry, run, jnp.int32(begin), jnp.int32(end))
             )
             seconds += time.perf_counter() - began
             metrics = {name: np.asarray(value)[..., : end - begin] for name, value in metrics.items()}
@@ -275,7 +276,7 @@ class _Host:
     def _compile(self, carry: PyTree, run: _Run) -> float:
         """Compiles by going through no steps at all. Returns the seconds that it took."""
         began = time.perf_counter()
-        jax.block_until_ready(_advance(self.program, carry, run, np.int32(0), np.int32(0)))
+        jax.block_until_ready(_advance(self.program, carry, run, jnp.int32(0), jnp.int32(0)))
         return time.perf_counter() - began
 
     def _identity(self, run: _Run) -> dict[str, str]:

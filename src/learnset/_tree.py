@@ -85,7 +85,7 @@ def updated(optimiser: optax.GradientTransformation, grads: PyTree, state: PyTre
 
 def inner(left: PyTree, right: PyTree) -> Float[Array, ""]:
     """Inner product of two trees of arrays."""
-    return sum(jax.tree.leaves(jax.tree.map(jnp.vdot, left, right)))
+    return jnp.asarray(sum(jax.tree.leaves(jax.tree.map(jnp.vdot, left, right))))
 
 
 def rows(tree: PyTree) -> Float[Array, "tasks params"]:

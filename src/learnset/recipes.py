@@ -15,7 +15,7 @@ from jaxtyping import Array, Key
 from ._losses import mse
 from ._method import AbstractAdapter
 from ._recipe import Numbered, Recipe, Setting
-from ._tree import head
+from ._tree import head, whole
 from ._types import Model
 from .meta import (
     ANIL,
@@ -125,11 +125,11 @@ def multi_task(*, num_tasks: int = 100, points: int = 10) -> Recipe:
 
 def multi_task_new(*, steps: int = 50, num_tasks: int = 100, points: int = 10, body: bool = True) -> Recipe:
     """The multi-task body on a new task, through a fresh head; the body moves as well, or is frozen."""
-    where = {} if body else {"where": head}
+    where = whole if body else head
     return Recipe(
         "multi-task, new head" if body else "multi-task, frozen body",
         Setting.MULTI_TASK,
-        tuple(FineTune(mse, lr, steps, **where) for lr in LRS),
+        tuple(FineTune(mse, lr, steps, where=where) for lr in LRS),
         Pooled(mse),
         model=Heads(num_tasks),
         training_tasks=Numbered(num_tasks, points),

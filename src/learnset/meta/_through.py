@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -13,6 +14,11 @@ from .._method import AbstractAdapter, AbstractIterativeAdapter, AbstractMethod,
 from .._predict import for_task
 from .._types import Batch, Model, Predictor, State, Task
 
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+else:
+    from equinox import AbstractVar
+
 
 class AbstractMetaLearner(AbstractMethod, AbstractIterativeAdapter):
     """A method whose gradient goes through its adapter: query loss after adaptation to the support set.
@@ -20,7 +26,7 @@ class AbstractMetaLearner(AbstractMethod, AbstractIterativeAdapter):
     A new meta-learner is a new adapter. Fields: `loss`, and whatever the `adapter` is made from.
     """
 
-    loss: eqx.AbstractVar[Loss]
+    loss: AbstractVar[Loss]
 
     def __check_init__(self):
         check_positive(type(self).__name__, inner_lr=getattr(self, "inner_lr", None))

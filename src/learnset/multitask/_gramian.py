@@ -1,6 +1,7 @@
 """Balancing tasks by the inner products of their gradients."""
 
 import abc
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -12,6 +13,11 @@ from .._method import AbstractMethod, Metrics
 from .._predict import for_task
 from .._tree import mix, rows, trainable
 from .._types import Model, State, Task
+
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+else:
+    from equinox import AbstractVar
 
 
 class AbstractGramian(AbstractMethod):
@@ -28,7 +34,7 @@ class AbstractGramian(AbstractMethod):
     >>> ls.checks.method(Cautious())
     """
 
-    loss: eqx.AbstractVar[Loss]
+    loss: AbstractVar[Loss]
 
     @abc.abstractmethod
     def weights(self, gramian: Float[Array, "tasks tasks"], *, key: Key[Array, ""]) -> Float[Array, "tasks"]:

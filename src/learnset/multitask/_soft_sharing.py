@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from .._errors import check_not_negative
@@ -55,4 +56,4 @@ class SoftSharing(AbstractMethod):
         leaves = [leaf for leaf in jax.tree.leaves(models) if eqx.is_inexact_array(leaf)]
         size = sum((leaf**2).sum() for leaf in leaves) / len(leaves[0])
         spread = sum(((leaf - leaf.mean(axis=0, keepdims=True)) ** 2).sum() for leaf in leaves) / len(leaves[0])
-        return self.to_zero * size + self.to_mean * spread
+        return jnp.asarray(self.to_zero * size + self.to_mean * spread)

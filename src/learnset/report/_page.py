@@ -129,7 +129,7 @@ def _inline(figure: Path) -> str:
 
 
 def _write(path: Path, **values: Any) -> None:
-    template = resources.files(__package__).joinpath("page.html").read_text()
+    template = resources.files(__package__ or "learnset.report").joinpath("page.html").read_text()
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

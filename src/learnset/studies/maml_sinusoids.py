@@ -124,11 +124,11 @@ class MAMLSinusoids(eqx.Module):
                 tasks.with_shots(self.averaged_points // 2, self.averaged_points // 2), set_key
             )
             start = separate(lambda _: _network(model_key), self.averaged_tasks, key=model_key)
-            one = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, (start, numbered))
+            model, tasks_of_one = jax.tree.map(lambda a: a[None] if eqx.is_array(a) else a, (start, numbered))
             method = SoftSharing(mse, to_zero, to_mean)
             budget = {"steps": self.averaged_steps, "tasks_per_step": self.averaged_tasks, "key": seed_keys(key, 3, 1)}
             quick_adam = optax.adam(optax.cosine_decay_schedule(1e-2, self.averaged_steps))
-            model, *rest = trained(name, method, *one, quick_adam, **budget)
+            model, *rest = trained(name, method, model, tasks_of_one, quick_adam, **budget)
             return eqx.filter_vmap(lambda m: for_task(m, jnp.asarray(-1)))(model), *rest
 
         tuned = tuple(FineTune(mse, lr, 10) for lr in LRS)
@@ -169,7 +169,13 @@ class MAMLSinusoids(eqx.Module):
         if learner.name not in PUBLISHED:
             return []
         errors, adapter = self._errors(learner, Sinusoids(shots=5, queries=100), key)
-        common = {"part": "table 2", "recipe": learner.name, "tasks": "new", "shots": 5, "lr": adapter.lr}
+        common = {
+            "part": "table 2",
+            "recipe": learner.name,
+            "tasks": "new",
+            "shots": 5,
+            "lr": getattr(adapter, "lr", None),
+        }
         return [
             row(errors[..., step], published, SOURCE, **common, steps=step)
             for step, published in zip(TABLE_STEPS, PUBLISHED[learner.name], strict=True)
@@ -200,7 +206,13 @@ class MAMLSinusoids(eqx.Module):
                 there = (batch.query.x[..., 0] >= low) & (batch.query.x[..., 0] <= high)
                 inside = eqx.tree_at(lambda b: b.query.weight, batch, there.astype(batch.query.weight.dtype))
                 errors = learner.errors(adapter, inside, whole.shots)
-                common = {"part": "figure 2", "recipe": learner.name, "tasks": "new", "shots": 5, "lr": adapter.lr}
+                common = {
+                    "part": "figure 2",
+                    "recipe": learner.name,
+                    "tasks": "new",
+                    "shots": 5,
+                    "lr": getattr(adapter, "lr", None),
+                }
                 common |= {"points_in": "right half", "scored_in": f"{half} half"}
                 found += [row(errors[..., step], **common, steps=step) for step in (0, 1, 10)]
             drawn[learner.name] = _functions(learner, adapter, batch)

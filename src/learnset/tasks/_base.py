@@ -1,7 +1,7 @@
 """What a distribution over tasks can do."""
 
 import abc
-from typing import Self
+from typing import Any, Self, TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -12,18 +12,17 @@ from jaxtyping import Array, Float, Key
 from .._errors import InputError
 from .._types import Batch, Split, Task
 
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+else:
+    from equinox import AbstractVar
 
-class AbstractTasks(eqx.Module):
-    """A distribution over tasks. Its fields say which; `sample` draws one; `draw` draws many.
 
-    Own tasks are a subclass with `shots`, `queries` and `sample`.
-    """
-
-    shots: eqx.AbstractVar[int]  # support points a task
-    queries: eqx.AbstractVar[int]  # query points a task
+class AbstractDistribution(eqx.Module):
+    """A distribution over tasks of any kind. Its fields say which; `sample` draws one; `draw` draws many."""
 
     @abc.abstractmethod
-    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Any:
         """Draws one task.
 
         **Arguments:**
@@ -32,16 +31,26 @@ class AbstractTasks(eqx.Module):
         - `key`: the same key gives the same task.
         """
 
-    def draw(self, num_tasks: int, split: Split, *, key: Key[Array, ""]) -> Task:
+    def draw(self, num_tasks: int, split: Split, *, key: Key[Array, ""]) -> Any:
         """Draws many tasks.
 
-        **Returns:** a `Task` whose arrays have a leading `tasks` axis.
+        **Returns:** a task whose arrays have a leading `tasks` axis.
 
         >>> import jax.random as jr, learnset as ls
         >>> ls.Sinusoids(shots=5).draw(25, ls.Split.TRAIN, key=jr.key(0)).support.x.shape
         (25, 5, 1)
         """
         return jax.vmap(lambda k: self.sample(split, key=k))(jr.split(key, num_tasks))
+
+
+class AbstractTasks(AbstractDistribution):
+    """A distribution over tasks with a support and a query set.
+
+    Own tasks are a subclass with `shots`, `queries` and `sample`, which returns a `Task`.
+    """
+
+    shots: AbstractVar[int]  # support points a task
+    queries: AbstractVar[int]  # query points a task
 
     def with_shots(self, shots: int, queries: int | None = None) -> Self:
         """The same family with other numbers of points."""

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax import core
 from jaxtyping import Array, Bool, Int, Key
 
 from .._errors import InputError
@@ -40,7 +41,7 @@ class FiniteTasks(AbstractTasks):
 
     def __check_init__(self):
         check_points("FiniteTasks", self.shots, self.queries)
-        if isinstance(self.points.weight, jax.core.Tracer) or not eqx.is_array(self.points.weight):
+        if isinstance(self.points.weight, core.Tracer) or not eqx.is_array(self.points.weight):
             return  # inside a transformation the numbers are not known; they were checked before
         sizes = np.asarray((self.points.weight > 0).sum(axis=1)).reshape(len(self.points.weight), -1).max(axis=1)
         smallest = int(sizes.argmin())
@@ -85,16 +86,16 @@ class FiniteTasks(AbstractTasks):
         >>> len(ls.FiniteTasks.from_arrays(rows, rows, np.repeat(["a", "b"], 6), shots=2))
         2
         """
-        x, y, task = np.asarray(x), np.asarray(y), np.asarray(task)
-        if not len(x) == len(y) == len(task):
-            raise InputError(f"`x`, `y` and `task` have {len(x)}, {len(y)} and {len(task)} rows; they must be as many.")
+        inputs, targets, task_of = np.asarray(x), np.asarray(y), np.asarray(task)
+        if not len(inputs) == len(targets) == len(task_of):
+            sizes = f"{len(inputs)}, {len(targets)} and {len(task_of)}"
+            raise InputError(f"`x`, `y` and `task` have {sizes} rows; they must be as many.")
         if not 0 < held_out < 1:
             raise InputError(f"`held_out={held_out}`, but it is the part of each task's rows kept for scoring: 0 to 1.")
-        if not np.isfinite(x).all():
-            raise InputError(
-                f"`x` has {int((~np.isfinite(x)).sum())} numbers that are NaN or infinite; fill them first."
-            )
-        names, number = np.unique(task, return_inverse=True)
+        if not np.isfinite(inputs).all():
+            bad = int((~np.isfinite(inputs)).sum())
+            raise InputError(f"`x` has {bad} numbers that are NaN or infinite; fill them first.")
+        names, number = np.unique(task_of, return_inverse=True)
         groups = [np.flatnonzero(number == i) for i in range(len(names))]
         for name, group in zip(names, groups, strict=True):
             if len(group) < 3:
@@ -105,7 +106,7 @@ class FiniteTasks(AbstractTasks):
         cuts = [max(1, cut) for cut in cuts]
         learn = [group[:cut] for group, cut in zip(groups, cuts, strict=True)]
         score = [group[cut:] for group, cut in zip(groups, cuts, strict=True)]
-        return cls(_padded(x, y, learn), _padded(x, y, score), shots, queries)
+        return cls(_padded(inputs, targets, learn), _padded(inputs, targets, score), shots, queries)
 
     def __len__(self) -> int:
         return len(self.points.weight)

@@ -2,9 +2,8 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
@@ -12,11 +11,16 @@ from jaxtyping import PyTree
 from .._method import AbstractIterativeAdapter
 from .._types import Batch, Model, Predictor
 
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+else:
+    from equinox import AbstractVar
+
 
 class AbstractDescent(AbstractIterativeAdapter):
     """An adapter of `steps` equal steps. A new one says what a step is: `plan`."""
 
-    steps: eqx.AbstractVar[int]
+    steps: AbstractVar[int]
 
     @abc.abstractmethod
     def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:

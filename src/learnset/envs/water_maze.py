@@ -1,0 +1,309 @@
+"""The Morris water maze: find a platform under opaque water, from what can be seen around the pool.
+
+`python -m learnset.envs.water_maze` draws a pool and a swim.
+"""
+
+import dataclasses
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from .._errors import check_positive, InputError
+from .._types import Split
+from ._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, Outcome, outcome
+
+Place = Float[Array, "2"]  # metres from the centre of the pool: east, north
+
+STARTS = ((0.0, 0.95), (0.95, 0.0), (0.0, -0.95), (-0.95, 0.0))  # metres: north, east, south, west
+# Eight places whose zones of 40 cm do not overlap, for search preference.
+SITES = (
+    (0.3, 0.0), (0.5, 0.5), (0.0, 0.3), (-0.5, 0.5), (-0.3, 0.0), (-0.5, -0.5), (0.0, -0.3), (0.5, -0.5)
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """What is the same on all days: the water, the swimmer's speed and senses, and the rules.
+
+    Sizes, speed and the rule that who runs out of time is put on the platform are those of the rapid-place-learning
+    laboratory's models. A decision every half second is coarser than their tenth; the platform is looked for along the
+    whole path in between, and directions fade as theirs do (three quarters of the old one are left after 0.1 s).
+
+    Source: Foster, Morris & Dayan 2000, *A model of hippocampally dependent navigation, using the temporal difference
+    learning rule*; sites and starts as in Tessereau et al. 2021, *Hippocampal-prefrontal interactions ... in the
+    watermaze*.
+    """
+
+    radius: float = 1.0  # metres
+    platform_radius: float = 0.06  # metres
+    speed: float = 0.3  # metres a second
+    interval: float = 0.5  # seconds between decisions
+    time_limit: float = 120.0  # seconds a trial
+    turning: float = 0.348  # seconds in which what is left of the old direction falls to 1/e
+    cells: int = 97  # place cells
+    cell_width: float = 0.16  # metres; standard deviation of a place field
+    heading: bool = True  # the direction of swimming is sensed
+    landmarks: tuple[tuple[float, float], ...] = ()  # metres; each is sensed as the direction in which it stands
+    continuous: bool = False  # an action is a direction, as a vector of two; otherwise one of eight
+    guided: bool = True  # who runs out of time is put on the platform
+
+    def __post_init__(self):
+        lengths = ("radius", "platform_radius", "speed", "interval", "time_limit", "turning", "cell_width")
+        check_positive("Pool", **{name: getattr(self, name) for name in lengths})
+        if self.cells < 0 or self.cells + self.heading + len(self.landmarks) == 0:
+            raise InputError(f"Pool: `cells={self.cells}` and no other sense, so that nothing can be observed.")
+        if self.platform_radius >= self.radius:
+            raise InputError(
+                f"Pool: `platform_radius={self.platform_radius}` does not fit into `radius={self.radius}`."
+            )
+
+    @property
+    def centres(self) -> Float[np.ndarray, "cells 2"]:
+        """Where the place cells fire most: spread evenly, as the seeds of a sunflower are. Metres."""
+        number = np.arange(self.cells)
+        radius, angle = self.radius * np.sqrt((number + 0.5) / max(self.cells, 1)), number * np.pi * (3 - np.sqrt(5))
+        return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+
+    def place_cells(self, position: Place) -> Float[Array, "cells"]:
+        """Rates from 0 to 1 of cells with Gaussian place fields. Source: Foster, Morris & Dayan 2000, equation 1."""
+        away = jnp.asarray(self.centres, position.dtype) - position
+        return jnp.exp(-(away**2).sum(axis=-1) / (2 * self.cell_width**2))
+
+
+class Swimmer(eqx.Module):
+    """Where the animal is, within one trial."""
+
+    position: Place
+    heading: Float[Array, "2"]  # unit vector, or zero at rest
+    elapsed: Float[Array, ""]  # seconds
+    travelled: Float[Array, ""]  # metres
+    steps: Int[Array, ""]
+    trial: Int[Array, ""]
+
+
+class WaterMaze(AbstractEnv):
+    """A water maze whose platform has a place in each trial: one day of delayed matching-to-place, or many days of
+    reference memory, or a reversal, or probe trials.
+
+    A trial starts at rest. Reward is 1 on the platform and 0 elsewhere. `Swimmer.elapsed` is the time of arrival to the
+    fraction of a step. No step leaves the pool: the wall reflects.
+
+    **Arguments:**
+
+    - `platforms`: metres, for each trial.
+    - `starts`: metres, for each trial; north, east, south and west in turn, unless given.
+    - `probe`: trials in which there is no platform; none, unless given.
+
+    >>> import jax, jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> maze = ls.WaterMaze(jnp.tile(jnp.array([0.3, 0.0]), (4, 1)))
+    >>> state = maze.reset(0, key=jr.key(0))
+    >>> state, outcome = maze.step(state, jnp.array(6), key=jr.key(1))  # south
+    >>> state.position.round(2)
+    Array([0. , 0.8], dtype=float32)
+    """
+
+    platforms: Float[Array, "trials 2"]
+    starts: Float[Array, "trials 2"]
+    probe: Bool[Array, "trials"]
+    pool: Pool = eqx.field(static=True)
+
+    def __init__(self, platforms: Array, starts: Array | None = None, probe: Array | None = None, pool: Pool = Pool()):
+        trials = platforms.shape[0]
+        in_turn = [STARTS[i % len(STARTS)] for i in range(trials)]
+        self.platforms = platforms
+        self.starts = jnp.asarray(in_turn, platforms.dtype) * pool.radius if starts is None else starts
+        self.probe = jnp.zeros(trials, bool) if probe is None else probe
+        self.pool = pool
+
+    @property
+    def trials(self) -> int:
+        return self.platforms.shape[-2]
+
+    @property
+    def trial_steps(self) -> int:
+        return math.ceil(self.pool.time_limit / self.pool.interval)
+
+    @property
+    def actions(self) -> Discrete | Continuous:
+        return Continuous(2) if self.pool.continuous else Discrete(8)
+
+    def reset(self, trial: int | Int[Array, ""], *, key: Key[Array, ""]) -> Swimmer:
+        del key
+        start = self.starts[trial]
+        zero = jnp.zeros((), start.dtype)
+        return Swimmer(start, jnp.zeros_like(start), zero, zero, jnp.asarray(0), jnp.asarray(trial))
+
+    def step(self, state: Swimmer, action: Array, *, key: Key[Array, ""]) -> tuple[Swimmer, Outcome]:
+        del key
+        pool, platform = self.pool, self.platforms[state.trial]
+        heading = self._turned(state.heading, self._direction(action))
+        length = jnp.asarray(pool.speed * pool.interval, heading.dtype)
+
+        # As far as the wall, and from there as light from a mirror.
+        to_wall = jnp.minimum(_to_wall(state.position, heading, pool.radius), length)
+        wall = state.position + to_wall * heading
+        normal = wall / pool.radius
+        back = jnp.where(to_wall < length, _unit(heading - 2 * (heading @ normal) * normal, heading), heading)
+        rest = jnp.minimum(length - to_wall, jnp.maximum(_to_wall(wall, back, pool.radius), 0))
+        end = _inside(wall + rest * back, pool.radius)
+
+        first, second = (
+            _entry(start, way, far, platform, pool.platform_radius)
+            for start, way, far in ((state.position, heading, to_wall), (wall, back, rest))
+        )
+        swum = jnp.minimum(first, to_wall + second)  # infinite, if the path does not cross the platform
+        found = jnp.isfinite(swum) & ~self.probe[state.trial]
+        swum = jnp.where(found, swum, to_wall + rest)
+
+        late = ~found & (state.steps + 1 >= self.trial_steps)
+        carried = found | (late & ~self.probe[state.trial] & pool.guided)
+        seconds = jnp.where(found, swum / pool.speed, pool.interval)
+        state = Swimmer(
+            jnp.where(carried, platform, end),
+            jnp.where(carried, jnp.zeros_like(back), back),
+            state.elapsed + seconds.astype(state.elapsed.dtype),
+            state.travelled + swum,
+            state.steps + 1,
+            state.trial,
+        )
+        return state, outcome(found, found, late)
+
+    def observe(self, state: Swimmer) -> Float[Array, "observation"]:
+        senses = [self.pool.place_cells(state.position)]
+        senses += [state.heading] if self.pool.heading else []
+        senses += [_unit(jnp.asarray(mark) - state.position, jnp.zeros(2)) for mark in self.pool.landmarks]
+        return jnp.concatenate(senses)
+
+    def _direction(self, action: Array) -> Float[Array, "2"]:
+        """East for 0, and on by an eighth of a turn, anticlockwise; or as the vector says."""
+        if self.pool.continuous:
+            return _unit(action, jnp.zeros_like(action))
+        angles = np.arange(8) * np.pi / 4
+        ways = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+        return jnp.asarray(ways, self.platforms.dtype)[action]
+
+    def _turned(self, old: Float[Array, "2"], new: Float[Array, "2"]) -> Float[Array, "2"]:
+        """The direction of this step: the new one, with what is left of the old."""
+        left = math.exp(-self.pool.interval / self.pool.turning)
+        return _unit((1 - left) * new + left * old, new)
+
+
+def _unit(vector: Array, otherwise: Array) -> Array:
+    """The vector at length one; if it has none, `otherwise`."""
+    length = jnp.sqrt((vector**2).sum())
+    return jnp.where(length > 1e-6, vector / jnp.maximum(length, 1e-6), otherwise)
+
+
+def _to_wall(position: Place, direction: Float[Array, "2"], radius: float) -> Float[Array, ""]:
+    """Metres from a place in the pool to its wall; infinite at rest."""
+    along = position @ direction
+    room = jnp.maximum(radius**2 - position @ position, 0)
+    return jnp.where(direction @ direction > 0, jnp.sqrt(along**2 + room) - along, jnp.inf)
+
+
+def _entry(start: Place, direction: Array, length: Array, platform: Place, radius: float) -> Float[Array, ""]:
+    """Metres along a straight path at which it enters the platform; infinite, if it does not."""
+    towards = platform - start
+    along = towards @ direction
+    half_squared = radius**2 - (towards @ towards - along**2)
+    half = jnp.sqrt(jnp.maximum(half_squared, 0))
+    crosses = (half_squared >= 0) & (along + half >= 0) & (along - half <= length)
+    return jnp.where(crosses, jnp.maximum(along - half, 0), jnp.inf)
+
+
+def _inside(position: Place, radius: float) -> Place:
+    """The same place, or, where rounding has put it outside, the wall."""
+    away = jnp.sqrt((position**2).sum())
+    return jnp.where(away > radius, position * (radius / jnp.maximum(away, radius)), position)
+
+
+def _sector_bounds(split: Split) -> tuple[float, float]:
+    """Degrees from a multiple of 45 in which platforms of a split lie. Test sectors hold all of `SITES`."""
+    return {Split.TEST: (-7.5, 7.5), Split.VALIDATION: (7.5, 15.0), Split.TRAIN: (15.0, 37.5)}[split]
+
+
+class MatchingToPlace(AbstractEnvs):
+    """Days of delayed matching-to-place: the platform is somewhere else every day, and stays there for the day's trials.
+    The first trial is for finding out, the others show what was learnt from it.
+
+    Platforms of the training, validation and test days lie in different sectors of the pool: of each eighth of it the
+    middle third is for tests, the rest for training and, a sixth, for validation. The four starts come in random order.
+
+    Source: Steele & Morris 1999; Bast, Wilson, Witter & Morris 2009, *From rapid place learning to behavioral
+    performance*.
+
+    **Arguments:**
+
+    - `sites`: if given, platforms are only at these places, in metres, in all splits alike.
+    - `probe`: the trial, counted from zero, in which there is no platform.
+    """
+
+    pool: Pool = eqx.field(static=True, default=Pool())
+    trials: int = eqx.field(static=True, default=4)
+    reach: float = eqx.field(static=True, default=0.85)  # metres; how far out platforms are
+    sites: tuple[tuple[float, float], ...] = eqx.field(static=True, default=())
+    probe: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        check_positive("MatchingToPlace", reach=self.reach)
+        if self.trials < 1:
+            raise InputError(f"MatchingToPlace: `trials={self.trials}`, but a day has at least 1.")
+        if self.probe is not None and not 0 <= self.probe < self.trials:
+            raise InputError(
+                f"MatchingToPlace: `probe={self.probe}`, but trials of a day are counted 0 to {self.trials - 1}."
+            )
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> WaterMaze:
+        place_key, start_key = jr.split(split.fold(key))
+        place = jnp.tile(self._place(split, place_key), (self.trials, 1))
+        order = jr.permutation(start_key, len(STARTS))[jnp.arange(self.trials) % len(STARTS)]
+        probe = jnp.arange(self.trials) == (-1 if self.probe is None else self.probe)
+        return WaterMaze(place, jnp.asarray(STARTS)[order] * self.pool.radius, probe, self.pool)
+
+    def _place(self, split: Split, key: Key[Array, ""]) -> Place:
+        if self.sites:
+            return jr.choice(key, jnp.asarray(self.sites))
+        radius_key, angle_key, eighth_key = jr.split(key, 3)
+        low, high = _sector_bounds(split)
+        degrees = jr.uniform(angle_key, minval=low, maxval=high) + 45 * jr.randint(eighth_key, (), 0, 8)
+        radius, angle = self.reach * jnp.sqrt(jr.uniform(radius_key)), jnp.deg2rad(degrees)
+        return radius * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+
+
+class ReferenceMemory(AbstractEnvs):
+    """Many days with the platform in one place: slow learning is enough. From day `moved` on it is in another place.
+
+    Places and starts are drawn as for `MatchingToPlace`.
+
+    Source: Morris 1981, 1984; the schedule of Foster, Morris & Dayan 2000 is seven days of four trials, and two more
+    with the platform moved.
+    """
+
+    pool: Pool = eqx.field(static=True, default=Pool())
+    days: int = eqx.field(static=True, default=9)
+    trials_a_day: int = eqx.field(static=True, default=4)
+    moved: int | None = eqx.field(static=True, default=7)  # day, counted from zero
+    reach: float = eqx.field(static=True, default=0.85)  # metres
+
+    def __check_init__(self):
+        check_positive("ReferenceMemory", reach=self.reach)
+        if self.days < 1 or self.trials_a_day < 1:
+            raise InputError(
+                f"ReferenceMemory: `days={self.days}`, `trials_a_day={self.trials_a_day}`; both must be at least 1."
+            )
+
+    @property
+    def trials(self) -> int:
+        return self.days * self.trials_a_day
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> WaterMaze:
+        days = MatchingToPlace(self.pool, self.trials_a_day, self.reach)
+        mazes = days.draw(self.days, split, key=key)
+        day = jnp.arange(self.days)
+        home = jnp.where(day < (self.days if self.moved is None else self.moved), 0, self.days - 1)
+        platforms = mazes.platforms[home].reshape(-1, 2)
+        return WaterMaze(platforms, mazes.starts.reshape(-1, 2), mazes.probe.reshape(-1), self.pool)
