@@ -24,5 +24,6 @@ from .envs import *
 from .meta import *
 from .models import *
 from .multitask import *
+from .rl import *
 from .tasks import *
 from .transfer import *

@@ -49,7 +49,7 @@ class Budget(eqx.Module):
     - `validation_tasks`, `test_tasks`: held-out tasks for each seed, to choose an adapter by and to score it on.
     """
 
-    steps: int = 3000
+    steps: int = 2000
     tasks_per_step: int = 25
     lr: float = 1e-3
     seeds: int = 5

@@ -5,9 +5,10 @@ from ._base import (
     AbstractEnvs as AbstractEnvs,
     Continuous as Continuous,
     Discrete as Discrete,
-    Outcome as EnvOutcome,
+    Feedback as Feedback,
 )
-from .harlow import Harlow as Harlow, HarlowProblem as HarlowProblem
+from ._live import AbstractAgent as AbstractAgent, Life as Life, live as live, Percept as Percept
+from .harlow import Harlow as Harlow, HarlowProblem as HarlowProblem, LEFT as LEFT, LOOK as LOOK, RIGHT as RIGHT
 from .water_maze import (
     MatchingToPlace as MatchingToPlace,
     Pool as Pool,

@@ -32,7 +32,7 @@ class Continuous(eqx.Module):
     limit: float = eqx.field(static=True, default=1.0)
 
 
-class Outcome(eqx.Module):
+class Feedback(eqx.Module):
     """What a step led to.
 
     `terminated` says that the trial has come to its end, `truncated` that it was cut by a time limit: a value estimate
@@ -70,8 +70,8 @@ class AbstractEnv(eqx.Module):
         """The beginning of trial number `trial`, counted from zero."""
 
     @abc.abstractmethod
-    def step(self, state: EnvState, action: Array, *, key: Key[Array, ""]) -> tuple[EnvState, Outcome]:
-        """What follows from an action: the next state, and its outcome."""
+    def step(self, state: EnvState, action: Array, *, key: Key[Array, ""]) -> tuple[EnvState, Feedback]:
+        """What follows from an action: the next state, and its feedback."""
 
     @abc.abstractmethod
     def observe(self, state: EnvState) -> Observation:
@@ -94,6 +94,6 @@ class AbstractEnvs(AbstractDistribution):
     """
 
 
-def outcome(reward: Array | float, terminated: Array | bool, truncated: Array | bool) -> Outcome:
-    """An `Outcome` of arrays."""
-    return Outcome(jnp.asarray(reward, jnp.result_type(float)), jnp.asarray(terminated), jnp.asarray(truncated))
+def feedback(reward: Array | float, terminated: Array | bool, truncated: Array | bool) -> Feedback:
+    """An `Feedback` of arrays."""
+    return Feedback(jnp.asarray(reward, jnp.result_type(float)), jnp.asarray(terminated), jnp.asarray(truncated))

@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from .._errors import InputError
 from .._types import Split
-from ._base import AbstractEnv, AbstractEnvs, Discrete, Outcome, outcome
+from ._base import AbstractEnv, AbstractEnvs, Discrete, Feedback, feedback
 
 LEFT, RIGHT, LOOK = 0, 1, 2
 
@@ -38,8 +38,8 @@ class HarlowProblem(AbstractEnv):
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> problem = ls.HarlowProblem(jnp.eye(2), jnp.array([0, 1]), jnp.array([0, 0]))
-    >>> state, outcome = problem.step(problem.reset(1, key=jr.key(0)), jnp.array(1), key=jr.key(1))  # right: object 0
-    >>> float(outcome.reward)
+    >>> state, feedback = problem.step(problem.reset(1, key=jr.key(0)), jnp.array(1), key=jr.key(1))  # right: object 0
+    >>> float(feedback.reward)
     1.0
     """
 
@@ -64,7 +64,7 @@ class HarlowProblem(AbstractEnv):
         del key
         return Tray(jnp.asarray(not self.fixation), jnp.asarray(-1), jnp.asarray(0), jnp.asarray(trial))
 
-    def step(self, state: Tray, action: Array, *, key: Key[Array, ""]) -> tuple[Tray, Outcome]:
+    def step(self, state: Tray, action: Array, *, key: Key[Array, ""]) -> tuple[Tray, Feedback]:
         del key
         chooses = state.shown & (action != LOOK)
         on_the_left = self.left[state.trial]
@@ -73,7 +73,7 @@ class HarlowProblem(AbstractEnv):
         late = ~chooses & (state.steps + 1 >= self.trial_steps)
         shown = (state.shown | (action == LOOK)) & ~chooses
         state = Tray(shown, jnp.where(chooses, chosen, -1), state.steps + 1, state.trial)
-        return state, outcome(reward, chooses, late)
+        return state, feedback(reward, chooses, late)
 
     def observe(self, state: Tray) -> Float[Array, "observation"]:
         left = self.objects[self.left[state.trial]]
@@ -119,7 +119,7 @@ class Harlow(AbstractEnvs):
         object_key, left_key, rewarded_key = jr.split(split.fold(key), 3)
         left = jr.permutation(left_key, jnp.arange(self.trials) % 2)
         turned = jnp.arange(self.trials) >= (self.trials if self.reversed_at is None else self.reversed_at)
-        rewarded = jr.randint(rewarded_key, (), 0, 2) ^ turned
+        rewarded = jr.randint(rewarded_key, (), 0, 2) ^ turned.astype(int)
         return HarlowProblem(self._objects(split, object_key), left, rewarded, self.fixation)
 
     def _objects(self, split: Split, key: Key[Array, ""]) -> Float[Array, "2 features"]:

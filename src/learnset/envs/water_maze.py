@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from .._errors import check_positive, InputError
 from .._types import Split
-from ._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, Outcome, outcome
+from ._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, Feedback, feedback
 
 Place = Float[Array, "2"]  # metres from the centre of the pool: east, north
 
@@ -70,7 +70,7 @@ class Pool:
 
     def place_cells(self, position: Place) -> Float[Array, "cells"]:
         """Rates from 0 to 1 of cells with Gaussian place fields. Source: Foster, Morris & Dayan 2000, equation 1."""
-        away = jnp.asarray(self.centres, position.dtype) - position
+        away = jnp.asarray(self.centres, position.dtype) - position[None]
         return jnp.exp(-(away**2).sum(axis=-1) / (2 * self.cell_width**2))
 
 
@@ -101,9 +101,9 @@ class WaterMaze(AbstractEnv):
     >>> import jax, jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> maze = ls.WaterMaze(jnp.tile(jnp.array([0.3, 0.0]), (4, 1)))
     >>> state = maze.reset(0, key=jr.key(0))
-    >>> state, outcome = maze.step(state, jnp.array(6), key=jr.key(1))  # south
-    >>> state.position.round(2)
-    Array([0. , 0.8], dtype=float32)
+    >>> state, feedback = maze.step(state, jnp.array(6), key=jr.key(1))  # south
+    >>> round(float(state.position[1]), 3)  # it started at 0.95 m
+    0.8
     """
 
     platforms: Float[Array, "trials 2"]
@@ -137,7 +137,7 @@ class WaterMaze(AbstractEnv):
         zero = jnp.zeros((), start.dtype)
         return Swimmer(start, jnp.zeros_like(start), zero, zero, jnp.asarray(0), jnp.asarray(trial))
 
-    def step(self, state: Swimmer, action: Array, *, key: Key[Array, ""]) -> tuple[Swimmer, Outcome]:
+    def step(self, state: Swimmer, action: Array, *, key: Key[Array, ""]) -> tuple[Swimmer, Feedback]:
         del key
         pool, platform = self.pool, self.platforms[state.trial]
         heading = self._turned(state.heading, self._direction(action))
@@ -170,7 +170,7 @@ class WaterMaze(AbstractEnv):
             state.steps + 1,
             state.trial,
         )
-        return state, outcome(found, found, late)
+        return state, feedback(found, found, late)
 
     def observe(self, state: Swimmer) -> Float[Array, "observation"]:
         senses = [self.pool.place_cells(state.position)]
@@ -269,7 +269,7 @@ class MatchingToPlace(AbstractEnvs):
             return jr.choice(key, jnp.asarray(self.sites))
         radius_key, angle_key, eighth_key = jr.split(key, 3)
         low, high = _sector_bounds(split)
-        degrees = jr.uniform(angle_key, minval=low, maxval=high) + 45 * jr.randint(eighth_key, (), 0, 8)
+        degrees = jr.uniform(angle_key, minval=low, maxval=high) + 45.0 * jr.randint(eighth_key, (), 0, 8).astype(float)
         radius, angle = self.reach * jnp.sqrt(jr.uniform(radius_key)), jnp.deg2rad(degrees)
         return radius * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
 

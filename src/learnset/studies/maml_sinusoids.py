@@ -169,13 +169,7 @@ class MAMLSinusoids(eqx.Module):
         if learner.name not in PUBLISHED:
             return []
         errors, adapter = self._errors(learner, Sinusoids(shots=5, queries=100), key)
-        common = {
-            "part": "table 2",
-            "recipe": learner.name,
-            "tasks": "new",
-            "shots": 5,
-            "lr": getattr(adapter, "lr", None),
-        }
+        common = {"part": "table 2", "recipe": learner.name, "tasks": "new", "shots": 5, "lr": _lr(adapter)}
         return [
             row(errors[..., step], published, SOURCE, **common, steps=step)
             for step, published in zip(TABLE_STEPS, PUBLISHED[learner.name], strict=True)
@@ -186,7 +180,7 @@ class MAMLSinusoids(eqx.Module):
         for shots in CURVE_SHOTS:
             errors, adapter = self._errors(learner, Sinusoids(shots=shots, queries=100), key)
             common = {"part": "curves", "recipe": learner.name, "tasks": "new", "shots": shots}
-            common |= {"lr": getattr(adapter, "lr", None)}
+            common |= {"lr": _lr(adapter)}
             found += [row(errors[..., step], **common, steps=step) for step in range(errors.shape[-1])]
         return found
 
@@ -196,9 +190,7 @@ class MAMLSinusoids(eqx.Module):
         """Figure 2: all five points in the right half; errors in the half that has none, and one task drawn."""
         halves = {"left": (-5.0, 0.0), "right": (0.0, 5.0)}
         found, drawn = [], {}
-        for learner in learners:
-            if learner.name not in ("MAML", "pretrained on all tasks"):
-                continue
+        for learner in (one for one in learners if one.name in ("MAML", "pretrained on all tasks")):
             whole = Sinusoids(shots=5, queries=100, support_inputs=halves["right"])
             adapter = self._tuned(learner, whole, key)
             batch = self._tasks(learner, Split.TEST, whole, key, self.test_tasks)
@@ -206,13 +198,7 @@ class MAMLSinusoids(eqx.Module):
                 there = (batch.query.x[..., 0] >= low) & (batch.query.x[..., 0] <= high)
                 inside = eqx.tree_at(lambda b: b.query.weight, batch, there.astype(batch.query.weight.dtype))
                 errors = learner.errors(adapter, inside, whole.shots)
-                common = {
-                    "part": "figure 2",
-                    "recipe": learner.name,
-                    "tasks": "new",
-                    "shots": 5,
-                    "lr": getattr(adapter, "lr", None),
-                }
+                common = {"part": "figure 2", "recipe": learner.name, "tasks": "new", "shots": 5, "lr": _lr(adapter)}
                 common |= {"points_in": "right half", "scored_in": f"{half} half"}
                 found += [row(errors[..., step], **common, steps=step) for step in (0, 1, 10)]
             drawn[learner.name] = _functions(learner, adapter, batch)
@@ -262,6 +248,10 @@ class Learner(eqx.Module):
 
 
 _ADAM = optax.adam(1e-3)
+
+
+def _lr(adapter: AbstractAdapter) -> float | None:
+    return getattr(adapter, "lr", None)
 
 
 def _network(key: Key[Array, ""], in_size: int = 1) -> MLP:

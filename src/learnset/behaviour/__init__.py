@@ -1,0 +1,1 @@
+"""What animals, people and agents did, in numbers: one measure, one function."""

@@ -1,0 +1,138 @@
+"""An agent in an environment, through all trials of a task."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from ._base import AbstractEnv, EnvState, Feedback, feedback, Observation
+
+Memory = Any  # what an agent remembers
+
+
+class Percept(eqx.Module):
+    """What an agent learns of before it acts: what it senses now, and what its last action led to.
+
+    The last observation of a trial comes with the trial's reward and with `feedback.over`; what the agent does then has
+    no effect. The next percept is the first of the next trial: `first`, with no reward.
+    """
+
+    observation: Observation
+    action: Array  # the last one; zero at the first percept of all
+    feedback: Feedback  # of the last action
+    first: Bool[Array, ""]  # whether a trial begins
+
+
+class AbstractAgent(eqx.Module):
+    """Whatever acts: an agent is how it remembers and how it decides. What it learns, it learns into its memory.
+
+    Own agents are a subclass with `begin` and `act`; so are rules, recurrent networks, and actors with critics.
+    """
+
+    @abc.abstractmethod
+    def begin(self) -> Memory:
+        """The memory before a task. It stays from trial to trial of the task."""
+
+    @abc.abstractmethod
+    def act(self, memory: Memory, percept: Percept, *, key: Key[Array, ""]) -> tuple[Array, Memory]:
+        """What it does, and what it remembers."""
+
+
+class World(eqx.Module):
+    """An environment on its way through the trials of a task."""
+
+    state: EnvState
+    percept: Percept
+    trial: Int[Array, ""]
+    done: Bool[Array, ""]  # all trials are over
+
+    @property
+    def counts(self) -> Bool[Array, ""]:
+        """Whether what is done now has an effect."""
+        return ~self.percept.feedback.over & ~self.done
+
+
+def begin(env: AbstractEnv, *, key: Key[Array, ""]) -> World:
+    """The world at the first percept of the first trial."""
+    state = env.reset(0, key=key)
+    size = getattr(env.actions, "limit", None) and (env.actions.size,)
+    action = jnp.zeros(size) if size else jnp.asarray(0)
+    percept = Percept(env.observe(state), action, feedback(0.0, False, False), jnp.asarray(True))
+    return World(state, percept, jnp.asarray(0), jnp.asarray(False))
+
+
+def advance(env: AbstractEnv, world: World, action: Array, *, endless: bool = False, key: Key[Array, ""]) -> World:
+    """The world after an action: one step of the trial, or, if it was over, the beginning of the next one.
+
+    **Arguments:**
+
+    - `endless`: after the last trial of the task its trials begin again, with the first; otherwise nothing happens any
+      more.
+    """
+    over = world.percept.feedback.over
+    trial = world.trial + over.astype(int)
+    done = jnp.asarray(False) if endless else world.done | (trial >= env.trials)
+    stepped, told = env.step(world.state, action, key=key)
+    state = _where(over, env.reset(trial % env.trials, key=key), stepped)
+    told = _where(over, feedback(jnp.zeros_like(told.reward), False, False), told)
+    new = World(state, Percept(env.observe(state), action, told, over), trial, done)
+    return new if endless else _where(done, eqx.tree_at(lambda w: w.done, world, done), new)
+
+
+def _where(condition: Bool[Array, ""], one: Any, other: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), one, other)
+
+
+class Life(eqx.Module):
+    """What happened, step by step; arrays have a leading `steps` axis.
+
+    `before` and `after` are the environment's states around each step, `counts` says whether the step was one at all:
+    steps between two trials, and after the last one, are none.
+    """
+
+    before: EnvState
+    after: EnvState
+    action: Array
+    reward: Float[Array, "steps"]
+    over: Bool[Array, "steps"]  # the trial was over after this step
+    found: Bool[Array, "steps"]  # and not for lack of time
+    trial: Int[Array, "steps"]
+    counts: Bool[Array, "steps"]
+
+
+def live(agent: AbstractAgent, env: AbstractEnv, *, key: Key[Array, ""], steps: int | None = None) -> Life:
+    """Lets an agent go through all trials of one task; for many, `jax.vmap` it over environments and keys.
+
+    **Arguments:**
+
+    - `steps`: how long at the most; enough for all trials at their full length, unless given.
+
+    **Returns:** a `Life` of `steps` steps.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> problem = ls.Harlow().sample(ls.Split.TEST, key=jr.key(0))
+    >>> life = ls.live(ls.WinStayLoseShift(), problem, key=jr.key(1))
+    >>> int(life.counts.sum()), bool((life.reward[life.counts][1:] == 1).all())  # all right after the first trial
+    (6, True)
+    """
+    length = env.trials * (env.trial_steps + 1) if steps is None else steps
+    start_key, *_ = jr.split(key)
+
+    def step(both: tuple[World, Memory], key: Key[Array, ""]) -> tuple[tuple[World, Memory], Life]:
+        world, memory = both
+        act_key, world_key = jr.split(key)
+        action, memory = agent.act(memory, world.percept, key=act_key)
+        new = advance(env, world, action, key=world_key)
+        told, counts = new.percept.feedback, world.counts
+        reward = jnp.where(counts, told.reward, jnp.zeros_like(told.reward))
+        what = Life(
+            world.state, new.state, action, reward, counts & told.over, counts & told.terminated, world.trial, counts
+        )
+        return (new, memory), what
+
+    world = begin(env, key=start_key)
+    return jax.lax.scan(step, (world, agent.begin()), jr.split(key, length))[1]

@@ -1,0 +1,61 @@
+"""The simplest agents: chance, and win-stay, lose-shift."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from ..envs import AbstractAgent, LEFT, LOOK, Percept, RIGHT
+
+
+class AtRandom(AbstractAgent):
+    """One of `actions` actions, all with the same probability. Remembers nothing, so that it stays at chance.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> problem = ls.Harlow().sample(ls.Split.TEST, key=jr.key(0))
+    >>> ls.live(ls.AtRandom(2), problem, key=jr.key(1)).reward.shape
+    (12,)
+    """
+
+    actions: int = eqx.field(static=True)
+
+    def begin(self) -> None:
+        return None
+
+    def act(self, memory: None, percept: Percept, *, key: Key[Array, ""]) -> tuple[Int[Array, ""], None]:
+        del percept
+        return jr.randint(key, (), 0, self.actions), memory
+
+
+class Food(eqx.Module):
+    """What win-stay, lose-shift remembers: how the object looks that has the food, once it was found out."""
+
+    object: Float[Array, "features"]
+    known: Bool[Array, ""]
+
+
+class WinStayLoseShift(AbstractAgent):
+    """On Harlow's problems: the object that was rewarded, and never the one that was not. A learning set in its perfect
+    form: chance in the first trial, no error from the second on.
+
+    Source: Levine 1959, *A model of hypothesis behavior in discrimination learning set*; Harlow 1949.
+
+    **Arguments:**
+
+    - `features`: length of an object's vector.
+    """
+
+    features: int = eqx.field(static=True, default=16)
+
+    def begin(self) -> Food:
+        return Food(jnp.zeros(self.features), jnp.asarray(False))
+
+    def act(self, memory: Food, percept: Percept, *, key: Key[Array, ""]) -> tuple[Int[Array, ""], Food]:
+        left, right, cross = jnp.split(percept.observation, [self.features, 2 * self.features])
+        told = percept.feedback.terminated
+        won_left = (percept.action == LEFT) == (percept.feedback.reward > 0)
+        memory = Food(jnp.where(told, jnp.where(won_left, left, right), memory.object), memory.known | told)
+        nearer = ((left - memory.object) ** 2).sum() < ((right - memory.object) ** 2).sum()
+        guess = jr.bernoulli(key)
+        side = jnp.where(jnp.where(memory.known, nearer, guess), LEFT, RIGHT)
+        return jnp.where(cross[0] > 0, LOOK, side), memory
