@@ -20,6 +20,7 @@ from ._recipe import Numbered as Numbered, Recipe as Recipe, Setting as Setting
 from ._result import Evaluation as Evaluation
 from ._train import restore as restore, train as train, Trained as Trained
 from ._types import Batch as Batch, Split as Split, Task as Task
+from .behaviour import *
 from .envs import *
 from .meta import *
 from .models import *

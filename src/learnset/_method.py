@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key, PyTree
 
-from ._types import Batch, Model, Predictor, State, Task
+from ._types import Batch, Model, Predictor, State
 
 Metrics = dict[str, Float[Array, ""]]
 
@@ -45,15 +45,13 @@ class AbstractMethod(eqx.Module):
     """Turns many tasks into one gradient for the model. `train` does the rest."""
 
     @abc.abstractmethod
-    def gradient(
-        self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
-    ) -> tuple[PyTree, State, Metrics]:
+    def gradient(self, model: Model, tasks: Any, state: State, *, key: Key[Array, ""]) -> tuple[PyTree, State, Metrics]:
         """One step's gradient.
 
         **Arguments:**
 
         - `model`: the model which is trained.
-        - `tasks`: a batch of tasks: every array has a leading `tasks` axis.
+        - `tasks`: a batch of tasks (`Task`, or environments): every array has a leading `tasks` axis.
         - `state`: what the last call returned, at first `self.init(model)`.
         - `key`: randomness for this step alone.
 

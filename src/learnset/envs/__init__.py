@@ -7,7 +7,15 @@ from ._base import (
     Discrete as Discrete,
     Feedback as Feedback,
 )
-from ._live import AbstractAgent as AbstractAgent, Life as Life, live as live, Percept as Percept
+from ._live import (
+    AbstractAgent as AbstractAgent,
+    advance as advance,
+    begin as begin,
+    Life as Life,
+    live as live,
+    Percept as Percept,
+    World as World,
+)
 from .harlow import Harlow as Harlow, HarlowProblem as HarlowProblem, LEFT as LEFT, LOOK as LOOK, RIGHT as RIGHT
 from .water_maze import (
     MatchingToPlace as MatchingToPlace,

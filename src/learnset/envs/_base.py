@@ -77,6 +77,10 @@ class AbstractEnv(eqx.Module):
     def observe(self, state: EnvState) -> Observation:
         """What an agent senses, as one vector of about unit size."""
 
+    def secret(self, state: EnvState) -> Float[Array, "secret"]:
+        """What an agent cannot observe, but a critic may be told in training. Nothing, unless an environment says so."""
+        return jnp.zeros(0)
+
     @property
     def observation_size(self) -> int:
         """Length of an observation."""

@@ -22,7 +22,7 @@ class Percept(eqx.Module):
     """
 
     observation: Observation
-    action: Array  # the last one; zero at the first percept of all
+    action: Array  # the last one; zero when a trial begins
     feedback: Feedback  # of the last action
     first: Bool[Array, ""]  # whether a trial begins
 
@@ -77,6 +77,8 @@ def advance(env: AbstractEnv, world: World, action: Array, *, endless: bool = Fa
     trial = world.trial + over.astype(int)
     done = jnp.asarray(False) if endless else world.done | (trial >= env.trials)
     stepped, told = env.step(world.state, action, key=key)
+    # What was done between two trials leaves no trace, or an agent without memory could leave itself a note.
+    action = _where(over, jnp.zeros_like(action), action)
     state = _where(over, env.reset(trial % env.trials, key=key), stepped)
     told = _where(over, feedback(jnp.zeros_like(told.reward), False, False), told)
     new = World(state, Percept(env.observe(state), action, told, over), trial, done)
@@ -120,7 +122,7 @@ def live(agent: AbstractAgent, env: AbstractEnv, *, key: Key[Array, ""], steps: 
     (6, True)
     """
     length = env.trials * (env.trial_steps + 1) if steps is None else steps
-    start_key, *_ = jr.split(key)
+    start_key, steps_key = jr.split(key)
 
     def step(both: tuple[World, Memory], key: Key[Array, ""]) -> tuple[tuple[World, Memory], Life]:
         world, memory = both
@@ -135,4 +137,4 @@ def live(agent: AbstractAgent, env: AbstractEnv, *, key: Key[Array, ""], steps: 
         return (new, memory), what
 
     world = begin(env, key=start_key)
-    return jax.lax.scan(step, (world, agent.begin()), jr.split(key, length))[1]
+    return jax.lax.scan(step, (world, agent.begin()), jr.split(steps_key, length))[1]

@@ -75,6 +75,10 @@ class HarlowProblem(AbstractEnv):
         state = Tray(shown, jnp.where(chooses, chosen, -1), state.steps + 1, state.trial)
         return state, feedback(reward, chooses, late)
 
+    def secret(self, state: Tray) -> Float[Array, "secret"]:
+        """Whether the food is on the left."""
+        return (self.rewarded[state.trial] == self.left[state.trial]).astype(self.objects.dtype)[None]
+
     def observe(self, state: Tray) -> Float[Array, "observation"]:
         left = self.objects[self.left[state.trial]]
         right = self.objects[1 - self.left[state.trial]]
@@ -85,11 +89,13 @@ class HarlowProblem(AbstractEnv):
 class Harlow(AbstractEnvs):
     """Problems with objects that no other problem has: random feature vectors, or two of a bank of pictures.
 
-    Each object is on the left in half of the trials, in random order.
+    Each object is on the left in half of the trials, in random order. (Who counts can then tell the last sides without
+    looking at objects. `counterbalanced=False` draws sides independently, and leaves nothing but objects to learn from.)
 
     **Arguments:**
 
     - `features`: length of an object's random vector.
+    - `counterbalanced`: see above.
     - `bank`: pictures as vectors, "objects features", instead of random ones. Of every ten, the first is kept for
       validation and the second for tests, so that no object of a test was ever seen in training.
     - `reversed_at`: the trial, counted from zero, from which the other object is rewarded.
@@ -103,6 +109,7 @@ class Harlow(AbstractEnvs):
     trials: int = eqx.field(static=True, default=6)
     fixation: bool = eqx.field(static=True, default=False)
     reversed_at: int | None = eqx.field(static=True, default=None)
+    counterbalanced: bool = eqx.field(static=True, default=True)
     bank: Float[Array, "objects features"] | None = None
 
     def __check_init__(self):
@@ -117,7 +124,8 @@ class Harlow(AbstractEnvs):
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> HarlowProblem:
         object_key, left_key, rewarded_key = jr.split(split.fold(key), 3)
-        left = jr.permutation(left_key, jnp.arange(self.trials) % 2)
+        half = jr.permutation(left_key, jnp.arange(self.trials) % 2)
+        left = half if self.counterbalanced else jr.randint(left_key, (self.trials,), 0, 2)
         turned = jnp.arange(self.trials) >= (self.trials if self.reversed_at is None else self.reversed_at)
         rewarded = jr.randint(rewarded_key, (), 0, 2) ^ turned.astype(int)
         return HarlowProblem(self._objects(split, object_key), left, rewarded, self.fixation)

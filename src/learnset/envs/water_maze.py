@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from .._errors import check_positive, InputError
+from .._errors import check_not_negative, check_positive, InputError
 from .._types import Split
 from ._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, Feedback, feedback
 
@@ -54,7 +54,8 @@ class Pool:
     def __post_init__(self):
         lengths = ("radius", "platform_radius", "speed", "interval", "time_limit", "turning", "cell_width")
         check_positive("Pool", **{name: getattr(self, name) for name in lengths})
-        if self.cells < 0 or self.cells + self.heading + len(self.landmarks) == 0:
+        check_not_negative("Pool", cells=self.cells)
+        if self.cells + self.heading + len(self.landmarks) == 0:
             raise InputError(f"Pool: `cells={self.cells}` and no other sense, so that nothing can be observed.")
         if self.platform_radius >= self.radius:
             raise InputError(
@@ -97,6 +98,7 @@ class WaterMaze(AbstractEnv):
     - `platforms`: metres, for each trial.
     - `starts`: metres, for each trial; north, east, south and west in turn, unless given.
     - `probe`: trials in which there is no platform; none, unless given.
+    - `platform_radius`: metres; the pool's, unless given.
 
     >>> import jax, jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> maze = ls.WaterMaze(jnp.tile(jnp.array([0.3, 0.0]), (4, 1)))
@@ -109,14 +111,23 @@ class WaterMaze(AbstractEnv):
     platforms: Float[Array, "trials 2"]
     starts: Float[Array, "trials 2"]
     probe: Bool[Array, "trials"]
+    platform_radius: Float[Array, ""]
     pool: Pool = eqx.field(static=True)
 
-    def __init__(self, platforms: Array, starts: Array | None = None, probe: Array | None = None, pool: Pool = Pool()):
+    def __init__(
+        self,
+        platforms: Array,
+        starts: Array | None = None,
+        probe: Array | None = None,
+        pool: Pool = Pool(),
+        platform_radius: Array | None = None,
+    ):
         trials = platforms.shape[0]
         in_turn = [STARTS[i % len(STARTS)] for i in range(trials)]
         self.platforms = platforms
         self.starts = jnp.asarray(in_turn, platforms.dtype) * pool.radius if starts is None else starts
         self.probe = jnp.zeros(trials, bool) if probe is None else probe
+        self.platform_radius = jnp.asarray(pool.platform_radius) if platform_radius is None else platform_radius
         self.pool = pool
 
     @property
@@ -125,7 +136,7 @@ class WaterMaze(AbstractEnv):
 
     @property
     def trial_steps(self) -> int:
-        return math.ceil(self.pool.time_limit / self.pool.interval)
+        return math.ceil(self.pool.time_limit / self.pool.interval - 1e-9)  # 1.1 / 0.1 is more than 11, by rounding
 
     @property
     def actions(self) -> Discrete | Continuous:
@@ -141,7 +152,7 @@ class WaterMaze(AbstractEnv):
         del key
         pool, platform = self.pool, self.platforms[state.trial]
         heading = self._turned(state.heading, self._direction(action))
-        length = jnp.asarray(pool.speed * pool.interval, heading.dtype)
+        length = pool.speed * pool.interval * jnp.sqrt(heading @ heading)  # none at rest
 
         # As far as the wall, and from there as light from a mirror.
         to_wall = jnp.minimum(_to_wall(state.position, heading, pool.radius), length)
@@ -152,7 +163,7 @@ class WaterMaze(AbstractEnv):
         end = _inside(wall + rest * back, pool.radius)
 
         first, second = (
-            _entry(start, way, far, platform, pool.platform_radius)
+            _entry(start, way, far, platform, self.platform_radius)
             for start, way, far in ((state.position, heading, to_wall), (wall, back, rest))
         )
         swum = jnp.minimum(first, to_wall + second)  # infinite, if the path does not cross the platform
@@ -177,6 +188,12 @@ class WaterMaze(AbstractEnv):
         senses += [state.heading] if self.pool.heading else []
         senses += [_unit(jnp.asarray(mark) - state.position, jnp.zeros(2)) for mark in self.pool.landmarks]
         return jnp.concatenate(senses)
+
+    def secret(self, state: Swimmer) -> Float[Array, "secret"]:
+        """Where the platform is, seen from the swimmer and from the centre, and how far away."""
+        platform = self.platforms[state.trial]
+        away = platform - state.position
+        return jnp.concatenate([away, platform, jnp.sqrt((away**2).sum())[None]])
 
     def _direction(self, action: Array) -> Float[Array, "2"]:
         """East for 0, and on by an eighth of a turn, anticlockwise; or as the vector says."""
@@ -205,7 +222,7 @@ def _to_wall(position: Place, direction: Float[Array, "2"], radius: float) -> Fl
     return jnp.where(direction @ direction > 0, jnp.sqrt(along**2 + room) - along, jnp.inf)
 
 
-def _entry(start: Place, direction: Array, length: Array, platform: Place, radius: float) -> Float[Array, ""]:
+def _entry(start: Place, direction: Array, length: Array, platform: Place, radius: Array) -> Float[Array, ""]:
     """Metres along a straight path at which it enters the platform; infinite, if it does not."""
     towards = platform - start
     along = towards @ direction
@@ -226,6 +243,17 @@ def _sector_bounds(split: Split) -> tuple[float, float]:
     return {Split.TEST: (-7.5, 7.5), Split.VALIDATION: (7.5, 15.0), Split.TRAIN: (15.0, 37.5)}[split]
 
 
+def _check_places(owner: str, pool: Pool, reach: float, sites: tuple[tuple[float, float], ...] = ()) -> None:
+    check_positive(owner, reach=reach)
+    furthest = max((math.hypot(*site) for site in sites), default=reach)
+    if furthest > pool.radius:
+        name = "sites" if sites else "reach"
+        raise InputError(
+            f"{owner}: with these `{name}` platforms are as far as {furthest:g} m from the centre of a pool of radius "
+            f"{pool.radius:g} m. Lower `{name}`, or raise the pool's `radius`."
+        )
+
+
 class MatchingToPlace(AbstractEnvs):
     """Days of delayed matching-to-place: the platform is somewhere else every day, and stays there for the day's trials.
     The first trial is for finding out, the others show what was learnt from it.
@@ -240,6 +268,8 @@ class MatchingToPlace(AbstractEnvs):
 
     - `sites`: if given, platforms are only at these places, in metres, in all splits alike.
     - `probe`: the trial, counted from zero, in which there is no platform.
+    - `largest`: metres; if given, each day's platform has a radius between the pool's and this one: an easier pool to
+      begin to learn in.
     """
 
     pool: Pool = eqx.field(static=True, default=Pool())
@@ -247,9 +277,10 @@ class MatchingToPlace(AbstractEnvs):
     reach: float = eqx.field(static=True, default=0.85)  # metres; how far out platforms are
     sites: tuple[tuple[float, float], ...] = eqx.field(static=True, default=())
     probe: int | None = eqx.field(static=True, default=None)
+    largest: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
-        check_positive("MatchingToPlace", reach=self.reach)
+        _check_places("MatchingToPlace", self.pool, self.reach, self.sites)
         if self.trials < 1:
             raise InputError(f"MatchingToPlace: `trials={self.trials}`, but a day has at least 1.")
         if self.probe is not None and not 0 <= self.probe < self.trials:
@@ -258,11 +289,13 @@ class MatchingToPlace(AbstractEnvs):
             )
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> WaterMaze:
-        place_key, start_key = jr.split(split.fold(key))
+        place_key, start_key, size_key = jr.split(split.fold(key), 3)
         place = jnp.tile(self._place(split, place_key), (self.trials, 1))
         order = jr.permutation(start_key, len(STARTS))[jnp.arange(self.trials) % len(STARTS)]
         probe = jnp.arange(self.trials) == (-1 if self.probe is None else self.probe)
-        return WaterMaze(place, jnp.asarray(STARTS)[order] * self.pool.radius, probe, self.pool)
+        smallest = self.pool.platform_radius
+        size = jr.uniform(size_key, (), minval=smallest, maxval=self.largest or smallest)
+        return WaterMaze(place, jnp.asarray(STARTS)[order] * self.pool.radius, probe, self.pool, size)
 
     def _place(self, split: Split, key: Key[Array, ""]) -> Place:
         if self.sites:
@@ -290,7 +323,7 @@ class ReferenceMemory(AbstractEnvs):
     reach: float = eqx.field(static=True, default=0.85)  # metres
 
     def __check_init__(self):
-        check_positive("ReferenceMemory", reach=self.reach)
+        _check_places("ReferenceMemory", self.pool, self.reach)
         if self.days < 1 or self.trials_a_day < 1:
             raise InputError(
                 f"ReferenceMemory: `days={self.days}`, `trials_a_day={self.trials_a_day}`; both must be at least 1."

@@ -1,6 +1,6 @@
 """Pictures of a comparison and of tasks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -51,10 +51,12 @@ def draw_shots(comparison: Comparison, folder: Path) -> None:
         values = np.array([interval(outcome.at(shots)) for shots in comparison.shots])
         axis.errorbar(comparison.shots, values[:, 0], values[:, 1], capsize=2, marker="o", markersize=3, **style)
 
-    _panels(comparison, "points of the new task", curve, folder, "shots")
+    _panels(comparison, "points of the new task", curve, folder, "shots", comparison.shots)
 
 
-def _panels(comparison: Comparison, label: str, curve: Callable, folder: Path, name: str) -> None:
+def _panels(
+    comparison: Comparison, label: str, curve: Callable, folder: Path, name: str, ticks: Sequence[int] = ()
+) -> None:
     figure, axes = new_figure(1, len(PANELS), width=12, height=5.2, sharey=True)
     new = [outcome for outcome in comparison if outcome.tasks == "new"]
     for axis, setting in zip(axes[0], PANELS, strict=True):
@@ -69,6 +71,9 @@ def _panels(comparison: Comparison, label: str, curve: Callable, folder: Path, n
         axis.set_title(setting.value, fontsize=11)
         axis.set_xlabel(label)
         axis.set_xscale("log")
+        if ticks:
+            axis.set_xticks(ticks, [str(tick) for tick in ticks])
+            axis.minorticks_off()
         axis.set_yscale("log")
         axis.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     axes[0][0].set_ylabel("mean squared error")

@@ -1,0 +1,44 @@
+"""Distributions over actions."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Int, Key
+
+
+class Choice(eqx.Module):
+    """One of several actions, by logits."""
+
+    logits: Float[Array, "actions"]
+
+    def sample(self, *, key: Key[Array, ""]) -> Int[Array, ""]:
+        return jr.categorical(key, self.logits)
+
+    def log_prob(self, action: Int[Array, ""]) -> Float[Array, ""]:
+        return jax.nn.log_softmax(self.logits)[action]
+
+    def entropy(self) -> Float[Array, ""]:
+        logs = jax.nn.log_softmax(self.logits)
+        return -(jnp.exp(logs) * logs).sum()
+
+
+class Gaussian(eqx.Module):
+    """A vector, by means and logarithms of standard deviations, both in units of the limit beyond which the environment
+    clips."""
+
+    mean: Float[Array, "size"]
+    spread: Float[Array, "size"]
+    limit: float = eqx.field(static=True, default=1.0)
+
+    def sample(self, *, key: Key[Array, ""]) -> Float[Array, "size"]:
+        return self.limit * (self.mean + jnp.exp(self.spread) * jr.normal(key, self.mean.shape))
+
+    def log_prob(self, action: Float[Array, "size"]) -> Float[Array, ""]:
+        away = (action / self.limit - self.mean) * jnp.exp(-self.spread)
+        return (-0.5 * away**2 - self.spread - 0.5 * math.log(2 * math.pi) - math.log(self.limit)).sum()
+
+    def entropy(self) -> Float[Array, ""]:
+        return (self.spread + 0.5 * math.log(2 * math.pi * math.e) + math.log(self.limit)).sum()
