@@ -27,7 +27,7 @@ class Benchmark:
 
     out: Path = Path("docs/results/benchmarks")
     """where the page goes"""
-    rounds: int = 3
+    rounds: int = 2
     """turns that each side takes"""
     worker: str = ""
     """what a process of its own measures, as JSON; for this program itself"""

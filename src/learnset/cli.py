@@ -34,7 +34,7 @@ from ._types import Split
 from .meta import ANIL, CAVIA, CNP, IMAML, MAML, MetaSGD, R2D2, Reptile
 from .models import MLP
 from .report import draw_comparison, draw_tasks, terminal_table, write_comparison_page, write_study_page
-from .studies import MAMLSinusoids
+from .studies import BanditStudy, HarlowStudy, MAMLSinusoids, WaterMazeStudy
 from .tasks import LinearGaussian, Sinusoids, Unrelated
 from .transfer import FineTune, Pooled
 
@@ -63,7 +63,7 @@ AnyMethod = (
     | Annotated[CNP, _called("cnp", "A network that reads the support set.")]
     | Annotated[Pooled, _called("pooled", "Pretraining on all tasks pooled.")]
 )
-STUDIES = {"maml-sinusoids": MAMLSinusoids}
+STUDIES = {"maml-sinusoids": MAMLSinusoids, "harlow": HarlowStudy, "water-maze": WaterMazeStudy, "bandits": BanditStudy}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,16 +152,22 @@ class Compare(Common):
 class Study(Common):
     """Reproduces what was published, ours beside theirs."""
 
-    name: tyro.conf.Positional[Literal["maml-sinusoids"]] = "maml-sinusoids"
-    """maml-sinusoids: Table 2, the curves and Figure 2 of the MAML paper"""
+    name: tyro.conf.Positional[Literal["maml-sinusoids", "harlow", "water-maze", "bandits"]] = "maml-sinusoids"
+    """maml-sinusoids: Table 2, the curves and Figure 2 of the MAML paper; harlow: learning sets; water-maze: one place
+    for many days, and a new place every day; bandits: RL2 beside the rules that are known"""
+    from_pretrained: bool = False
+    """draw everything with the agents that come with the package (harlow, water-maze, bandits)"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         began = time.perf_counter()
         study = STUDIES[self.name]()
         study = study.quick() if self.quick else study
         study = study if self.steps is None else study.with_steps(self.steps)
+        if self.from_pretrained and self.name == "maml-sinusoids":
+            raise InputError("maml-sinusoids has no trained agents: leave `--from-pretrained` out.")
         folder = claim(self.folder(f"study-{self.name}"), resume=self.resume, overwrite=self.overwrite)
-        options = {"checkpoint_every": self.checkpoint_every, "resume": self.resume}
+        options: dict[str, Any] = {"checkpoint_every": self.checkpoint_every, "resume": self.resume}
+        options |= {"from_pretrained": True} if self.from_pretrained else {}
         result = study.run(folder, jr.key(self.seed), **options)
         meta = _meta(arguments, began)
         write_json(folder / "result.json", result | {"meta": meta})

@@ -13,13 +13,24 @@ from ._live import (
     begin as begin,
     Life as Life,
     live as live,
+    live_on as live_on,
     Percept as Percept,
     World as World,
 )
+from .bandits import (
+    Bandit as Bandit,
+    Bandits as Bandits,
+    expected_regret as expected_regret,
+    InformativeBandits as InformativeBandits,
+)
 from .harlow import Harlow as Harlow, HarlowProblem as HarlowProblem, LEFT as LEFT, LOOK as LOOK, RIGHT as RIGHT
+from .mdps import TabularMDP as TabularMDP, TabularMDPs as TabularMDPs
+from .navigation import Navigation as Navigation, PointNavigation as PointNavigation
+from .two_step import DriftingTwoStep as DriftingTwoStep, TwoStep as TwoStep, TwoStepTask as TwoStepTask
 from .water_maze import (
     MatchingToPlace as MatchingToPlace,
     Pool as Pool,
     ReferenceMemory as ReferenceMemory,
+    SITES as SITES,
     WaterMaze as WaterMaze,
 )

@@ -121,6 +121,16 @@ def live(agent: AbstractAgent, env: AbstractEnv, *, key: Key[Array, ""], steps: 
     >>> int(life.counts.sum()), bool((life.reward[life.counts][1:] == 1).all())  # all right after the first trial
     (6, True)
     """
+    return live_on(agent, agent.begin(), env, key=key, steps=steps)[0]
+
+
+def live_on(
+    agent: AbstractAgent, memory: Memory, env: AbstractEnv, *, key: Key[Array, ""], steps: int | None = None
+) -> tuple[Life, Memory]:
+    """The same for an agent that has a memory already, of earlier tasks.
+
+    **Returns:** a `Life`, and the memory after it.
+    """
     length = env.trials * (env.trial_steps + 1) if steps is None else steps
     start_key, steps_key = jr.split(key)
 
@@ -137,4 +147,5 @@ def live(agent: AbstractAgent, env: AbstractEnv, *, key: Key[Array, ""], steps: 
         return (new, memory), what
 
     world = begin(env, key=start_key)
-    return jax.lax.scan(step, (world, agent.begin()), jr.split(steps_key, length))[1]
+    (_, memory), life = jax.lax.scan(step, (world, memory), jr.split(steps_key, length))
+    return life, memory

@@ -281,6 +281,11 @@ class MatchingToPlace(AbstractEnvs):
 
     def __check_init__(self):
         _check_places("MatchingToPlace", self.pool, self.reach, self.sites)
+        if self.largest is not None and not self.pool.platform_radius <= self.largest < self.pool.radius:
+            raise InputError(
+                f"MatchingToPlace: `largest={self.largest}`, but it is the largest radius of a platform, and must be from "
+                f"the pool's `platform_radius={self.pool.platform_radius}` to less than its `radius={self.pool.radius}`."
+            )
         if self.trials < 1:
             raise InputError(f"MatchingToPlace: `trials={self.trials}`, but a day has at least 1.")
         if self.probe is not None and not 0 <= self.probe < self.trials:

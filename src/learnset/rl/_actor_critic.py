@@ -69,7 +69,9 @@ class AbstractActorCritic(AbstractMethod):
 
     def _beside(self, happened: Rollout, returns: Array, step: Int[Array, ""]) -> Float[Array, ""]:
         """What is to be minimised beside the policy's own loss."""
-        off = (happened.value - returns) ** 2
+        # In units of the returns' own spread: what a reward is worth must not decide how much the critic weighs.
+        spread = returns.var(where=happened.alive) + 1e-8
+        off = (happened.value - returns) ** 2 / spread
         wrong = ((happened.guess - happened.secret) ** 2).sum(axis=-1)
         loss = self.value_cost * _mean(off, happened.alive) + self.guess_cost * _mean(wrong, happened.alive)
         return loss - self._entropy_cost(step) * _mean(happened.entropy, happened.counts)
@@ -130,7 +132,7 @@ class A2C(AbstractActorCritic):
 
     def init(self, model: Model) -> Int[Array, ""]:
         del model
-        return jnp.asarray(0)
+        return jnp.zeros((), int)
 
     def gradient(
         self, model: Model, tasks: AbstractEnv, state: State, *, key: Key[Array, ""]
@@ -190,7 +192,7 @@ class PPO(AbstractActorCritic):
         check_positive("PPO", epochs=self.epochs, parts=self.parts, clip=self.clip)
 
     def init(self, model: Model) -> tuple[Int[Array, ""], PyTree]:
-        return jnp.asarray(0), self.optimiser.init(trainable(model)[0])
+        return jnp.zeros((), int), self.optimiser.init(trainable(model)[0])
 
     def gradient(
         self, model: Model, tasks: AbstractEnv, state: State, *, key: Key[Array, ""]

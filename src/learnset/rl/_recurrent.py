@@ -19,7 +19,8 @@ class RecurrentAgent(AbstractAgent):
     Trained on many tasks by a policy gradient (`A2C`, `PPO`), its activity comes to be a learning algorithm of its own:
     RL². Weights do not change while it learns a task.
 
-    Each step it takes in the observation, the last action, the last reward, whether the last trial is over and for which
+    Each step it takes in the observation, the last action, the last reward, their product (which spares the network to
+    learn to multiply), whether the last trial is over and for which
     reason, and whether a new one begins.
 
     The critic, which only training needs, may see what the environment hides (`AbstractEnv.secret`): an asymmetric
@@ -48,9 +49,9 @@ class RecurrentAgent(AbstractAgent):
     guesser: eqx.nn.Linear
     spread: Float[Array, "action"] | None  # logarithm of the standard deviation of continuous actions
     actions: Discrete | Continuous
-    senses_reward: bool = eqx.field(static=True)
-    senses_action: bool = eqx.field(static=True)
-    keeps_memory: bool = eqx.field(static=True)
+    senses_reward: bool
+    senses_action: bool
+    keeps_memory: bool
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class RecurrentAgent(AbstractAgent):
         cell_key, actor_key, critic_key, guess_key = jr.split(key, 4)
         self.actions = env.actions
         seen, hidden = sizes(env)
-        inputs = seen + self.actions.size + 4
+        inputs = seen + 2 * self.actions.size + 4
         self.cell = (eqx.nn.LSTMCell if lstm else eqx.nn.GRUCell)(inputs, width, key=cell_key)
         actor = eqx.nn.Linear(width, self.actions.size, key=actor_key)
         # Small, so that the first policy tries everything.
@@ -95,7 +96,9 @@ class RecurrentAgent(AbstractAgent):
 
     def value(self, activity: Float[Array, "width"], secret: Float[Array, "secret"]) -> Float[Array, ""]:
         """Discounted reward to come."""
-        return self.critic(jnp.concatenate([activity, secret]))
+        # The critic reads what the memory holds, but does not shape it: what helps to foretell rewards crowds out what helps
+        # to act (bandits were not learnt at all otherwise).
+        return self.critic(jnp.concatenate([jax.lax.stop_gradient(activity), secret]))
 
     def guess(self, activity: Float[Array, "width"]) -> Float[Array, "secret"]:
         """What it takes for hidden."""
@@ -114,7 +117,7 @@ class RecurrentAgent(AbstractAgent):
         acted = jnp.where(percept.first | (not self.senses_action), jnp.zeros_like(acted), acted)
         reward = told.reward * float(self.senses_reward)
         flags = jnp.stack([told.terminated, told.truncated, percept.first]).astype(reward.dtype)
-        return jnp.concatenate([percept.observation, acted, reward[None], flags])
+        return jnp.concatenate([percept.observation, acted, acted * reward, reward[None], flags])
 
 
 def sizes(env: AbstractEnv) -> tuple[int, int]:

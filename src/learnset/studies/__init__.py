@@ -1,3 +1,6 @@
 """What was published, again: one published figure or table, one file."""
 
+from .bandits import BanditStudy as BanditStudy
+from .harlow import HarlowStudy as HarlowStudy
 from .maml_sinusoids import MAMLSinusoids as MAMLSinusoids
+from .water_maze import WaterMazeStudy as WaterMazeStudy

@@ -1,0 +1,193 @@
+"""The same environments for Gymnasium, so that any other library's agent can be tried on them.
+
+Importing this module registers them. `gymnasium.make("learnset.envs.gymnasium:learnset/WaterMaze-v0")` imports it by
+itself; since Gymnasium 1.0 no package can be found without being imported.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key, UInt8
+
+try:
+    import gymnasium
+    from gymnasium import spaces
+except ModuleNotFoundError:
+    raise ImportError("Gymnasium is not installed, which `GymEnv` needs: `pip install learnset[gymnasium]`.") from None
+
+from .._errors import InputError
+from .._figure import COLOURS, FAINT, INK, new_figure
+from .._types import Split
+from ._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, EnvState, Feedback
+from .bandits import Bandits
+from .harlow import Harlow
+from .mdps import TabularMDPs
+from .navigation import Navigation
+from .two_step import TwoStep
+from .water_maze import MatchingToPlace, WaterMaze
+
+Senses = Float[np.ndarray, "observation"]
+
+
+class GymEnv(gymnasium.Env):
+    """A distribution over tasks as one Gymnasium environment. An episode is a trial.
+
+    `reset` goes on to the next trial of the task. After the last trial, with `seed`, and with
+    `options={"new_task": True}` it begins the first trial of a new task. `info` has the number of the trial, counted from
+    zero, and `new_task`: an agent that learns to learn keeps its memory as long as this is false.
+
+    Gymnasium's own checks and wrappers work as they do elsewhere. Programs are compiled once and serve all instances with
+    equal settings. For training at speed, `jax.vmap` over the environments themselves.
+
+    **Arguments:**
+
+    - `envs`: what tasks are drawn from.
+    - `split`: those to train on, unless given.
+    - `render_mode`: with `"rgb_array"`, `render` draws the pool with the swim so far, or else what is observed.
+
+    **Raises:** `InputError` for an action that does not exist, and for a step before `reset` or after the trial's end.
+
+    >>> import gymnasium
+    >>> env = gymnasium.make("learnset.envs.gymnasium:learnset/Harlow-v0")
+    >>> first, second = env.reset(seed=0)[1], env.reset()[1]
+    >>> first, second
+    ({'trial': 0, 'new_task': True}, {'trial': 1, 'new_task': False})
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
+
+    def __init__(self, envs: AbstractEnvs, split: Split = Split.TRAIN, render_mode: str | None = None):
+        if render_mode not in (None, "rgb_array"):
+            raise InputError(f'GymEnv: `render_mode={render_mode!r}`, but it draws only in mode "rgb_array".')
+        self.envs = envs
+        self.split = split
+        self.render_mode = render_mode
+        task, senses = _shapes(envs)
+        self.action_space = _space(task.actions)
+        limit = np.finfo(senses.dtype).max  # of no environment is known how far its senses reach
+        self.observation_space = spaces.Box(-limit, limit, senses.shape, senses.dtype.type)
+        self.task: AbstractEnv | None = None
+        self.trial = 0
+        self.over = True
+        self._key: Key[Array, ""] | None = None
+        self._state: EnvState = None
+        self._path: list[EnvState] = []  # of this trial; kept only if it may be drawn
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Senses, dict[str, Any]]:
+        """The first observation of the next trial."""
+        super().reset(seed=seed)
+        if seed is not None or self._key is None:
+            self._key, self.task = jr.key(int(self.np_random.integers(2**31))), None
+        asked = (options or {}).get("new_task", False)
+        new_task = self.task is None or asked or self.trial + 1 >= self.task.trials
+        if new_task:
+            self.task, self._key = _drawn(self.envs, self.split, self._key)
+        self.trial = 0 if new_task else self.trial + 1
+        self._state, observation, self._key = _begun(self.task, np.int32(self.trial), self._key)
+        self.over = False
+        self._path = [self._state]
+        return np.array(observation), self._info(new_task)
+
+    def step(self, action: Any) -> tuple[Senses, float, bool, bool, dict[str, Any]]:
+        """What follows from an action: observation, reward, terminated, truncated, and which trial it is."""
+        if self.over:
+            raise InputError("GymEnv: `step` after the end of a trial, or before the first. Call `reset`.")
+        self._state, observation, told, self._key = _stepped(self.task, self._state, self._checked(action), self._key)
+        observation, told = jax.device_get((observation, told))
+        self.over = bool(told.over)
+        self._path += [self._state] if self.render_mode else []
+        return np.array(observation), float(told.reward), bool(told.terminated), bool(told.truncated), self._info(False)
+
+    def render(self) -> UInt8[np.ndarray, "height width 3"] | None:
+        """The pool from above with the swim so far, or what is observed, as bars. Nothing, without `render_mode`."""
+        return None if self.render_mode is None or self.task is None else _picture(self.task, self._path)
+
+    def _info(self, new_task: bool) -> dict[str, Any]:
+        return {"trial": self.trial, "new_task": bool(new_task)}
+
+    def _checked(self, action: Any) -> np.ndarray:
+        """The action as an array. One that is out of a continuous range is clipped later, by the environment."""
+        value = np.asarray(action)
+        discrete = isinstance(self.action_space, spaces.Discrete)
+        if value.shape != self.action_space.shape or (discrete and value not in self.action_space):
+            raise InputError(f"GymEnv: there is no action {action!r}; choose one of `{self.action_space}`.")
+        return value.astype(self.action_space.dtype)
+
+
+def _shapes(envs: AbstractEnvs) -> tuple[AbstractEnv, jax.ShapeDtypeStruct]:
+    """A task and an observation, without their numbers: nothing is computed."""
+
+    def sensed(key: Key[Array, ""]) -> tuple[AbstractEnv, Array]:
+        task = envs.sample(Split.TRAIN, key=key)
+        return task, task.observe(task.reset(0, key=key))
+
+    return eqx.filter_eval_shape(sensed, jr.key(0))
+
+
+def _space(actions: Discrete | Continuous) -> spaces.Space:
+    if isinstance(actions, Continuous):
+        return spaces.Box(-actions.limit, actions.limit, (actions.size,), np.float32)
+    return spaces.Discrete(actions.size)
+
+
+# Each splits the key once: one part to go on with, one to use. Compiled for a kind of task, not for an instance.
+
+
+@eqx.filter_jit
+def _drawn(envs: AbstractEnvs, split: Split, key: Key[Array, ""]) -> tuple[AbstractEnv, Key[Array, ""]]:
+    key, now = jr.split(key)
+    return envs.sample(split, key=now), key
+
+
+@jax.jit
+def _begun(task: AbstractEnv, trial: Array, key: Key[Array, ""]) -> tuple[EnvState, Array, Key[Array, ""]]:
+    key, now = jr.split(key)
+    state = task.reset(trial, key=now)
+    return state, task.observe(state), key
+
+
+@jax.jit
+def _stepped(
+    task: AbstractEnv, state: EnvState, action: Array, key: Key[Array, ""]
+) -> tuple[EnvState, Array, Feedback, Key[Array, ""]]:
+    key, now = jr.split(key)
+    state, told = task.step(state, action, key=now)
+    return state, task.observe(state), told, key
+
+
+def _picture(task: AbstractEnv, path: list[EnvState]) -> UInt8[np.ndarray, "height width 3"]:
+    figure, axes = new_figure(1, 1, width=3.2, height=3.2)
+    if isinstance(task, WaterMaze):
+        _draw_swim(task, path, axes[0, 0])
+    else:
+        senses = np.asarray(task.observe(path[-1]))
+        axes[0, 0].bar(np.arange(len(senses)), senses, color=COLOURS[0])
+    figure.canvas.draw()
+    return np.array(figure.canvas.buffer_rgba())[..., :3]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _draw_swim(maze: WaterMaze, path: list[EnvState], axis: Any) -> None:
+    """The pool from above, its platform, and the way from the start to where the swimmer is."""
+    from matplotlib.patches import Circle
+
+    radius, trial = maze.pool.radius, int(path[0].trial)
+    line = "dotted" if maze.probe[trial] else "solid"  # where the platform would be
+    axis.add_patch(Circle((0, 0), radius, fill=False, color=INK))
+    axis.add_patch(
+        Circle(
+            tuple(np.asarray(maze.platforms[trial])), float(maze.platform_radius), fill=False, ec=COLOURS[2], ls=line
+        )
+    )
+    east, north = np.stack([state.position for state in path]).T
+    axis.plot(east, north, color=FAINT, linewidth=1)
+    axis.plot(east[-1], north[-1], "o", color=COLOURS[0])
+    axis.set(xlim=(-1.05 * radius, 1.05 * radius), ylim=(-1.05 * radius, 1.05 * radius), aspect="equal")
+    axis.set_axis_off()
+
+
+for envs in (Bandits(), Harlow(), Navigation(), TabularMDPs(), TwoStep(), MatchingToPlace()):
+    name = "WaterMaze" if isinstance(envs, MatchingToPlace) else type(envs).__name__
+    gymnasium.register(f"learnset/{name}-v0", entry_point=f"{__name__}:GymEnv", kwargs={"envs": envs})

@@ -1,0 +1,208 @@
+"""Rules for small decision processes: plan by what is known of transitions and rewards, or by what they could be."""
+
+import abc
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Int, Key
+
+from .._errors import InputError
+from ..envs import AbstractAgent, Percept
+from ._bandit_rules import check_epsilon, draw_gamma
+
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+else:
+    from equinox import AbstractVar
+
+Transitions = Float[Array, "models states actions states"]
+Rewards = Float[Array, "models states actions"]
+
+
+def value_iteration(
+    transitions: Transitions, rewards: Rewards, horizon: int
+) -> tuple[Int[Array, "horizon states"], Float[Array, "horizon states"]]:
+    """The best policy for `horizon` steps. Of several models, the one counts that promises most, for each state and
+    action anew.
+
+    **Returns:** what to do, and how much reward is to be expected from there on, at each step in each state.
+
+    >>> import jax.numpy as jnp
+    >>> from learnset.rl._mdp_rules import value_iteration
+    >>> stay, swap = jnp.eye(2), 1 - jnp.eye(2)
+    >>> policy, values = value_iteration(jnp.stack([stay, swap], 1)[None], jnp.array([[[0.0, 0], [1, 1]]]), horizon=3)
+    >>> policy[:, 0].tolist(), values[:, 0].tolist()  # swap as long as it is of use
+    ([1, 1, 0], [2.0, 1.0, 0.0])
+    """
+
+    def back(later: Float[Array, "states"], _: None) -> tuple[Array, tuple[Array, Array]]:
+        promise = (rewards + transitions @ later).max(axis=0)
+        best = promise.max(axis=-1)
+        return best, (promise.argmax(axis=-1), best)
+
+    return jax.lax.scan(back, jnp.zeros(rewards.shape[1]), None, length=horizon, reverse=True)[1]
+
+
+class Belief(eqx.Module):
+    """What was seen of a decision process: how often each transition was made, and the sum of its rewards.
+
+    Before that, transition probabilities have a flat Dirichlet distribution, and mean rewards a normal one around
+    `prior_mean` with standard deviation 1; rewards are normal around their means with standard deviation 1.
+    """
+
+    seen: Float[Array, "states actions states"]
+    rewarded: Float[Array, "states actions"]
+    prior_mean: float = eqx.field(static=True)
+
+    @property
+    def weight(self) -> Float[Array, "states actions"]:
+        """One over the variance of the mean reward."""
+        return 1 + self.seen.sum(axis=-1)
+
+    @property
+    def mean_reward(self) -> Float[Array, "states actions"]:
+        return (self.prior_mean + self.rewarded) / self.weight
+
+    @property
+    def mean_transitions(self) -> Float[Array, "states actions states"]:
+        return _shares(1 + self.seen)
+
+    def draw(self, *, key: Key[Array, ""]) -> tuple[Array, Array]:
+        """Transitions and rewards as they could be."""
+        transition_key, reward_key = jr.split(key)
+        rewards = self.mean_reward + jr.normal(reward_key, self.rewarded.shape) / jnp.sqrt(self.weight)
+        return _shares(draw_gamma(1 + self.seen, key=transition_key)), rewards
+
+
+def _shares(weights: Float[Array, "*dims n"]) -> Float[Array, "*dims n"]:
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+class Planned(eqx.Module):
+    """What a planning rule remembers."""
+
+    belief: Belief
+    policy: Int[Array, "horizon states"]
+    state: Int[Array, ""]  # the last one
+    clock: Int[Array, ""]  # steps since the episode began
+
+
+class AbstractPlanner(AbstractAgent):
+    """Plans by models of what may be the case, until the end of the episode. A rule is which models, and how often.
+
+    Own rules are a subclass with `models` and these fields.
+    """
+
+    states: AbstractVar[int]
+    actions: AbstractVar[int]
+    horizon: AbstractVar[int]  # steps of an episode: the environment's `trial_steps`
+    prior_mean: AbstractVar[float]  # of a mean reward; `TabularMDPs` draws them around 1
+    at_every_step: AbstractVar[bool]  # plans anew; otherwise when an episode begins, and keeps to it
+
+    @abc.abstractmethod
+    def models(self, belief: Belief, *, key: Key[Array, ""]) -> tuple[Transitions, Rewards]:
+        """The models to plan with, one or more."""
+
+    def begin(self) -> Planned:
+        size = (self.states, self.actions)
+        belief = Belief(jnp.zeros((*size, self.states)), jnp.zeros(size), self.prior_mean)
+        return Planned(belief, jnp.zeros((self.horizon, self.states), int), jnp.asarray(0), jnp.asarray(0))
+
+    def act(self, memory: Planned, percept: Percept, *, key: Key[Array, ""]) -> tuple[Int[Array, ""], Planned]:
+        state = jnp.argmax(percept.observation)
+        belief = _learn(memory, percept, state)
+
+        def plan() -> Int[Array, "horizon states"]:
+            return value_iteration(*self.models(belief, key=key), self.horizon)[0]
+
+        # By its own clock, which under `jax.vmap` is one and the same for all tasks: planning is left out in between.
+        policy = plan() if self.at_every_step else jax.lax.cond(memory.clock == 0, plan, lambda: memory.policy)
+        action = policy[jnp.minimum(memory.clock, self.horizon - 1), state]
+        return action, Planned(belief, policy, state, (memory.clock + 1) % (self.horizon + 1))
+
+
+def _learn(memory: Planned, percept: Percept, state: Int[Array, ""]) -> Belief:
+    """The belief after the last step, unless an episode begins: then there was none."""
+    belief, counts = memory.belief, (~percept.first).astype(percept.observation.dtype)
+    seen = belief.seen.at[memory.state, percept.action, state].add(counts)
+    rewarded = belief.rewarded.at[memory.state, percept.action].add(counts * percept.feedback.reward)
+    return Belief(seen, rewarded, belief.prior_mean)
+
+
+class PosteriorSampling(AbstractPlanner):
+    """The best policy for one process drawn from the posterior, anew for each episode (PSRL).
+
+    Source: Strens 2000, *A Bayesian framework for reinforcement learning*; Osband, Russo & Van Roy 2013, *(More)
+    efficient reinforcement learning via posterior sampling*.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> from learnset.envs.mdps import TabularMDPs
+    >>> from learnset.rl._mdp_rules import PosteriorSampling
+    >>> mdp = TabularMDPs(trials=3).sample(ls.Split.TEST, key=jr.key(0))
+    >>> int(ls.live(PosteriorSampling(states=10, actions=5, horizon=10), mdp, key=jr.key(1)).counts.sum())
+    30
+    """
+
+    states: int = eqx.field(static=True)
+    actions: int = eqx.field(static=True)
+    horizon: int = eqx.field(static=True)
+    prior_mean: float = eqx.field(static=True, default=1.0)
+
+    @property
+    def at_every_step(self) -> bool:
+        return False
+
+    def models(self, belief: Belief, *, key: Key[Array, ""]) -> tuple[Transitions, Rewards]:
+        transitions, rewards = belief.draw(key=key)
+        return transitions[None], rewards[None]
+
+
+class OptimisticPosteriorSampling(AbstractPlanner):
+    """As posterior sampling, but with several processes drawn, of which, in planning, the one counts that promises
+    most, for each state and action anew.
+
+    Source: Osband & Van Roy 2017, *Why is posterior sampling better than optimism for reinforcement learning?*
+    """
+
+    states: int = eqx.field(static=True)
+    actions: int = eqx.field(static=True)
+    horizon: int = eqx.field(static=True)
+    samples: int = eqx.field(static=True, default=5)
+    prior_mean: float = eqx.field(static=True, default=1.0)
+
+    @property
+    def at_every_step(self) -> bool:
+        return False
+
+    def __check_init__(self):
+        if self.samples < 1:
+            raise InputError(f"OptimisticPosteriorSampling: `samples={self.samples}`, but it must be at least 1.")
+
+    def models(self, belief: Belief, *, key: Key[Array, ""]) -> tuple[Transitions, Rewards]:
+        return jax.vmap(lambda k: belief.draw(key=k))(jr.split(key, self.samples))
+
+
+class EpsilonGreedyPlanner(AbstractPlanner):
+    """The best policy for the mean of the posterior; with probability `epsilon`, any action instead. Greedy at 0."""
+
+    states: int = eqx.field(static=True)
+    actions: int = eqx.field(static=True)
+    horizon: int = eqx.field(static=True)
+    epsilon: float | Float[Array, ""] = 0.0
+    prior_mean: float = eqx.field(static=True, default=1.0)
+    at_every_step: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self):
+        check_epsilon("EpsilonGreedyPlanner", self.epsilon)
+
+    def models(self, belief: Belief, *, key: Key[Array, ""]) -> tuple[Transitions, Rewards]:
+        del key
+        return belief.mean_transitions[None], belief.mean_reward[None]
+
+    def act(self, memory: Planned, percept: Percept, *, key: Key[Array, ""]) -> tuple[Int[Array, ""], Planned]:
+        whether, which = jr.split(key)
+        action, memory = super().act(memory, percept, key=key)
+        return jnp.where(jr.bernoulli(whether, self.epsilon), jr.randint(which, (), 0, self.actions), action), memory

@@ -1,0 +1,62 @@
+"""What the studies of behaviour found at full size, as it is kept in docs/results."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+
+
+def rows(study, **wanted):
+    path = RESULTS / study / "result.json"
+    found = json.loads(path.read_text())["rows"]
+    return [row for row in found if all(row.get(name) == value for name, value in wanted.items())]
+
+
+def by_trial(study, **wanted):
+    """Each seed's values by trial."""
+    return np.array([row["by_seed"] for row in sorted(rows(study, **wanted), key=lambda row: row["trial"])]).T
+
+
+def test_a_learning_set_forms_in_four_of_five_seeds():
+    """Harlow 1949; Wang et al. 2016: chance on trial 1 of a new problem, nearly no error from trial 2 on."""
+    correct = by_trial("harlow", part="trials", recipe="RL²")
+    assert correct.shape == (5, 6)
+    assert abs(correct[:, 0] - 50).max() <= 4
+    assert abs(correct[:, 0].mean() - 50) <= 2
+    assert (correct[:, 1:].min(axis=1) >= 97).sum() >= 4
+
+
+@pytest.mark.parametrize("ablation", ["memory emptied before each trial", "reward not sensed"])
+def test_without_memory_or_reward_there_is_no_learning_set(ablation):
+    assert abs(by_trial("harlow", part="trials", recipe=f"RL², {ablation}") - 50).max() < 7
+
+
+def test_one_trial_is_enough_for_a_new_place_in_four_of_five_seeds():
+    seconds = by_trial("water-maze", part="matching to place", recipe="meta: RL²")
+    assert seconds.shape == (5, 4)
+    good = (seconds[:, 1] <= 0.6 * seconds[:, 0]) & (seconds[:, 3] <= 0.5 * seconds[:, 0])
+    assert good.sum() >= 4
+
+
+@pytest.mark.parametrize("recipe", ["scratch: actor-critic, a new one each day", "multi-task: averaged policy"])
+def test_only_who_learnt_to_learn_finds_a_new_place_at_once(recipe):
+    seconds = by_trial("water-maze", part="matching to place", recipe=recipe).mean(axis=0)
+    assert seconds[1] > 0.6 * seconds[0]
+
+
+def test_search_preference_after_one_trial_is_above_chance_and_needs_memory():
+    """Bast et al. 2009: intact animals search the right one of eight zones; chance is 12.5 %."""
+    with_memory, without = rows("water-maze", part="probe")
+    assert with_memory["value"] - with_memory["ci95"] > 12.5
+    assert with_memory["value"] >= 30
+    assert without["value"] < with_memory["value"] / 2
+
+
+def test_the_actor_critic_learns_one_place_slowly_and_loses_it_when_it_moves():
+    """Foster, Morris & Dayan 2000: latency falls over days, and rises when the platform has moved."""
+    seconds = by_trial("water-maze", part="reference memory", recipe="scratch: actor-critic")[0]
+    assert seconds[24:28].mean() < 0.4 * seconds[:2].mean()
+    assert seconds[28:30].mean() > 2 * seconds[24:28].mean()

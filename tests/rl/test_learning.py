@@ -1,0 +1,89 @@
+"""Learning where it is known what is to be learned: a ladder of probes, for every method."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+import probes
+import pytest
+from conftest import assert_close
+from probes import row
+
+import learnset as ls
+
+KEY = jr.key(0)
+KEYS = jr.split(KEY, 6)
+AGENTS = probes.agents(KEYS)
+A2C = ls.A2C(horizon=4, discount=0.5)
+PPO = ls.PPO(horizon=4, discount=0.5, optimiser=optax.adam(1e-2))
+OPTIMISERS = {A2C: optax.adam(optax.cosine_decay_schedule(1e-2, 700)), PPO: optax.sgd(1.0)}
+
+
+def train(method, agents, tasks, keys, steps=700, **options):
+    options = {"tasks_per_step": 32, "log_every": 20, "progress": False} | options
+    return ls.train(method, agents, tasks, OPTIMISERS[method], steps=steps, key=keys, **options)
+
+
+@eqx.filter_jit
+def lived(agent, tasks):
+    return ls.rollout(agent, tasks.draw(100, ls.Split.TEST, key=KEY), 4, endless=False, key=KEY)
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """What each method made of each probe, and what its agent does there."""
+    found = {method: train(method, AGENTS, probes.LADDER, KEYS).model for method in (A2C, PPO)}
+    return {
+        method: [lived(row(agents, i), row(probes.LADDER, i)) for i in range(6)] for method, agents in found.items()
+    }
+
+
+def near(found, expected):
+    return np.all(np.abs(np.asarray(found) - np.asarray(expected)) < 0.1)
+
+
+@pytest.mark.parametrize("method", (A2C, PPO), ids=("A2C", "PPO"))
+def test_the_ladder_of_probes_is_climbed(learned, method):
+    """Values to 0.1, and what is best done in at least nine of ten."""
+    constant, seen, discounted, action, by_seen, remembered = learned[method]
+    cue = np.asarray(seen.percept.observation[0, :, 0])
+    assert near(constant.value[0], 1)
+    assert near(seen.value[0], cue) and set(cue.tolist()) == {-1, 1}
+    assert near(discounted.value[0], 0.5) and near(discounted.value[1], 1)
+    for probe, step in ((action, 0), (by_seen, 0), (remembered, 1)):
+        best = np.where(probe.percept.observation[0, :, 0] < 0, 0, 1)
+        chosen, likely = probe.action[step] == best, np.exp(probe.log_prob[step])
+        assert near(np.where(chosen, likely, 1 - likely), 1)
+        assert near(probe.value[step], 1)
+
+
+@pytest.mark.parametrize("method", (A2C, PPO), ids=("A2C", "PPO"))
+def test_the_same_key_trains_the_same_agents_in_one_go_or_resumed(method, tmp_path):
+    """Bit for bit, and PPO with the state of its own optimiser."""
+    one, again = (train(method, AGENTS, probes.LADDER, KEYS, steps=50) for _ in range(2))
+    train(method, AGENTS, probes.LADDER, KEYS, steps=30, out=tmp_path)
+    resumed = train(method, AGENTS, probes.LADDER, KEYS, steps=50, out=tmp_path, resume=True)
+    for other in (again, resumed):
+        assert eqx.tree_equal((other.model, other.state), (one.model, one.state))
+
+
+def test_seeds_trained_together_are_seeds_trained_alone():
+    together = train(A2C, AGENTS, probes.LADDER, KEYS, steps=20)
+    alone = train(A2C, row(AGENTS, 5), row(probes.LADDER, 5), KEYS[5], steps=20)
+    assert_close(row(together.model, 5), alone.model, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", (A2C, PPO), ids=("A2C", "PPO"))
+def test_seeds_trained_together_know_nothing_of_each_other(method):
+    """The same key in other company."""
+    company = jnp.array([5, 5, 2, 1, 1, 1])
+    one = train(method, AGENTS, probes.LADDER, KEYS, steps=20)
+    two = train(method, row(AGENTS, company), row(probes.LADDER, company), KEYS[company], steps=20)
+    assert_close(row(one.model, company), two.model, rtol=1e-3, atol=1e-4)
+
+
+def test_tasks_that_cannot_be_split_are_said_in_one_line():
+    with pytest.raises(ls.InputError, match="PPO: 30 tasks cannot be split into `parts=4`") as error:
+        train(PPO, AGENTS, probes.LADDER, KEYS, steps=1, tasks_per_step=30)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,163 @@
+"""Rules for decision processes: planning is right, learning is counting, and RL²'s table 2 comes out where it can."""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import learnset as ls
+from learnset.envs.mdps import TabularMDP, TabularMDPs
+from learnset.rl._mdp_rules import (
+    AbstractPlanner,
+    Belief,
+    EpsilonGreedyPlanner,
+    OptimisticPosteriorSampling,
+    PosteriorSampling,
+    value_iteration,
+)
+
+TEST = ls.Split.TEST
+
+
+def processes(states, actions, num, key=0):
+    drawn = TabularMDPs(states, actions).draw(num, TEST, key=jr.key(key))
+    return drawn.transitions, drawn.rewards
+
+
+def test_no_policy_is_better_than_that_of_value_iteration():
+    transitions, rewards = (np.asarray(part[0], np.float64) for part in processes(2, 2, 1))
+    states, horizon = np.arange(2), 3
+    best = -np.inf
+    for policy in itertools.product((0, 1), repeat=horizon * 2):
+        value = np.zeros(2)
+        for action in np.reshape(policy, (horizon, 2))[::-1]:
+            value = rewards[states, action] + transitions[states, action] @ value
+        best = np.maximum(best, value)
+    _, values = value_iteration(*processes(2, 2, 1), horizon)
+    assert np.allclose(values[0], best, rtol=1e-5)
+
+
+def test_of_two_models_the_one_that_promises_most_counts():
+    swap = jnp.stack([1 - jnp.eye(2)] * 2)[:, :, None]
+    rewards = jnp.array([[[1.0], [0.0]], [[0.0], [1.0]]])  # each model has one rich state
+    assert value_iteration(swap[:1], rewards[:1], 4)[1][0].tolist() == [2.0, 2.0]
+    assert value_iteration(swap, rewards, 4)[1][0].tolist() == [4.0, 4.0]
+
+
+class Knows(AbstractPlanner):
+    """Plans with the process as it is."""
+
+    mdp: TabularMDP
+    states: int = eqx.field(static=True, default=10)
+    actions: int = eqx.field(static=True, default=5)
+    horizon: int = eqx.field(static=True, default=10)
+    prior_mean: float = eqx.field(static=True, default=1.0)
+    at_every_step: bool = eqx.field(static=True, default=False)
+
+    def models(self, belief, *, key):
+        return self.mdp.transitions[None], self.mdp.rewards[None]
+
+
+def test_who_knows_the_process_gets_what_value_iteration_promises():
+    mdp, num = TabularMDPs().sample(TEST, key=jr.key(0)), 400
+    run = jax.jit(jax.vmap(lambda key: ls.live(Knows(mdp), mdp, key=key).reward.sum()))
+    total = run(jr.split(jr.key(1), num))
+    promised = 10 * value_iteration(mdp.transitions[None], mdp.rewards[None], 10)[1][0, 0]
+    assert abs(total.mean() - promised) < 4 * total.std() / num**0.5
+
+
+def test_a_belief_is_what_happened():
+    mdp = TabularMDPs(states=3, actions=2, trials=4).sample(TEST, key=jr.key(0))
+    rule = EpsilonGreedyPlanner(3, 2, 10, epsilon=0.5)
+    state, key, memory = mdp.reset(0, key=jr.key(0)), jr.key(1), rule.begin()
+    act = jax.jit(lambda *all, key: rule.act(*all, key=key))
+    step = jax.jit(lambda *all, key: mdp.step(*all, key=key))
+    told = ls.Feedback(jnp.asarray(0.0), jnp.asarray(False), jnp.asarray(False))
+    percept, rewards, seen = ls.Percept(mdp.observe(state), jnp.asarray(0), told, jnp.asarray(True)), {}, {}
+    for number in range(10):
+        action, memory = act(memory, percept, key=jr.fold_in(key, number))
+        before = int(state.state)
+        state, told = step(state, action, key=jr.fold_in(key, 100 + number))
+        rewards.setdefault((before, int(action)), []).append(float(told.reward))
+        seen.setdefault((before, int(action)), []).append(int(state.state))
+        percept = ls.Percept(mdp.observe(state), action, told, jnp.asarray(False))
+    _, memory = act(memory, percept, key=key)
+    for where, those in rewards.items():
+        # Each reward weighs as much as the prior's mean of 1.
+        assert abs(memory.belief.mean_reward[where] - (1 + sum(those)) / (1 + len(those))) < 1e-5
+        shares = (1 + np.bincount(seen[where], minlength=3)) / (3 + len(those))
+        assert np.allclose(memory.belief.mean_transitions[where], shares)
+    assert int(memory.belief.seen.sum()) == 10
+
+
+def test_no_transition_is_learnt_from_one_episode_to_the_next():
+    """From the last state of an episode the next one is not reached by an action."""
+    circle = jnp.roll(jnp.eye(4), 1, axis=1)[:, None]
+    mdp = TabularMDP(circle, jnp.zeros((4, 1)), trials=3, trial_steps=2)
+    rule = EpsilonGreedyPlanner(4, 1, 2)
+
+    class Shows(ls.AbstractAgent):
+        def begin(self):
+            return rule.begin()
+
+        def act(self, memory, percept, *, key):
+            _, memory = rule.act(memory, percept, key=key)
+            jax.debug.callback(lambda seen: shown.append(np.asarray(seen)), memory.belief.seen)
+            return jnp.asarray(0), memory
+
+    shown = []
+    jax.block_until_ready(ls.live(Shows(), mdp, key=jr.key(0)).reward)
+    jax.effects_barrier()
+    last = shown[-1][:, 0]
+    assert last.sum() == 6  # three episodes of two steps
+    assert last[0, 1] == last[1, 2] == 3
+
+
+def test_draws_are_around_the_mean_and_closer_the_more_was_seen():
+    belief = Belief(jnp.zeros((2, 1, 3)).at[0, 0].set(jnp.array([60.0, 30.0, 0.0])), jnp.array([[180.0], [0.0]]), 1.0)
+    transitions, rewards = jax.jit(jax.vmap(lambda key: belief.draw(key=key)))(jr.split(jr.key(0), 4000))
+    assert jnp.allclose(transitions.sum(axis=-1), 1.0, atol=1e-5)
+    assert jnp.allclose(transitions.mean(axis=0), belief.mean_transitions, atol=0.02)
+    assert abs(transitions[:, 1, 0, 0].var() - 1 / 3 * 2 / 3 / 4) < 0.005  # a share of three in a flat Dirichlet
+    assert abs(rewards[:, 0, 0].std() * 91**0.5 - 1) < 0.05 and abs(rewards[:, 1, 0].std() - 1) < 0.05
+    assert abs(rewards[:, 0, 0].mean() - 181 / 91) < 0.01
+
+
+RULES = (PosteriorSampling, OptimisticPosteriorSampling, EpsilonGreedyPlanner)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_who_has_seen_everything_does_the_best(rule):
+    transitions, rewards = processes(4, 3, 1, key=3)
+    much = 1e6
+    belief = Belief(much * transitions[0], much * rewards[0], 1.0)
+    planned = jax.jit(lambda key: value_iteration(*rule(4, 3, 5).models(belief, key=key), 5)[0])
+    assert planned(jr.key(0)).tolist() == value_iteration(transitions, rewards, 5)[0].tolist()
+
+
+# Duan et al. 2016, RL², table 2, ten episodes, mean of 1000 processes. Their rules know nothing of rewards around 1
+# (a prior mean of 0), and the greedy one plans anew at each step.
+PUBLISHED = [
+    (PosteriorSampling(10, 5, 10, prior_mean=0.0), 138.1),
+    (EpsilonGreedyPlanner(10, 5, 10, prior_mean=0.0), 134.8),
+]
+
+
+@pytest.mark.parametrize(("rule", "published"), PUBLISHED)
+def test_classical_columns_of_the_table_come_out(rule, published):
+    num = 200
+    tasks, keys = TabularMDPs().draw(num, TEST, key=jr.key(0)), jr.split(jr.key(1), num)
+    total = jax.jit(jax.vmap(lambda mdp, key: ls.live(rule, mdp, key=key).reward.sum()))(tasks, keys)
+    spread = total.std() * (1 / num + 1 / 1000) ** 0.5  # ours and theirs
+    assert abs(total.mean() - published) < 3 * spread + 0.05  # the rounding of the table
+
+
+def test_an_error_names_the_argument_and_its_value():
+    with pytest.raises(ls.InputError, match="`epsilon=-0.5`"):
+        EpsilonGreedyPlanner(2, 2, 2, -0.5)
+    with pytest.raises(ls.InputError, match="`samples=0`"):
+        OptimisticPosteriorSampling(2, 2, 2, 0)
