@@ -79,7 +79,7 @@ LADDER = jax.tree.map(lambda *leaves: jnp.stack(leaves), CONSTANT, SEEN, DISCOUN
 def agents(keys):
     """One small agent for each key."""
     env = ACTION.sample(ls.Split.TRAIN, key=jr.key(0))
-    return eqx.filter_vmap(lambda key: ls.RecurrentAgent(env, width=8, key=key))(keys)
+    return eqx.filter_vmap(lambda key: ls.RecurrentAgent(env, width=8, critic_shapes_memory=True, key=key))(keys)
 
 
 def row(tree, index):

@@ -34,6 +34,8 @@ class RecurrentAgent(AbstractAgent):
 
     - `env`: an environment (or many) of the kind that it will act in.
     - `width`: units of the recurrent layer; `lstm`: of Hochreiter & Schmidhuber's kind, and not gated units (Cho et al.).
+    - `critic_shapes_memory`: whether the critic's errors teach the memory too. It helps where rewards are rare, and drowns
+      what the policy teaches where they are frequent and noisy, as in bandits.
     - `senses_reward`, `senses_action`, `keeps_memory`: ablations. Without the last, memory is emptied before each trial.
 
     >>> import jax.random as jr, learnset as ls
@@ -52,6 +54,7 @@ class RecurrentAgent(AbstractAgent):
     senses_reward: bool
     senses_action: bool
     keeps_memory: bool
+    critic_shapes_memory: bool
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class RecurrentAgent(AbstractAgent):
         senses_reward: bool = True,
         senses_action: bool = True,
         keeps_memory: bool = True,
+        critic_shapes_memory: bool = False,
         key: Key[Array, ""],
     ):
         if width < 1:
@@ -78,6 +82,7 @@ class RecurrentAgent(AbstractAgent):
         self.guesser = eqx.nn.Linear(width, hidden, key=guess_key)
         self.spread = jnp.full(self.actions.size, math.log(0.5)) if isinstance(self.actions, Continuous) else None
         self.senses_reward, self.senses_action, self.keeps_memory = senses_reward, senses_action, keeps_memory
+        self.critic_shapes_memory = critic_shapes_memory
 
     def begin(self) -> Any:
         zero = jnp.zeros(self.cell.hidden_size)
@@ -96,9 +101,8 @@ class RecurrentAgent(AbstractAgent):
 
     def value(self, activity: Float[Array, "width"], secret: Float[Array, "secret"]) -> Float[Array, ""]:
         """Discounted reward to come."""
-        # The critic reads what the memory holds, but does not shape it: what helps to foretell rewards crowds out what helps
-        # to act (bandits were not learnt at all otherwise).
-        return self.critic(jnp.concatenate([jax.lax.stop_gradient(activity), secret]))
+        read = activity if self.critic_shapes_memory else jax.lax.stop_gradient(activity)
+        return self.critic(jnp.concatenate([read, secret]))
 
     def guess(self, activity: Float[Array, "width"]) -> Float[Array, "secret"]:
         """What it takes for hidden."""

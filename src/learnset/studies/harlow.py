@@ -194,7 +194,13 @@ def draw(rows: list[dict[str, Any]], people: dict[str, Any] | None, folder: Path
             curve = [r["value"] for r in rows if r["part"] == "stages" and r["steps"] == stage]
             axes[0][0].plot(trials, curve, marker="o", markersize=4, color=colour, label=f"{stage:,}")
         axes[0][0].legend(
-            title="training steps", frameon=False, fontsize=8, title_fontsize=8, ncols=2, loc="lower right"
+            title="training steps",
+            frameon=False,
+            fontsize=8,
+            title_fontsize=8,
+            ncols=2,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 0.32),
         )
         for trial, axis_colour in ((1, COLOURS[0]), (0, FAINT)):
             mine = [r["by_seed"] for r in rows if r["part"] == "stages" and r["trial"] == trial + 1]

@@ -78,11 +78,11 @@ class ToldDays(AbstractEnvs):
 class WaterMazeStudy:
     """The study's sizes."""
 
-    steps: int = 800
+    steps: int = 1200
     seeds: int = 5
     days: int = 200  # held-out days, the same for all
     animals: int = 64  # of those who learn by weights
-    tasks_per_step: int = 64
+    tasks_per_step: int = 32
     width: int = 64
     horizon: int = 300  # environment steps of a training day
 
@@ -93,7 +93,7 @@ class WaterMazeStudy:
 
     def quick(self) -> "WaterMazeStudy":
         """A fast run of all parts, whose agents have not learnt much."""
-        return WaterMazeStudy(40, 2, 40, 8, 32, 32)
+        return WaterMazeStudy(40, 2, 40, 8, 16, 32)
 
     def with_steps(self, steps: int) -> "WaterMazeStudy":
         """The same study with other training."""
@@ -110,7 +110,7 @@ class WaterMazeStudy:
         agents, said, seconds = {}, {}, {}
         for number, (name, envs, at_the_end, options_of_agent) in enumerate(
             (
-                ("RL2", easier, test, {}),
+                ("RL2", easier, test, {"critic_shapes_memory": True}),
                 ("averaged policy", easier, test, {"keeps_memory": False}),
                 ("told the place", ToldDays(easier), Told(test), {"keeps_memory": False}),
             )
@@ -176,7 +176,14 @@ class WaterMazeStudy:
         rate = optax.linear_schedule(1e-3, 1e-4, steps)
         optimiser = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(rate))
         method = A2C(
-            self.horizon, True, discount=0.98, entropy=0.02, entropy_end=0.002, anneal=steps, guess_cost=float(guesses)
+            self.horizon,
+            True,
+            discount=0.98,
+            entropy=0.02,
+            entropy_end=0.002,
+            anneal=steps,
+            value_cost=0.1,
+            guess_cost=float(guesses),
         )
         return Training(method, optimiser, stages, self.tasks_per_step, self.width)
 
