@@ -199,7 +199,7 @@ def test_a_file_that_is_missing_is_refused(folder, file):
         READERS[file]()
 
 
-@pytest.mark.parametrize("reader", set(READERS.values()), ids=lambda reader: reader.__name__)
+@pytest.mark.parametrize("reader", list(dict.fromkeys(READERS.values())), ids=lambda reader: reader.__name__)
 def test_without_a_folder_there_is_one_clear_line(reader, tmp_path, monkeypatch):
     monkeypatch.setenv("LEARNSET_DATA", str(tmp_path))
     with pytest.raises(InputError, match="There is no folder"):

@@ -9,9 +9,9 @@ import jax.random as jr
 import numpy as np
 import optax
 import pytest
+from conftest import assert_close
 from hypothesis import given, settings, strategies as st
 from jaxtyping import Array, Float
-from tests.conftest import assert_close
 
 from learnset import InputError, Split, train
 from learnset.envs import AbstractAgent, AbstractEnv, AbstractEnvs, Continuous, Discrete

@@ -12,9 +12,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from .._errors import check_not_negative, check_positive, InputError
-from .._types import Split
-from ._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, Feedback, feedback
+from ..._errors import check_not_negative, check_positive, InputError
+from ..._types import Split
+from .._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, Feedback, feedback
 
 Place = Float[Array, "2"]  # metres from the centre of the pool: east, north
 

@@ -1,0 +1,192 @@
+"""A recurrent agent: what it senses, what it remembers, and what it cannot learn without."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+import pytest
+from scipy import stats
+
+import learnset as ls
+from learnset.rl._action import Choice, Gaussian
+
+KEY = jr.key(0)
+TASKS = ls.Harlow(features=4)
+PROBLEM = TASKS.sample(ls.Split.TRAIN, key=KEY)
+MAZE = ls.WaterMaze(jnp.zeros((2, 2)), pool=ls.Pool(cells=3, continuous=True))
+
+
+@eqx.filter_jit
+def new_agent(env=PROBLEM, width=16, **options):
+    return ls.RecurrentAgent(env, width=width, key=KEY, **options)
+
+
+def percept_of(env=PROBLEM, *, first=False, action=1, reward=1.0, terminated=True):
+    percept = ls.begin(env, key=KEY).percept
+    told = ls.Feedback(jnp.asarray(reward), jnp.asarray(terminated), jnp.asarray(False))
+    return ls.Percept(percept.observation, jnp.asarray(action), told, jnp.asarray(first))
+
+
+def some_memory(agent):
+    return jax.tree.map(lambda leaf: jr.normal(KEY, leaf.shape), agent.begin())
+
+
+@eqx.filter_jit
+def heard(agent, memory, percept):
+    return agent.hear(memory, percept)
+
+
+# What it senses.
+
+
+def test_it_senses_what_it_saw_did_and_got_and_where_in_the_task_it_is():
+    seen = np.asarray(ls.begin(PROBLEM, key=KEY).percept.observation)
+    given = new_agent()._inputs(percept_of(action=1, reward=-1.0))
+    assert np.array_equal(given[:9], seen)
+    assert given[9:].tolist() == [0, 1, 0, -1, -1, 1, 0, 0]  # action, action times reward, reward, and three flags
+
+
+def test_of_a_trial_that_begins_it_knows_no_action():
+    given = [new_agent()._inputs(percept_of(first=True, action=action)) for action in (0, 1)]
+    assert np.array_equal(*given) and given[0][-1] == 1
+
+
+def test_vectors_are_sensed_in_units_of_their_limit():
+    agent = new_agent(MAZE)
+    agent = eqx.tree_at(lambda a: a.actions, agent, ls.Continuous(2, limit=4.0))
+    given = agent._inputs(percept_of(MAZE, action=jnp.array([2.0, -4.0]), reward=0.5))
+    assert given[5:9].tolist() == [0.5, -1, 0.25, -0.5]
+
+
+# What is taken away is not sensed, whatever it is; what is not taken away is.
+CHANGES = {
+    "senses_reward": [{"reward": 1.0}, {"reward": -1.0}],
+    "senses_action": [{"action": 0}, {"action": 1}],
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("lstm", (False, True))
+def test_what_is_not_sensed_changes_nothing(name, lstm):
+    for senses in (True, False):
+        agent = new_agent(lstm=lstm, **{name: senses})
+        one, two = (heard(agent, some_memory(agent), percept_of(**change))[1] for change in CHANGES[name])
+        assert bool(jnp.array_equal(one, two)) is not senses
+
+
+@pytest.mark.parametrize("lstm", (False, True))
+@pytest.mark.parametrize("first", (False, True))
+def test_memory_lives_from_trial_to_trial_unless_it_is_taken_away(lstm, first):
+    for keeps in (True, False):
+        agent = new_agent(lstm=lstm, keeps_memory=keeps)
+        with_memory, without = (heard(agent, m, percept_of(first=first)) for m in (some_memory(agent), agent.begin()))
+        assert eqx.tree_equal(with_memory, without) is (first and not keeps)
+
+
+# What it computes.
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_gated_units_are_those_of_cho():
+    """By the formula."""
+    agent, percept = new_agent(), percept_of()
+    cell, memory = agent.cell, np.asarray(some_memory(agent))
+    read = np.split(cell.weight_ih @ agent._inputs(percept) + cell.bias, 3)
+    kept = np.split(cell.weight_hh @ memory, 3)
+    reset, stay = sigmoid(read[0] + kept[0]), sigmoid(read[1] + kept[1])
+    new = np.tanh(read[2] + reset * (kept[2] + cell.bias_n))
+    found, activity = heard(agent, memory, percept)
+    assert np.allclose(found, (1 - stay) * new + stay * memory, atol=1e-6) and found is activity or found.shape == (16,)
+    assert np.array_equal(found, activity)
+
+
+def test_long_short_term_memory_is_that_of_hochreiter_and_schmidhuber():
+    agent, percept = new_agent(lstm=True), percept_of()
+    cell, (out, held) = agent.cell, some_memory(agent)
+    gates = cell.weight_ih @ agent._inputs(percept) + cell.weight_hh @ out + cell.bias
+    enter, forget, new, leave = np.split(np.asarray(gates), 4)
+    expected = sigmoid(forget) * np.asarray(held) + sigmoid(enter) * np.tanh(new)
+    (found, kept), activity = heard(agent, (out, held), percept)
+    assert np.allclose(kept, expected, atol=1e-6)
+    assert np.allclose(found, sigmoid(leave) * np.tanh(expected), atol=1e-6)
+    assert np.array_equal(found, activity)
+
+
+def test_the_first_policy_tries_everything():
+    agent = new_agent()
+    chances = jax.nn.softmax(agent.policy(heard(agent, agent.begin(), percept_of())[1]).logits)
+    assert np.allclose(chances, 0.5, atol=0.01)
+
+
+def test_no_units_are_refused_in_one_line():
+    with pytest.raises(ls.InputError, match="RecurrentAgent: `width=0`"):
+        ls.RecurrentAgent(PROBLEM, width=0, key=KEY)
+
+
+# Distributions over actions.
+
+
+def test_choices_are_those_of_the_logits():
+    policy = Choice(jnp.array([0.0, 1.0, -1.0]))
+    chances = np.exp([0, 1, -1]) / np.exp([0, 1, -1]).sum()
+    assert np.allclose([policy.log_prob(i) for i in range(3)], np.log(chances), atol=1e-6)
+    assert np.isclose(policy.entropy(), stats.entropy(chances), atol=1e-6)
+    many = Choice(jnp.broadcast_to(policy.logits, (20_000, 3))).sample(key=KEY)
+    shares = np.bincount(many, minlength=3) / 20_000
+    assert np.all(np.abs(shares - chances) < 4 * np.sqrt(chances * (1 - chances) / 20_000))
+
+
+def test_what_is_impossible_is_not_chosen():
+    policy = Choice(jnp.full((1000, 3), -jnp.inf).at[:, 1].set(0.0))
+    assert np.all(np.asarray(policy.sample(key=KEY)) == 1)
+
+
+def test_vectors_are_drawn_from_a_normal_distribution_in_units_of_the_limit():
+    policy = Gaussian(jnp.array([0.5, -1.0]), jnp.log(jnp.array([0.5, 2.0])), limit=3.0)
+    expected = stats.norm(3 * np.array([0.5, -1.0]), 3 * np.array([0.5, 2.0]))
+    action = np.array([1.0, 4.0], np.float32)
+    assert np.isclose(policy.log_prob(action), expected.logpdf(action).sum(), atol=1e-5)
+    assert np.isclose(policy.entropy(), expected.entropy().sum(), atol=1e-5)
+    drawn = jax.vmap(lambda key: policy.sample(key=key))(jr.split(KEY, 5000))
+    assert np.all(stats.kstest(np.asarray(drawn), expected.cdf).pvalue > 1e-4)
+
+
+# What it learns, and cannot learn without.
+
+
+def share_correct(agent, number=1000):
+    """Of each trial, on problems that training never used."""
+
+    @eqx.filter_jit
+    def reward(agent):
+        problems = TASKS.draw(number, ls.Split.TEST, key=KEY)
+        return jax.vmap(lambda env, key: ls.live(agent, env, key=key).reward)(problems, jr.split(KEY, number))
+
+    return (np.asarray(reward(agent))[:, ::2] == 1).mean(axis=0)
+
+
+def trained(agent, steps):
+    method = ls.A2C(horizon=12, discount=0.5, anneal=steps)
+    options = {"tasks_per_step": 64, "log_every": 100, "progress": False}
+    adam = optax.adam(optax.cosine_decay_schedule(1e-2, steps))
+    return ls.train(method, agent, TASKS, adam, steps=steps, key=KEY, **options).model
+
+
+@pytest.mark.parametrize("lstm", (False, True), ids=("GRU", "LSTM"))
+def test_a_learning_set_is_formed(lstm):
+    """Chance on the first trial of a new problem, and then hardly an error."""
+    correct = share_correct(trained(new_agent(lstm=lstm), 1000))
+    assert abs(correct[0] - 0.5) < 4 * np.sqrt(0.25 / 1000)
+    assert np.all(correct[1:] > 0.9)
+
+
+@pytest.mark.parametrize("missing", ("senses_reward", "keeps_memory"))
+def test_without_reward_or_memory_it_stays_at_chance(missing):
+    """In every trial: nothing that is left tells which object has the food."""
+    correct = share_correct(trained(new_agent(**{missing: False}), 200))
+    assert np.all(np.abs(correct - 0.5) < 4 * np.sqrt(0.25 / 1000))
