@@ -10,8 +10,8 @@ import learnset
 SOURCE = Path(learnset.__file__).parent
 LAYERS = [
     {"_types", "_tree", "_errors", "_predict", "_losses", "_lowering", "_figure"},
-    {"_method", "_result"},
-    {"tasks", "models", "envs", "behaviour", "_run", "_progress", "_checkpoint", "_train", "_evaluate", "_recipe"}
+    {"_method", "_result", "behaviour"},
+    {"tasks", "models", "envs", "_run", "_progress", "_checkpoint", "_train", "_evaluate", "_recipe"}
     | {"_comparison", "_compare", "_keep", "checks"},
     {"multitask", "transfer"},
     {"meta", "rl"},
