@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import learnset as ls
-from learnset.rl._action import Choice, Gaussian
+from learnset.rl._action import Choice
 
 KEY = jr.key(0)
 TASKS = ls.Harlow(features=4)
@@ -82,7 +82,7 @@ def test_memory_lives_from_trial_to_trial_unless_it_is_taken_away(lstm, first):
     for keeps in (True, False):
         agent = new_agent(lstm=lstm, keeps_memory=keeps)
         with_memory, without = (heard(agent, m, percept_of(first=first)) for m in (some_memory(agent), agent.begin()))
-        assert eqx.tree_equal(with_memory, without) is (first and not keeps)
+        assert bool(eqx.tree_equal(with_memory, without)) is (first and not keeps)
 
 
 # What it computes.
@@ -146,16 +146,6 @@ def test_what_is_impossible_is_not_chosen():
     assert np.all(np.asarray(policy.sample(key=KEY)) == 1)
 
 
-def test_vectors_are_drawn_from_a_normal_distribution_in_units_of_the_limit():
-    policy = Gaussian(jnp.array([0.5, -1.0]), jnp.log(jnp.array([0.5, 2.0])), limit=3.0)
-    expected = stats.norm(3 * np.array([0.5, -1.0]), 3 * np.array([0.5, 2.0]))
-    action = np.array([1.0, 4.0], np.float32)
-    assert np.isclose(policy.log_prob(action), expected.logpdf(action).sum(), atol=1e-5)
-    assert np.isclose(policy.entropy(), expected.entropy().sum(), atol=1e-5)
-    drawn = jax.vmap(lambda key: policy.sample(key=key))(jr.split(KEY, 5000))
-    assert np.all(stats.kstest(np.asarray(drawn), expected.cdf).pvalue > 1e-4)
-
-
 # What it learns, and cannot learn without.
 
 
@@ -175,14 +165,6 @@ def trained(agent, steps):
     options = {"tasks_per_step": 64, "log_every": 100, "progress": False}
     adam = optax.adam(optax.cosine_decay_schedule(1e-2, steps))
     return ls.train(method, agent, TASKS, adam, steps=steps, key=KEY, **options).model
-
-
-@pytest.mark.parametrize("lstm", (False, True), ids=("GRU", "LSTM"))
-def test_a_learning_set_is_formed(lstm):
-    """Chance on the first trial of a new problem, and then hardly an error."""
-    correct = share_correct(trained(new_agent(lstm=lstm), 1000))
-    assert abs(correct[0] - 0.5) < 4 * np.sqrt(0.25 / 1000)
-    assert np.all(correct[1:] > 0.9)
 
 
 @pytest.mark.parametrize("missing", ("senses_reward", "keeps_memory"))
