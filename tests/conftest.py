@@ -24,6 +24,18 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+_finished = iter(range(1, 1_000_000))
+
+
+@pytest.fixture(autouse=True)
+def _room_for_programs():
+    """Forgets compiled programs now and then: each is mapped into memory in many pieces, and Linux allows a process
+    65 530 of them; a suite of this size would come to that, and crash."""
+    yield
+    if next(_finished) % 100 == 0:
+        jax.clear_caches()
+
+
 @pytest.fixture
 def getkey():
     """A new random key at every call, the same ones in every run of the test."""

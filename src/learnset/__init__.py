@@ -9,7 +9,13 @@ from ._comparison import Benefit as Benefit, Comparison as Comparison, Outcome a
 from ._errors import DivergedError as DivergedError, InputError as InputError, Interrupted as Interrupted
 from ._evaluate import evaluate as evaluate
 from ._keep import load as load, save as save
-from ._losses import gaussian_nll as gaussian_nll, Loss as Loss, mse as mse
+from ._losses import (
+    cross_entropy as cross_entropy,
+    error_rate as error_rate,
+    gaussian_nll as gaussian_nll,
+    Loss as Loss,
+    mse as mse,
+)
 from ._method import (
     AbstractAdapter as AbstractAdapter,
     AbstractIterativeAdapter as AbstractIterativeAdapter,

@@ -161,13 +161,14 @@ def _scored(recipe, trained, finite, tasks, budget, metric, key) -> Outcome:
     test = _draw(recipe, finite, tasks, budget, Split.TEST, key)
     models = trained.model if recipe.on_seen else _for_new_tasks(trained.model)
     shots = (finite.points.weight.shape[2],) if recipe.on_seen else budget.shots
+    each = 1 if recipe.on_seen else tasks.points_per_shot
     chosen, errors, seconds = [], [], []
     for number in shots:
-        best, step = _best(recipe.candidates, models, validation, number, metric)
+        best, step = _best(recipe.candidates, models, validation, number * each, metric)
         if not chosen:
-            score_seeds(recipe.candidates[best], models, test, number, metric)  # compiles, so that the next is timed
+            score_seeds(recipe.candidates[best], models, test, number * each, metric)  # compiles, so that the next is timed
         began = time.perf_counter()
-        errors.append(score_seeds(recipe.candidates[best], models, test, number, metric))
+        errors.append(score_seeds(recipe.candidates[best], models, test, number * each, metric))
         seconds.append((time.perf_counter() - began) / errors[-1][..., 0].size)
         chosen.append((best, step))
     return Outcome(
@@ -201,10 +202,10 @@ def _for_new_tasks(models: Model) -> Model:
 
 
 def _best(
-    candidates: tuple[AbstractAdapter, ...], models: Model, validation: Task, shots: int, metric: Loss
+    candidates: tuple[AbstractAdapter, ...], models: Model, validation: Task, points: int, metric: Loss
 ) -> tuple[int, int]:
     """The candidate, and the number of its steps, with the lowest error on validation tasks. What diverges is never it."""
-    curves = [score_seeds(a, models, validation, shots, metric).mean(axis=(0, 1)) for a in candidates]
+    curves = [score_seeds(a, models, validation, points, metric).mean(axis=(0, 1)) for a in candidates]
     curves = [np.nan_to_num(curve, nan=np.inf) for curve in curves]
     best = int(np.argmin([curve.min() for curve in curves]))
     return best, int(np.argmin(curves[best]))

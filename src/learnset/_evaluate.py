@@ -71,17 +71,17 @@ def draw_seeds(tasks: AbstractTasks, num_tasks: int, split: Split, keys: Key[Arr
 
 
 def score_seeds(
-    adapter: AbstractAdapter, models: Model, batch: Task, shots: int, metric: Loss
+    adapter: AbstractAdapter, models: Model, batch: Task, points: int, metric: Loss
 ) -> Float[np.ndarray, "seeds tasks steps"]:
-    """`score` for each of several seeds, with the first `shots` support points of each task."""
-    return np.asarray(_score_seeds(traced(adapter), models, batch, jnp.asarray(shots), metric))
+    """`score` for each of several seeds, with the first `points` support points of each task."""
+    return np.asarray(_score_seeds(traced(adapter), models, batch, jnp.asarray(points), metric))
 
 
 @eqx.filter_jit
-def _score_seeds(adapter: AbstractAdapter, models: Model, batch: Task, shots: Array, metric: Loss) -> Array:
-    # Points beyond the shots get weight zero instead of being cut off: one program then serves all numbers of shots.
+def _score_seeds(adapter: AbstractAdapter, models: Model, batch: Task, points: Array, metric: Loss) -> Array:
+    # Points beyond them get weight zero instead of being cut off: one program then serves all numbers of shots.
     weight = batch.support.weight
-    there = jnp.expand_dims(jnp.arange(weight.shape[2]) < shots, (0, 1, *range(3, weight.ndim)))
+    there = jnp.expand_dims(jnp.arange(weight.shape[2]) < points, (0, 1, *range(3, weight.ndim)))
     batch = eqx.tree_at(lambda b: b.support.weight, batch, jnp.where(there, weight, 0))
     seeds = eqx.filter_vmap(lambda model, tasks: score(adapter, model, tasks, metric))
     return fast_dots(seeds)(models, batch)

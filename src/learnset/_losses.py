@@ -24,7 +24,7 @@ def mse(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
     >>> float(ls.mse(lambda x: x + 1, ls.Batch(jnp.zeros((4, 1)), jnp.zeros((4, 1)))))
     1.0
     """
-    weight, prediction = point_weight(batch), predict(predictor, batch.x)
+    weight, prediction = point_weight(batch), predict(predictor, batch.x, batch.weight)
     _check_same("mse", prediction, batch.y)
     return weighted_mean((prediction - present(batch.y, weight)) ** 2, weight)
 
@@ -41,6 +41,40 @@ def gaussian_nll(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
     weight = point_weight(batch)
     score = 0.5 * ((present(batch.y, weight) - mean) / std) ** 2 + jnp.log(std) + 0.5 * jnp.log(2 * jnp.pi)
     return weighted_mean(score, weight)
+
+
+def cross_entropy(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
+    """Mean negative log-likelihood of one-hot targets under logits, points without weight left out.
+
+    **Returns:** a scalar, in nats per point.
+
+    **Raises:** `InputError` for predictions of another shape than the targets.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> batch = ls.Batch(jnp.zeros((4, 1)), jnp.eye(4))
+    >>> round(float(ls.cross_entropy(lambda x: jnp.zeros(4), batch)), 4)  # log 4
+    1.3863
+    """
+    logits = predict(predictor, batch.x, batch.weight)
+    _check_same("cross_entropy", logits, batch.y)
+    return weighted_mean(-(batch.y * jax.nn.log_softmax(logits)).sum(axis=1), batch.weight)
+
+
+def error_rate(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
+    """The part of points that are put into a wrong class, those without weight left out: one minus the accuracy.
+
+    **Returns:** a scalar from 0 to 1.
+
+    **Raises:** `InputError` for predictions of another shape than the targets.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> float(ls.error_rate(lambda x: jnp.array([1.0, 0.0]), ls.Batch(jnp.zeros((2, 1)), jnp.eye(2))))
+    0.5
+    """
+    logits = predict(predictor, batch.x, batch.weight)
+    _check_same("error_rate", logits, batch.y)
+    wrong = logits.argmax(axis=1) != batch.y.argmax(axis=1)
+    return weighted_mean(wrong.astype(batch.weight.dtype), batch.weight)
 
 
 def _check_same(owner: str, prediction: Float[Array, "points *out"], y: Float[Array, "points *out"]) -> None:

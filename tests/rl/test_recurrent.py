@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import learnset as ls
-from learnset.rl._action import Choice
+from learnset.rl._action import Choice, Gaussian
 
 KEY = jr.key(0)
 TASKS = ls.Harlow(features=4)
@@ -129,6 +129,17 @@ def test_no_units_are_refused_in_one_line():
 
 
 # Distributions over actions.
+
+
+def test_vectors_are_drawn_from_a_normal_distribution_in_units_of_the_limit():
+    mean, std, limit = np.array([0.5, -1.0], np.float32), np.array([0.5, 2.0], np.float32), 3.0
+    policy, expected = Gaussian(jnp.asarray(mean), jnp.log(std), limit=limit), stats.norm(limit * mean, limit * std)
+    action = np.array([1.0, 4.0], np.float32)
+    assert np.isclose(policy.log_prob(action), expected.logpdf(action).sum(), atol=1e-5)
+    assert np.isclose(policy.entropy(), expected.entropy().sum(), atol=1e-5)
+    drawn = np.asarray(jax.vmap(lambda key: policy.sample(key=key))(jr.split(KEY, 5000)))
+    for i in range(2):
+        assert stats.kstest(drawn[:, i], stats.norm(limit * mean[i], limit * std[i]).cdf).pvalue > 1e-4
 
 
 def test_choices_are_those_of_the_logits():

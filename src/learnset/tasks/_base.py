@@ -52,6 +52,11 @@ class AbstractTasks(AbstractDistribution):
     shots: AbstractVar[int]  # support points a task
     queries: AbstractVar[int]  # query points a task
 
+    @property
+    def points_per_shot(self) -> int:
+        """Support points that one more shot brings: one for each class, where there are classes."""
+        return 1
+
     def with_shots(self, shots: int, queries: int | None = None) -> Self:
         """The same family with other numbers of points."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}

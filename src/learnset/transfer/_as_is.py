@@ -1,12 +1,13 @@
 """No adaptation."""
 
 from .._method import AbstractAdapter
+from .._predict import settled
 from .._types import Batch, Model, Predictor
 
 
 class AsIs(AbstractAdapter):
-    """Uses the model as it is and ignores the support set: for tasks that the model was trained on, and as the control
-    of every adapter.
+    """Uses the model as it is and ignores the support set, but for layers that are normalised by its statistics: for
+    tasks that the model was trained on, and as the control of every adapter.
 
     >>> import jax.random as jr, learnset as ls
     >>> model = ls.MLP(1, 1, key=jr.key(0))
@@ -15,5 +16,4 @@ class AsIs(AbstractAdapter):
     """
 
     def adapt(self, model: Model, support: Batch | None) -> Predictor:
-        del support
-        return model
+        return model if support is None else settled(model, support)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .._errors import check_positive, InputError
 from .._losses import Loss, mse
+from .._predict import settled
 from .._tree import trainable, updated, Where, whole
 from .._types import Batch, Model, Predictor
 from ._descent import AbstractDescent
@@ -73,4 +74,4 @@ class FineTune(AbstractDescent):
 
         if self.unroll is Unroll.REMAT:
             step = jax.checkpoint(step)
-        return (moving, optimiser.init(moving)), step, lambda carry: eqx.combine(carry[0], fixed)
+        return (moving, optimiser.init(moving)), step, lambda carry: settled(eqx.combine(carry[0], fixed), support)

@@ -5,10 +5,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_positive, InputError
+from .._errors import check_positive
 from .._losses import point_weight, present
 from .._method import AbstractAdapter
-from .._predict import predict
+from .._predict import features, settled
 from .._tree import head
 from .._types import Batch, Model, Predictor
 
@@ -40,12 +40,8 @@ class Ridge(AbstractAdapter):
         check_positive("Ridge", l2=self.l2)
 
     def adapt(self, model: Model, support: Batch) -> Predictor:
-        last = head(model)
-        if not hasattr(model, "features"):
-            raise InputError(
-                f"Ridge: {type(model).__name__} has no method `features(x)`, what its `head` sees. Add one."
-            )
-        weight, bias = ridge(predict(model.features, support.x), support, self.l2)
+        last, model = head(model), settled(model, support)
+        weight, bias = ridge(features(model, support.x, support.weight), support, self.l2)
         weight = weight.T if isinstance(last, eqx.nn.Linear) else weight  # Equinox's has a row for each output
         return eqx.tree_at(lambda m: (head(m).weight, head(m).bias), model, (weight, bias))
 

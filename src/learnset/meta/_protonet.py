@@ -1,0 +1,25 @@
+"""Prototypical networks."""
+
+from .._losses import cross_entropy, Loss
+from ..transfer import AbstractSimilarity, Prototypes, SquaredEuclidean
+from ._through import AbstractMetaLearner
+
+
+class ProtoNet(AbstractMetaLearner):
+    """Learns features in which the nearest class mean is the right class.
+
+    Source: Snell, Swersky & Zemel 2017, *Prototypical Networks for Few-shot Learning*, algorithm 1. There, training has
+    more ways than tests have: give the tasks of training more `ways`.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model = ls.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
+    >>> ls.ProtoNet().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
+    (2,)
+    """
+
+    loss: Loss = cross_entropy
+    similarity: AbstractSimilarity = SquaredEuclidean()
+
+    @property
+    def adapter(self) -> Prototypes:
+        return Prototypes(self.similarity)

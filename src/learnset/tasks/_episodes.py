@@ -1,0 +1,167 @@
+"""N-way K-shot episodes from arrays, drawn inside the compiled program."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, Shaped
+
+from .._errors import InputError
+from .._types import Batch, Split, Task
+from ._base import AbstractTasks, check_points
+from ._labelled import Labelled
+
+Augment = Callable[..., Array]  # (x, *, key) -> x, of one class: "examples *in"
+
+
+class Classes(eqx.Module):
+    """Examples with classes on the device, sorted by class: what `Labelled` is on the host."""
+
+    x: Shaped[Array, "examples *in"]
+    starts: Int[Array, "classes"]
+    sizes: Int[Array, "classes"]
+    names: tuple[str, ...] = eqx.field(static=True)
+    smallest: int = eqx.field(static=True)  # examples of the smallest class
+
+    def __init__(self, labelled: Labelled):
+        self.x = jnp.asarray(labelled.x)
+        self.starts, self.sizes = jnp.asarray(labelled.starts, jnp.int32), jnp.asarray(labelled.sizes, jnp.int32)
+        self.names = labelled.names
+        self.smallest = int(np.min(labelled.sizes))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, rows: Int[Array, "..."]) -> Float[Array, "..."]:
+        """Examples as numbers; of bytes 255 becomes one."""
+        x = self.x[rows]
+        return x / jnp.asarray(255, jnp.result_type(float)) if x.dtype == jnp.uint8 else x
+
+
+class Episodes(AbstractTasks):
+    """Few-shot classification: each task is a choice of `ways` classes, of which `shots` examples each are the support
+    set and `queries` others each the query set.
+
+    Targets are one-hot, `(points, ways)`. Points come shot by shot, not class by class: the first `ways` are one
+    example of every class, so that a smaller support set is the beginning of a larger one.
+
+    **Arguments:**
+
+    - `train`, `validation`, `test`: classes of each split, which must not overlap; `Labelled` on the host.
+    - `ways`, `shots`, `queries`: classes of a task, and examples of each class.
+    - `augment`: changes the examples of one class in training: `(x, *, key) -> x`.
+
+    **Raises:** `InputError` for more ways than classes, for a class with too few examples, by name, and for a class in
+    two splits.
+
+    Source: Vinyals et al. 2016, *Matching Networks for One Shot Learning*, §4.1.
+
+    >>> import jax.random as jr, numpy as np, learnset as ls
+    >>> x, y = np.zeros((60, 28, 28, 1), np.uint8), np.repeat(np.arange(6), 10)
+    >>> classes = ls.Labelled.from_arrays(x, y)
+    >>> tasks = ls.Episodes(classes.subset([0, 1]), classes.subset([2, 3]), classes.subset([4, 5]), ways=2, shots=4)
+    >>> tasks.sample(ls.Split.TEST, key=jr.key(0)).support.x.shape
+    (8, 28, 28, 1)
+    """
+
+    train: Classes
+    validation: Classes
+    test: Classes
+    ways: int = 5
+    shots: int = 1
+    queries: int = 5
+    augment: Augment | None = eqx.field(static=True, default=None)
+
+    def __init__(
+        self,
+        train: Labelled | Classes,
+        validation: Labelled | Classes,
+        test: Labelled | Classes,
+        ways: int = 5,
+        shots: int = 1,
+        queries: int = 5,
+        augment: Augment | None = None,
+    ):
+        pools = [part if isinstance(part, Classes) else Classes(part) for part in (train, validation, test)]
+        self.train, self.validation, self.test = pools
+        self.ways, self.shots, self.queries, self.augment = ways, shots, queries, augment
+
+    def __check_init__(self):
+        check_points("Episodes", self.shots, self.queries)
+        if not isinstance(self.ways, int) or self.ways < 2:
+            raise InputError(f"Episodes: `ways={self.ways}`, but a task needs at least 2 classes.")
+        for split in Split:
+            check_enough(self.pool(split), split, self.ways, self.shots, self.queries)
+        _check_apart({split: self.pool(split).names for split in Split})
+
+    @property
+    def points_per_shot(self) -> int:
+        return self.ways
+
+    def pool(self, split: Split) -> Classes:
+        """The classes of a split."""
+        return {Split.TRAIN: self.train, Split.VALIDATION: self.validation, Split.TEST: self.test}[split]
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        pool = self.pool(split)
+        class_key, example_key, augment_key = jr.split(split.fold(key), 3)
+        classes = choose(len(pool), self.ways, key=class_key)
+        each = self.shots + self.queries
+        chosen = jax.vmap(lambda n, k: choose(n, each, key=k))(pool.sizes[classes], jr.split(example_key, self.ways))
+        x = pool[pool.starts[classes][:, None] + chosen]  # ways, shots and queries, *in
+        if self.augment is not None and split is Split.TRAIN:
+            x = jax.vmap(lambda x, k: self.augment(x, key=k))(x, jr.split(augment_key, self.ways))
+        y = jnp.broadcast_to(jnp.eye(self.ways, dtype=x.dtype)[:, None], (self.ways, each, self.ways))
+        shot_by_shot = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), (x, y))
+        support = jax.tree.map(lambda leaf: leaf[: self.shots].reshape(-1, *leaf.shape[2:]), shot_by_shot)
+        query = jax.tree.map(lambda leaf: leaf[self.shots :].reshape(-1, *leaf.shape[2:]), shot_by_shot)
+        return Task(Batch(*support), Batch(*query))
+
+
+def choose(number: int | Int[Array, ""], count: int, *, key: Key[Array, ""]) -> Int[Array, "count"]:
+    """`count` different whole numbers below `number`, in random order; as many steps as there are to choose, whatever
+    `number` is (R. W. Floyd, in Bentley & Floyd 1987, *A sample of brilliance*)."""
+    draw_key, order_key = jr.split(key)
+    last = jnp.asarray(number, jnp.int32) - count + jnp.arange(count, dtype=jnp.int32)
+    drawn = jr.randint(draw_key, (count,), 0, last + 1)
+
+    def step(i: Array, chosen: Array) -> Array:
+        taken = (chosen == drawn[i]).any()
+        return chosen.at[i].set(jnp.where(taken, last[i], drawn[i]))
+
+    chosen = jax.lax.fori_loop(0, count, step, jnp.full(count, -1, jnp.int32))
+    return jr.permutation(order_key, chosen)
+
+
+def check_enough(pool: Classes, split: Split, ways: int, shots: int, queries: int) -> None:
+    """Raises `InputError`, naming the class, unless every task can be drawn from the pool."""
+    if len(pool) < ways:
+        raise InputError(
+            f"`ways={ways}`, but there are {len(pool)} classes to {_purpose(split)}. Lower `ways`, or give that split more."
+        )
+    if isinstance(pool.sizes, jax.core.Tracer) or pool.smallest >= shots + queries:
+        return
+    name = pool.names[int(np.argmin(pool.sizes))]
+    raise InputError(
+        f"`shots={shots}` and `queries={queries}` need {shots + queries} examples of a class, but class {name!r} has"
+        f" {pool.smallest}. Lower them, or leave small classes out with `min_size={shots + queries}`."
+    )
+
+
+def _purpose(split: Split) -> str:
+    return {Split.TRAIN: "train on", Split.VALIDATION: "validate on", Split.TEST: "test on"}[split]
+
+
+def _check_apart(names: dict[Split, tuple[str, ...]]) -> None:
+    seen: dict[Any, Split] = {}
+    for split, classes in names.items():
+        for name in classes:
+            if seen.setdefault(name, split) is not split:
+                raise InputError(
+                    f"Class {name!r} is in two splits, to {_purpose(seen[name])} and to {_purpose(split)}: a test of"
+                    " learning new classes would be no test. Give each class to one split."
+                )

@@ -1,0 +1,97 @@
+"""The nearest class mean."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from .._method import AbstractAdapter
+from .._predict import features, settled
+from .._types import Batch, Model
+from ..models import Headed
+
+ABSENT = -1e9  # the logit of a class without support: never predicted, and finite
+
+
+class AbstractSimilarity(eqx.Module):
+    """How near two vectors are."""
+
+    @abc.abstractmethod
+    def __call__(self, left: Float[Array, "features"], right: Float[Array, "classes features"]) -> Array:
+        """One number for each class, larger where nearer."""
+
+
+class SquaredEuclidean(AbstractSimilarity):
+    """Minus the squared distance.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.SquaredEuclidean()(jnp.zeros(2), jnp.array([[3.0, 4.0]])).tolist()
+    [-25.0]
+    """
+
+    def __call__(self, left: Float[Array, "features"], right: Float[Array, "classes features"]) -> Array:
+        return 2 * right @ left - (right**2).sum(axis=1) - (left**2).sum()
+
+
+class Cosine(AbstractSimilarity):
+    """The cosine of the angle, times `scale`.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.Cosine(scale=10.0)(jnp.ones(2), jnp.array([[2.0, 2.0]])).round(3).tolist()
+    [10.0]
+    """
+
+    scale: float | Float[Array, "..."] = 10.0
+
+    def __call__(self, left: Float[Array, "features"], right: Float[Array, "classes features"]) -> Array:
+        return self.scale * (unit(right) @ unit(left))
+
+
+class Prototypes(AbstractAdapter):
+    """Classifies by the nearest mean of the support features of a class.
+
+    Source: Snell, Swersky & Zemel 2017, *Prototypical Networks for Few-shot Learning*, §2.2.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> support = ls.Batch(jnp.array([[0.0], [4.0]]), jnp.eye(2))
+    >>> ls.Prototypes().adapt(ls.Headed(ls.Raw(), None), support)(jnp.array([3.0])).argmax().item()
+    1
+    """
+
+    similarity: AbstractSimilarity = SquaredEuclidean()
+
+    def adapt(self, model: Model, support: Batch) -> Headed:
+        model = settled(model, support)
+        means, there = class_means(features(model, support.x, support.weight), support)
+        return Headed(encoder(model), Nearest(means, there, self.similarity))
+
+
+class Nearest(eqx.Module):
+    """Logits by nearness to one point for each class."""
+
+    means: Float[Array, "classes features"]
+    there: Bool[Array, "classes"]
+    similarity: AbstractSimilarity
+
+    def __call__(self, x: Float[Array, "features"]) -> Float[Array, "classes"]:
+        return jnp.where(self.there, self.similarity(x, self.means), ABSENT)
+
+
+def class_means(
+    values: Float[Array, "points features"], support: Batch
+) -> tuple[Float[Array, "classes features"], Bool[Array, "classes"]]:
+    """The mean of each class, points without weight left out, and which classes have any."""
+    member = support.y * support.weight[:, None]
+    count = member.sum(axis=0)
+    return member.T @ values / jnp.maximum(count, 1e-9)[:, None], count > 0
+
+
+def encoder(model: Model) -> Model:
+    """The part of a model below its head; a model without one as it is."""
+    return model.encoder if isinstance(model, Headed) else model
+
+
+def unit(x: Float[Array, "... features"]) -> Float[Array, "... features"]:
+    """Vectors of length one in the same directions; zero stays zero."""
+    return x / jnp.sqrt(jnp.maximum((x**2).sum(axis=-1, keepdims=True), 1e-12))
