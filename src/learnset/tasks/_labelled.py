@@ -122,7 +122,7 @@ class Labelled:
         """The classes of these groups, in the order that they have here."""
         missing = set(groups) - set(self.groups)
         if missing:
-            raise InputError(f"No class is of the group {sorted(missing)[0]!r}; there are: {_some(set(self.groups))}.")
+            raise InputError(f"No class is of the group {sorted(missing)[0]!r}; there are: {some(set(self.groups))}.")
         return self.subset([i for i, group in enumerate(self.groups) if group in set(groups)])
 
     def of_size(self, min_size: int) -> "Labelled":
@@ -131,7 +131,7 @@ class Labelled:
         if len(small) == 0:
             return self
         examples = "example" if min_size == 1 else "examples"
-        which = _some(f"{self.names[i]} ({self.sizes[i]})" for i in small)
+        which = some(f"{self.names[i]} ({self.sizes[i]})" for i in small)
         line = f"{len(small)} classes with fewer than {min_size} {examples}: {which}."
         if len(small) == len(self):
             raise InputError(f"No class is left. {line} Lower `min_size`, or give more examples.")
@@ -194,7 +194,7 @@ class Labelled:
 def area_averaged(
     images: UInt8[np.ndarray, "points old_height old_width channels"], height: int, width: int
 ) -> UInt8[np.ndarray, "points height width channels"]:
-    """Images at another size; each new pixel is the mean over the area that it covers, rounded."""
+    """Images at another size; each new pixel is the mean over the area that it covers, halves up."""
     if images.shape[1:3] == (height, width):
         return images
     down, across = _coverage(images.shape[1], height), _coverage(images.shape[2], width)
@@ -202,7 +202,8 @@ def area_averaged(
     for start in range(0, len(images), 1000):  # a part at a time, for the floats take four times the room
         part = images[start : start + 1000].transpose(0, 3, 2, 1).astype(np.float32)
         mean = _last_axis(_last_axis(part, down).swapaxes(2, 3), across)
-        result[start : start + 1000] = np.rint(mean).clip(0, 255).transpose(0, 2, 3, 1)
+        # Halves go up: a little more than one half, so that the last bit of a float decides nothing.
+        result[start : start + 1000] = np.floor(mean + 0.501).transpose(0, 2, 3, 1)
     return result
 
 
@@ -295,7 +296,7 @@ def _whole_groups(order: list, size: dict, targets: list[float]) -> list[set]:
     return shares
 
 
-def _some(words, most: int = 5) -> str:
+def some(words, most: int = 5) -> str:
     """The first few, and how many more there are."""
     words = sorted(words)
     more = f" and {len(words) - most} more" if len(words) > most else ""
