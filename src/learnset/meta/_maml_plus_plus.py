@@ -1,0 +1,162 @@
+"""MAML that learns how to step, and is trained at each step."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from .._errors import check_not_negative, check_positive, InputError
+from .._losses import cross_entropy, Loss
+from .._method import AbstractIterativeAdapter, AbstractMethod, Metrics
+from .._predict import for_task, settled
+from .._tree import trainable
+from .._types import Batch, Model, Predictor, Task
+from ..models import AbstractNormalisation
+from ..transfer import AbstractDescent
+
+
+class WithStepRates(eqx.Module):
+    """A model with a step size for each of its arrays and each step, and with scales and shifts of its normalisation for
+    each step: the model of `MAMLPlusPlus`.
+
+    **Arguments:**
+
+    - `model`: any model. - `steps`: of adaptation. - `rate`: where every step size starts.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> ls.WithStepRates(ls.MLP(1, 1, key=jr.key(0)), steps=5).rates.head.bias.shape
+    (5,)
+    """
+
+    model: Any  # normalisation has scales and shifts of shape (steps + 1, channels)
+    rates: PyTree[Float[Array, "steps"]]
+
+    def __init__(self, model: Any, steps: int = 5, rate: float = 0.1):
+        check_positive("WithStepRates", steps=steps, rate=rate)
+        moving, norms, fixed = _parted(model)
+        repeated = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (steps + 1, *leaf.shape)), norms)
+        self.model = eqx.combine(moving, repeated, fixed)
+        self.rates = jax.tree.map(lambda leaf: jnp.full(steps, rate, leaf.dtype), moving)
+
+
+class MAMLPlusPlus(AbstractMethod, AbstractIterativeAdapter):
+    """MAML with the parts that make it stable for deep networks: a learnt step size for each array and step; scale and
+    shift of normalisation for each step, which the inner loop does not move; the query loss after *every* step, whose
+    weights move to the last step alone over the first `multi_step` updates; and first derivatives alone for the first
+    `first_order` updates. The model is `WithStepRates(model, steps)`.
+
+    With rates that are one constant, no normalisation and zeros for both numbers it is MAML.
+
+    Source: Antoniou, Edwards & Storkey 2019, *How to train your MAML*, §4. Different from there: the weights of early
+    steps go to zero, and not to 0.03 of their start; statistics of normalisation are those of the support set or of the
+    batch, as the model says, and no running averages for each step (its code never reads them); while derivatives are
+    of first order they cost as much as later. Its cosine annealing is the optimiser's: `optax.cosine_decay_schedule`.
+
+    **Arguments:**
+
+    - `multi_step`, `first_order`: updates; the paper has 15 and 50 epochs of 500 updates.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model = ls.WithStepRates(ls.MLP(2, 2, key=jr.key(0)), steps=3)
+    >>> method = ls.MAMLPlusPlus(ls.cross_entropy, steps=3)
+    >>> method.adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
+    (2,)
+    """
+
+    loss: Loss = cross_entropy
+    steps: int = 5
+    multi_step: int = 7_500
+    first_order: int = 0
+
+    def __check_init__(self):
+        check_positive("MAMLPlusPlus", steps=self.steps)
+        check_not_negative("MAMLPlusPlus", multi_step=self.multi_step, first_order=self.first_order)
+
+    @property
+    def adapter(self) -> "SteppedDescent":
+        return SteppedDescent(self.loss, self.steps)
+
+    def adapt(self, model: Model, support: Batch) -> Predictor:
+        return self.adapter.adapt(model, support)
+
+    def trace(self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree]) -> PyTree:
+        return self.adapter.trace(model, support, observe)
+
+    def init(self, model: Model) -> Int[Array, ""]:
+        """How many updates there were."""
+        del model
+        return jnp.zeros((), jnp.int32)
+
+    def gradient(
+        self, model: Model, tasks: Task, state: Int[Array, ""], *, key: Key[Array, ""]
+    ) -> tuple[PyTree, Int[Array, ""], Metrics]:
+        del key
+        descent = SteppedDescent(self.loss, self.steps, first_order=state < self.first_order)
+
+        @eqx.filter_value_and_grad(has_aux=True)
+        def objective(model: Model) -> tuple[Float[Array, ""], Float[Array, ""]]:
+            def of_one(task: Task) -> Float[Array, "steps"]:
+                view = for_task(model, task.index)
+                return descent.trace(view, task.support, lambda predictor: self.loss(predictor, task.query))[1:]
+
+            losses = jax.vmap(of_one)(tasks).mean(axis=0)
+            return losses @ self.weights(state), losses[-1]
+
+        (value, last), grads = objective(model)
+        return grads, state + 1, {"loss": value, "last_step_loss": last}
+
+    def weights(self, count: Int[Array, ""]) -> Float[Array, "steps"]:
+        """What the query loss after each step counts, after `count` updates: all alike at first, the last in the end."""
+        dtype = jnp.result_type(float)
+        early = jnp.maximum(1 - count.astype(dtype) / max(1, self.multi_step), 0) if self.multi_step else jnp.zeros(())
+        return (early / self.steps + jnp.zeros(self.steps, dtype)).at[-1].add(1 - early)
+
+
+class SteppedDescent(AbstractDescent):
+    """Gradient descent with the step sizes, scales and shifts that `WithStepRates` carries; step sizes times `scale`."""
+
+    loss: Loss = cross_entropy
+    steps: int = 5
+    scale: float | Float[Array, "..."] = 1.0
+    first_order: bool | Array = False
+
+    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+        _check(model, self.steps)
+        start, norms, fixed = _parted(model.model)
+
+        def at(moving: PyTree, number: Int[Array, ""]) -> Model:
+            return eqx.combine(moving, jax.tree.map(lambda leaf: leaf[number], norms), fixed)
+
+        def step(carry: tuple[PyTree, Int[Array, ""]]) -> tuple[PyTree, Int[Array, ""]]:
+            moving, number = carry
+            grads = jax.grad(lambda part: self.loss(at(part, number), support))(moving)
+            grads = jax.tree.map(lambda g: jnp.where(self.first_order, jax.lax.stop_gradient(g), g), grads)
+            return jax.tree.map(lambda p, r, g: p - self.scale * r[number] * g, moving, model.rates, grads), number + 1
+
+        return (start, jnp.zeros((), jnp.int32)), step, lambda carry: settled(at(*carry), support)
+
+
+def _check(model: Model, steps: int) -> None:
+    if not isinstance(model, WithStepRates):
+        raise InputError(
+            f"MAML++ learns a step size for each array and step: give `WithStepRates(model, steps={steps})`, not"
+            f" {type(model).__name__}."
+        )
+    there = len(jax.tree.leaves(model.rates)[0])
+    if there != steps:
+        raise InputError(f"MAML++: `steps={steps}`, but the model has step sizes for {there}. Make them the same.")
+
+
+def _parted(model: Model) -> tuple[PyTree, PyTree, PyTree]:
+    """What the inner loop moves; scales and shifts of normalisation; and what no gradient moves."""
+
+    def is_norm(part: Any) -> bool:
+        return isinstance(part, AbstractNormalisation)
+
+    mask = jax.tree.map(lambda part: jax.tree.map(lambda _: is_norm(part), part), model, is_leaf=is_norm)
+    params, fixed = trainable(model)
+    norms, moving = eqx.partition(params, mask)
+    return moving, norms, fixed

@@ -1,0 +1,67 @@
+"""Gradient descent that starts from the prototypes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from .._losses import cross_entropy, Loss
+from .._predict import features
+from .._types import Batch, Model, Predictor
+from ..models import Headed
+from ..transfer import AbstractDescent, class_means, FineTune, Unroll
+from ..transfer._prototypes import ABSENT, encoder
+from ._through import AbstractMetaLearner
+
+
+class ProtoMAML(AbstractMetaLearner):
+    """MAML for classification with a head that each task makes anew from its prototypes, and which therefore has as many
+    ways as the task has; the steps then move encoder and head, and the gradient goes through both.
+
+    Before any step it is `ProtoNet` with squared distances.
+
+    Source: Triantafillou et al. 2020, *Meta-Dataset*, §3 ("Proto-MAML") and its equation for `W` and `b`.
+
+    **Arguments:** as `MAML`.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model = ls.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
+    >>> ls.ProtoMAML(inner_lr=0.1, steps=3).adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
+    (2,)
+    """
+
+    loss: Loss = cross_entropy
+    inner_lr: float | Float[Array, "..."] = 0.01
+    steps: int = 5
+    unroll: Unroll = eqx.field(static=True, default=Unroll.EXACT)
+
+    @property
+    def adapter(self) -> "PrototypeDescent":
+        return PrototypeDescent(self.loss, self.inner_lr, self.steps, self.unroll)
+
+
+class PrototypeDescent(AbstractDescent):
+    """Gradient descent of an encoder and a linear head, the head starting as the nearest class mean."""
+
+    loss: Loss = cross_entropy
+    lr: float | Float[Array, "..."] = 0.01
+    steps: int = 5
+    unroll: Unroll = eqx.field(static=True, default=Unroll.EXACT)
+
+    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+        means, there = class_means(features(model, support.x, support.weight), support)
+        start = Headed(encoder(model), PrototypeHead(2 * means.T, -(means**2).sum(axis=1), there))
+        return FineTune(self.loss, self.lr, self.steps, unroll=self.unroll).plan(start, support)
+
+
+class PrototypeHead(eqx.Module):
+    """A linear head for the classes that are there."""
+
+    weight: Float[Array, "features classes"]
+    bias: Float[Array, "classes"]
+    there: Bool[Array, "classes"]
+
+    def __call__(self, x: Float[Array, "features"]) -> Float[Array, "classes"]:
+        return jnp.where(self.there, x @ self.weight + self.bias, ABSENT)

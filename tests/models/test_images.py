@@ -1,0 +1,144 @@
+"""Networks for images: how a convolution is computed changes nothing, and what normalisation shares is what it says."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import pytest
+from conftest import assert_close
+
+import learnset as ls
+from learnset._predict import settled
+from learnset.models._convolution import by_lax, by_product, max_pool
+from learnset.models._normalisation import moments
+
+
+@pytest.mark.parametrize("kernel, stride, height, width", [(3, 1, 7, 6), (3, 2, 7, 6), (3, 2, 6, 7), (1, 1, 5, 5)])
+def test_a_convolution_by_product_is_that_of_lax_with_its_gradients(getkey, kernel, stride, height, width):
+    x = jr.normal(getkey(), (2, height, width, 3))
+    weight = jr.normal(getkey(), (kernel, kernel, 3, 4))
+    cotangent = jr.normal(getkey(), by_lax(x, weight, stride).shape)
+
+    @jax.jit
+    def both(x, weight):
+        forms = [jax.vjp(lambda x, w, form=form: form(x, w, stride), x, weight) for form in (by_product, by_lax)]
+        return [(value, pull_back(cotangent)) for value, pull_back in forms]
+
+    product, plain = both(x, weight)
+    assert_close(product, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_max_pooling_leaves_out_an_odd_last_row():
+    x = jnp.arange(15.0).reshape(1, 5, 3, 1)
+    assert max_pool(x)[0, :, :, 0].tolist() == [[4.0], [10.0]]
+
+
+def encoder(name, normalisation, key):
+    if name == "conv4":
+        return ls.Conv4((8, 9, 1), filters=4, blocks=2, normalisation=normalisation, key=key)
+    if name == "strided":
+        return ls.Conv4((8, 9, 1), filters=4, blocks=2, strided=True, normalisation=normalisation, key=key)
+    return ls.ResNet12((8, 9, 1), widths=(4, 6), normalisation=normalisation, key=key)
+
+
+ENCODERS = ("conv4", "strided", "resnet12")
+
+
+@eqx.filter_jit
+def embedded(model, xs, weight):
+    return model.embed(xs, weight)
+
+
+@eqx.filter_jit
+def adapted(model, support, xs, weight):
+    return settled(model, support).embed(xs, weight)
+
+
+@pytest.mark.parametrize("name", ("conv4", "resnet12"))
+@pytest.mark.parametrize("normalisation", (ls.SupportNorm, ls.BatchNorm, ls.GroupNorm))
+def test_one_query_depends_on_the_others_exactly_if_the_encoder_says_so(getkey, name, normalisation):
+    model = encoder(name, normalisation, getkey())
+    support = ls.Batch(jr.normal(getkey(), (4, 8, 9, 1)), jnp.zeros((4, 1)))
+    xs, weight = jr.normal(getkey(), (3, 8, 9, 1)), jnp.ones(3)
+    others = xs.at[1:].set(jr.normal(getkey(), (2, 8, 9, 1)))
+    left, right = adapted(model, support, xs, weight)[0], adapted(model, support, others, weight)[0]
+    assert model.transductive == (normalisation is ls.BatchNorm)
+    assert bool(jnp.allclose(left, right, atol=1e-6)) != model.transductive
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_images_without_weight_have_no_part_in_the_statistics(getkey, name):
+    model = encoder(name, ls.BatchNorm, getkey())
+    xs = jr.normal(getkey(), (3, 8, 9, 1))
+    weight = jnp.array([1.0, 1.0, 0.0])
+    support = ls.Batch(xs, jnp.zeros((3, 1)))
+    left = adapted(model, support, xs, weight)[:2]
+    assert_close(left, adapted(model, support, xs.at[2].set(1e3), weight)[:2])
+    assert_close(left, embedded(model, xs[:2], jnp.ones(2)), atol=1e-5)
+
+
+def test_a_support_set_is_normalised_by_its_own_statistics_before_and_after_settling(getkey):
+    model = encoder("conv4", ls.SupportNorm, getkey())
+    support = ls.Batch(jr.normal(getkey(), (4, 8, 9, 1)), jnp.zeros((4, 1)), jnp.array([1.0, 1, 1, 0]))
+    assert_close(
+        adapted(model, support, support.x, support.weight), embedded(model, support.x, support.weight), atol=1e-5
+    )
+
+
+def test_moments_are_the_mean_and_the_variance_of_what_has_weight(getkey):
+    x = jr.normal(getkey(), (4, 3, 5, 2))
+    mean, variance = moments(x, jnp.array([1.0, 1, 0, 1]))
+    there = x[jnp.array([0, 1, 3])]
+    assert_close(mean.ravel(), there.mean(axis=(0, 1, 2)))
+    assert_close(variance.ravel(), there.var(axis=(0, 1, 2)))
+
+
+def test_group_norm_with_one_group_is_layer_norm(getkey):
+    x = 3 + 2 * jr.normal(getkey(), (2, 5, 4, 6))
+    plain = eqx.nn.LayerNorm((5, 4, 6), eps=1e-5, use_weight=False, use_bias=False)
+    assert_close(ls.GroupNorm(6)(x, jnp.ones(2)), jax.vmap(plain)(x), rtol=1e-4, atol=1e-5)
+
+
+def test_groups_of_group_norm_do_not_see_each_other(getkey):
+    x, norm = jr.normal(getkey(), (2, 5, 4, 6)), ls.GroupNorm(6, groups=2)
+    other = x.at[..., 3:].set(7 * x[..., 3:] + 1)
+    assert_close(norm(x, jnp.ones(2))[..., :3], norm(other, jnp.ones(2))[..., :3])
+
+
+def test_groups_must_divide_the_channels():
+    with pytest.raises(ls.InputError, match="6 channels do not part into `groups=4`"):
+        ls.GroupNorm(6, groups=4)
+
+
+def test_images_too_small_for_the_halvings_are_refused(getkey):
+    with pytest.raises(ls.InputError, match="images of 15 by 40 pixels are gone after 4 halvings"):
+        ls.ResNet12((15, 40, 1), key=getkey())
+    with pytest.raises(ls.InputError, match="gone after 4 halvings"):
+        ls.Conv4((15, 40, 1), key=getkey())
+
+
+def test_sizes_are_those_of_the_papers(getkey):
+    shapes = eqx.filter_eval_shape(lambda: ls.ResNet12((84, 84, 3), key=jr.key(0)))
+    assert shapes.size == 640
+    # Four blocks: 9 ab + 18 bb weights of 3 by 3, ab of the shortcut; a bias, a scale and a shift for each channel.
+    widths = [(3, 64), (64, 160), (160, 320), (320, 640)]
+    expected = sum(9 * a * b + 18 * b * b + a * b + 4 * 3 * b for a, b in widths)
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes) if hasattr(leaf, "size")) == expected
+    assert ls.Conv4((84, 84, 3), filters=32, key=getkey()).size == 800
+    assert ls.Conv4((28, 28, 1), strided=True, key=getkey()).size == 256
+
+
+def test_attention_reads_the_same_from_a_context_in_any_order_and_nothing_from_absent_points(getkey):
+    block = ls.AttentionBlock(8, heads=2, key=getkey())
+    tokens, context = jr.normal(getkey(), (3, 8)), jr.normal(getkey(), (4, 8))
+    there = jnp.array([True, True, False, True])
+    read = eqx.filter_jit(block)
+    expected = read(tokens, context, there)
+    assert_close(read(tokens, context[::-1], there[::-1]), expected)
+    assert_close(read(tokens, context.at[2].set(100.0), there), expected)
+    assert_close(read(tokens.at[1:].set(0.0), context, there)[0], expected[0])
+
+
+def test_heads_must_divide_the_width(getkey):
+    with pytest.raises(ls.InputError, match="`width=8` does not part into `heads=3`"):
+        ls.AttentionBlock(8, heads=3, key=getkey())

@@ -1,0 +1,66 @@
+"""Examples that stay on the host give the same tasks as those on the device."""
+
+import equinox as eqx
+import jax
+import jax.random as jr
+import numpy as np
+import optax
+import pytest
+
+import learnset as ls
+from learnset.tasks import OnHost
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8)
+PARTS = ls.Labelled.from_arrays(IMAGES, np.repeat(np.arange(10), 6)).split((4, 3, 3))
+SETTINGS = {"ways": 2, "shots": 1, "queries": 2}
+ON_DEVICE = ls.Episodes(*PARTS, **SETTINGS)
+STREAMED = ls.Episodes(*map(ls.Streamed, PARTS), **SETTINGS)
+
+
+@eqx.filter_jit
+def drawn(tasks, split):
+    return tasks.draw(7, split, key=jr.key(0))
+
+
+@pytest.mark.parametrize("split", (ls.Split.TRAIN, ls.Split.TEST))
+def test_tasks_are_the_same_bit_for_bit(split):
+    assert bool(eqx.tree_equal(drawn(STREAMED, split), drawn(ON_DEVICE, split)))
+
+
+def test_training_is_the_same_bit_for_bit():
+    model = ls.Headed(ls.Raw(), ls.MLP(16, 2, width=8, depth=1, key=jr.key(1)))
+
+    def trained(tasks):
+        method = ls.Pooled(ls.cross_entropy)
+        return ls.train(method, model, tasks, optax.adam(1e-2), steps=5, tasks_per_step=3, log_every=2, key=jr.key(2))
+
+    left, right = trained(STREAMED), trained(ON_DEVICE)
+    assert bool(eqx.tree_equal(left.model, right.model))
+    assert bool(eqx.tree_equal(left.metrics, right.metrics))
+
+
+def test_a_file_serves_as_well_as_memory(tmp_path):
+    np.save(tmp_path / "x.npy", IMAGES)
+    rows = jax.random.randint(jr.key(0), (3, 50), 0, 60)
+    file = OnHost(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    assert np.array_equal(jax.jit(lambda rows: file[rows])(rows), IMAGES[np.asarray(rows)])
+
+
+def test_the_host_is_asked_once_for_a_batch_of_tasks(monkeypatch):
+    asked = []
+    fetch = OnHost.fetch
+    monkeypatch.setattr(OnHost, "fetch", lambda self, rows: (asked.append(rows.size), fetch(self, rows))[1])
+    tasks = ls.Episodes(*map(ls.Streamed, PARTS), **SETTINGS)
+    jax.block_until_ready(drawn(tasks, ls.Split.TRAIN))
+    assert asked == [7 * 6]
+
+
+def test_a_program_never_reads_the_array_of_another():
+    others = ls.Labelled.from_arrays(255 - IMAGES, np.repeat(np.arange(10), 6)).split((4, 3, 3))
+    task = drawn(ls.Episodes(*map(ls.Streamed, others), **SETTINGS), ls.Split.TEST)
+    assert np.allclose(task.support.x, 1 - drawn(STREAMED, ls.Split.TEST).support.x)
+
+
+def test_a_limit_says_what_stays_on_the_host():
+    assert type(ls.placed(PARTS[0], device_bytes=24 * 16)) is ls.Classes
+    assert type(ls.placed(PARTS[0], device_bytes=24 * 16 - 1)) is ls.Streamed
