@@ -34,7 +34,7 @@ from ._types import Split
 from .meta import ANIL, CAVIA, CNP, IMAML, MAML, MetaSGD, R2D2, Reptile
 from .models import MLP
 from .report import draw_comparison, draw_tasks, terminal_table, write_comparison_page, write_study_page
-from .studies import BanditStudy, HarlowStudy, MAMLSinusoids, WaterMazeStudy
+from .studies import BanditStudy, HarlowStudy, MAMLSinusoids, NavigationStudy, WangStudy, WaterMazeStudy
 from .tasks import LinearGaussian, Sinusoids, Unrelated
 from .transfer import FineTune, Pooled
 
@@ -63,7 +63,15 @@ AnyMethod = (
     | Annotated[CNP, _called("cnp", "A network that reads the support set.")]
     | Annotated[Pooled, _called("pooled", "Pretraining on all tasks pooled.")]
 )
-STUDIES = {"maml-sinusoids": MAMLSinusoids, "harlow": HarlowStudy, "water-maze": WaterMazeStudy, "bandits": BanditStudy}
+STUDIES = {
+    "maml-sinusoids": MAMLSinusoids,
+    "harlow": HarlowStudy,
+    "water-maze": WaterMazeStudy,
+    "bandits": BanditStudy,
+    "wang": WangStudy,
+    "navigation": NavigationStudy,
+}
+UNTRAINED = ("maml-sinusoids", "wang", "navigation")  # studies of which no trained agents come with the package
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,9 +160,12 @@ class Compare(Common):
 class Study(Common):
     """Reproduces what was published, ours beside theirs."""
 
-    name: tyro.conf.Positional[Literal["maml-sinusoids", "harlow", "water-maze", "bandits"]] = "maml-sinusoids"
+    name: tyro.conf.Positional[Literal["maml-sinusoids", "harlow", "water-maze", "bandits", "wang", "navigation"]] = (
+        "maml-sinusoids"
+    )
     """maml-sinusoids: Table 2, the curves and Figure 2 of the MAML paper; harlow: learning sets; water-maze: one place
-    for many days, and a new place every day; bandits: RL2 beside the rules that are known"""
+    for many days, and a new place every day; bandits: RL2 beside the rules that are known; wang: RL2 on arms that depend
+    on each other, and on the two-step task; navigation: MAML for policies that walk to an unseen goal"""
     from_pretrained: bool = False
     """draw everything with the agents that come with the package (harlow, water-maze, bandits)"""
 
@@ -163,8 +174,8 @@ class Study(Common):
         study = STUDIES[self.name]()
         study = study.quick() if self.quick else study
         study = study if self.steps is None else study.with_steps(self.steps)
-        if self.from_pretrained and self.name == "maml-sinusoids":
-            raise InputError("maml-sinusoids has no trained agents: leave `--from-pretrained` out.")
+        if self.from_pretrained and self.name in UNTRAINED:
+            raise InputError(f"{self.name} has no trained agents: leave `--from-pretrained` out.")
         folder = claim(self.folder(f"study-{self.name}"), resume=self.resume, overwrite=self.overwrite)
         options: dict[str, Any] = {"checkpoint_every": self.checkpoint_every, "resume": self.resume}
         options |= {"from_pretrained": True} if self.from_pretrained else {}

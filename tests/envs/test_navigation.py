@@ -111,3 +111,10 @@ def test_an_error_names_the_argument_and_its_value(bad):
     ((name, value),) = bad.items()
     with pytest.raises(ls.InputError, match=f"`{name}={value}`"):
         Navigation(**bad)
+
+
+def test_a_critic_may_be_told_the_goal_and_an_observation_does_not_tell_it():
+    plane, other = (PointNavigation(jnp.array(goal)) for goal in ([0.3, -0.2], [0.1, 0.5]))
+    here = at([0.2, 0.1])
+    assert jnp.array_equal(plane.secret(here), plane.goal)
+    assert jnp.array_equal(plane.observe(here), other.observe(here))

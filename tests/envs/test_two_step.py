@@ -101,3 +101,8 @@ def test_an_error_names_the_argument_and_its_value(bad):
 def test_limits_are_low_and_high():
     with pytest.raises(ls.InputError, match="limits"):
         DriftingTwoStep(limits=(0.8, 0.2))
+
+
+def test_a_critic_may_be_told_the_chances_of_this_trial(task):
+    state = task.reset(7, key=jr.key(0))
+    assert task.secret(state).tolist() == task.chances[7].ravel().tolist()

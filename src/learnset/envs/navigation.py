@@ -65,6 +65,11 @@ class PointNavigation(AbstractEnv):
         there = squared < NEAR**2
         return state, feedback(reward, there, ~there & (state.steps >= self.trial_steps))
 
+    def secret(self, state: Point) -> Float[Array, "2"]:
+        """The goal."""
+        del state
+        return self.goal
+
     def observe(self, state: Point) -> Float[Array, "observation"]:
         return state.position
 

@@ -69,6 +69,10 @@ class TwoStepTask(AbstractEnv):
         place = jnp.where(second, state.place, led)
         return TwoStepPlace(place, state.trial), feedback(second & rewarded, second, False)
 
+    def secret(self, state: TwoStepPlace) -> Float[Array, "4"]:
+        """The probabilities of a reward in this trial."""
+        return self.chances[state.trial].ravel()
+
     def observe(self, state: TwoStepPlace) -> Float[Array, "observation"]:
         return (jnp.arange(3) == state.place).astype(jnp.result_type(float))
 

@@ -1,0 +1,96 @@
+"""The study of Wang et al. 2016: its families, its rules, and what is said of the scores."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from equinox import filter_jit
+
+import learnset as ls
+from learnset.envs.bandits import Bandits
+from learnset.envs.two_step import stay_probabilities, TwoStep
+from learnset.rl import ThompsonSampling
+from learnset.studies import WangStudy
+from learnset.studies._two_step_learners import TwoStepLearner
+from learnset.studies.wang import FAMILIES, orderings, Paired, regrets
+
+TEST = ls.Split.TEST
+AS_BANDITS = {
+    "independent": Bandits(),
+    "uniform": Bandits(correlated=True),
+    "easy": Bandits(correlated=True, low=0.1),
+    "medium": Bandits(correlated=True, low=0.25),
+    "hard": Bandits(correlated=True, low=0.4),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_are_the_bandits_of_that_name(name):
+    """By their first two moments."""
+    ours = np.asarray(FAMILIES[name].draw(4000, TEST, key=jr.key(0)).means)
+    theirs = np.asarray(AS_BANDITS[name].draw(4000, TEST, key=jr.key(1)).means)
+    assert abs(ours.mean(axis=0) - theirs.mean(axis=0)).max() < 0.03
+    assert abs(np.cov(ours.T) - np.cov(theirs.T)).max() < 0.01
+
+
+def test_who_knows_the_dependence_loses_less_than_who_explores():
+    bandits = FAMILIES["medium"].draw(200, TEST, key=jr.key(0))
+    best, other = (regrets(agent, bandits, jr.key(1))[:, -1] for agent in (Paired(), ThompsonSampling(2)))
+    assert best.mean() + 4 * best.std() / 200**0.5 < other.mean()
+
+
+def test_one_reward_tells_all_of_the_other_arm():
+    """Where one arm never pays, the other one is known after the first pull."""
+    sure = ls.envs.Bandit(jnp.array([0.0, 1.0]), pulls=5)
+    assert ls.live(Paired(), sure, key=jr.key(0)).action[:5].tolist() == [0, 1, 1, 1, 1]
+
+
+@pytest.fixture(scope="module")
+def stay():
+    """Stay probabilities of both learners, over many tasks."""
+    tasks, keys = TwoStep(trials=60).draw(100, TEST, key=jr.key(0)), jr.split(jr.key(1), 100)
+
+    @filter_jit
+    def of(agent):
+        return jax.vmap(lambda task, key: stay_probabilities(ls.live(agent, task, key=key)))(tasks, keys)
+
+    return {model: np.nanmean(of(TwoStepLearner(model=model)), axis=0) for model in (False, True)}
+
+
+def test_who_learns_what_was_rewarded_stays_after_rewards_by_either_way(stay):
+    (lost_common, lost_rare), (won_common, won_rare) = stay[False]
+    assert won_common - lost_common > 0.2 and won_rare - lost_rare > 0.2
+
+
+def test_who_learns_where_choices_lead_shifts_after_rare_rewards(stay):
+    (lost_common, lost_rare), (won_common, won_rare) = stay[True]
+    assert won_common - won_rare > 0.2 and lost_rare - lost_common > 0.2
+
+
+def made_up(*, rl2, rules, interaction, reward):
+    rows = []
+    for tested in FAMILIES:
+        common = {"part": "bandits", "tasks": tested}
+        rows += [common | {"recipe": name, "by_seed": [rules]} for name in ("Thompson", "UCB1")]
+        rows.append(common | {"recipe": "Gittins", "by_seed": [rules if tested != "independent" else rl2 - 1]})
+        for trained in FAMILIES:
+            lost = rl2 if trained == tested else rules
+            rows.append(common | {"recipe": f"RL², trained on {trained}", "by_seed": [lost - 0.01, lost + 0.01]})
+    for quantity, value in (("effect of reward × transition", interaction), ("effect of reward", reward)):
+        rows.append({"part": "two-step", "recipe": "RL²", "quantity": quantity, "by_seed": [value, value + 0.01]})
+    return rows
+
+
+def test_orderings_agree_where_they_hold():
+    claims = orderings(made_up(rl2=3.0, rules=6.0, interaction=30.0, reward=2.0))
+    assert all(row["agrees"] for row in claims) and len(claims) == 3 + 4 * 4 + 2
+    backwards = orderings(made_up(rl2=6.0, rules=3.0, interaction=-30.0, reward=2.0))
+    assert not any(row["agrees"] for row in backwards if "Gittins loses less" not in row["claim"])
+
+
+@pytest.mark.parametrize("bad", ({"seeds": 0}, {"trials": 1}, {"steps": -1}), ids=str)
+def test_sizes_that_cannot_be_are_refused(bad):
+    ((name, value),) = bad.items()
+    with pytest.raises(ls.InputError, match=f"{name}={value}"):
+        WangStudy(**bad)
