@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -14,7 +14,12 @@ Metrics = dict[str, Float[Array, ""]]
 
 
 class AbstractAdapter(eqx.Module):
-    """Turns a model and the support set of one task into a predictor for that task."""
+    """Turns a model and the support set of one task into a predictor for that task.
+
+    `transductive` says whether its prediction for one query depends on the other queries.
+    """
+
+    transductive: ClassVar[bool] = False
 
     @abc.abstractmethod
     def adapt(self, model: Model, support: Batch) -> Predictor:

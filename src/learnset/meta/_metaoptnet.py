@@ -1,0 +1,70 @@
+"""Meta-learning through a support vector machine."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._errors import check_positive, InputError
+from .._losses import cross_entropy, Loss
+from .._method import AbstractAdapter
+from .._types import Batch, Model
+from ..models import Headed
+from ..transfer import SupportVectors
+from ._through import AbstractMetaLearner
+
+
+class WithScale(eqx.Module):
+    """A model and what the logits of its head are multiplied by, learnt together: the model of `MetaOptNet`.
+
+    **Arguments:**
+
+    - `model`: has `features`, or is `Headed`.
+    - `scale`: where it starts; it is learnt on a logarithmic scale, and stays above zero.
+    """
+
+    model: Any
+    log_scale: Float[Array, ""]
+
+    def __init__(self, model: Any, scale: float = 1.0):
+        check_positive("WithScale", scale=scale)
+        self.model = model
+        self.log_scale = jnp.log(jnp.asarray(scale, jnp.result_type(float)))
+
+
+class MetaOptNet(AbstractMetaLearner):
+    """Learns features for which a support vector machine on the support set classifies the query set well.
+
+    Source: Lee, Maji, Ravichandran & Soatto 2019, *Meta-Learning with Differentiable Convex Optimization*, §3.2-3.4, and
+    its code for `cost`. Different from there: the gradient goes through the steps of the solver, not through the
+    optimality conditions; no label smoothing.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model = ls.WithScale(ls.Headed(ls.MLP(2, 2, key=jr.key(0)), None))
+    >>> ls.MetaOptNet().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
+    (2,)
+    """
+
+    loss: Loss = cross_entropy
+    cost: float | Float[Array, "..."] = 0.1
+    steps: int = 100
+
+    @property
+    def adapter(self) -> "ScaledSupportVectors":
+        return ScaledSupportVectors(self.cost, self.steps)
+
+
+class ScaledSupportVectors(AbstractAdapter):
+    """`SupportVectors` with the scale that `WithScale` carries."""
+
+    cost: float | Float[Array, "..."] = 0.1
+    steps: int = 100
+
+    def adapt(self, model: Model, support: Batch) -> Headed:
+        if not isinstance(model, WithScale):
+            raise InputError(
+                f"MetaOptNet learns the scale of its logits: give `WithScale(model)`, not {type(model).__name__}."
+            )
+        machine = SupportVectors(self.cost, self.steps).adapt(model.model, support)
+        return eqx.tree_at(lambda m: m.head.weight, machine, jnp.exp(model.log_scale) * machine.head.weight)

@@ -1,0 +1,131 @@
+"""Relation networks."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Key
+
+from .._errors import InputError
+from .._losses import Loss, weighted_mean
+from .._method import AbstractAdapter
+from .._predict import features, predict, settled
+from .._types import Batch, Model, Predictor
+from ..models import Conv4, GroupNorm, Headed, MLP
+from ..transfer import ABSENT, encoder
+from ._through import AbstractMetaLearner
+
+
+class WithRelation(eqx.Module):
+    """A model and the network that says whether two points are of one class: the model of `RelationNetwork`.
+
+    **Arguments:**
+
+    - `model`: has `features`, or is `Headed`.
+    - `relation`: takes the features of a class and of a query, one behind the other, and gives one number, larger where
+      they belong together: an `MLP` with `in_size` twice the number of features and `out_size=1`, or `MapRelation`.
+    """
+
+    model: Any
+    relation: Any
+
+
+class MapRelation(eqx.Module):
+    """A relation between feature maps: two blocks of convolutions and pooling over both maps, channel behind channel,
+    then two layers.
+
+    **Arguments:**
+
+    - `shape`: of the maps that the encoder gives, `(height, width, channels)`; a `Conv4` of two blocks makes 7 by 7 by 64
+      of 28 by 28 pixels.
+    - `width`: units of the hidden layer.
+
+    Source: Sung et al. 2018, *Learning to Compare: Relation Network for Few-Shot Learning*, §3.4. Different from there:
+    group normalisation instead of batch normalisation, so that no query depends on another.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> ls.MapRelation((7, 7, 2), key=jr.key(0))(jnp.ones(2 * 7 * 7 * 2)).shape
+    (1,)
+    """
+
+    convolutions: Conv4
+    layers: MLP
+    shape: tuple[int, int, int] = eqx.field(static=True)
+
+    def __init__(self, shape: tuple[int, int, int], *, width: int = 8, key: Key[Array, ""]):
+        convolution_key, layer_key = jr.split(key)
+        height, width_of_map, channels = shape
+        both = (height, width_of_map, 2 * channels)
+        self.convolutions = Conv4(both, filters=channels, blocks=2, normalisation=GroupNorm, key=convolution_key)
+        self.layers = MLP(self.convolutions.size, 1, width=width, depth=1, key=layer_key)
+        self.shape = shape
+
+    def __call__(self, pair: Float[Array, "both"]) -> Float[Array, "1"]:
+        maps = pair.reshape(2, *self.shape)
+        return self.layers(self.convolutions.features(jnp.concatenate([maps[0], maps[1]], axis=-1)))
+
+
+def relation_loss(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
+    """Mean squared difference between relation scores, from zero to one, and one-hot targets.
+
+    The scores are logistic functions of the logits.
+
+    **Returns:** a scalar, from 0 to 1.
+
+    Source: Sung et al. 2018, equation 2.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> float(ls.relation_loss(lambda x: jnp.zeros(2), ls.Batch(jnp.zeros((3, 1)), jnp.eye(3)[:, :2])))
+    0.25
+    """
+    score = jax.nn.sigmoid(predict(predictor, batch.x, batch.weight))
+    return weighted_mean((score - batch.y) ** 2, batch.weight[:, None])
+
+
+class RelationNetwork(AbstractMetaLearner):
+    """Learns features, and how to compare those of a query with the sum over the support points of a class.
+
+    Predictions are logits: the score of each class, from zero to one, is the logistic function of its own.
+
+    Source: Sung et al. 2018, *Learning to Compare: Relation Network for Few-Shot Learning*, §3.2-3.3.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> keys = jr.split(jr.key(0))
+    >>> model = ls.WithRelation(ls.MLP(2, 2, width=8, key=keys[0]), ls.MLP(16, 1, width=8, key=keys[1]))
+    >>> ls.RelationNetwork().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
+    (2,)
+    """
+
+    loss: Loss = relation_loss
+
+    @property
+    def adapter(self) -> "Relation":
+        return Relation()
+
+
+class Relation(AbstractAdapter):
+    """Classifies by the relation to each class that `WithRelation` carries."""
+
+    def adapt(self, model: Model, support: Batch) -> Headed:
+        if not isinstance(model, WithRelation):
+            raise InputError(
+                f"RelationNetwork learns how to compare: give `WithRelation(model, relation)`, not {type(model).__name__}."
+            )
+        member = support.y * support.weight[:, None]
+        settled_model = settled(model.model, support)
+        sums = member.T @ features(settled_model, support.x, support.weight)
+        return Headed(encoder(settled_model), Relations(model.relation, sums, member.sum(axis=0) > 0))
+
+
+class Relations(eqx.Module):
+    """Logits by relation to the sum of the support features of each class."""
+
+    relation: Any
+    sums: Float[Array, "classes features"]
+    there: Bool[Array, "classes"]
+
+    def __call__(self, x: Float[Array, "features"]) -> Float[Array, "classes"]:
+        score = jax.vmap(lambda of_class: self.relation(jnp.concatenate([of_class, x]))[0])(self.sums)
+        return jnp.where(self.there, score, ABSENT)

@@ -1,0 +1,91 @@
+"""A new head on frozen features, by gradient descent."""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from .._errors import check_not_negative, check_positive
+from .._losses import cross_entropy
+from .._predict import features, settled
+from .._types import Batch, Model, Predictor
+from ..models import Headed
+from ._descent import AbstractDescent
+from ._fine_tune import FineTune
+from ._heads import CosineHead, LinearHead, zero_head
+from ._prototypes import class_means, encoder
+
+
+class AbstractHeadDescent(AbstractDescent):
+    """Fits a new head to the features of the support set, which are computed once and stay as they are.
+
+    **Arguments:**
+
+    - `lr`: step size. `steps`: how many, each on all support points.
+    - `decay`: what a step takes off each parameter of the head, as a share of it and in units of `lr`.
+
+    **Raises:** `InputError` for a step size that is not above zero, and for a negative `steps` or `decay`.
+    """
+
+    lr: float | Float[Array, "..."] = 0.01
+    steps: int = 100
+    decay: float | Float[Array, "..."] = 1e-3
+
+    def __check_init__(self):
+        check_positive(type(self).__name__, lr=self.lr)
+        check_not_negative(type(self).__name__, steps=self.steps, decay=self.decay)
+
+    @abc.abstractmethod
+    def start(self, points: Batch) -> Any:
+        """The head before any step, from the features of the support set."""
+
+    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+        model = settled(model, support)
+        points = Batch(features(model, support.x, support.weight), support.y, support.weight)
+        fit = FineTune(cross_entropy, self.lr, self.steps, optimiser=self._optimiser)
+        start, step, finish = fit.plan(self.start(points), points)
+        return start, step, lambda carry: Headed(encoder(model), finish(carry))
+
+    def _optimiser(self, lr: Any) -> optax.GradientTransformation:
+        return optax.chain(optax.add_decayed_weights(self.decay), optax.sgd(lr))
+
+
+class Baseline(AbstractHeadDescent):
+    """A new linear head on frozen features, by gradient descent from zero.
+
+    Source: Chen et al. 2019, *A Closer Look at Few-shot Classification*, §3.2, and its code for `lr`, `steps` (epochs)
+    and `decay`. Different from there: all support points in each step instead of four; a start at zero instead of a
+    random one. `Logistic` finds where such steps would end.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> predictor = ls.Baseline().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> predictor(jnp.array([0.0, 1.0, 0.0])).argmax().item()
+    1
+    """
+
+    def start(self, points: Batch) -> LinearHead:
+        return zero_head(points)
+
+
+class BaselinePlusPlus(AbstractHeadDescent):
+    """A new head on frozen features whose logits are cosines, by gradient descent.
+
+    **Arguments:** as `Baseline`, and `scale`: what cosines are multiplied by.
+
+    Source: Chen et al. 2019, *A Closer Look at Few-shot Classification*, §3.2, "Baseline++"; the scale of its code.
+    Different from there: as for `Baseline`, but the weights start at the class means.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> predictor = ls.BaselinePlusPlus().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> predictor(jnp.array([0.0, 1.0, 0.0])).argmax().item()
+    1
+    """
+
+    scale: float | Float[Array, "..."] = 2.0
+
+    def start(self, points: Batch) -> CosineHead:
+        means, there = class_means(points.x, points)
+        return CosineHead(means, jnp.asarray(self.scale, means.dtype), there)

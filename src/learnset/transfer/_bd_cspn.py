@@ -1,0 +1,65 @@
+"""Class means that are put right by the queries."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._errors import check_positive
+from .._types import Batch
+from ._prototypes import ABSENT, class_means, unit
+from ._transductive import AbstractTransductive
+
+
+class BDCSPN(AbstractTransductive):
+    """Shifts the queries to where the support set is, labels them by the nearest class mean, and takes the means again
+    of support points and queries together, each weighing more the nearer it is.
+
+    **Arguments:**
+
+    - `scale`: of the cosines whose exponentials are the weights.
+
+    Source: Liu, Song & Qin 2020, *Prototype Rectification for Few-Shot Learning* ("BD-CSPN"), §3.2. Different from
+    there: all queries take part, not the most certain of each class alone.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> predictor = ls.BDCSPN().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
+    >>> ls.predict(predictor, jnp.array([[0.9, 0.2], [0.1, 0.7]])).argmax(axis=1).tolist()
+    [0, 1]
+    """
+
+    scale: float | Float[Array, "..."] = 10.0
+
+    def __check_init__(self):
+        check_positive("BDCSPN", scale=self.scale)
+
+    def logits(
+        self, support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
+    ) -> Float[Array, "queries classes"]:
+        points = Batch(unit(support.x), support.y, support.weight)
+        queries = shifted(points, unit(queries), weight)
+        return self.scale * unit(queries) @ unit(rectified(points, queries, weight, self.scale)).T
+
+
+def shifted(
+    support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
+) -> Float[Array, "queries features"]:
+    """The queries, moved so that their mean is that of the support set."""
+    means = (w @ x / jnp.maximum(w.sum(), 1e-9) for w, x in ((support.weight, support.x), (weight, queries)))
+    support_mean, query_mean = means
+    return queries + (support_mean - query_mean)[None]
+
+
+def rectified(
+    support: Batch,
+    queries: Float[Array, "queries features"],
+    weight: Float[Array, "queries"],
+    scale: float | Float[Array, ""],
+) -> Float[Array, "classes features"]:
+    """Class means of the support set and of the queries that are nearest to each, weighted by nearness."""
+    means, there = class_means(support.x, support)
+    x = jnp.concatenate([support.x, queries])
+    cosine = jnp.where(there[None], unit(x) @ unit(means).T, ABSENT)
+    guess = jax.nn.one_hot(cosine[len(support.x) :].argmax(axis=1), len(means), dtype=x.dtype)
+    member = jnp.concatenate([support.y * support.weight[:, None], guess * weight[:, None]])
+    nearness = member * jnp.exp(scale * jnp.minimum(cosine - 1, 0))  # at most one, so that nothing overflows
+    return (nearness / jnp.maximum(nearness.sum(axis=0), 1e-9)[None]).T @ x

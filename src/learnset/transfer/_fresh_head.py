@@ -1,0 +1,51 @@
+"""A new head for new classes, then fine-tuning."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import PyTree
+
+from .._losses import cross_entropy
+from .._method import AbstractIterativeAdapter
+from .._predict import features, settled
+from .._types import Batch, Model, Predictor
+from ..models import Headed
+from ._fine_tune import FineTune
+from ._heads import zero_head
+from ._prototypes import encoder
+
+
+class FreshHead(AbstractIterativeAdapter):
+    """Gives a pretrained classifier a new head for the classes of the task, then fine-tunes.
+
+    The head that pretraining left has the classes of the training set, and is dropped.
+
+    **Arguments:**
+
+    - `descent`: how it is fine-tuned: `FineTune`, of everything or of `where=` a part (the head alone, say).
+    - `start`: makes the new head from the features of the support set: `zero_head`, or `prototype_head`.
+
+    Source: Chen et al. 2019, *A Closer Look at Few-shot Classification*, §3.2 (the head alone); Dhillon et al. 2020,
+    *A Baseline for Few-Shot Image Classification*, §3 (everything, from class means of unit length).
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> model = ls.Headed(ls.Raw(), None)
+    >>> adapter = ls.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.1, steps=5), start=ls.prototype_head)
+    >>> adapter.adapt(model, ls.Batch(jnp.eye(3), jnp.eye(3)))(jnp.array([0.0, 0.0, 1.0])).argmax().item()
+    2
+    """
+
+    descent: AbstractIterativeAdapter = FineTune(cross_entropy)
+    start: Callable[[Batch], Any] = eqx.field(static=True, default=zero_head)
+
+    def adapt(self, model: Model, support: Batch) -> Predictor:
+        return self.descent.adapt(self.renewed(model, support), support)
+
+    def trace(self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree]) -> PyTree:
+        return self.descent.trace(self.renewed(model, support), support, observe)
+
+    def renewed(self, model: Model, support: Batch) -> Headed:
+        """The model with the new head, before any step."""
+        values = features(settled(model, support), support.x, support.weight)
+        return Headed(encoder(model), self.start(Batch(values, support.y, support.weight)))

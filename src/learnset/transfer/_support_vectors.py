@@ -1,0 +1,97 @@
+"""A linear head by a support vector machine of many classes."""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from .._errors import check_positive
+from .._method import AbstractAdapter
+from .._predict import features, settled
+from .._types import Batch, Model
+from ..models import Headed
+from ._heads import LinearHead
+from ._prototypes import class_means, encoder
+
+
+class SupportVectors(AbstractAdapter):
+    """Replaces the head by the support vector machine of Crammer and Singer, which has no bias.
+
+    Minimises `½ |W|² + cost sum_i weight_i max_k (margin_ik + w_k·f_i - w_y·f_i)`, where the margin is one for wrong
+    classes, through its dual.
+
+    **Arguments:**
+
+    - `cost`: of a unit of hinge loss (C).
+    - `steps`: of the accelerated projected gradient on the dual; the gradient through it goes through all of them.
+
+    **Raises:** `InputError` for a cost that is not above zero.
+
+    Source: Crammer & Singer 2001, *On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines*, §3.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> predictor = ls.SupportVectors().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> predictor(jnp.array([0.0, 1.0, 0.0])).argmax().item()
+    1
+    """
+
+    cost: float | Float[Array, "..."] = 0.1
+    steps: int = 100
+
+    def __check_init__(self):
+        check_positive("SupportVectors", cost=self.cost)
+
+    def adapt(self, model: Model, support: Batch) -> Headed:
+        model = settled(model, support)
+        values = jnp.where(support.weight[:, None] > 0, features(model, support.x, support.weight), 0)
+        points = Batch(values, support.y, support.weight)
+        weight = values.T @ svm_dual(values @ values.T, points, self.cost, self.steps)
+        there = class_means(values, points)[1]
+        return Headed(encoder(model), LinearHead(weight, jnp.zeros_like(weight[0]), there))
+
+
+def svm_dual(
+    gram: Float[Array, "points points"], points: Batch, cost: float | Float[Array, ""], steps: int
+) -> Float[Array, "points classes"]:
+    """The dual solution: what each support point adds to the weights of each class.
+
+    Minimises `½ tr(A'KA) - tr(A'Y)` where each row of A sums to zero and lies below `cost Y`; rows of points without
+    weight, and columns of classes without points, are zero.
+
+    **Arguments:** `gram`: inner products K of the support points. `points`: their targets Y and weights.
+    """
+    there = class_means(points.x, points)[1]
+    most = cost * points.y * points.weight[:, None]
+    target = jnp.where(points.weight[:, None] > 0, points.y, 0)
+    rate = 1 / lax.stop_gradient(jnp.maximum(jnp.abs(gram).sum(axis=1).max(), 1e-9))  # at most one over the curvature
+
+    def step(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], None]:
+        solution, ahead, momentum = carry
+        new = project(ahead - rate * (gram @ ahead - target), most, there)
+        # Momentum starts anew whenever it points uphill (O'Donoghue & Candès 2015, §3.2, the gradient scheme).
+        uphill = ((ahead - new) * (new - solution)).sum() > 0
+        momentum = jnp.where(uphill, 1, momentum)
+        after = (1 + jnp.sqrt(1 + 4 * momentum**2)) / 2
+        return (new, new + (momentum - 1) / after * (new - solution), after), None
+
+    start = jnp.zeros_like(most)
+    return lax.scan(step, (start, start, jnp.ones_like(rate)), length=steps)[0][0]
+
+
+def project(
+    x: Float[Array, "points classes"], most: Float[Array, "points classes"], there: Bool[Array, "classes"]
+) -> Float[Array, "points classes"]:
+    """The nearest matrix whose rows sum to zero and lie below `most`; zero for classes that are not there.
+
+    What a row leaves of `most` is a point of a simplex, and its projection needs no sorting: the threshold is the largest
+    of those that any number of its largest entries would have.
+
+    >>> import jax.numpy as jnp
+    >>> project(jnp.array([[5.0, 0.0]]), jnp.array([[1.0, 0.0]]), jnp.array([True, True])).tolist()
+    [[1.0, -1.0]]
+    """
+    left = jnp.where(there[None], most - x, -jnp.inf)
+    larger = (left[:, None, :] >= left[:, :, None]) & there[None, None, :]  # points, class, the classes above it
+    total = jnp.where(larger, jnp.where(there[None], left, 0)[:, None, :], 0).sum(axis=2)
+    threshold = (total - most.sum(axis=1, keepdims=True)) / jnp.maximum(larger.sum(axis=2), 1).astype(x.dtype)
+    threshold = jnp.where(there[None], threshold, -jnp.inf).max(axis=1, keepdims=True)
+    return jnp.where(there[None], most - jnp.maximum(jnp.where(there[None], left, 0) - threshold, 0), 0)

@@ -1,0 +1,76 @@
+"""What classifiers that see all queries at once have in common."""
+
+import abc
+from typing import ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._method import AbstractAdapter
+from .._predict import features, settled
+from .._types import Batch, Model
+from ..models import Headed
+from ._prototypes import ABSENT, class_means, encoder
+
+
+class AbstractTransductive(AbstractAdapter):
+    """Classifies all queries of a task together. A new one says how: `logits`.
+
+    The predictor keeps the features of the support set, and answers for the queries that it is given at once: the more
+    they are, the better. Of a single one most of these classifiers can say nothing.
+    """
+
+    transductive: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def logits(
+        self, support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
+    ) -> Float[Array, "queries classes"]:
+        """Logits of all queries; what stands there for classes without support is not looked at.
+
+        **Arguments:**
+
+        - `support`: features of the support set, with one-hot targets.
+        - `queries`: features of the query set; those whose `weight` is zero have no part in what others get.
+        """
+
+    def adapt(self, model: Model, support: Batch) -> Headed:
+        model = settled(model, support)
+        values = features(model, support.x, support.weight)
+        return Headed(encoder(model), Jointly(self, Batch(values, support.y, support.weight)))
+
+
+class Jointly(eqx.Module):
+    """The head of a transductive classifier: the features of the support set, and what is done with them."""
+
+    adapter: AbstractTransductive
+    support: Batch
+
+    def together(
+        self, values: Float[Array, "queries features"], weight: Float[Array, "queries"]
+    ) -> Float[Array, "queries classes"]:
+        """Logits of all queries."""
+        there = class_means(self.support.x, self.support)[1]
+        return jnp.where(there[None], self.adapter.logits(self.support, values, weight), ABSENT)
+
+
+def squared_distances(
+    gram: Float[Array, "points points"], mix: Float[Array, "classes points"]
+) -> Float[Array, "points classes"]:
+    """Squared distances from each point to each centre, where a centre is a mix of points: from inner products alone,
+    so that many steps cost the same whatever the number of features is.
+
+    >>> import jax.numpy as jnp
+    >>> squared_distances(jnp.eye(2), jnp.array([[0.5, 0.5]])).tolist()
+    [[0.5], [0.5]]
+    """
+    cross = gram @ mix.T
+    return jnp.diagonal(gram)[:, None] - 2 * cross + (mix * cross.T).sum(axis=1)[None]
+
+
+def class_mix(support: Batch, queries: int) -> Float[Array, "classes points"]:
+    """Class means as mixes of all points, of which the support set comes first."""
+    member = support.y * support.weight[:, None]
+    share = member / jnp.maximum(member.sum(axis=0), 1e-9)[None]
+    return jnp.pad(share, ((0, queries), (0, 0))).T
