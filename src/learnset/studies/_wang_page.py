@@ -8,7 +8,13 @@ import numpy as np
 from .._figure import COLOURS, FAINT, INK, new_figure, write_figure
 from ._study import markdown_table
 
-COLOUR = {"Gittins": COLOURS[0], "Thompson": COLOURS[1], "UCB1": COLOURS[4], "best possible": FAINT}
+COLOUR = {
+    "Gittins": COLOURS[0],
+    "Thompson": COLOURS[1],
+    "UCB1": COLOURS[4],
+    "UCB1, tuned": COLOURS[3],
+    "best possible": FAINT,
+}
 ON_INDEPENDENT = "RL², trained on independent"
 
 
@@ -17,7 +23,7 @@ def draw_regret(curves: dict[str, dict[str, np.ndarray]], rows: list[dict[str, A
     figure, axes = new_figure(2, 3, width=12, height=7.2)
     for axis, (tested, found) in zip(axes.flat, curves.items(), strict=False):
         mine = f"RL², trained on {tested}"
-        for name in ("Gittins", "Thompson", "UCB1", "best possible", ON_INDEPENDENT, mine):
+        for name in (*COLOUR, ON_INDEPENDENT, mine):
             if name not in found:
                 continue
             pulls = np.arange(1, len(found[name]) + 1)
@@ -131,8 +137,8 @@ p is drawn evenly (*uniform*), or is one of 0.1 and 0.9 (*easy*), 0.25 and 0.75 
 
 {markdown_table(table)}
 
-± is the 95 % interval over seeds and tasks. Gittins, Thompson and UCB1 (its c chosen on independent validation bandits) are made
-for independent arms, and know nothing of the dependence. Who knows it need not explore at all: what one arm pays says all of
+± is the 95 % interval over seeds and tasks. Gittins, Thompson and UCB1 (c = 1, or tuned on independent validation bandits) are
+made for independent arms, and know nothing of the dependence. Who knows it need not explore at all: what one arm pays says all of
 the other, and the best is the arm for which more rewards speak.
 
 ## An arm that tells

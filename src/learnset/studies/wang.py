@@ -224,13 +224,15 @@ class Paired(AbstractAgent):
 
 
 def _rules(key: Key[Array, ""]) -> dict[str, AbstractAgent]:
-    """Rules for independent arms; UCB1 with the c that is best on independent validation bandits."""
+    """Rules for independent arms; UCB1 as it was published, and with the c that is best on independent validation
+    bandits."""
     validation = FAMILIES["independent"].draw(1000, Split.VALIDATION, key=jr.fold_in(key, 20))
     found = [regrets(UCB1(2, jnp.asarray(c)), validation, key)[..., -1].mean() for c in CS]
     return {
         "Gittins": Gittins(2, PULLS, 1 - 1 / PULLS),
         "Thompson": ThompsonSampling(2),
-        "UCB1": UCB1(2, jnp.asarray(CS[int(np.argmin(found))])),
+        "UCB1": UCB1(2),
+        "UCB1, tuned": UCB1(2, jnp.asarray(CS[int(np.argmin(found))])),
         "random": AtRandom(2),
     }
 
