@@ -24,6 +24,20 @@ def separate():
     return ls.separate(lambda key: ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=key), 5, key=jr.key(1))
 
 
+BLOBS = ls.Episodes(
+    *ls.Labelled.from_arrays(
+        np.random.default_rng(0).normal(size=(48, 2)) + np.repeat(np.eye(12, 2), 4, axis=0), np.repeat(np.arange(12), 4)
+    ).split((4, 4, 4)),
+    ways=3,
+    shots=2,
+    queries=2,
+)
+
+
+def classifier():
+    return ls.MLP(2, 3, width=8, depth=1, activation=jnp.tanh, key=jr.key(1))
+
+
 class Norms(ls.AbstractGramian):
     """Every task's gradient is made as long as one."""
 
@@ -50,6 +64,19 @@ METHODS = {
     "imaml": (lambda: ls.IMAML(steps=4, cg_steps=3), net, SINES),
     "r2d2": (ls.R2D2, lambda: ls.WithRidge(net()), SINES),
     "cnp": (ls.CNP, lambda: ls.ConditionalNeuralProcess(1, 1, width=8, depth=1, key=jr.key(1)), SINES),
+    "proto-maml": (lambda: ls.ProtoMAML(inner_lr=0.05, steps=2), lambda: ls.Headed(classifier(), None), BLOBS),
+    "boil": (lambda: ls.BOIL(inner_lr=0.05), classifier, BLOBS),
+    "maml++": (lambda: ls.MAMLPlusPlus(steps=2), lambda: ls.WithStepRates(classifier(), 2, 0.05), BLOBS),
+    "cnp, classes": (
+        lambda: ls.CNP(ls.cross_entropy),
+        lambda: ls.NeuralProcessClassifier(classifier(), size=8, width=8, key=jr.key(1)),
+        BLOBS,
+    ),
+    "in context": (
+        ls.InContext,
+        lambda: ls.InContextClassifier(classifier(), size=8, width=8, heads=2, key=jr.key(1)),
+        BLOBS,
+    ),
     "soft sharing": (lambda: ls.SoftSharing(to_zero=0.01, to_mean=0.1), separate, NUMBERED),
     "gramian": (Norms, net, SINES),
 }
@@ -106,9 +133,10 @@ ADAPTERS = {
     "amortised": (ls.Amortised, METHODS["cnp"][1], SINES),
 }
 LEARNERS = ("maml", "anil", "reptile", "meta-sgd", "cavia", "imaml", "r2d2", "cnp")  # methods that adapt, too
+CLASSIFIERS = ("proto-maml", "boil", "maml++", "cnp, classes", "in context")  # methods that adapt, too
 
 
-@pytest.mark.parametrize("name", (*ADAPTERS, *LEARNERS))
+@pytest.mark.parametrize("name", (*ADAPTERS, *LEARNERS, *CLASSIFIERS))
 def test_every_adapter_keeps_its_promises(name):
     adapter, model, tasks = (ADAPTERS | METHODS)[name]
     ls.checks.adapter(adapter(), model(), tasks)

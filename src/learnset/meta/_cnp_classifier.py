@@ -37,30 +37,43 @@ class NeuralProcessClassifier(eqx.Module):
     encoder: Any
     code: MLP
     decoder: MLP
+    answer: eqx.nn.Linear
 
     def __init__(self, encoder: Any, *, size: int | None = None, width: int = 64, depth: int = 2, key: Key[Array, ""]):
-        code_key, decoder_key = jr.split(key)
+        code_key, decoder_key, answer_key = jr.split(key, 3)
         size = encoder.size if size is None else size
         self.encoder = encoder
-        self.code = MLP(size, width, width=width, depth=depth, key=code_key)
-        self.decoder = MLP(size + 2 * width, 1, width=width, depth=depth, key=decoder_key)
+        # Weights that keep the size of what goes through: smaller ones let the codes of classes fade on their way.
+        shape = {
+            "width": width,
+            "depth": depth,
+            "activation": jax.nn.gelu,
+            "initialiser": jax.nn.initializers.he_normal(),
+        }
+        self.code = MLP(size, width, **shape, key=code_key)
+        self.decoder = MLP(size + 2 * width, width, **shape, key=decoder_key)
+        # No bias here: what is added to the logits of all classes changes nothing.
+        self.answer = eqx.nn.Linear(width, "scalar", use_bias=False, key=answer_key)
 
     def condition(self, support: Batch) -> Headed:
         """The predictor for one task, in which points of weight zero have no part."""
         encoder = settled(self.encoder, support)
         codes, there = class_means(jax.vmap(self.code)(features(encoder, support.x, support.weight)), support)
         mean = jnp.where(there[:, None], codes, 0).sum(axis=0) / jnp.maximum(there.sum(), 1).astype(codes.dtype)
-        return Headed(encoder, CodedHead(self.decoder, codes, mean, there))
+        return Headed(encoder, CodedHead(self.decoder, self.answer, codes, mean, there))
 
 
 class CodedHead(eqx.Module):
     """A decoder with the codes of one task's classes."""
 
     decoder: MLP
+    answer: eqx.nn.Linear
     codes: Float[Array, "classes width"]
     mean: Float[Array, "width"]
     there: Bool[Array, "classes"]
 
     def __call__(self, x: Float[Array, "features"]) -> Float[Array, "classes"]:
-        logits = jax.vmap(lambda code: self.decoder(jnp.concatenate([x, code, self.mean]))[0])(self.codes)
-        return jnp.where(self.there, logits, ABSENT)
+        def logit(code: Float[Array, "width"]) -> Array:
+            return self.answer(jax.nn.gelu(self.decoder(jnp.concatenate([x, code, self.mean]))))
+
+        return jnp.where(self.there, jax.vmap(logit)(self.codes), ABSENT)

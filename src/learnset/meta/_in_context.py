@@ -54,7 +54,7 @@ class InContextClassifier(eqx.Module):
     kinds: Float[Array, "3 width"]  # of this class, of another, asked
     blocks: tuple[AttentionBlock, ...]
     normalisation: eqx.nn.LayerNorm
-    answer: Linear
+    answer: eqx.nn.Linear
 
     def __init__(
         self,
@@ -71,8 +71,9 @@ class InContextClassifier(eqx.Module):
         self.read = Linear(encoder.size if size is None else size, width, key=read_key)
         self.kinds = jr.normal(kind_key, (3, width), jnp.result_type(float))
         self.blocks = tuple(AttentionBlock(width, heads=heads, key=k) for k in keys)
-        self.normalisation = eqx.nn.LayerNorm(width)
-        self.answer = Linear(width, 1, key=answer_key)
+        # No biases here: what is added to the logits of all classes changes nothing.
+        self.normalisation = eqx.nn.LayerNorm(width, use_bias=False)
+        self.answer = eqx.nn.Linear(width, "scalar", use_bias=False, key=answer_key)
 
     def condition(self, support: Batch) -> Headed:
         """The predictor for one task, in which points of weight zero have no part."""
@@ -110,4 +111,4 @@ class Reader(eqx.Module):
         """How much speaks for one class."""
         for block, context in zip(self.model.blocks, contexts, strict=True):
             token = block(token[None], context, self.there)[0]
-        return self.model.answer(self.model.normalisation(token))[0]
+        return self.model.answer(self.model.normalisation(token))
