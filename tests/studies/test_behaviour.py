@@ -1,13 +1,23 @@
 """The studies of behaviour with the agents that come with the package."""
 
-import json
+from importlib import resources
 
+import equinox as eqx
+import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
+import optax
 import pytest
+from conftest import assert_close
 
 import learnset as ls
 from learnset.cli import main
 from learnset.studies import BanditStudy, HarlowStudy, WaterMazeStudy
+from learnset.studies._agents import lives, stored, Training
+from learnset.studies._water_maze_weights import by_trial, OneSwim
+from learnset.studies.water_maze import latencies, POOL
+
+SMALL = ls.Pool(cells=7, time_limit=20.0)
 
 
 def test_stored_agents_have_a_learning_set(tmp_path):
@@ -31,8 +41,44 @@ def test_a_study_without_trained_agents_says_so(tmp_path, capsys):
 
 
 def test_training_goes_on_where_it_was_cut(tmp_path):
-    """A study that is resumed says what the uncut one says."""
-    study = HarlowStudy(steps=6, seeds=2, problems=20, earlier_problems=5, tasks_per_step=8, width=8)
-    whole = study.run(tmp_path, jr.key(0))
-    again = study.run(tmp_path, jr.key(0), resume=True)
-    assert json.dumps(whole["rows"]) == json.dumps(again["rows"])
+    """A study that is resumed says what the uncut one says, at each stage."""
+    envs, keys = ls.Harlow(), jr.split(jr.key(0), 2)
+    training = Training(ls.A2C(horizon=12), optax.adam(1e-3), (1, 3), 4, 8)
+    start = training.new(envs, keys)
+
+    def score(agents):
+        return np.asarray(agents.actor.bias)
+
+    whole = training.run("RL2", start, envs, tmp_path, keys, score, {})
+    again = training.run("RL2", start, envs, tmp_path, keys, score, {"resume": True})
+    assert_close(whole[0], again[0], rtol=0, atol=0)
+    assert whole[1] == again[1] and whole[2]["train_seconds"] == again[2]["train_seconds"]
+
+
+def test_all_stored_agents_take_less_than_two_megabytes():
+    folder = resources.files("learnset.studies").joinpath("trained")
+    assert sum(len(file.read_bytes()) for file in folder.iterdir()) < 2_000_000
+
+
+def test_stored_agents_find_a_new_place_sooner_after_one_trial():
+    days = ls.MatchingToPlace(POOL).draw(10, ls.Split.TEST, key=jr.key(1))
+    start = WaterMazeStudy()._training(short=False, guesses=True).new(ls.MatchingToPlace(POOL), jr.split(jr.key(0), 5))
+    seconds = latencies(lives(stored("water-maze-rl2", start), days, jr.key(2))).mean(axis=(0, 1))
+    assert seconds[1] < 0.7 * seconds[0]
+
+
+def test_a_swim_begins_where_the_trial_does():
+    maze = ls.MatchingToPlace(SMALL).sample(ls.Split.TEST, key=jr.key(0))
+    given = OneSwim(maze, jnp.asarray(2)).reset(0, key=jr.key(1))
+    drawn = [OneSwim(maze).reset(0, key=jr.key(i)).position for i in range(20)]
+    assert_close(given.position, maze.starts[2])
+    assert len(np.unique(np.asarray(drawn).round(3), axis=0)) == 4
+
+
+def test_a_step_after_a_trial_changes_the_trials_after_it():
+    days = ls.MatchingToPlace(SMALL, largest=0.5).draw(6, ls.Split.TEST, key=jr.key(0))
+    env = ls.MatchingToPlace(SMALL).sample(ls.Split.TRAIN, key=jr.key(0))
+    policies = eqx.filter_vmap(lambda k: ls.ReactiveAgent(env, width=4, depth=1, key=k))(jr.split(jr.key(1), 2))
+    small, large = (np.asarray(by_trial(policies, days, jnp.asarray(lr), jr.key(2))) for lr in (1e-6, 10.0))
+    assert small.shape == (2, 6, 4) and small.min() > 0 and small.max() <= SMALL.time_limit
+    assert (small[..., 0] == large[..., 0]).all() and (small[..., 1:] != large[..., 1:]).any()
