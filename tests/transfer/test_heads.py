@@ -148,7 +148,7 @@ def test_no_direction_leads_down_from_the_support_vector_machine():
     with jax.enable_x64(True):
         batch = points()
         weight = batch.x.T @ jax.jit(lambda b: svm_dual(b.x @ b.x.T, b, 0.1, 1000))(batch)
-        around = weight + 1e-2 * np.random.default_rng(3).normal(size=(50, *weight.shape))
+        around = weight[None] + 1e-2 * np.random.default_rng(3).normal(size=(50, *weight.shape))
         assert (jax.vmap(lambda w: hinge(w, batch, 0.1))(around) >= hinge(weight, batch, 0.1)).all()
 
 
@@ -165,11 +165,14 @@ def test_the_projection_is_the_nearest_point():
     assert np.allclose(project(jnp.asarray(x), jnp.asarray(most), jnp.ones(5, bool)), expected, atol=1e-5)
 
 
-def test_the_baseline_goes_to_where_logistic_regression_is():
-    """Weight decay is a penalty, on the mean over points: with hardly any, both separate the points alike."""
-    many = ls.Baseline(lr=1.0, steps=3000, decay=1e-2 / 6)
-    predicted = jax.nn.softmax(logits(many, SUPPORT))
-    assert jnp.allclose(predicted, jax.nn.softmax(logits(ls.Logistic(l2=1e-2), SUPPORT)), atol=0.02)
+def test_the_baseline_goes_down_to_where_its_gradient_is_decay():
+    decay = 1e-2
+    predictor = eqx.filter_jit(lambda: ls.Baseline(lr=1.0, steps=1000, decay=decay).adapt(MODEL, SUPPORT))()
+    points = ls.Batch(ls.predict(MODEL.encoder.features, SUPPORT.x), SUPPORT.y, SUPPORT.weight)
+    weight, bias = predictor.head.weight, predictor.head.bias
+    wrong = points.weight[:, None] * (jax.nn.softmax(points.x @ weight + bias[None]) - points.y) / 6
+    assert jnp.allclose(points.x.T @ wrong, -decay * weight, atol=1e-4)
+    assert jnp.allclose(wrong.sum(axis=0), -decay * bias, atol=1e-4)
 
 
 def test_a_fresh_head_without_steps_says_nothing_or_what_prototypes_say():

@@ -66,8 +66,10 @@ def logistic(points: Batch, l2: float | Float[Array, ""], steps: int = 10) -> Pa
         there = class_means(points.x, points)[1]
         log_p = jax.nn.log_softmax(jnp.where(there[None], points.x @ weight + bias[None], ABSENT))
         member = points.y * points.weight[:, None]
-        # A bias is free up to what is added to all: here they are chosen to be zero on average.
-        return -(member * log_p).sum() + 0.5 * l2 * (weight**2).sum() + 0.5 * bias.mean() ** 2
+        # Biases are free up to what is added to all, and where nothing is: their mean, and those, are chosen to be zero.
+        present = there.astype(bias.dtype)
+        idle = jnp.where(there, present @ bias / jnp.maximum(present.sum(), 1), bias)
+        return -(member * log_p).sum() + 0.5 * l2 * (weight**2).sum() + 0.5 * (idle**2).sum()
 
     fixed = lax.stop_gradient((points, l2))
     start = (jnp.zeros((points.x.shape[1], points.y.shape[1]), points.x.dtype), jnp.zeros_like(points.y[0]))

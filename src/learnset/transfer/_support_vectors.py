@@ -10,7 +10,7 @@ from .._predict import features, settled
 from .._types import Batch, Model
 from ..models import Headed
 from ._heads import LinearHead
-from ._prototypes import class_means, encoder
+from ._prototypes import ABSENT, class_means, encoder
 
 
 class SupportVectors(AbstractAdapter):
@@ -82,16 +82,18 @@ def project(
 ) -> Float[Array, "points classes"]:
     """The nearest matrix whose rows sum to zero and lie below `most`; zero for classes that are not there.
 
-    What a row leaves of `most` is a point of a simplex, and its projection needs no sorting: the threshold is the largest
-    of those that any number of its largest entries would have.
+    What a row leaves of `most` is a point of a simplex; the threshold of its projection is the largest of those that its
+    first, its first two, ... largest entries alone would have.
+
+    Source: Duchi et al. 2008, *Efficient Projections onto the l1-Ball*, figure 1.
 
     >>> import jax.numpy as jnp
     >>> project(jnp.array([[5.0, 0.0]]), jnp.array([[1.0, 0.0]]), jnp.array([True, True])).tolist()
     [[1.0, -1.0]]
     """
-    left = jnp.where(there[None], most - x, -jnp.inf)
-    larger = (left[:, None, :] >= left[:, :, None]) & there[None, None, :]  # points, class, the classes above it
-    total = jnp.where(larger, jnp.where(there[None], left, 0)[:, None, :], 0).sum(axis=2)
-    threshold = (total - most.sum(axis=1, keepdims=True)) / jnp.maximum(larger.sum(axis=2), 1).astype(x.dtype)
-    threshold = jnp.where(there[None], threshold, -jnp.inf).max(axis=1, keepdims=True)
-    return jnp.where(there[None], most - jnp.maximum(jnp.where(there[None], left, 0) - threshold, 0), 0)
+    left = jnp.where(there[None], most - x, ABSENT)
+    # Sorted, and not compared two by two: a compiler may round a number that it computes twice in two ways.
+    total = jnp.cumsum(-jnp.sort(-left, axis=1), axis=1)
+    count = jnp.arange(1, left.shape[1] + 1, dtype=x.dtype)
+    threshold = ((total - most.sum(axis=1, keepdims=True)) / count[None]).max(axis=1, keepdims=True)
+    return jnp.where(there[None], most - jnp.maximum(left - threshold, 0), 0)
