@@ -15,10 +15,11 @@ LAYERS = [
     | {"_comparison", "_compare", "_keep", "checks"},
     {"multitask", "transfer"},
     {"meta", "rl"},
-    {"recipes", "studies"},
-    {"report", "cli"},
+    {"recipes", "few_shot", "studies"},
+    {"report"},
+    {"cli"},
 ]
-FOLDERS = {"tasks", "models", "envs", "behaviour", "rl", "multitask", "transfer", "meta", "studies", "report"}
+FOLDERS = {"tasks", "models", "envs", "behaviour", "rl", "multitask", "transfer", "meta", "studies", "report", "cli"}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 

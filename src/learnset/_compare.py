@@ -15,10 +15,11 @@ from jaxtyping import Array, Key
 from ._comparison import Comparison, Outcome
 from ._errors import DivergedError, InputError
 from ._evaluate import draw_seeds, score_seeds
-from ._losses import Loss, mse
+from ._losses import confidence, error_rate, Loss, mse
 from ._method import AbstractAdapter
-from ._predict import for_task
+from ._predict import for_task, is_transductive
 from ._recipe import Recipe, seed_keys
+from ._result import calibration_error
 from ._run import claim
 from ._train import train, Trained
 from ._tree import nbytes
@@ -35,6 +36,7 @@ class Purpose(enum.IntEnum):
     TRAINING = 3
     VALIDATION = 4
     TEST = 5
+    FINISH = 6
 
 
 class Budget(eqx.Module):
@@ -82,7 +84,8 @@ def compare(
 ) -> Comparison:
     """Trains and scores recipes so that they can be compared: for each seed they share the initial model, the stream of
     training tasks, the validation tasks and the held-out test tasks. Each recipe's adapter (its step size, say) is
-    chosen on validation tasks, for each number of shots. Nothing is chosen on test tasks.
+    chosen on validation tasks, for each number of shots. Nothing is chosen on test tasks. Recipes that differ in their
+    adapters alone are trained once.
 
     **Arguments:**
 
@@ -109,16 +112,20 @@ def compare(
         raise InputError(f"Recipes need different names to be told apart; these are {names}.")
     folder = None if out is None else claim(out, resume=resume, overwrite=overwrite)
     models = eqx.filter_jit(eqx.filter_vmap(make_model))(seed_keys(key, Purpose.MODEL, budget.seeds))
-    outcomes, failures = [], {}
+    outcomes, failures, done = [], {}, []
     for recipe in recipes:
         training = None if folder is None else folder / "checkpoints" / slug(recipe.name)
         try:
-            trained, finite = _trained(recipe, models, tasks, budget, key, training, checkpoint_every, resume, progress)
+            trained, finite = next((result for other, result in done if other.trains_as(recipe)), (None, None))
+            if trained is None:
+                saving = (training, checkpoint_every, resume, progress)
+                trained, finite = _trained(recipe, models, tasks, budget, key, *saving)
+                done.append((recipe, (trained, finite)))
             outcomes.append(_scored(recipe, trained, finite, tasks, budget, metric, key))
         except DivergedError as error:  # it is reported, and the others go on
             failures[recipe.name] = str(error)
         _gather_metrics(folder)
-    return Comparison(tuple(outcomes), budget.shots, budget.seeds, failures)
+    return Comparison(tuple(outcomes), budget.shots, budget.seeds, failures, metric)
 
 
 def slug(name: str) -> str:
@@ -159,18 +166,22 @@ def _adam(lr: float) -> optax.GradientTransformation:
 def _scored(recipe, trained, finite, tasks, budget, metric, key) -> Outcome:
     validation = _draw(recipe, finite, tasks, budget, Split.VALIDATION, key)
     test = _draw(recipe, finite, tasks, budget, Split.TEST, key)
-    models = trained.model if recipe.on_seen else _for_new_tasks(trained.model)
+    models = recipe.finished(trained.model, finite, seed_keys(key, Purpose.FINISH, budget.seeds))
+    models = models if recipe.on_seen else _for_new_tasks(models)
     shots = (finite.points.weight.shape[2],) if recipe.on_seen else budget.shots
     each = 1 if recipe.on_seen else tasks.points_per_shot
-    chosen, errors, seconds = [], [], []
+    chosen, errors, seconds, calibrations = [], [], [], []
     for number in shots:
         best, step = _best(recipe.candidates, models, validation, number * each, metric)
         if not chosen:
-            score_seeds(recipe.candidates[best], models, test, number * each, metric)  # compiles, so that the next is timed
+            _errors(recipe.candidates[best], models, test, number * each, metric)  # compiles, so that the next is timed
         began = time.perf_counter()
-        errors.append(score_seeds(recipe.candidates[best], models, test, number * each, metric))
-        seconds.append((time.perf_counter() - began) / errors[-1][..., 0].size)
+        found, sure = _errors(recipe.candidates[best], models, test, number * each, metric)
+        seconds.append((time.perf_counter() - began) / found[..., 0].size)
+        errors.append(found)
         chosen.append((best, step))
+        if sure is not None:
+            calibrations.append(calibration_error(sure[:, :, step, 0], sure[:, :, step, 1]))
     return Outcome(
         recipe,
         shots=tuple(shots),
@@ -180,7 +191,20 @@ def _scored(recipe, trained, finite, tasks, budget, metric, key) -> Outcome:
         train_seconds=trained.seconds,
         compile_seconds=trained.compile_seconds,
         adapt_seconds=float(np.median(seconds)),
+        calibration=tuple(calibrations),
+        models=models,
+        transductive=recipe.candidates[0].transductive or is_transductive(models),
     )
+
+
+def _errors(
+    adapter: AbstractAdapter, models: Model, batch: Task, points: int, metric: Loss
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Errors, "seeds tasks steps"; of classes also how sure each prediction was and whether it was right."""
+    if metric is not error_rate:
+        return score_seeds(adapter, models, batch, points, metric), None
+    sure = score_seeds(adapter, models, batch, points, confidence)  # errors follow from it: one program, not two
+    return 1 - np.nanmean(sure[..., 1, :], axis=-1), sure
 
 
 def _draw(recipe: Recipe, finite: Any, tasks: AbstractTasks, budget: Budget, split: Split, key: Array) -> Task:
@@ -205,7 +229,7 @@ def _best(
     candidates: tuple[AbstractAdapter, ...], models: Model, validation: Task, points: int, metric: Loss
 ) -> tuple[int, int]:
     """The candidate, and the number of its steps, with the lowest error on validation tasks. What diverges is never it."""
-    curves = [score_seeds(a, models, validation, points, metric).mean(axis=(0, 1)) for a in candidates]
+    curves = [_errors(a, models, validation, points, metric)[0].mean(axis=(0, 1)) for a in candidates]
     curves = [np.nan_to_num(curve, nan=np.inf) for curve in curves]
     best = int(np.argmin([curve.min() for curve in curves]))
     return best, int(np.argmin(curves[best]))

@@ -8,8 +8,10 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from ._losses import Loss, mse
 from ._recipe import Recipe, Setting
 from ._result import finite, interval
+from ._types import Model
 
 
 class Outcome(eqx.Module):
@@ -23,6 +25,9 @@ class Outcome(eqx.Module):
     train_seconds: float  # of all seeds together, without compilation
     compile_seconds: float
     adapt_seconds: float  # for one task, in a batch of many
+    calibration: tuple[float, ...] = ()  # expected calibration error for each number of shots; of classes alone
+    models: Model = None  # what was scored, one for each seed
+    transductive: bool = False  # the prediction for one query depends on the others
 
     @property
     def steps(self) -> int:
@@ -77,6 +82,7 @@ class Comparison(eqx.Module):
     shots: tuple[int, ...]
     seeds: int
     failures: dict[str, str] = eqx.field(default_factory=dict)  # recipes that diverged, and at which step
+    metric: Loss = mse  # what errors are
 
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)
@@ -149,6 +155,8 @@ class Comparison(eqx.Module):
             "train_seconds": round(outcome.train_seconds, 3),
             "compile_seconds": round(outcome.compile_seconds, 3),
             "adapt_seconds": outcome.adapt_seconds,
+            "transductive": outcome.transductive,
+            "calibration_error": dict(zip(map(str, outcome.shots), outcome.calibration, strict=False)),
             "adapters": {
                 str(shots): {"adapter": repr(recipe.candidates[i]), "steps": step}
                 for shots, (i, step) in zip(outcome.shots, outcome.chosen, strict=True)

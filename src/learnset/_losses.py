@@ -77,6 +77,21 @@ def error_rate(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
     return weighted_mean(wrong.astype(batch.weight.dtype), batch.weight)
 
 
+def confidence(predictor: Predictor, batch: Batch) -> Float[Array, "2 points"]:
+    """How sure a classifier is of its first choice, from 0 to 1, and whether that is right; NaN for points without
+    weight.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> batch = ls.Batch(jnp.zeros((2, 1)), jnp.eye(2))
+    >>> confidence(lambda x: jnp.zeros(2), batch).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
+    logits = predict(predictor, batch.x, batch.weight)
+    right = (logits.argmax(axis=1) == batch.y.argmax(axis=1)).astype(logits.dtype)
+    sure = jnp.stack([jax.nn.softmax(logits).max(axis=1), right])
+    return jnp.where(batch.weight[None] > 0, sure, jnp.nan)
+
+
 def _check_same(owner: str, prediction: Float[Array, "points *out"], y: Float[Array, "points *out"]) -> None:
     """Raises `InputError` for shapes that differ: (10, 1) against (10,) would broadcast to (10, 10) without a word."""
     if prediction.shape != y.shape:

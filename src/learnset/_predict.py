@@ -59,11 +59,17 @@ def settled(model: Any, support: Batch) -> Any:
     return model.settle(support.x, _of_points(support.weight, support.x)) if hasattr(model, "settle") else model
 
 
+def is_transductive(model: Any) -> bool:
+    """Whether a layer of the model is normalised by whatever comes together, so that queries see each other."""
+    parts = jax.tree.leaves(model, is_leaf=lambda part: getattr(part, "transductive", None) is not None)
+    return any(getattr(part, "transductive", False) is True for part in parts)
+
+
 def _of_points(weight: Array | None, xs: Array) -> Float[Array, "points"]:
     """One weight a point, which is there if any of its labels is."""
     if weight is None:
-        return jnp.ones(len(xs), jnp.result_type(float))
-    return weight.reshape(len(xs), -1).max(axis=1)
+        return jnp.ones(xs.shape[0], jnp.result_type(float))
+    return weight.reshape(xs.shape[0], -1).max(axis=1)
 
 
 def for_task(model: Model, index: Int[Array, ""]) -> Any:

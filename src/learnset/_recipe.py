@@ -40,6 +40,7 @@ class Recipe(eqx.Module):
     - `model`: what this recipe makes of the common initial model: `(model, key) -> model`.
     - `training_tasks`: what it trains on: `(tasks, key) -> tasks`.
     - `view`: what it may see of any task, in training and later.
+    - `finish`: what is made of the trained model before it is scored: `(model, training_tasks, key) -> model`.
     - `on_seen`: scored on the tasks that it was trained on, and not on new ones.
     """
 
@@ -50,6 +51,7 @@ class Recipe(eqx.Module):
     model: Callable[[Model, Key[Array, ""]], Model] = lambda model, key: model
     training_tasks: Callable[[AbstractTasks, Key[Array, ""]], AbstractTasks] = lambda tasks, key: tasks
     view: Callable[[AbstractTasks], AbstractTasks] = lambda tasks: tasks
+    finish: Callable[[Model, AbstractTasks, Key[Array, ""]], Model] | None = None
     on_seen: bool = False
     source: str = ""
 
@@ -59,13 +61,28 @@ class Recipe(eqx.Module):
         if self.on_seen and self.method is None:
             raise InputError(f"Recipe {self.name!r} is scored on tasks it was trained on, but has no training method.")
 
+    def trains_as(self, other: "Recipe") -> bool:
+        """Whether the two are trained in the same way, so that one training serves both."""
+        mine, theirs = ((r.method, r.model, r.training_tasks, r.view) for r in (self, other))
+        return self.method is not None and eqx.tree_equal(mine, theirs) is True
+
     def make_model(self, models: Model, keys: Key[Array, "seeds"]) -> Model:
         """This recipe's initial models, one for each seed."""
         return eqx.filter_jit(eqx.filter_vmap(self.model))(models, keys)
 
     def make_training_tasks(self, tasks: AbstractTasks, keys: Key[Array, "seeds"]) -> AbstractTasks:
         """This recipe's training tasks, their arrays with a leading `seeds` axis."""
-        return eqx.filter_jit(eqx.filter_vmap(lambda key: self.training_tasks(self.view(tasks), key)))(keys)
+
+        def make(tasks: AbstractTasks, key: Key[Array, ""]) -> AbstractTasks:
+            return self.training_tasks(self.view(tasks), key)
+
+        return eqx.filter_jit(eqx.filter_vmap(make, in_axes=(None, 0)))(tasks, keys)
+
+    def finished(self, models: Model, tasks: AbstractTasks, keys: Key[Array, "seeds"]) -> Model:
+        """What is scored of trained models."""
+        if self.finish is None:
+            return models
+        return eqx.filter_jit(eqx.filter_vmap(self.finish))(models, tasks, keys)
 
 
 class Numbered(eqx.Module):

@@ -81,6 +81,12 @@ class AbstractEnv(eqx.Module):
         """What an agent cannot observe, but a critic may be told in training. Nothing, unless an environment says so."""
         return jnp.zeros(0)
 
+    def worth(self, state: EnvState, action: Array, feedback: Feedback) -> Float[Array, ""]:
+        """What the step is worth to a learner in training: its reward; or, where an environment says so, the reward that
+        was to be expected, from which chance is taken out. Agents sense the reward that they got."""
+        del state, action
+        return feedback.reward
+
     @property
     def observation_size(self) -> int:
         """Length of an observation."""

@@ -67,6 +67,11 @@ class Bandit(AbstractEnv):
         del state
         return self.means
 
+    def worth(self, state: Pulls, action: Array, feedback: Feedback) -> Float[Array, ""]:
+        """The mean of the arm."""
+        del state, feedback
+        return self.means[action]
+
     def observe(self, state: Pulls) -> Float[Array, "observation"]:
         past = state.number.astype(self.means.dtype) / self.pulls
         return jnp.stack([jnp.ones_like(past), past])

@@ -113,7 +113,7 @@ class MatchingNetwork(AbstractMetaLearner):
     """
 
     loss: Loss = cross_entropy
-    similarity: AbstractSimilarity = Cosine(1.0)
+    similarity: AbstractSimilarity = eqx.field(default_factory=lambda: Cosine(1.0))
 
     @property
     def adapter(self) -> "Matching":
@@ -123,7 +123,7 @@ class MatchingNetwork(AbstractMetaLearner):
 class Matching(AbstractAdapter):
     """Classifies by attention to the support points."""
 
-    similarity: AbstractSimilarity = Cosine(1.0)
+    similarity: AbstractSimilarity = eqx.field(default_factory=lambda: Cosine(1.0))
 
     def adapt(self, model: Model, support: Batch) -> Headed:
         context = model if isinstance(model, WithFullContext) else None

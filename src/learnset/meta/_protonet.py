@@ -1,5 +1,7 @@
 """Prototypical networks."""
 
+import equinox as eqx
+
 from .._losses import cross_entropy, Loss
 from ..transfer import AbstractSimilarity, Prototypes, SquaredEuclidean
 from ._through import AbstractMetaLearner
@@ -18,7 +20,7 @@ class ProtoNet(AbstractMetaLearner):
     """
 
     loss: Loss = cross_entropy
-    similarity: AbstractSimilarity = SquaredEuclidean()
+    similarity: AbstractSimilarity = eqx.field(default_factory=SquaredEuclidean)
 
     @property
     def adapter(self) -> Prototypes:

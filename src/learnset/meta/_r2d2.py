@@ -9,8 +9,9 @@ from jaxtyping import Array, Float
 from .._errors import check_positive, InputError
 from .._losses import Loss, mse
 from .._method import AbstractAdapter
+from .._tree import head
 from .._types import Batch, Model, Predictor
-from ..transfer import Ridge
+from ..transfer import ABSENT, Ridge
 from ._through import AbstractMetaLearner
 
 
@@ -21,22 +22,29 @@ class WithRidge(eqx.Module):
 
     - `model`: has `features` and a `head`.
     - `l2`: where the penalty starts; it is learnt on a logarithmic scale, and stays above zero.
+    - `scale`: for classification: what the predictions of one-hot targets are multiplied by to be logits, at first; this
+      and what is added to them, at first zero, are learnt too.
     """
 
     model: Any
     log_l2: Float[Array, ""]
+    scale_and_shift: Float[Array, "2"] | None
 
-    def __init__(self, model: Any, l2: float = 1.0):
-        check_positive("WithRidge", l2=l2)
+    def __init__(self, model: Any, l2: float = 1.0, scale: float | None = None):
+        check_positive("WithRidge", l2=l2, scale=scale)
+        dtype = jnp.result_type(float)
         self.model = model
-        self.log_l2 = jnp.log(jnp.asarray(l2, jnp.result_type(float)))
+        self.log_l2 = jnp.log(jnp.asarray(l2, dtype))
+        self.scale_and_shift = None if scale is None else jnp.asarray([scale, 0.0], dtype)
 
 
 class R2D2(AbstractMetaLearner):
     """Learns features for which ridge regression on the support set predicts the query set well, and the penalty too.
 
+    For classification give it `cross_entropy`, and the model as `WithRidge(model, scale=1.0)`.
+
     Source: Bertinetto, Henriques, Torr & Vedaldi 2019, *Meta-learning with differentiable closed-form solvers*, §3.2.
-    Different from there: no learnt scale and bias of the output, which are for classification.
+    Different from there: the bias of the regression is not shrunk.
 
     >>> import jax.random as jr, learnset as ls
     >>> model = ls.WithRidge(ls.MLP(1, 1, key=jr.key(0)))
@@ -62,4 +70,10 @@ class LearntRidge(AbstractAdapter):
             raise InputError(
                 f"R2D2 learns the penalty of its head: give `WithRidge(model)`, not {type(model).__name__}."
             )
-        return Ridge(self.scale * jnp.exp(model.log_l2)).adapt(model.model, support)
+        predictor = Ridge(self.scale * jnp.exp(model.log_l2)).adapt(model.model, support)
+        if model.scale_and_shift is None:
+            return predictor
+        scale, shift = model.scale_and_shift
+        there = (support.y * support.weight[:, None]).sum(axis=0) > 0
+        bias = jnp.where(there, scale * head(predictor).bias + shift, ABSENT)
+        return eqx.tree_at(lambda m: (head(m).weight, head(m).bias), predictor, (scale * head(predictor).weight, bias))

@@ -92,7 +92,7 @@ class Conv4(eqx.Module):
         """Features of images that come together; those without weight have no part in what others see."""
         for block in self.blocks:
             xs = block(xs, weight)
-        return xs.reshape(len(xs), -1)
+        return xs.reshape(xs.shape[0], -1)
 
     def features(self, x: Float[Array, "height width channels"]) -> Float[Array, "features"]:
         """Features of one image."""

@@ -64,6 +64,9 @@ class BatchNorm(AbstractNormalisation):
 class SupportNorm(AbstractNormalisation):
     """Statistics of the support set, for the query set as well: no query sees another.
 
+    Statistics that are there already stay: `settled(model, images)` with many training images gives a model which has
+    those for good, as batch normalisation of trained networks does elsewhere.
+
     Source: Bronskill et al. 2020, *TaskNorm*, §3.2 ("MetaBN").
 
     >>> import learnset as ls
@@ -81,6 +84,8 @@ class SupportNorm(AbstractNormalisation):
         return moments(x, weight) if self.settled is None else self.settled
 
     def settle(self, x: Images, weight: Float[Array, "points"]) -> Self:
+        if self.settled is not None:
+            return self
         return eqx.tree_at(lambda n: n.settled, self, moments(x, weight), is_leaf=lambda leaf: leaf is None)
 
 
@@ -104,7 +109,7 @@ class GroupNorm(AbstractNormalisation):
 
     def statistics(self, x: Images, weight: Float[Array, "points"]) -> tuple[Array, Array]:
         del weight
-        parted = x.reshape(len(x), -1, self.groups, x.shape[-1] // self.groups)
+        parted = x.reshape(x.shape[0], -1, self.groups, x.shape[-1] // self.groups)
         each = x.shape[-1] // self.groups
 
         def of_channels(value: Float[Array, "points groups"]) -> Array:

@@ -1,6 +1,7 @@
 """What a person looks at: tables, figures, pages."""
 
 from ._episodes import draw_episode as draw_episode
+from ._few_shot import draw_few_shot as draw_few_shot
 from ._figures import draw_comparison as draw_comparison, draw_tasks as draw_tasks
 from ._page import (
     below_constant as below_constant,

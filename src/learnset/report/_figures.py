@@ -13,6 +13,7 @@ from .._recipe import Setting
 from .._result import interval
 from .._types import Split
 from ..tasks import AbstractTasks, Sinusoids
+from ._scale import scale
 
 PANELS = (Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
 
@@ -30,9 +31,10 @@ def draw_comparison(comparison: Comparison, shots: int, folder: Path) -> list[st
 
 def draw_steps(comparison: Comparison, shots: int, folder: Path) -> None:
     """Error against gradient steps, a panel for each setting, scratch in all of them."""
+    shown = scale(comparison.metric)
 
     def curve(axis, outcome: Outcome, **style) -> None:
-        values = np.array([interval(outcome.at(shots, s)) for s in range(outcome.steps + 1)])
+        values = np.array([interval(shown(outcome.at(shots, s))) for s in range(outcome.steps + 1)])
         # Step 0 stands at one half, because a logarithmic axis has no zero; what takes no steps is level.
         steps = np.maximum(np.arange(len(values)), 0.5) if outcome.steps else np.array([0.5, _most_steps(comparison)])
         values = values if outcome.steps else np.repeat(values, 2, axis=0)
@@ -41,17 +43,22 @@ def draw_steps(comparison: Comparison, shots: int, folder: Path) -> None:
         narrow = low > 0  # what diverges has a band that covers everything
         axis.fill_between(steps, low, high, where=narrow, color=style["color"], alpha=0.12, linewidth=0)
 
-    _panels(comparison, f"gradient steps on the new task ({shots} points)", curve, folder, "steps")
+    _panels(comparison, f"gradient steps on the new task ({shots} {_unit(comparison)})", curve, folder, "steps")
 
 
 def draw_shots(comparison: Comparison, folder: Path) -> None:
     """Error against shots, each at its best number of steps, a panel for each setting, scratch in all of them."""
+    shown = scale(comparison.metric)
 
     def curve(axis, outcome: Outcome, **style) -> None:
-        values = np.array([interval(outcome.at(shots)) for shots in comparison.shots])
+        values = np.array([interval(shown(outcome.at(shots))) for shots in comparison.shots])
         axis.errorbar(comparison.shots, values[:, 0], values[:, 1], capsize=2, marker="o", markersize=3, **style)
 
-    _panels(comparison, "points of the new task", curve, folder, "shots", comparison.shots)
+    _panels(comparison, f"{_unit(comparison)} of the new task", curve, folder, "shots", comparison.shots)
+
+
+def _unit(comparison: Comparison) -> str:
+    return "points" if scale(comparison.metric).logarithmic else "shots"
 
 
 def _panels(
@@ -74,10 +81,12 @@ def _panels(
         if ticks:
             axis.set_xticks(ticks, [str(tick) for tick in ticks])
             axis.minorticks_off()
-        axis.set_yscale("log")
+        if scale(comparison.metric).logarithmic:
+            axis.set_yscale("log")
         axis.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-    axes[0][0].set_ylabel("mean squared error")
-    _limit(axes[0], new)
+    axes[0][0].set_ylabel(scale(comparison.metric).words)
+    if scale(comparison.metric).logarithmic:
+        _limit(axes[0], new)
     write_figure(figure, folder, name)
 
 
@@ -110,7 +119,7 @@ def draw_differences(comparison: Comparison, shots: int, folder: Path) -> None:
     names = [o.recipe.name + (" (seen tasks)" if o.tasks == "seen" else "") for o, _ in reversed(found)]
     axis.set_yticks(range(len(found)), names)
     axis.axvline(0, color=INK, linewidth=1)
-    axis.set_xlabel(f"error minus that of scratch, paired by task ({shots} points, each at its best)")
+    axis.set_xlabel(f"error minus that of scratch, paired by task ({shots} {_unit(comparison)}, each at its best)")
     for setting, colour in colours.items():
         axis.plot([], [], "o", color=colour, label=setting.value)
     axis.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))

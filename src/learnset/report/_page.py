@@ -12,12 +12,16 @@ from .._comparison import Comparison
 from .._recipe import Setting
 from .._result import interval
 from ..tasks import AbstractTasks, Unrelated
-from ._table import HEAD, number, table_rows
+from ._scale import number, scale
+from ._table import HEAD, table_rows
 
 CAPTIONS = {
-    "steps": "Error on new tasks against gradient steps (step 0 stands at one half). Bands are 95 % intervals.",
-    "shots": "Error on new tasks against the number of their points, each recipe at its best number of steps.",
-    "differences": "Paired difference to scratch: left of zero, past tasks helped.",
+    "steps": "New tasks, against gradient steps (step 0 stands at one half). Bands are 95 % intervals.",
+    "shots": "New tasks, against the number of their points or shots, each recipe at its best number of steps.",
+    "episode": "One held-out task: what is learnt from, and what is asked.",
+    "embeddings": "Features of one held-out task in the plane of their two main directions.",
+    "confusion": "Queries of one held-out task: what they are, and what they were taken for.",
+    "differences": "Paired difference in error to scratch: left of zero, past tasks helped.",
 }
 
 
@@ -25,6 +29,7 @@ def write_comparison_page(
     path: Path, comparison: Comparison, tasks: AbstractTasks, shots: int, meta: dict[str, Any], figures: list[str]
 ) -> None:
     """Writes the page of a comparison, figures inside of it."""
+    shown = scale(comparison.metric)
     sections = {
         "answers": answers(comparison, shots),
         "control": control(comparison, tasks),
@@ -34,6 +39,9 @@ def write_comparison_page(
         "sources": [(o.recipe.name, o.recipe.source) for o in comparison],
         "figures": [(Markup(_inline(path.parent / f"{name}.svg")), CAPTIONS[name]) for name in figures],
     }
+    sections["measure"] = (
+        f"{shown.words[0].upper()}{shown.words[1:]} from {shots} {'points' if shown.logarithmic else 'shots'}"
+    )
     title = f"Past tasks on {type(tasks).__name__}: does sharing help?"
     _write(path, title=title, tasks=repr(tasks), shots=shots, meta=meta, **sections)
 
@@ -48,18 +56,19 @@ def answers(comparison: Comparison, shots: int) -> list[str]:
     scratch = next((o for o in comparison if o.recipe.method is None), None)
     if scratch is None or not new:
         return []
+    shown = scale(comparison.metric)
+    unit = "points" if shown.logarithmic else "shots"
     best = min(new, key=lambda o: interval(o.at(shots))[0])
-    mean, half = interval(best.at(shots))
     found = [
-        f"Lowest error on new tasks from {shots} points: {best.recipe.name}, {number(mean)} ± {number(half)}; scratch has"
-        f" {number(float(scratch.at(shots).mean()))}."
+        f"{shown.best} on new tasks from {shots} {unit}: {best.recipe.name}, {shown.text(best.at(shots))}; scratch has"
+        f" {shown.one(float(scratch.at(shots).mean()))}."
     ]
     faster = [(o, comparison.acceleration(o, shots)) for o in new if o.steps]
     faster = [(o, b) for o, b in faster if b is not None and b.reached is not None]
     if faster:
         o, b = min(faster, key=lambda pair: (pair[1].reached, float(pair[0].at(shots).mean())))
         found.append(
-            f"Faster learning: scratch comes to {number(b.target)} in {b.scratch:.0f} steps, {o.recipe.name} in"
+            f"Faster learning: scratch comes to {shown.one(b.target)} in {b.scratch:.0f} steps, {o.recipe.name} in"
             f" {b.reached:.0f} ({b.ratio:.0f}×)."
         )
     fewer = [(o, comparison.sample_efficiency(o)) for o in new]
@@ -68,7 +77,7 @@ def answers(comparison: Comparison, shots: int) -> list[str]:
         o, b = min(fewer, key=lambda pair: (pair[1].reached, float(pair[0].at(shots).mean())))
         bound = ("at most ", "at least ") if b.at_most else ("", "")
         found.append(
-            f"Less data: scratch comes to {number(b.target)} with {b.scratch:.0f} points, {o.recipe.name} with"
+            f"Less data: scratch comes to {shown.one(b.target)} with {b.scratch:.0f} {unit}, {o.recipe.name} with"
             f" {bound[0]}{b.reached:.3g} ({bound[1]}{b.ratio:.3g}×)."
         )
     return found
@@ -134,7 +143,7 @@ def _write(path: Path, **values: Any) -> None:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     values = {"body": "", "answers": [], "control": "", "head": [], "rows": [], "failures": {}, "figures": []} | values
-    values = {"tasks": "", "shots": 0, "sources": []} | values
+    values = {"tasks": "", "shots": 0, "sources": [], "measure": ""} | values
     partial = path.with_name(path.name + ".partial")
     partial.write_text(environment.from_string(template).render(**values))
     partial.replace(path)

@@ -4,7 +4,7 @@ from rich.table import Table
 
 from .._comparison import Benefit, Comparison, Outcome
 from .._recipe import Setting
-from .._result import interval
+from ._scale import scale
 
 HEAD = (
     "recipe",
@@ -20,6 +20,8 @@ HEAD = (
     "stored",
     "training",
     "adapting",
+    "queries see each other",
+    "calibration error",
 )
 
 
@@ -32,16 +34,14 @@ def table_rows(comparison: Comparison, shots: int) -> list[tuple[str, ...]]:
 
 def _line(comparison: Comparison, outcome: Outcome, shots: int) -> tuple[str, ...]:
     shots = shots if shots in outcome.shots else outcome.shots[0]
-    mean, half = interval(outcome.at(shots))
-    steps = outcome.chosen_steps(shots)
-    iterative = outcome.steps > 0
+    shown, steps, iterative = scale(comparison.metric), outcome.chosen_steps(shots), outcome.steps > 0
     return (
         outcome.recipe.name,
         outcome.recipe.setting.value,
         outcome.tasks,
-        number(float(outcome.at(shots, 0).mean())) if iterative else "",
-        number(float(outcome.at(shots, 1).mean())) if iterative else "",
-        f"{number(mean)} ± {number(half)}" + (f" (step {steps})" if iterative else ""),
+        shown.one(float(outcome.at(shots, 0).mean())) if iterative else "",
+        shown.one(float(outcome.at(shots, 1).mean())) if iterative else "",
+        shown.text(outcome.at(shots)) + (f" (step {steps})" if iterative else ""),
         _difference(comparison, outcome, shots),
         _steps(comparison.acceleration(outcome, shots), outcome),
         _benefit(comparison.sample_efficiency(outcome), outcome),
@@ -49,6 +49,8 @@ def _line(comparison: Comparison, outcome: Outcome, shots: int) -> tuple[str, ..
         size(outcome.stored_bytes),
         f"{outcome.train_seconds:.1f} s" if outcome.recipe.method is not None else "none",
         f"{outcome.adapt_seconds * 1e3:.3f} ms",
+        "yes" if outcome.transductive else "no",
+        f"{outcome.calibration[outcome.shots.index(shots)]:.3f}" if outcome.calibration else "",
     )
 
 
@@ -56,7 +58,7 @@ def _difference(comparison: Comparison, outcome: Outcome, shots: int) -> str:
     difference = comparison.difference(outcome, shots)
     if difference is None or outcome.recipe.setting is Setting.SCRATCH:
         return ""
-    return f"{difference[0]:+.3g} ± {number(difference[1])}"
+    return scale(comparison.metric).difference(*difference)
 
 
 def _steps(benefit: Benefit | None, outcome: Outcome) -> str:
@@ -80,15 +82,6 @@ def _past_data(outcome: Outcome) -> str:
     return "yes" if outcome.recipe.setting.keeps_data else "no"
 
 
-def number(value: float) -> str:
-    """Three digits, whatever the size.
-
-    >>> number(0.012345), number(float("nan"))
-    ('0.0123', 'diverged')
-    """
-    return f"{value:.3g}" if abs(value) < float("inf") else "diverged"
-
-
 def size(count: int) -> str:
     """Bytes in words.
 
@@ -101,13 +94,25 @@ def size(count: int) -> str:
 # The columns that fit a terminal, with shorter heads; the page and result.json have them all.
 COMPACT = {0: "recipe", 2: "tasks", 4: "1 step", 5: "best", 6: "against scratch", 7: "steps needed", 8: "points needed"}
 
+CLASSES = {
+    0: "recipe",
+    1: "setting",
+    5: "accuracy",
+    6: "against scratch",
+    8: "shots needed",
+    13: "queries see each other",
+}
+
 
 def terminal_table(comparison: Comparison, shots: int) -> Table:
     """The table for a terminal."""
+    classes = scale(comparison.metric).words.startswith("accuracy")
     caption = "± is the 95 % interval over tasks and seeds; needed: to do as well as scratch at its best"
-    table = Table(title=f"Error from {shots} points", caption=caption)
-    for i, words in COMPACT.items():
+    title = f"Accuracy from {shots} shots" if classes else f"Error from {shots} points"
+    table = Table(title=title, caption=caption)
+    columns = CLASSES if classes else COMPACT
+    for i, words in columns.items():
         table.add_column(words, justify="left" if i < 3 else "right", no_wrap=i < 3)
     for line in table_rows(comparison, shots):
-        table.add_row(*[line[i] for i in COMPACT])
+        table.add_row(*[line[i] for i in columns])
     return table

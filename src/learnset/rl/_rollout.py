@@ -50,7 +50,10 @@ def rollout(agent: Any, envs: AbstractEnv, steps: int, *, endless: bool, key: Ke
         go = jax.vmap(lambda env, world, action, key: advance(env, world, action, endless=endless, key=key))
         new = go(envs, worlds, action, jr.split(world_key, tasks))
         counts = worlds.counts
-        reward = jnp.where(counts, new.percept.feedback.reward, jnp.zeros_like(value))
+        worth = jax.vmap(lambda env, state, action, told: env.worth(state, action, told))
+        reward = jnp.where(
+            counts, worth(envs, worlds.state, action, new.percept.feedback).astype(value.dtype), jnp.zeros_like(value)
+        )
         happened = Rollout(
             worlds.percept,
             action,

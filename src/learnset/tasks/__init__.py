@@ -1,6 +1,7 @@
 """Distributions over tasks, and the data that they are drawn from."""
 
 from . import glyphs as glyphs, omniglot as omniglot
+from ._affine import Affine as Affine
 from ._arrays import from_npz as from_npz
 from ._base import (
     AbstractDistribution as AbstractDistribution,
@@ -8,9 +9,14 @@ from ._base import (
     Revealed as Revealed,
 )
 from ._digits import digits as digits
+from ._episodes import choose as choose, Classes as Classes, Episodes as Episodes
 from ._finite import FiniteTasks as FiniteTasks
-from ._folder import from_folder as from_folder
+from ._folder import from_folder as from_folder, from_image as from_image
 from ._labelled import Labelled as Labelled, Splits as Splits
 from ._linear_gaussian import LinearGaussian as LinearGaussian
+from ._pooled_classes import PooledClasses as PooledClasses
 from ._sinusoids import Sinusoids as Sinusoids
+from ._streamed import OnHost as OnHost, placed as placed, Streamed as Streamed
+from ._turned import turned as turned
 from ._unrelated import Unrelated as Unrelated
+from ._variable_episodes import VariableEpisodes as VariableEpisodes

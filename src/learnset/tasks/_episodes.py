@@ -39,7 +39,7 @@ class Classes(eqx.Module):
     def __getitem__(self, rows: Int[Array, "..."]) -> Float[Array, "..."]:
         """Examples as numbers; of bytes 255 becomes one."""
         x = self.x[rows]
-        return x / jnp.asarray(255, jnp.result_type(float)) if x.dtype == jnp.uint8 else x
+        return x.astype(jnp.result_type(float)) / 255 if x.dtype == jnp.uint8 else x
 
 
 class Episodes(AbstractTasks):
@@ -107,6 +107,14 @@ class Episodes(AbstractTasks):
         return {Split.TRAIN: self.train, Split.VALIDATION: self.validation, Split.TEST: self.test}[split]
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        return self._task(split, key)[0]
+
+    def named(self, split: Split, *, key: Key[Array, ""]) -> tuple[Task, tuple[str, ...]]:
+        """The task that `sample` draws, and the names of its classes."""
+        task, classes = self._task(split, key)
+        return task, tuple(self.pool(split).names[int(number)] for number in classes)
+
+    def _task(self, split: Split, key: Key[Array, ""]) -> tuple[Task, Int[Array, "ways"]]:
         pool = self.pool(split)
         class_key, example_key, augment_key = jr.split(split.fold(key), 3)
         classes = choose(len(pool), self.ways, key=class_key)
@@ -116,10 +124,13 @@ class Episodes(AbstractTasks):
         if self.augment is not None and split is Split.TRAIN:
             x = jax.vmap(lambda x, k: self.augment(x, key=k))(x, jr.split(augment_key, self.ways))
         y = jnp.broadcast_to(jnp.eye(self.ways, dtype=x.dtype)[:, None], (self.ways, each, self.ways))
-        shot_by_shot = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), (x, y))
-        support = jax.tree.map(lambda leaf: leaf[: self.shots].reshape(-1, *leaf.shape[2:]), shot_by_shot)
-        query = jax.tree.map(lambda leaf: leaf[self.shots :].reshape(-1, *leaf.shape[2:]), shot_by_shot)
-        return Task(Batch(*support), Batch(*query))
+
+        def shot_by_shot(leaf: Array, part: slice) -> Array:
+            return leaf[:, part].swapaxes(0, 1).reshape(-1, *leaf.shape[2:])
+
+        support, query = slice(self.shots), slice(self.shots, None)
+        parts = (Batch(shot_by_shot(x, part), shot_by_shot(y, part)) for part in (support, query))
+        return Task(*parts), classes
 
 
 def choose(number: int | Int[Array, ""], count: int, *, key: Key[Array, ""]) -> Int[Array, "count"]:

@@ -59,6 +59,20 @@ def from_folder(
     return Labelled(x, np.cumsum(sizes) - sizes, sizes, tuple(names), tuple(groups), lines).of_size(min_size)
 
 
+def from_image(path: str | Path, *, size: int | tuple[int, int] = 28, channels: int = 1) -> UInt8[np.ndarray, "h w c"]:
+    """One image as `from_folder` reads it.
+
+    **Raises:** `InputError` for a file that is not there or is no whole image.
+    """
+    path, shape = Path(path), (size, size) if isinstance(size, int) else tuple(size)
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.")
+    image = _opened(path)
+    if image is None:
+        raise InputError(f"{path} is no image that Pillow opens, or is damaged.")
+    return _with_channels(area_averaged(image[None], *shape)[0], channels)
+
+
 def _classes(root: Path, notes: dict[str, list[str]]) -> Iterable[tuple[str, Path]]:
     """The group and the folder of each class, in order."""
     for folder in _folders(root):

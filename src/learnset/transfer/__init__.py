@@ -1,8 +1,38 @@
 """Transfer learning: a model from past tasks, and ways to adapt it to a new one."""
 
 from ._as_is import AsIs as AsIs
+from ._baseline import (
+    AbstractHeadDescent as AbstractHeadDescent,
+    Baseline as Baseline,
+    BaselinePlusPlus as BaselinePlusPlus,
+)
+from ._bd_cspn import BDCSPN as BDCSPN
 from ._constant import Always as Always, Constant as Constant
 from ._descent import AbstractDescent as AbstractDescent
 from ._fine_tune import FineTune as FineTune, Unroll as Unroll
+from ._fresh_head import FreshHead as FreshHead
+from ._heads import (
+    CosineHead as CosineHead,
+    LinearHead as LinearHead,
+    prototype_head as prototype_head,
+    zero_head as zero_head,
+)
+from ._laplacian_shot import LaplacianShot as LaplacianShot
+from ._logistic import Logistic as Logistic, logistic as logistic
 from ._pooled import Pooled as Pooled
+from ._prototypes import (
+    ABSENT as ABSENT,
+    AbstractSimilarity as AbstractSimilarity,
+    class_means as class_means,
+    Cosine as Cosine,
+    encoder as encoder,
+    Nearest as Nearest,
+    Prototypes as Prototypes,
+    SquaredEuclidean as SquaredEuclidean,
+)
+from ._pt_map import PTMAP as PTMAP
 from ._ridge import Ridge as Ridge, ridge as ridge
+from ._simple_shot import Centred as Centred, centred as centred, SimpleShot as SimpleShot
+from ._support_vectors import SupportVectors as SupportVectors
+from ._tim import TIM as TIM
+from ._transductive import AbstractTransductive as AbstractTransductive

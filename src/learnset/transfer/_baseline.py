@@ -4,8 +4,8 @@ import abc
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from .._errors import check_not_negative, check_positive
@@ -45,12 +45,13 @@ class AbstractHeadDescent(AbstractDescent):
     def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
         model = settled(model, support)
         points = Batch(features(model, support.x, support.weight), support.y, support.weight)
-        fit = FineTune(cross_entropy, self.lr, self.steps, optimiser=self._optimiser)
-        start, step, finish = fit.plan(self.start(points), points)
-        return start, step, lambda carry: Headed(encoder(model), finish(carry))
+        start, step, finish = FineTune(cross_entropy, self.lr, self.steps).plan(self.start(points), points)
 
-    def _optimiser(self, lr: Any) -> optax.GradientTransformation:
-        return optax.chain(optax.add_decayed_weights(self.decay), optax.sgd(lr))
+        def decayed(carry: Any) -> Any:
+            moved, state = step(carry)
+            return jax.tree.map(lambda new, old: new - self.lr * self.decay * old, moved, carry[0]), state
+
+        return start, decayed, lambda carry: Headed(encoder(model), finish(carry))
 
 
 class Baseline(AbstractHeadDescent):

@@ -59,7 +59,7 @@ class Prototypes(AbstractAdapter):
     1
     """
 
-    similarity: AbstractSimilarity = SquaredEuclidean()
+    similarity: AbstractSimilarity = eqx.field(default_factory=SquaredEuclidean)
 
     def adapt(self, model: Model, support: Batch) -> Headed:
         model = settled(model, support)

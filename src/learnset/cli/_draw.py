@@ -1,0 +1,49 @@
+"""`learnset draw`."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax.random as jr
+from rich.console import Console
+from tyro.conf import OmitArgPrefixes
+
+from .._errors import InputError
+from .._run import claim
+from .._types import Split
+from ..report import draw_episode, draw_tasks
+from ..tasks import Sinusoids
+from ._sources import AbstractSource
+from ._words import AnyTasks, word
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """Draws sampled tasks: support sets, query sets, and what is behind them."""
+
+    tasks: OmitArgPrefixes[AnyTasks] = dataclasses.field(default_factory=Sinusoids)
+    out: Path = Path("runs") / "draw"
+    """directory for the pictures"""
+    seed: int = 0
+    """which tasks"""
+    number: int = 6
+    """how many tasks"""
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        del arguments
+        if self.number < 1:
+            raise InputError(f"`--number {self.number}`, but at least 1 task is drawn.")
+        name = word(self.tasks)
+        if isinstance(self.tasks, AbstractSource):
+            return self._episode(self.tasks, name, console)
+        folder = claim(self.out, resume=True)
+        draw_tasks(self.tasks, folder, name, seed=self.seed, number=self.number)
+        console.print(f"{folder / name}.png and .svg")
+
+    def _episode(self, source: AbstractSource, name: str, console: Console) -> None:
+        """One few-shot task."""
+        episodes = source.episodes()
+        task, classes = episodes.named(Split.TEST, key=jr.key(self.seed))
+        folder = claim(self.out, resume=True)
+        draw_episode(task, classes, folder, name)
+        console.print(f"{folder / name}.png and .svg")

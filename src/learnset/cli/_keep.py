@@ -1,0 +1,125 @@
+"""`learnset adapt` and `learnset predict`: a classifier to keep."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+from tyro.conf import arg
+
+from .._errors import InputError
+from .._keep import load, save
+from .._method import AbstractAdapter
+from .._run import claim, write_json
+from .._types import Batch, Model
+from ..tasks import Classes, Episodes, from_folder, from_image, from_npz, Labelled
+from ._train import training_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Adapt:
+    """Adapts a run of `learnset train` to your own classes, and keeps the classifier: the images are not needed again."""
+
+    folder: Annotated[tyro.conf.Positional[Path], arg(metavar="RUN")]
+    """directory of the run"""
+    support: Annotated[tyro.conf.Positional[Path], arg(metavar="SUPPORT")]
+    """folder with one folder a class, or .npz file with arrays `x` and `y`: what to learn from"""
+    out: Path = Path("runs") / "classifier"
+    """directory for the classifier"""
+    overwrite: bool = False
+    """replace the classifier in the directory"""
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        del arguments
+        training = training_of(self.folder)
+        given, model = training.restored(self.folder)
+        if not isinstance(given.tasks, Episodes):
+            raise InputError(
+                f"{self.folder} was trained on numbers, not on classes: `adapt` is for few-shot classifiers."
+            )
+        shape = given.tasks.train.x.shape[1:]
+        classes = self._support(shape)
+        pool = Classes(classes)
+        targets = jnp.eye(len(classes))[jnp.asarray(classes.labels)]
+        support = Batch(pool[jnp.arange(len(classes.x))], targets)
+        adapter = training.adapter(given)
+        if len(classes) != given.tasks.ways and not _takes_any(adapter, model, support):
+            raise InputError(self._other_ways(given.tasks.ways, len(classes)))
+        predictor = eqx.filter_jit(adapter.adapt)(model, support)
+        folder = claim(self.out, overwrite=self.overwrite)
+        save(folder / "predictor", predictor, support.x[0])
+        write_json(folder / "classes.json", {"names": list(classes.names), "shape": list(shape)})
+        console.print(
+            f"{folder} tells {len(classes)} classes apart, from {len(classes.x)} examples. Ask it with"
+            f" `learnset predict {folder} IMAGE`."
+        )
+        for line in classes.skipped:
+            console.print(f"Left out: {line}")
+
+    def _support(self, shape: tuple[int, ...]) -> Labelled:
+        if self.support.suffix == ".npz":
+            classes = from_npz(self.support)
+        else:
+            classes = from_folder(self.support, size=shape[:2], channels=shape[-1], min_size=1)
+        if classes.x.shape[1:] != shape:
+            raise InputError(f"{self.support} has examples of shape {classes.x.shape[1:]}, but the run had {shape}.")
+        return classes
+
+    def _other_ways(self, ways: int, classes: int) -> str:
+        return (
+            f"{self.support} has {classes} classes, but {self.folder} was trained for {ways} at a time and its head has no"
+            f" others. Give {ways} classes, train with `--ways {classes}`, or use a method that takes any number, such"
+            " as `protonet`."
+        )
+
+
+def _takes_any(adapter: AbstractAdapter, model: Model, support: Batch) -> bool:
+    """Whether an adapter makes as many outputs as the support set has classes."""
+    try:
+        answers = eqx.filter_eval_shape(lambda: adapter.adapt(model, support)(support.x[0]))
+    except (InputError, TypeError, ValueError):  # shapes that do not fit
+        return False
+    return answers.shape == support.y.shape[1:]
+
+
+@dataclasses.dataclass(frozen=True)
+class Predict:
+    """Says which class each image belongs to."""
+
+    classifier: Annotated[tyro.conf.Positional[Path], arg(metavar="CLASSIFIER")]
+    """directory that `learnset adapt` wrote"""
+    images: Annotated[tyro.conf.Positional[tuple[Path, ...]], arg(metavar="IMAGE")]
+    """image files"""
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        del arguments
+        names, shape = self._classes()
+        predictor = load(self.classifier / "predictor")
+        if not self.images:
+            raise InputError("No image was given. `learnset predict CLASSIFIER IMAGE...`.")
+        images = np.stack([from_image(path, size=shape[:2], channels=shape[-1]) for path in self.images])
+        chances = np.asarray(jax.nn.softmax(predictor(jnp.asarray(images, jnp.result_type(float)) / 255), axis=1))
+        table = Table("image", "class", "confidence")
+        for path, chance in zip(self.images, chances, strict=True):
+            table.add_row(str(path), names[int(chance.argmax())], f"{chance.max():.1%}")
+        console.print(table)
+
+    def _classes(self) -> tuple[list[str], list[int]]:
+        path = self.classifier / "classes.json"
+        if not path.is_file():
+            raise InputError(
+                f"{self.classifier} holds no classifier (no classes.json). Make one with `learnset adapt`."
+            )
+        try:
+            known = json.loads(path.read_text())
+            return known["names"], known["shape"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} cannot be read ({type(error).__name__}): it is damaged.") from None

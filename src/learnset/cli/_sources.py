@@ -1,0 +1,139 @@
+"""Few-shot tasks as the command names them: where examples come from, and what a task is made of."""
+
+import abc
+import dataclasses
+import math
+from pathlib import Path
+from typing import Literal
+
+import equinox as eqx
+import jax.random as jr
+from jaxtyping import Array, Key
+from tyro.conf import Positional
+
+from .._errors import InputError
+from .._types import Model, Split
+from ..models import AbstractNormalisation, BatchNorm, classifier, Conv4, GroupNorm, MLP, SupportNorm
+from ..tasks import Affine, Episodes, from_folder, from_npz, glyphs, Labelled, omniglot, Splits, turned
+
+NORMALISATION: dict[str, type[AbstractNormalisation]] = {"support": SupportNorm, "batch": BatchNorm, "layer": GroupNorm}
+FEWEST_QUERIES = 3  # of each class; classes that have fewer examples left are left out
+
+
+@dataclasses.dataclass(frozen=True)
+class AbstractSource(abc.ABC):
+    """Examples with classes, and the tasks that are made of them."""
+
+    ways: int = 5
+    """classes of a task"""
+    shots: tuple[int, ...] = (1, 5)
+    """examples of each class to learn from, rising; in training there are the fewest of these"""
+    queries: int | None = None
+    """examples of each class that training is scored on; five, or what the smallest class has left, unless given"""
+    turned: bool = False
+    """turned and mirrored images are training classes of their own"""
+    augmented: bool = False
+    """training images are turned, stretched and moved by a little"""
+    filters: int = 32
+    """of each of the four convolutions"""
+    pooled: bool = False
+    """convolutions see every pixel and are pooled, instead of going in strides of two: better, at four times the cost"""
+    normalisation: Literal["support", "batch", "layer"] = "support"
+    """by statistics of the support set, of whatever comes together (queries then see each other), or of one image"""
+
+    def __post_init__(self):
+        if not self.shots or min(self.shots) < 1 or list(self.shots) != sorted(set(self.shots)):
+            words = " ".join(map(str, self.shots))
+            raise InputError(f"`--shots {words}`, but they must be different whole numbers, rising, at least 1.")
+
+    @abc.abstractmethod
+    def splits(self) -> Splits:
+        """Classes to train on, to choose settings on, to score on."""
+
+    def episodes(self) -> Episodes:
+        """Tasks as they are trained on."""
+        least = self.shots[-1] + FEWEST_QUERIES
+        train, validation, test = (part.of_size(least) for part in self.splits())
+        if (self.turned or self.augmented) and train.x.ndim != 4:
+            raise InputError("`--turned` and `--augmented` are for images; these examples are features.")
+        train = turned(train, mirrored=True) if self.turned else train
+        augment = Affine() if self.augmented else None
+        left = int(train.sizes.min()) - self.shots[0]
+        queries = min(5, left) if self.queries is None else self.queries
+        return Episodes(train, validation, test, self.ways, self.shots[0], queries, augment)
+
+    def queries_beside(self, shots: int, episodes: Episodes) -> int:
+        """How many examples of each class are asked beside so many that are learnt from: fifteen, or what is left."""
+        return min(15, min(episodes.pool(split).smallest for split in Split) - shots)
+
+    def network(self, episodes: Episodes) -> "FewShotNetwork":
+        """Makes the common model of these tasks."""
+        shape = episodes.pool(Split.TRAIN).x.shape[1:]
+        return FewShotNetwork(shape, self.ways, self.filters, not self.pooled, NORMALISATION[self.normalisation])
+
+
+class FewShotNetwork(eqx.Module):
+    """Makes the common model from a key: four convolutions for images, two layers for features, and a linear head."""
+
+    shape: tuple[int, ...]
+    ways: int
+    filters: int
+    strided: bool
+    normalisation: type[AbstractNormalisation]
+
+    def __call__(self, key: Key[Array, ""]) -> Model:
+        if len(self.shape) != 3:
+            return MLP(math.prod(self.shape), self.ways, width=128, depth=2, key=key)
+        encoder_key, head_key = jr.split(key)
+        options = {"filters": self.filters, "strided": self.strided, "normalisation": self.normalisation}
+        return classifier(Conv4(self.shape, **options, key=encoder_key), self.ways, key=head_key)
+
+
+@dataclasses.dataclass(frozen=True)
+class Glyphs(AbstractSource):
+    """Unicode characters in the fonts that Matplotlib brings: scripts to test on are never trained on."""
+
+    def splits(self) -> Splits:
+        return glyphs.split()
+
+
+@dataclasses.dataclass(frozen=True)
+class Omniglot(AbstractSource):
+    """Handwritten characters of 50 alphabets."""
+
+    split: Literal["official", "development", "random"] = "official"
+    """official: trained on the background alphabets, tested on the evaluation alphabets; development: background
+    alphabets alone; random: 1 200 characters to train on and 423 to test on, as most papers do"""
+
+    def splits(self) -> Splits:
+        of = {
+            "official": omniglot.official,
+            "development": omniglot.development,
+            "random": omniglot.random_characters,
+        }
+        return of[self.split]()
+
+
+@dataclasses.dataclass(frozen=True)
+class Files(AbstractSource):
+    """Your own: one folder a class with images, or an .npz file with arrays `x` and `y`."""
+
+    path: Positional[Path] = Path()
+    """folder or .npz file"""
+    size: int = 28
+    """side in pixels that images are brought to"""
+    split_seed: int = 0
+    """which classes are trained on, validated on and tested on"""
+
+    def splits(self) -> Splits:
+        """Six tenths of the classes to train on, and two tenths each to validate and to test on; whole groups stay
+        together where there are enough of them."""
+        classes = self.classes()
+        groups = len(set(classes.groups))
+        return classes.split((0.6, 0.2, 0.2), by_group=groups >= 10, seed=self.split_seed)
+
+    def classes(self) -> Labelled:
+        """All classes that the files have."""
+        if self.path.suffix == ".npz":
+            return from_npz(self.path, min_size=2)
+        return from_folder(self.path, size=self.size)

@@ -1,0 +1,58 @@
+"""`learnset study`."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax.random as jr
+import tyro
+from rich.console import Console
+
+from .._errors import InputError
+from .._run import claim, write_json
+from ..report import write_study_page
+from ..studies import BanditStudy, HarlowStudy, MAMLSinusoids, NavigationStudy, WangStudy, WaterMazeStudy
+from ._words import Common, meta
+
+STUDIES = {
+    "maml-sinusoids": MAMLSinusoids,
+    "harlow": HarlowStudy,
+    "water-maze": WaterMazeStudy,
+    "bandits": BanditStudy,
+    "wang": WangStudy,
+    "navigation": NavigationStudy,
+}
+UNTRAINED = ("maml-sinusoids", "wang", "navigation")  # studies of which no trained agents come with the package
+
+
+@dataclasses.dataclass(frozen=True)
+class Study(Common):
+    """Reproduces what was published, ours beside theirs."""
+
+    name: tyro.conf.Positional[Literal["maml-sinusoids", "harlow", "water-maze", "bandits", "wang", "navigation"]] = (
+        "maml-sinusoids"
+    )
+    """maml-sinusoids: Table 2, the curves and Figure 2 of the MAML paper; harlow: learning sets; water-maze: one place
+    for many days, and a new place every day; bandits: RL2 beside the rules that are known; wang: RL2 on arms that depend
+    on each other, and on the two-step task; navigation: MAML for policies that walk to an unseen goal"""
+    from_pretrained: bool = False
+    """draw everything with the agents that come with the package (harlow, water-maze, bandits)"""
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        began = time.perf_counter()
+        study = STUDIES[self.name]()
+        study = study.quick() if self.quick else study
+        study = study if self.steps is None else study.with_steps(self.steps)
+        if self.from_pretrained and self.name in UNTRAINED:
+            raise InputError(f"{self.name} has no trained agents: leave `--from-pretrained` out.")
+        folder = claim(self.folder(f"study-{self.name}"), resume=self.resume, overwrite=self.overwrite)
+        options: dict[str, Any] = {"checkpoint_every": self.checkpoint_every, "resume": self.resume}
+        options |= {"from_pretrained": True} if self.from_pretrained else {}
+        result = study.run(folder, jr.key(self.seed), **options)
+        about = meta(arguments, began)
+        write_json(folder / "result.json", result | {"meta": about})
+        words = (folder / "README.md").read_text()
+        write_study_page(folder / "report.html", f"learnset study {self.name}", words, about)
+        console.print(words, markup=False, highlight=False)
+        console.print(f"{folder / 'report.html'} has the pictures too, {folder / 'result.json'} the numbers.")

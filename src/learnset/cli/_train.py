@@ -1,0 +1,123 @@
+"""`learnset train` and `learnset evaluate`."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax.random as jr
+import optax
+import tyro
+from rich.console import Console
+from tyro.conf import arg, OmitArgPrefixes
+
+from .._errors import InputError
+from .._evaluate import evaluate
+from .._run import write_json
+from .._train import restore, train
+from ..meta import MAML
+from ..tasks import Sinusoids
+from ..transfer import FineTune, Pooled
+from ._sources import AbstractSource
+from ._words import AnyMethod, AnyTasks, Common, Family, family, meta, versions, word
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(Common):
+    """Trains one method on one family of tasks, and keeps checkpoints."""
+
+    method: AnyMethod = dataclasses.field(default_factory=MAML)
+    tasks: OmitArgPrefixes[AnyTasks] = dataclasses.field(default_factory=Sinusoids)
+    lr: float = 1e-3
+    """step size of Adam"""
+    tasks_per_step: int | None = None
+    """size of the meta-batch; 25, and 4 of images, unless given"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 < self.lr < float("inf"):
+            raise InputError(f"`--lr {self.lr}`, but a step size must be a finite number above zero.")
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        folder, given = self.folder(f"train-{word(self.method)}-{word(self.tasks)}"), family(self.tasks)
+        model_key, train_key = jr.split(jr.key(self.seed))
+        images = isinstance(self.tasks, AbstractSource)
+        trained = train(
+            given.method(self.method),
+            given.model(self.method, model_key),
+            given.tasks,
+            optax.adam(self.lr),
+            steps=self.steps or (500 if self.quick else 2_000 if images else 20_000),
+            key=train_key,
+            tasks_per_step=self.tasks_per_step or (4 if images else 25),
+            out=folder,
+            **self.saving,
+        )
+        words = [a for a in arguments if a not in ("--resume", "--overwrite")]
+        write_json(folder / "run.json", {"arguments": words, "versions": versions()})
+        speed = trained.steps / trained.seconds if trained.seconds else 0.0
+        console.print(
+            f"Trained {trained.steps:,} steps in {trained.seconds:.1f} s ({speed:,.0f} steps/s; compiling took"
+            f" {trained.compile_seconds:.1f} s). Score it with `learnset evaluate {folder}`."
+        )
+
+    def restored(self, folder: Path) -> tuple[Family, Any]:
+        """The family, and the model that a run of this command left behind."""
+        given = family(self.tasks)
+        model = given.model(self.method, jr.split(jr.key(self.seed))[0])
+        return given, restore(folder, given.method(self.method), model, optax.adam(self.lr)).model
+
+    def adapter(self, given: Family) -> Any:
+        """How a new task is learnt after this training."""
+        return FineTune(given.loss, steps=10) if isinstance(self.method, Pooled) else given.method(self.method)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Scores a run of `learnset train` on new tasks."""
+
+    folder: Annotated[tyro.conf.Positional[Path], arg(metavar="RUN")]
+    """directory of the run"""
+    shots: tuple[int, ...] | None = None
+    """points of the new tasks, or examples of each class; 5, 10 and 20 points, or as in training, unless given"""
+    tasks: int = 600
+    """how many new tasks"""
+    seed: int = 1
+    """which new tasks"""
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        began = time.perf_counter()
+        training = training_of(self.folder)
+        given, model = training.restored(self.folder)
+        adapter, rows = training.adapter(given), []
+        images = isinstance(training.tasks, AbstractSource)
+        for shots in self.shots or (training.tasks.shots if images else (5, 10, 20)):
+            tasks = given.tasks.with_shots(shots, training.tasks.queries_beside(shots, given.tasks) if images else 50)
+            options = {"num_tasks": self.tasks, "metric": given.metric}
+            result = evaluate(adapter, model, tasks, key=jr.key(self.seed), **options)
+            console.print(f"{shots} {'shots' if images else 'points'}: {result}")
+            rows += [
+                {"recipe": word(training.method), "tasks": "new", "shots": shots, "steps": step,
+                 "error": float(result.mean[step]), "ci95": float(result.ci95[step]), "num_tasks": result.num_tasks}
+                for step in range(result.steps + 1)
+            ]  # fmt: skip
+        write_json(self.folder / "result.json", {"rows": rows, "meta": meta(arguments, began)})
+
+
+def training_of(folder: Path) -> Train:
+    """The command that a run was started with."""
+    from . import parse  # the door itself, which knows this file
+
+    path = folder / "run.json"
+    if not path.is_file():
+        raise InputError(
+            f"{folder} holds no finished run of `learnset train` (no run.json). Train first, or `--resume` it."
+        )
+    try:
+        return parse(json.loads(path.read_text())["arguments"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} cannot be read ({type(error).__name__}): it is damaged or of another program."
+        ) from None
