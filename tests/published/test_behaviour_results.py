@@ -41,10 +41,28 @@ def test_one_trial_is_enough_for_a_new_place_in_four_of_five_seeds():
     assert good.sum() >= 4
 
 
-@pytest.mark.parametrize("recipe", ["scratch: actor-critic, a new one each day", "multi-task: averaged policy"])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "scratch: actor-critic, a new one each day",
+        "scratch: new policy, a step after each trial",
+        "transfer: actor-critic after eight other days",
+        "transfer: pretrained policy, a step after each trial",
+        "multi-task: averaged policy",
+        "meta: MAML, a step after each trial",
+    ],
+)
 def test_only_who_learnt_to_learn_finds_a_new_place_at_once(recipe):
     seconds = by_trial("water-maze", part="matching to place", recipe=recipe).mean(axis=0)
     assert seconds[1] > 0.6 * seconds[0]
+
+
+def test_twenty_swims_are_enough_for_the_gradient_of_a_pretrained_policy():
+    by_step = np.array(
+        [row["by_seed"] for row in rows("water-maze", part="many swims", recipe="transfer: pretrained policy")]
+    )
+    assert by_step.shape == (4, 5)
+    assert (by_step[3] < 0.8 * by_step[0]).all()
 
 
 def test_search_preference_after_one_trial_is_above_chance_and_needs_memory():

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -26,13 +27,20 @@ from ..behaviour import (
     search_preference,
 )
 from ..envs import AbstractEnv, AbstractEnvs, Life, MatchingToPlace, Pool, ReferenceMemory, SITES
-from ..rl import A2C, CoordinateActorCritic, MatchingToPlaceDays, PlaceActorCritic, RecurrentAgent
+from ..rl import A2C, CoordinateActorCritic, MatchingToPlaceDays, PlaceActorCritic, ReactiveAgent, RecurrentAgent
 from ._agents import life_of, lives, store, stored, summary, Training, without
-from ._water_maze_page import draw_latencies, draw_real, page, TRIALS
+from ._water_maze_page import draw_latencies, draw_learning, draw_real, page, TRIALS
+from ._water_maze_weights import best_lrs, by_step, by_trial, maml
 
 PROBE_SECONDS = 60.0
 POOL = Pool(cells=49, cell_width=0.2)
 ARENA = Arena(POOL.radius, POOL.platform_radius, SITES)
+EASIER = MatchingToPlace(POOL, largest=0.2)  # what all train on
+BY_WEIGHTS = {
+    "scratch": "scratch: new policy",
+    "transfer": "transfer: pretrained policy",
+    "MAML": "meta: MAML",
+}
 
 
 class Told(AbstractEnv):
@@ -81,7 +89,7 @@ class WaterMazeStudy:
     steps: int = 1200
     seeds: int = 5
     days: int = 200  # held-out days, the same for all
-    animals: int = 64  # of those who learn by weights
+    animals: int = 64  # held-out days, or whole lives, of those who learn by weights and take long
     tasks_per_step: int = 32
     width: int = 64
     horizon: int = 300  # environment steps of a training day
@@ -90,6 +98,11 @@ class WaterMazeStudy:
         for name, value in dataclasses.asdict(self).items():
             if value < 1:
                 raise InputError(f"water-maze: `{name}={value}`, but it must be at least 1.")
+
+    @property
+    def maml_steps(self) -> int:
+        """Training steps of MAML, each of which costs as much as several of the others."""
+        return max(1, self.steps // 8)
 
     def quick(self) -> "WaterMazeStudy":
         """A fast run of all parts, whose agents have not learnt much."""
@@ -104,56 +117,18 @@ class WaterMazeStudy:
 
         **Returns:** what `result.json` holds.
         """
+        if from_pretrained:  # there is no training to wait for, so neither should there be for pictures
+            self = dataclasses.replace(self, days=min(self.days, 40), animals=min(self.animals, 8))
         test = MatchingToPlace(POOL).draw(self.days, Split.TEST, key=jr.fold_in(key, 20))
-        score_key = jr.fold_in(key, 21)
-        easier = MatchingToPlace(POOL, largest=0.2)
-        agents, said, seconds = {}, {}, {}
-        for number, (name, envs, at_the_end, options_of_agent) in enumerate(
-            (
-                ("RL2", easier, test, {"critic_shapes_memory": True}),
-                ("averaged policy", easier, test, {"keeps_memory": False}),
-                ("told the place", ToldDays(easier), Told(test), {"keeps_memory": False}),
-            )
-        ):
-            training = self._training(short=name != "RL2", guesses=name == "RL2")
-            seeds = self.seeds if name == "RL2" else min(self.seeds, 2)
-            start = training.new(envs, seed_keys(key, 2 * number, seeds), **options_of_agent)
-            if from_pretrained:
-                agents[name] = stored(f"water-maze-{_word(name)}", start)
-                continue
-
-            def score(model: Any, at_the_end: Any = at_the_end) -> np.ndarray:
-                return latencies(lives(model, at_the_end, score_key)).mean(axis=1)
-
-            agents[name], said[name], seconds[name] = training.run(
-                name, start, envs, folder, seed_keys(key, 2 * number + 1, seeds), score, options
-            )
-            store(agents[name], folder / "trained" / f"water-maze-{_word(name)}.npz")
-
-        life = lives(agents["RL2"], test, score_key)
-        found = {
-            "meta: RL²": latencies(life),
-            "RL², memory emptied before each trial": latencies(
-                lives(without(agents["RL2"], keeps_memory=False), test, score_key)
-            ),
-            "multi-task: averaged policy": latencies(lives(agents["averaged policy"], test, score_key)),
-            "told the place (bound)": latencies(lives(agents["told the place"], Told(test), score_key)),
-        }
-        found |= self._by_weights(key)
+        agents, said, seconds = self._agents(test, folder, key, from_pretrained, options)
+        policies, lrs, took = self._policies(test, folder, key, from_pretrained, options)
+        seconds |= took
+        found, life = self._matching_to_place(agents, policies, lrs, test, key)
+        swims = self._many_swims(policies, lrs, key)
         slow = self._reference_memory(agents["RL2"], key)
         preference, probe = self._preference(agents["RL2"], key)
-        rows = [
-            {"part": "matching to place", "recipe": name, "tasks": "new", "trial": trial + 1, "quantity": "latency, s"}
-            | summary(values[..., trial])
-            for name, values in found.items()
-            for trial in range(TRIALS)
-        ]
-        rows += [
-            {"part": "reference memory", "recipe": name, "tasks": "new", "trial": trial + 1, "quantity": "latency, s"}
-            | summary(values[..., trial])
-            for name, values in slow.items()
-            for trial in range(values.shape[-1])
-        ]
+        rows = _rows("matching to place", found, "trial") + _rows("reference memory", slow, "trial")
+        rows += _rows("many swims", swims, "step", first=0)
         rows += [{"part": "probe", "quantity": "search preference, %", "chance": 12.5} | row for row in preference]
         rows += [
             {"part": "stages", "recipe": name, "tasks": "new", "steps": stage, "trial": trial + 1}
@@ -166,8 +141,88 @@ class WaterMazeStudy:
         real = beside_animals(found["meta: RL²"], slow["scratch: actor-critic"])
         self._draw(life, test, probe, rows, real, folder)
         result = {"rows": rows, "training": seconds, "real": {name: fit for name, (_, fit) in real.items()}}
+        result["step_sizes"] = {name: [round(float(lr), 3) for lr in chosen] for name, chosen in lrs.items()}
         (folder / "README.md").write_text(page(result, self, POOL))
         return result
+
+    def _agents(
+        self, test: Any, folder: Path, key: Key[Array, ""], from_pretrained: bool, options: Any
+    ) -> tuple[dict[str, RecurrentAgent], dict[str, dict], dict[str, dict]]:
+        """Recurrent agents, what was said of them in the course of training, and the seconds that it took."""
+        agents, said, seconds = {}, {}, {}
+        for number, name, envs, at_the_end, options_of_agent in (
+            (0, "RL2", EASIER, test, {"critic_shapes_memory": True}),
+            (4, "told the place", ToldDays(EASIER), Told(test), {"keeps_memory": False}),
+        ):
+            training = self._training(short=name != "RL2", guesses=name == "RL2")
+            seeds = self.seeds if name == "RL2" else min(self.seeds, 2)
+            start = training.new(envs, seed_keys(key, number, seeds), **options_of_agent)
+            if from_pretrained:
+                agents[name] = stored(_file(name), start)
+                continue
+            agents[name], said[name], seconds[name] = training.run(
+                name, start, envs, folder, seed_keys(key, number + 1, seeds), _score(at_the_end, key), options
+            )
+            store(agents[name], folder / "trained" / f"{_file(name)}.npz")
+        return agents, said, seconds
+
+    def _policies(
+        self, test: Any, folder: Path, key: Key[Array, ""], from_pretrained: bool, options: Any
+    ) -> tuple[dict[str, ReactiveAgent], dict[str, Array], dict[str, dict]]:
+        """Policies without memory, which learn a new place by their weights: new ones, pretrained ones, and those of MAML;
+        their step sizes, chosen on validation days; and the seconds that training took."""
+        env, training = EASIER.sample(Split.TRAIN, key=jr.key(0)), self._training(short=True, guesses=False)
+        new = eqx.filter_vmap(lambda k: ReactiveAgent(env, width=self.width, key=k))(seed_keys(key, 6, self.seeds))
+        names = ("scratch", "transfer", "MAML")
+        if from_pretrained:
+            policies = {name: new if name == "scratch" else stored(_file(name), new) for name in names}
+            return policies, stored(_file("step sizes"), dict.fromkeys(names, jnp.zeros(2))), {}
+        validation = MatchingToPlace(POOL).draw(min(self.days, 24), Split.VALIDATION, key=jr.fold_in(key, 28))
+        lr_key, policies, lrs, seconds = jr.fold_in(key, 29), {"scratch": new}, {}, {}
+        policies["transfer"], _, seconds["reactive policy"] = training.run(
+            "reactive policy", new, EASIER, folder, seed_keys(key, 7, self.seeds), _score(test, key), options
+        )
+        lrs["transfer"] = best_lrs(policies["transfer"], validation, lr_key)
+        policies["MAML"], seconds["MAML"] = maml(
+            policies["transfer"],
+            EASIER,
+            float(lrs["transfer"][1]),
+            steps=self.maml_steps,
+            folder=folder,
+            key=key,
+            **options,
+        )
+        lrs |= {name: best_lrs(policies[name], validation, lr_key) for name in ("scratch", "MAML")}
+        for name in ("transfer", "MAML"):
+            store(policies[name], folder / "trained" / f"{_file(name)}.npz")
+        store(lrs, folder / "trained" / f"{_file('step sizes')}.npz")
+        return policies, lrs, seconds
+
+    def _matching_to_place(
+        self, agents: dict, policies: dict, lrs: dict, test: Any, key: Key[Array, ""]
+    ) -> tuple[dict[str, np.ndarray], Life]:
+        """Seconds on trials of new days, by learner; and what RL² lived through."""
+        score_key = jr.fold_in(key, 21)
+        life = jax.tree.map(np.asarray, lives(agents["RL2"], test, score_key))
+        robbed = lives(without(agents["RL2"], keeps_memory=False), test, score_key)
+        found = {"meta: RL²": latencies(life), "RL², memory emptied before each trial": latencies(robbed)}
+        for name, words in BY_WEIGHTS.items():
+            found[f"{words}, a step after each trial"] = np.asarray(
+                by_trial(policies[name], test, lrs[name][0], score_key)
+            )
+        found |= {
+            "multi-task: averaged policy": latencies(lives(policies["transfer"], test, score_key)),
+            "told the place (bound)": latencies(lives(agents["told the place"], Told(test), score_key)),
+        }
+        return found | self._by_weights(key), life
+
+    def _many_swims(self, policies: dict, lrs: dict, key: Key[Array, ""]) -> dict[str, np.ndarray]:
+        """Seconds before and after steps of descent, each along a gradient of many swims."""
+        mazes = MatchingToPlace(POOL).draw(self.animals, Split.TEST, key=jr.fold_in(key, 20))
+        return {
+            words: np.asarray(by_step(policies[name], mazes, lrs[name][1], jr.fold_in(key, 30)))
+            for name, words in BY_WEIGHTS.items()
+        }
 
     def _training(self, short: bool, guesses: bool) -> Training:
         steps = max(1, self.steps // 3) if short else self.steps
@@ -199,8 +254,7 @@ class WaterMazeStudy:
         }
         found = {"scratch: actor-critic, a new one each day": latencies(life_of(habits, one_day, key))}
         for name, agent in whole.items():
-            by_trial = latencies(life_of(agent, days, key), 36)
-            found[name] = by_trial[..., -TRIALS:]
+            found[name] = latencies(life_of(agent, days, key), days.trials)[..., -TRIALS:]
         return found
 
     def _reference_memory(self, agents: RecurrentAgent, key: Key[Array, ""]) -> dict[str, np.ndarray]:
@@ -219,13 +273,13 @@ class WaterMazeStudy:
 
     def _preference(self, agents: RecurrentAgent, key: Key[Array, ""]) -> tuple[list[dict[str, Any]], Life]:
         """Where it is searched for in the first minute of a probe trial, after one trial at one of eight places."""
-        days = MatchingToPlace(POOL, trials=2, sites=SITES, probe=1).draw(
-            self.days, Split.TEST, key=jr.fold_in(key, 26)
-        )
+        # As many trials as days have, though two would do: the program is compiled already.
+        days = MatchingToPlace(POOL, sites=SITES, probe=1).draw(self.days, Split.TEST, key=jr.fold_in(key, 26))
         rows, life = [], None
         for name, robbed in (("RL²", False), ("RL², memory emptied before each trial", True)):
             model = without(agents, keeps_memory=False) if robbed else agents
-            now = lives(model, days, jr.fold_in(key, 27))
+            # On the host at once: thousands of paths are read from it, one by one.
+            now = jax.tree.map(np.asarray, lives(model, days, jr.fold_in(key, 27)))
             life = now if life is None else life
             shares = [
                 [
@@ -255,8 +309,9 @@ class WaterMazeStudy:
         draw_swims(
             paths, np.stack([platform] * TRIALS), titles, Arena(POOL.radius, POOL.platform_radius), folder, "swims"
         )
-        animate_swim(*_joined(paths), platform, Arena(POOL.radius, POOL.platform_radius), folder, "swim")
+        animate_swim(*_joined(paths), platform, Arena(POOL.radius, POOL.platform_radius), folder, "swim", speed=6.0)
         draw_latencies(rows, folder)
+        draw_learning(rows, folder)
         self._draw_search(probe, folder)
         draw_real(real, folder)
 
@@ -282,8 +337,24 @@ class WaterMazeStudy:
         )
 
 
-def _word(name: str) -> str:
-    return name.lower().replace(" ", "-")
+def _file(name: str) -> str:
+    """Under what name agents are stored."""
+    return f"water-maze-{name.lower().replace(' ', '-')}"
+
+
+def _score(mazes: Any, key: Key[Array, ""]) -> Any:
+    """What is said of agents in the course of training: mean latencies, by seed and trial."""
+    return lambda model: latencies(lives(model, mazes, jr.fold_in(key, 21))).mean(axis=1)
+
+
+def _rows(part: str, found: dict[str, np.ndarray], axis: str, first: int = 1) -> list[dict[str, Any]]:
+    """A row for each recipe and trial (or whatever the last axis is), counted from `first`."""
+    return [
+        {"part": part, "recipe": name, "tasks": "new", axis: i + first, "quantity": "latency, s"}
+        | summary(values[..., i])
+        for name, values in found.items()
+        for i in range(values.shape[-1])
+    ]
 
 
 def latencies(life: Life, trials: int = TRIALS) -> Float[np.ndarray, "seeds days trials"]:
