@@ -275,9 +275,10 @@ def size(model: Any) -> int:
 
 
 def pooled(tasks: Any, key: Key[Array, ""]) -> PooledClasses:
-    """All training classes as one task."""
+    """All training classes as one task; as many at a time as there are, where those are fewer than a batch."""
     del key
-    return PooledClasses(tasks)
+    half = min(PooledClasses.shots, len(tasks.train.x) // 2)
+    return PooledClasses(tasks, shots=half, queries=half)
 
 
 def with_training_statistics(model: Model, tasks: AbstractTasks, key: Key[Array, ""]) -> Model:
