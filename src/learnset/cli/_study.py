@@ -12,7 +12,7 @@ from rich.console import Console
 from .._errors import InputError
 from .._run import claim, write_json
 from ..report import write_study_page
-from ..studies import BanditStudy, HarlowStudy, MAMLSinusoids, NavigationStudy, WangStudy, WaterMazeStudy
+from ..studies import BanditStudy, HarlowStudy, MAMLSinusoids, NavigationStudy, OmniglotStudy, WangStudy, WaterMazeStudy
 from ._words import Common, meta
 
 STUDIES = {
@@ -22,29 +22,37 @@ STUDIES = {
     "bandits": BanditStudy,
     "wang": WangStudy,
     "navigation": NavigationStudy,
+    "omniglot": OmniglotStudy,
 }
-UNTRAINED = ("maml-sinusoids", "wang", "navigation")  # studies of which no trained agents come with the package
+TRAINED = ("harlow", "water-maze", "bandits")  # studies of which trained agents come with the package
 
 
 @dataclasses.dataclass(frozen=True)
 class Study(Common):
     """Reproduces what was published, ours beside theirs."""
 
-    name: tyro.conf.Positional[Literal["maml-sinusoids", "harlow", "water-maze", "bandits", "wang", "navigation"]] = (
-        "maml-sinusoids"
-    )
+    name: tyro.conf.Positional[
+        Literal["maml-sinusoids", "harlow", "water-maze", "bandits", "wang", "navigation", "omniglot"]
+    ] = "maml-sinusoids"
     """maml-sinusoids: Table 2, the curves and Figure 2 of the MAML paper; harlow: learning sets; water-maze: one place
     for many days, and a new place every day; bandits: RL2 beside the rules that are known; wang: RL2 on arms that depend
-    on each other, and on the two-step task; navigation: MAML for policies that walk to an unseen goal"""
+    on each other, and on the two-step task; navigation: MAML for policies that walk to an unseen goal; omniglot: new
+    characters from few drawings"""
     from_pretrained: bool = False
     """draw everything with the agents that come with the package (harlow, water-maze, bandits)"""
+
+    full: bool = False
+    """the paper's sizes, where a study's own are smaller (omniglot); for a machine with an accelerator"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         began = time.perf_counter()
         study = STUDIES[self.name]()
         study = study.quick() if self.quick else study
+        if self.full and not hasattr(study, "full"):
+            raise InputError(f"{self.name} has the paper's sizes as it is: leave `--full` out.")
+        study = study.full() if self.full else study
         study = study if self.steps is None else study.with_steps(self.steps)
-        if self.from_pretrained and self.name in UNTRAINED:
+        if self.from_pretrained and self.name not in TRAINED:
             raise InputError(f"{self.name} has no trained agents: leave `--from-pretrained` out.")
         folder = claim(self.folder(f"study-{self.name}"), resume=self.resume, overwrite=self.overwrite)
         options: dict[str, Any] = {"checkpoint_every": self.checkpoint_every, "resume": self.resume}

@@ -4,5 +4,6 @@ from .bandits import BanditStudy as BanditStudy
 from .harlow import HarlowStudy as HarlowStudy
 from .maml_sinusoids import MAMLSinusoids as MAMLSinusoids
 from .navigation import NavigationStudy as NavigationStudy
+from .omniglot import OmniglotStudy as OmniglotStudy
 from .wang import WangStudy as WangStudy
 from .water_maze import WaterMazeStudy as WaterMazeStudy
