@@ -57,7 +57,7 @@ class Compare(Common):
         shots = self.tasks.shots
         queries = self.tasks.queries_beside(shots[-1], episodes)
         plain = Budget(500, 4, seeds=3, shots=shots, queries=queries, validation_tasks=200, test_tasks=200)
-        quick = Budget(60, 4, seeds=2, shots=shots, queries=min(5, queries), validation_tasks=25, test_tasks=25)
+        quick = Budget(60, 4, seeds=3, shots=shots, queries=min(5, queries), validation_tasks=25, test_tasks=25)
         chosen = [r for r in everyone if r.name in few_shot.QUICK] if self.quick else everyone
         return chosen, self._with_given(quick if self.quick else plain)
 

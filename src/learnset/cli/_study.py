@@ -12,7 +12,16 @@ from rich.console import Console
 from .._errors import InputError
 from .._run import claim, write_json
 from ..report import write_study_page
-from ..studies import BanditStudy, HarlowStudy, MAMLSinusoids, NavigationStudy, OmniglotStudy, WangStudy, WaterMazeStudy
+from ..studies import (
+    BanditStudy,
+    HarlowStudy,
+    MAMLSinusoids,
+    NavigationStudy,
+    OmniglotChallengeStudy,
+    OmniglotStudy,
+    WangStudy,
+    WaterMazeStudy,
+)
 from ._words import Common, meta
 
 STUDIES = {
@@ -23,6 +32,7 @@ STUDIES = {
     "wang": WangStudy,
     "navigation": NavigationStudy,
     "omniglot": OmniglotStudy,
+    "omniglot-challenge": OmniglotChallengeStudy,
 }
 TRAINED = ("harlow", "water-maze", "bandits")  # studies of which trained agents come with the package
 
@@ -32,17 +42,26 @@ class Study(Common):
     """Reproduces what was published, ours beside theirs."""
 
     name: tyro.conf.Positional[
-        Literal["maml-sinusoids", "harlow", "water-maze", "bandits", "wang", "navigation", "omniglot"]
+        Literal[
+            "maml-sinusoids",
+            "harlow",
+            "water-maze",
+            "bandits",
+            "wang",
+            "navigation",
+            "omniglot",
+            "omniglot-challenge",
+        ]
     ] = "maml-sinusoids"
     """maml-sinusoids: Table 2, the curves and Figure 2 of the MAML paper; harlow: learning sets; water-maze: one place
     for many days, and a new place every day; bandits: RL2 beside the rules that are known; wang: RL2 on arms that depend
     on each other, and on the two-step task; navigation: MAML for policies that walk to an unseen goal; omniglot: new
-    characters from few drawings"""
+    characters from few drawings; omniglot-challenge: characters of one new alphabet from one drawing of each"""
     from_pretrained: bool = False
     """draw everything with the agents that come with the package (harlow, water-maze, bandits)"""
 
     full: bool = False
-    """the paper's sizes, where a study's own are smaller (omniglot); for a machine with an accelerator"""
+    """the paper's sizes, where a study's own are smaller (omniglot, omniglot-challenge); for a machine with an accelerator"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         began = time.perf_counter()

@@ -1,5 +1,6 @@
 """Pictures of few-shot classification: a task, its features before and after adaptation, and what is taken for what."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,8 @@ def draw_confusion(predictor: Any, task: Task, names: Sequence[str], recipe: str
     """`confusion`: how many queries of each class of one task were taken for which."""
     count = confusion(predictor, task)
     ways = len(count)
-    side = max(3.4, min(9.0, 0.42 * ways + 1.6))
-    figure, axes = new_figure(1, 1, width=side + 1.6, height=side)
+    side = max(2.6, min(9.0, 0.42 * ways + 0.9))
+    figure, axes = new_figure(1, 1, width=side + 2.4, height=side)
     axis = axes[0][0]
     axis.imshow(count, cmap="Blues", vmin=0, vmax=count.sum(axis=1).max())
     for row in range(ways):
@@ -137,8 +138,9 @@ def draw_confusion(predictor: Any, task: Task, names: Sequence[str], recipe: str
             if count[row, column]:
                 shade = "white" if count[row, column] > 0.6 * count.sum(axis=1).max() else INK
                 axis.text(column, row, int(count[row, column]), ha="center", va="center", fontsize=8, color=shade)
-    axis.set_yticks(range(ways), names, fontsize=8)
-    axis.set_xticks(range(ways), names, fontsize=8, rotation=90)
+    numbered = [f"{textwrap.shorten(name, 34, placeholder=' …')}  {i + 1}" for i, name in enumerate(names)]
+    axis.set_yticks(range(ways), numbered, fontsize=8)
+    axis.set_xticks(range(ways), [str(i + 1) for i in range(ways)], fontsize=8)
     axis.grid(False)
     axis.set(xlabel="taken for", ylabel="is")
     axis.set_title(f"{recipe}: {np.trace(count) / max(count.sum(), 1):.1%} right on this task", fontsize=10)

@@ -64,12 +64,14 @@ def _unit(comparison: Comparison) -> str:
 def _panels(
     comparison: Comparison, label: str, curve: Callable, folder: Path, name: str, ticks: Sequence[int] = ()
 ) -> None:
-    figure, axes = new_figure(1, len(PANELS), width=12, height=5.2, sharey=True)
     new = [outcome for outcome in comparison if outcome.tasks == "new"]
-    for axis, setting in zip(axes[0], PANELS, strict=True):
+    settings = [setting for setting in PANELS if any(outcome.recipe.setting is setting for outcome in new)]
+    figure, axes = new_figure(1, max(1, len(settings)), width=4 * max(2, len(settings)), height=5.2, sharey=True)
+    for axis, setting in zip(axes[0], settings, strict=False):
+        alone = [outcome for outcome in new if outcome.recipe.setting is Setting.SCRATCH]
+        for outcome, style in zip(alone, ("-", ":", "-."), strict=False):
+            curve(axis, outcome, color=INK, label=outcome.recipe.name, linewidth=2, linestyle=style)
         for outcome in new:
-            if outcome.recipe.setting is Setting.SCRATCH:
-                curve(axis, outcome, color=INK, label=outcome.recipe.name, linewidth=2)
             if outcome.recipe.setting is Setting.BOUND:
                 curve(axis, outcome, color=FAINT, label=outcome.recipe.name, linestyle="--")
         mine = [outcome for outcome in new if outcome.recipe.setting is setting]
@@ -87,6 +89,8 @@ def _panels(
     axes[0][0].set_ylabel(scale(comparison.metric).words)
     if scale(comparison.metric).logarithmic:
         _limit(axes[0], new)
+    else:
+        axes[0][0].set_ylim(None, 100.5)
     write_figure(figure, folder, name)
 
 
@@ -103,7 +107,7 @@ def _limit(axes, outcomes: list[Outcome]) -> None:
 
 
 def draw_differences(comparison: Comparison, shots: int, folder: Path) -> None:
-    """The paired difference to scratch of every recipe, with its interval: left of zero, past tasks helped."""
+    """The paired difference to scratch of every recipe, with its interval: with less error, past tasks helped."""
     found = []
     for outcome in comparison:
         at = shots if shots in outcome.shots else outcome.shots[0]
@@ -111,17 +115,20 @@ def draw_differences(comparison: Comparison, shots: int, folder: Path) -> None:
         if difference is not None and outcome.recipe.setting is not Setting.SCRATCH and np.isfinite(difference[0]):
             found.append((outcome, difference))
     figure, axes = new_figure(1, 1, width=7.5, height=0.8 + 0.28 * max(len(found), 3))
-    axis = axes[0][0]
+    axis, shown = axes[0][0], scale(comparison.metric)
+    sign = 1 if shown.logarithmic else -100  # of errors, or of accuracy in per cent
     colours = {Setting.TRANSFER: COLOURS[0], Setting.MULTI_TASK: COLOURS[1], Setting.META: COLOURS[2]}
     for i, (outcome, (mean, half)) in enumerate(reversed(found)):
         colour = colours.get(outcome.recipe.setting, FAINT)
-        axis.errorbar(mean, i, xerr=half, fmt="o", color=colour, capsize=3, markersize=5)
+        axis.errorbar(sign * mean, i, xerr=abs(sign) * half, fmt="o", color=colour, capsize=3, markersize=5)
     names = [o.recipe.name + (" (seen tasks)" if o.tasks == "seen" else "") for o, _ in reversed(found)]
     axis.set_yticks(range(len(found)), names)
     axis.axvline(0, color=INK, linewidth=1)
-    axis.set_xlabel(f"error minus that of scratch, paired by task ({shots} {_unit(comparison)}, each at its best)")
+    measure = "error" if shown.logarithmic else "accuracy (%)"
+    axis.set_xlabel(f"{measure} minus that of scratch, paired by task ({shots} {_unit(comparison)}, each at its best)")
     for setting, colour in colours.items():
-        axis.plot([], [], "o", color=colour, label=setting.value)
+        if any(outcome.recipe.setting is setting for outcome, _ in found):
+            axis.plot([], [], "o", color=colour, label=setting.value)
     axis.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     write_figure(figure, folder, "differences")
 

@@ -21,7 +21,7 @@ CAPTIONS = {
     "episode": "One held-out task: what is learnt from, and what is asked.",
     "embeddings": "Features of one held-out task in the plane of their two main directions.",
     "confusion": "Queries of one held-out task: what they are, and what they were taken for.",
-    "differences": "Paired difference in error to scratch: left of zero, past tasks helped.",
+    "differences": "Paired difference to scratch: with less error, or more accuracy, past tasks helped.",
 }
 
 

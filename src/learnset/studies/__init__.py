@@ -5,5 +5,6 @@ from .harlow import HarlowStudy as HarlowStudy
 from .maml_sinusoids import MAMLSinusoids as MAMLSinusoids
 from .navigation import NavigationStudy as NavigationStudy
 from .omniglot import OmniglotStudy as OmniglotStudy
+from .omniglot_challenge import OmniglotChallengeStudy as OmniglotChallengeStudy
 from .wang import WangStudy as WangStudy
 from .water_maze import WaterMazeStudy as WaterMazeStudy

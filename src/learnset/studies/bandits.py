@@ -129,8 +129,8 @@ class BanditStudy:
         # the best is to repeat what paid, and returns from far ahead drown that in noise.
         steps = max(1, self.steps * 10 // max(10, pulls // 4))
         optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.linear_schedule(2e-3, 1e-5, steps)))
-        discount = 0.8 if pulls <= 10 else 0.95
-        method = A2C(pulls, discount=discount, decay=0.5, entropy=0.05, anneal=steps, guess_cost=1.0)
+        discount, decay = (0.8, 0.5) if pulls <= 10 else (0.97, 0.9)
+        method = A2C(pulls, discount=discount, decay=decay, entropy=0.05, anneal=steps, guess_cost=1.0)
         tasks = self.tasks_per_step if pulls <= 10 else max(1, self.tasks_per_step // 2)
         return Training(method, optimiser, (steps,), tasks, self.width)
 

@@ -69,12 +69,13 @@ class WangStudy:
 
     **Arguments:**
 
-    - `steps`: training steps on bandits, and as many on the two-step task.
+    - `steps`: training steps on bandits, as many on the two-step task, and ten times as many on the arm that tells, whose
+      bandits are short.
     - `bandits`: held-out tasks, of each family.
     - `trials`: of the two-step task; agents are trained on half as many, and on half as many tasks a step.
     """
 
-    steps: int = 300
+    steps: int = 400
     seeds: int = 3
     bandits: int = 1000
     trials: int = 100
@@ -116,7 +117,7 @@ class WangStudy:
     def _two_arms(self, folder: Path, key: Key[Array, ""], options: Any) -> tuple[dict[str, Any], dict[str, float]]:
         """Agents for each family, all trained together."""
         # Most of what is to be learnt is to repeat what paid: returns from far ahead drown that in noise.
-        method = A2C(PULLS, discount=0.95, decay=0.5, entropy=0.05, anneal=self.steps, guess_cost=1.0)
+        method = A2C(PULLS, discount=0.95, decay=0.5, entropy=0.1, anneal=self.steps, guess_cost=1.0)
         families = jax.tree.map(lambda *each: jnp.repeat(jnp.stack(each), self.seeds), *FAMILIES.values())
         all_of_them, seconds = self._trained("two arms", families, method, folder, key, 0, options)
         agents = {}
@@ -132,11 +133,10 @@ class WangStudy:
         stacked = [leaf.shape[0] for leaf in jax.tree.leaves(envs)]
         keys = [seed_keys(key, 2 * number + i, (stacked or [self.seeds])[0]) for i in range(2)]
         one = jax.tree.map(lambda leaf: leaf[0], envs)
-        optimiser = optax.chain(
-            optax.clip_by_global_norm(1.0), optax.adam(optax.linear_schedule(3e-3, 1e-4, self.steps))
-        )
+        steps = method.anneal
+        optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.linear_schedule(2e-3, 1e-4, steps)))
         tasks = self.tasks_per_step // 2 if isinstance(envs, TwoStep) else self.tasks_per_step
-        training = Training(method, optimiser, (self.steps,), tasks, self.width)
+        training = Training(method, optimiser, (steps,), tasks, self.width)
         agents, _, seconds = training.run(
             f"RL2 {name}", training.new(one, keys[0]), envs, folder, keys[1], lambda _: 0.0, options
         )
@@ -166,7 +166,7 @@ class WangStudy:
     def _informative(self, folder: Path, key: Key[Array, ""], options: Any) -> tuple[list[dict[str, Any]], Any]:
         """§3.1.3: does it pay to learn where to go?"""
         envs = InformativeBandits()
-        method = A2C(envs.pulls, discount=1.0, decay=1.0, entropy=0.3, anneal=self.steps, guess_cost=1.0)
+        method = A2C(envs.pulls, discount=1.0, decay=1.0, entropy=0.3, anneal=10 * self.steps, guess_cost=1.0)
         agents, seconds = self._trained("informative", envs, method, folder, key, 10, options)
         life = lives(agents, envs.draw(self.bandits, Split.TEST, key=jr.fold_in(key, 110)), jr.fold_in(key, 210))
         common = {"part": "informative arm", "recipe": "RL²", "tasks": "informative"}
