@@ -122,8 +122,9 @@ def page(result: dict[str, Any], study: Any) -> str:
     return f"""# Learning to reinforcement learn: what the tasks were like decides what is learnt
 
 Made by `learnset study wang`; {study.steps:,} training steps on each family of tasks
-(ten times as many on the arm that tells), {study.seeds} seeds, {study.bandits:,} held-out tasks, the same for all. All numbers are in [result.json](result.json). After Wang et al. 2016, *Learning to
-reinforcement learn*, who show curves and no tables: what can be compared are orderings.
+(ten times as many on the arm that tells), {study.seeds} seeds, {study.bandits:,} held-out tasks, the same for all.
+All numbers are in [result.json](result.json). After Wang et al. 2016, *Learning to reinforcement learn*, who show curves
+and no tables: what can be compared are orderings.
 
 RL² is a recurrent network that senses what it did and what that paid; while it learns a new task its weights stay as they
 are. {sum(r["agrees"] for r in ordered)} of {len(ordered)} published orderings agree.
