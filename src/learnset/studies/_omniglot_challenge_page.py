@@ -204,10 +204,9 @@ def agreed(row: dict[str, Any]) -> str:
 def sets_of_five(result: dict[str, Any], complete: bool) -> str:
     """Where the smaller sets are from."""
     if complete and result["official_sets"]:
-        return (
-            f"the official ones of the zips at hand ({', '.join(result['official_sets'])}), others drawn by a seed of 1"
-        )
+        which = ", ".join(result["official_sets"])
+        return f"the official ones of the zips at hand ({which}), others drawn by seed {result['seed_of_sets']}"
     return (
-        "drawn from those by a seed of 1, and not the official `images_background_small1.zip` and `...2.zip`"
-        " (136 and 156 characters)"
+        f"drawn from those by seed {result['seed_of_sets']}, and not the official `images_background_small1.zip` and"
+        " `...2.zip` (136 and 156 characters)"
     )

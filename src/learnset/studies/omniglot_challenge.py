@@ -6,35 +6,38 @@ Science 350:1332-1338, Figure 6a; the 20 runs and the code of the distance are t
 """
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from .._errors import InputError
 from .._evaluate import score
 from .._losses import confidence, cross_entropy
 from .._lowering import fast_dots
 from .._method import AbstractAdapter, AbstractMethod
-from .._predict import is_transductive
+from .._predict import is_transductive, settled
 from .._train import train
-from .._types import Batch, Model, Task
-from ..few_shot import Classifying, with_training_statistics
+from .._types import Batch, Model, Split, Task
+from ..few_shot import Classifying
 from ..meta import MAML, ProtoNet
 from ..models import classifier, Conv4, Headed, Raw
-from ..tasks import Episodes, Labelled, omniglot, PooledClasses, turned
+from ..tasks import AbstractTasks, choose, Classes, Labelled, omniglot, turned
 from ..tasks._labelled import area_averaged
-from ..transfer import FineTune, modified_hausdorff, Pooled, Prototypes, SimpleShot
+from ..transfer import centred, FineTune, modified_hausdorff, Pooled, Prototypes, SimpleShot
 from ._omniglot_challenge_page import draw_errors, draw_run, page
 from ._study import row
 
 WAYS, DRAWERS, SIZE = 20, 20, 28  # characters of a run, people who drew each, pixels that networks see
 SEED = 0  # of the alphabets that are held out, of the five that are the smaller sets, and of our own runs
+STATISTICS = 6  # times 80 training images, whose statistics a pretrained encoder keeps
 LAKE = "Lake, Salakhutdinov & Tenenbaum 2015"
 UNVERIFIED = "recalled, unverified: Lake, Salakhutdinov & Tenenbaum 2019"
 PUBLISHED: dict[str, dict[str, float | str]] = {  # error in per cent, after 30 and after five background alphabets
@@ -104,13 +107,13 @@ class OmniglotChallengeStudy:
         exams, classes = self._exams()
         first = exams[0]
         official = official_sets(self.smaller_sets) if first.complete else {}
-        sets = {"all": classes} | self._smaller_sets(classes) | official
+        alphabets = {"all": sorted(set(classes.groups))} | self._smaller_sets(classes) | official
         rights, seconds = without_training(exams), {}
-        for number, (alphabets, some) in enumerate(sets.items()):
-            learners = self._learners(some, jr.fold_in(key, number))
-            for learner in learners:
-                adapted, seconds[f"{learner.name}, {alphabets}"] = self._trained(learner, alphabets, folder, options)
-                rights |= {(learner.name, alphabets, exam.name): answered(adapted, exam) for exam in exams}
+        for learner in self._learners(classes, key):
+            for set_name, groups in alphabets.items():
+                name = f"{learner.name}, {set_name}"
+                adapted, seconds[name] = learner.trained_on(classes, groups, name, self.steps, folder, options)
+                rights |= {(learner.name, set_name, exam.name): answered(adapted, exam) for exam in exams}
         rows = [
             row_of(right, exam, name, alphabets)
             for (name, alphabets, of), right in rights.items()
@@ -118,11 +121,11 @@ class OmniglotChallengeStudy:
             if exam.name == of
         ]
         words = {
-            "alphabets": {name: sorted(set(some.groups)) for name, some in sets.items()},
-            "characters": {name: len(some) for name, some in sets.items()},
+            "alphabets": alphabets,
+            "characters": {name: len(classes.of_groups(groups)) for name, groups in alphabets.items()},
             "exams": {exam.name: {"runs": len(exam.runs), "from": exam.origin} for exam in exams},
         }
-        words |= {"official_sets": list(official)}
+        words |= {"official_sets": list(official), "seed_of_sets": SEED + 1}
         result = {"rows": rows, "published": PUBLISHED, "training": seconds} | words
         draw_errors(result, folder)
         draw_run(
@@ -147,70 +150,114 @@ class OmniglotChallengeStudy:
         return [self._own(omniglot.background, held), *more], classes.of_groups(sorted(set(classes.groups) - set(held)))
 
     def _own(self, read: Any, alphabets: list[str] | None) -> "Exam":
-        """Our own runs of some alphabets, or of those with most characters, at both sizes."""
+        """Our own runs of these alphabets, or of twice as many as are held out otherwise."""
         whole = read(size=omniglot.SIDE)
         alphabets = held_out(whole, 2 * self.held_out) if alphabets is None else alphabets
         origin = f"our own, of {', '.join(sorted(alphabets))}"
         return Exam("own runs", own_runs(whole.of_groups(alphabets), self.runs_each, SEED), origin)
 
-    def _smaller_sets(self, classes: Labelled) -> dict[str, Labelled]:
+    def _smaller_sets(self, classes: Labelled) -> dict[str, list[str]]:
         """Sets of five alphabets, drawn by `SEED + 1`."""
         order = shuffled(sorted(set(classes.groups)), SEED + 1)
-        fives = [sorted(order[5 * n : 5 * n + 5]) for n in range(self.smaller_sets)]
-        return {f"five, {n}": classes.of_groups(five) for n, five in enumerate(fives, 1)}
-
-    # Training
+        return {f"five, {n + 1}": sorted(order[5 * n : 5 * n + 5]) for n in range(self.smaller_sets)}
 
     def _learners(self, classes: Labelled, key: Key[Array, ""]) -> list["Learner"]:
-        encoder_key, head_key, train_key, finish_key = jr.split(key, 4)
+        encoder_key, head_key, train_key = jr.split(key, 3)
         encoder = Conv4((SIZE, SIZE, 1), filters=self.filters, strided=True, key=encoder_key)
         start = classifier(encoder, WAYS, key=head_key)
-        wide, narrow = (train_on(turned(classes), ways, queries) for ways, queries in ((2 * WAYS, 3), (WAYS, 1)))
-        pooled = PooledClasses(wide, shots=4 * WAYS, queries=4 * WAYS)
-        whole = Classifying(pooled.classes)(start, head_key)
+        pool = Classes(turned(classes))
+        every = OfAlphabets(pool, jnp.arange(len(pool)), jnp.asarray(len(pool)))
+        pooled = dataclasses.replace(every, ways=4 * WAYS, shared_labels=True)
+        whole = Classifying(len(pool))(start, head_key)
         proto, maml = ProtoNet(), MAML(cross_entropy, 0.4)
-        steps_at_test = FineTune(cross_entropy, 0.4, 3)  # MAML §5.2: one step in training, three in evaluation
+        three_steps = FineTune(cross_entropy, 0.4, 3)  # MAML §5.2: one step in training, three in evaluation
         return [
+            Learner("transfer: SimpleShot", Pooled(cross_entropy), whole, pooled, 1, SimpleShot(), train_key),
             Learner(
-                "transfer: SimpleShot",
-                Pooled(cross_entropy),
-                whole,
-                pooled,
+                "meta: ProtoNet",
+                proto,
+                start,
+                dataclasses.replace(every, ways=2 * WAYS, queries=3),
                 1,
-                SimpleShot(),
-                (pooled, finish_key),
+                proto,
                 train_key,
             ),
-            Learner("meta: ProtoNet", proto, start, wide, 1, proto, None, train_key),
-            Learner("meta: MAML", maml, start, narrow, 4, steps_at_test, None, train_key),
+            Learner("meta: MAML", maml, start, every, 4, three_steps, train_key),
         ]
 
-    def _trained(
-        self, learner: "Learner", alphabets: str, folder: Path, options: dict[str, Any]
-    ) -> tuple["Learner", float]:
-        name = f"{learner.name}, {alphabets}"
-        where = folder / "checkpoints" / "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
-        optimiser = optax.adam(optax.cosine_decay_schedule(3e-3, self.steps))
-        arguments = {"steps": self.steps, "tasks_per_step": learner.tasks_per_step, "key": learner.key} | options
-        run = train(learner.method, learner.model, learner.tasks, optimiser, out=where, name=name, **arguments)
-        return eqx.tree_at(lambda one: one.model, learner, learner.finished(run.model)), round(run.seconds, 2)
+
+class OfAlphabets(AbstractTasks):
+    """Tasks of some of the characters of a common pool: the program is the same whichever they are.
+
+    Twenty drawings of each character are drawn from. With `shared_labels` targets are numbers of the pool and not of
+    the task, as pretraining needs them.
+    """
+
+    pool: Classes
+    chosen: Int[Array, "classes"]  # numbers of the characters to draw from, those behind `number` being none
+    number: Int[Array, ""]
+    ways: int = WAYS
+    shots: int = 1
+    queries: int = 1
+    shared_labels: bool = False
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        class_key, drawer_key = jr.split(split.fold(key))
+        classes = self.chosen[choose(self.number, self.ways, key=class_key)]
+        each = self.shots + self.queries
+        drawers = jax.vmap(lambda k: choose(DRAWERS, each, key=k))(jr.split(drawer_key, self.ways))
+        x = self.pool[self.pool.starts[classes][None] + drawers.T]  # shots and queries, ways, *in
+        label, labels = (classes, len(self.pool)) if self.shared_labels else (jnp.arange(self.ways), self.ways)
+        y = jnp.broadcast_to(jax.nn.one_hot(label, labels, dtype=x.dtype)[None], (each, self.ways, labels))
+        parts = (slice(self.shots), slice(self.shots, None))
+        return Task(*(Batch(*(leaf[part].reshape(-1, *leaf.shape[2:]) for leaf in (x, y))) for part in parts))
+
+    def of(self, groups: tuple[str, ...], wanted: list[str]) -> "OfAlphabets":
+        """The same of the characters whose group is wanted."""
+        chosen = np.flatnonzero(np.isin(groups, wanted))
+        padded = jnp.asarray(np.resize(chosen, len(groups)), jnp.int32)
+        return eqx.tree_at(lambda t: (t.chosen, t.number), self, (padded, jnp.asarray(len(chosen), jnp.int32)))
 
 
 class Learner(eqx.Module):
-    """One training, and what is done with its model in a run."""
+    """One way to train, and what is done with its model in a run."""
 
     name: str
-    method: AbstractMethod
+    method: AbstractMethod | None
     model: Model
     tasks: Any
     tasks_per_step: int
     adapter: AbstractAdapter
-    statistics: tuple[PooledClasses, Key[Array, ""]] | None  # images whose statistics a pretrained encoder keeps
     key: Key[Array, ""]
 
-    def finished(self, model: Model) -> Model:
-        """What is scored of the trained model."""
-        return model if self.statistics is None else with_training_statistics(model, *self.statistics)
+    def trained_on(
+        self, classes: Labelled, alphabets: list[str], name: str, steps: int, folder: Path, options: dict[str, Any]
+    ) -> tuple["Learner", float]:
+        """The learner after training on some alphabets, and the seconds that it took."""
+        tasks = self.tasks.of(turned_groups(classes), alphabets)
+        where = folder / "checkpoints" / "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+        arguments = {"steps": steps, "tasks_per_step": self.tasks_per_step, "key": self.key} | options
+        run = train(self.method, self.model, tasks, _adam(steps), out=where, name=name, **arguments)
+        model = with_statistics(run.model, tasks, self.key) if tasks.shared_labels else run.model
+        return eqx.tree_at(lambda one: one.model, self, model), round(run.seconds, 2)
+
+
+def turned_groups(classes: Labelled) -> tuple[str, ...]:
+    """The alphabets of `turned(classes)`: four turns of each character."""
+    return classes.groups * 4
+
+
+@functools.cache
+def _adam(steps: int) -> optax.GradientTransformation:
+    """One object, by which the compiled program of a training is found again for the next set of alphabets."""
+    return optax.adam(optax.cosine_decay_schedule(3e-3, steps))
+
+
+def with_statistics(model: Model, tasks: OfAlphabets, key: Key[Array, ""]) -> Model:
+    """The encoder of a pretrained classifier, normalised and centred by statistics of training images."""
+    xs = tasks.draw(STATISTICS, Split.TRAIN, key=key).support.x
+    xs = xs.reshape(-1, *xs.shape[2:])
+    return centred(settled(model, Batch(xs, jnp.zeros((len(xs), 1), xs.dtype))), xs)
 
 
 class Exam(NamedTuple):
@@ -235,10 +282,10 @@ def official_exam() -> Exam | None:
     return Exam("official runs", runs, "the repository")
 
 
-def official_sets(number: int) -> dict[str, Labelled]:
-    """The official sets of five alphabets that are at hand."""
+def official_sets(number: int) -> dict[str, list[str]]:
+    """The alphabets of the official sets of five that are at hand."""
     there = [n for n in range(1, number + 1) if omniglot.find(f"images_background_small{n}.zip") is not None]
-    return {f"five, {n}": omniglot.minimal(n, size=SIZE) for n in there}
+    return {f"five, {n}": sorted(set(omniglot.minimal(n, size=SIZE).groups)) for n in there}
 
 
 def held_out(classes: Labelled, number: int) -> list[str]:
@@ -271,20 +318,12 @@ def own_runs(classes: Labelled, runs_each: int, seed: int) -> list[omniglot.OneS
     return runs
 
 
-def train_on(classes: Labelled, ways: int, queries: int) -> Episodes:
-    """One-shot tasks of these classes. `Episodes` wants classes to validate and to test on too, from which nothing is
-    drawn here: the runs are the test."""
-    few = classes.subset(range(ways))
-    unused = [dataclasses.replace(few, names=tuple(f"unused {part} {i}" for i in range(ways))) for part in "ab"]
-    return Episodes(classes, *unused, ways=ways, shots=1, queries=queries)
-
-
 # Scoring
 
 
 def without_training(exams: list[Exam]) -> dict[tuple[str, str, str], Bool[np.ndarray, "runs items"]]:
     """Which items are answered right by who has learnt nothing."""
-    pixels = Learner("", None, Headed(Raw(), None), None, 1, Prototypes(), None, jr.key(0))
+    pixels = Learner("", None, Headed(Raw(), None), None, 1, Prototypes(), jr.key(0))
     return {
         (name, "none", exam.name): right
         for exam in exams

@@ -11,6 +11,7 @@ from ._constant import Always as Always, Constant as Constant
 from ._descent import AbstractDescent as AbstractDescent
 from ._fine_tune import FineTune as FineTune, Unroll as Unroll
 from ._fresh_head import FreshHead as FreshHead
+from ._hausdorff import modified_hausdorff as modified_hausdorff
 from ._heads import (
     CosineHead as CosineHead,
     LinearHead as LinearHead,

@@ -1,0 +1,55 @@
+"""The modified Hausdorff distance, by its definition."""
+
+import math
+
+import numpy as np
+import pytest
+
+import learnset as ls
+from learnset.transfer import modified_hausdorff
+
+
+def slow(left, right):
+    """The definition, one pixel after the other."""
+
+    def places(image):
+        found = [(r, c) for r in range(image.shape[0]) for c in range(image.shape[1]) if image[r, c, 0] >= 128]
+        middle = [sum(part) / len(found) for part in zip(*found, strict=True)]
+        return [(r - middle[0], c - middle[1]) for r, c in found]
+
+    def way(some, others):
+        return sum(min(math.dist(one, other) for other in others) for one in some) / len(some)
+
+    a, b = places(left), places(right)
+    return max(way(a, b), way(b, a))
+
+
+@pytest.fixture
+def drawings():
+    return np.where(np.random.RandomState(0).rand(6, 9, 7, 1) < 0.2, 255, 0).astype(np.uint8)
+
+
+def test_distances_are_those_of_the_definition(drawings):
+    found = modified_hausdorff(drawings[:2], drawings)
+    expected = [[slow(left, right) for right in drawings] for left in drawings[:2]]
+    assert np.allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_distance_is_symmetric_and_zero_to_itself(drawings):
+    found = modified_hausdorff(drawings, drawings)
+    assert (found == found.T).all() and (np.diag(found) == 0).all() and (found[~np.eye(6, dtype=bool)] > 0).all()
+
+
+def test_where_a_drawing_stands_does_not_matter(drawings):
+    wide = np.pad(drawings, ((0, 0), (0, 4), (0, 4), (0, 0)))
+    moved = np.roll(wide, (3, 1), axis=(1, 2))
+    assert np.allclose(modified_hausdorff(wide, moved), modified_hausdorff(wide, wide), atol=1e-12)
+
+
+def test_shades_count_as_ink_from_one_half_on(drawings):
+    assert (modified_hausdorff(drawings / 255, drawings) == modified_hausdorff(drawings, drawings)).all()
+
+
+def test_a_drawing_without_ink_is_an_error(drawings):
+    with pytest.raises(ls.InputError, match="no ink"):
+        modified_hausdorff(drawings, 0 * drawings)
