@@ -78,3 +78,22 @@ def test_the_actor_critic_learns_one_place_slowly_and_loses_it_when_it_moves():
     seconds = by_trial("water-maze", part="reference memory", recipe="scratch: actor-critic")[0]
     assert seconds[24:28].mean() < 0.4 * seconds[:2].mean()
     assert seconds[28:30].mean() > 2 * seconds[24:28].mean()
+
+
+def bandit(recipe, pulls, arms):
+    return rows("bandits", recipe=recipe, pulls=pulls, arms=arms)[0]
+
+
+def test_a_network_learns_short_bandits_as_well_as_the_best_rules():
+    """Duan et al. 2016, table 1: 6.7 in both cells, where Gittins indices have 6.6."""
+    for arms in (5, 10):
+        found = bandit("RL²", 10, arms)
+        assert min(found["by_seed"]) >= 6.6 and found["agrees"]
+
+
+@pytest.mark.parametrize("recipe", ["random", "Gittins", "Thompson", "UCB1", "ε-greedy", "greedy"])
+def test_classical_columns_are_the_published_ones(recipe):
+    """In all nine cells, within three standard errors of the paper's 1,000 bandits, which are at most four per cent."""
+    found = rows("bandits", recipe=recipe)
+    assert len(found) == 9
+    assert all(abs(row["value"] / row["published"] - 1) < 0.04 for row in found)
