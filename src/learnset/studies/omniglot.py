@@ -44,7 +44,8 @@ class OmniglotStudy:
     **Arguments:**
 
     - `steps`, `ways`, `filters`: of networks that compare features: training steps of one task each, with so many
-      classes, one shot and five queries; filters of four convolutions that are pooled: at equal time better than strided ones here.
+      classes, one shot and five queries; filters of four convolutions that are pooled, which at equal time is better than
+      strides here.
     - `gradient_steps`, `gradient_tasks`, `gradient_filters`: of networks that adapt by gradient descent: training steps
       of so many tasks of five classes; filters of four strided convolutions.
     - `test_tasks`: held-out tasks of each cell.
@@ -270,8 +271,8 @@ For ProtoNet we had set ourselves: {goals}.
 
 **Sizes.** ProtoNet and the matching network: four convolutions of {study.filters} with pooling, {study.ways}-way one-shot
 training for {study.steps:,} steps of one task, characters turned and mirrored as classes of their own, images turned,
-stretched and moved a little; normalised by statistics of training images. MAML, FOMAML and ANIL: four
-strided convolutions of {study.gradient_filters}, five-way one-shot training for {study.gradient_steps:,} steps of {study.gradient_tasks} tasks, one inner
-step of 0.4, three when tested; the one-shot network is also given five shots. The papers train for 60,000 steps, with 64 filters
-and 32 tasks a step: `learnset study omniglot --full`, for a machine with an accelerator. Training took {times}.
+stretched and moved a little; normalised by statistics of training images. MAML, FOMAML and ANIL: four strided convolutions of
+{study.gradient_filters}, five-way one-shot training for {study.gradient_steps:,} steps of {study.gradient_tasks} tasks, one inner
+step of 0.4, three when tested; the one-shot network is also given five shots. The papers train for 60,000 steps, with 64
+filters and 32 tasks a step: `learnset study omniglot --full`, for a machine with an accelerator. Training took {times}.
 """
