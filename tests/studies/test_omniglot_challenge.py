@@ -1,0 +1,133 @@
+"""The study of the Omniglot challenge: its runs, its distance on the official ones, and what is said of errors."""
+
+import dataclasses
+import os
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import learnset as ls
+from learnset import omniglot
+from learnset.models import Headed, Raw
+from learnset.studies import OmniglotChallengeStudy
+from learnset.studies.omniglot_challenge import (
+    answered,
+    by_hausdorff,
+    Exam,
+    held_out,
+    Learner,
+    OfAlphabets,
+    official_exam,
+    own_runs,
+    PUBLISHED,
+    row_of,
+)
+from learnset.tasks import Classes
+
+real = pytest.mark.skipif("LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no Omniglot here")
+PIXELS = Learner("", None, Headed(Raw(), None), None, 1, ls.Prototypes(), jr.key(0))
+
+
+@pytest.fixture(scope="module")
+def classes():
+    """Two alphabets of 22 and 25 made-up characters, drawn by 20; each image tells its character and drawer."""
+    sizes = {"A": 22, "B": 25}
+    names = tuple(f"{alphabet}/{i:02d}" for alphabet, size in sizes.items() for i in range(size))
+    groups = tuple(name[0] for name in names)
+    character, drawer = np.divmod(np.arange(47 * 20), 20)
+    x = np.zeros((47 * 20, 105, 105, 1), np.uint8)
+    x[np.arange(len(x)), 2 * character, 0], x[:, 104, 0, 0] = drawer[:, None], character
+    x[np.arange(len(x)), 2 * character, 40:] = 255  # all drawers draw a line at the character's height
+    return ls.Labelled(x, np.arange(47) * 20, np.full(47, 20), names, groups)
+
+
+@pytest.fixture(scope="module")
+def exam(classes):
+    return Exam("own runs", own_runs(classes, 3, seed=0), "made up")
+
+
+def test_a_run_is_twenty_characters_of_one_alphabet_by_two_people(exam):
+    assert [run.name for run in exam.runs] == ["A 1", "A 2", "A 3", "B 1", "B 2", "B 3"]
+    for run in exam.runs:
+        train, test = run.train[:, 104, 0, 0], run.test[:, 104, 0, 0]
+        assert len(set(train)) == 20 and (test == train[run.labels]).all()
+        assert (train < 22).all() if run.name.startswith("A") else (train >= 22).all()
+        people = [{int(image[2 * image[104, 0, 0], 0, 0]) for image in part} for part in (run.train, run.test)]
+        assert len(people[0]) == len(people[1]) == 1 and people[0] != people[1]
+
+
+def test_runs_are_the_same_for_one_seed_and_others_for_another(classes, exam):
+    again, other = own_runs(classes, 3, seed=0), own_runs(classes, 3, seed=1)
+    assert all((a.train == b.train).all() for a, b in zip(exam.runs, again, strict=True))
+    assert any((a.labels != b.labels).any() for a, b in zip(exam.runs, other, strict=True))
+
+
+def test_only_alphabets_with_enough_characters_are_held_out(classes):
+    small = classes.subset(range(40))  # 18 of B
+    assert held_out(small, 1) == ["A"]
+    with pytest.raises(ls.InputError, match="held_out=2"):
+        held_out(small, 2)
+
+
+def test_who_compares_pixels_answers_each_item_by_itself(exam):
+    right = answered(PIXELS, exam)
+    reordered = [omniglot.OneShotRun(r.name, r.train, r.test[::-1], r.labels[::-1]) for r in exam.runs]
+    assert right.shape == (6, 20)
+    assert (answered(PIXELS, Exam("own runs", reordered, "")) == right[:, ::-1]).all()
+
+
+def test_training_draws_from_the_given_alphabets_alone(classes):
+    """The made-up drawings tell which characters they are of, in their last line."""
+    pool = Classes(classes)
+    every = OfAlphabets(pool, jnp.arange(47), jnp.asarray(47))
+
+    @eqx.filter_jit
+    def characters(tasks):
+        task = tasks.sample(ls.Split.TRAIN, key=jr.key(0))
+        return (255 * task.support.x[:, 104, 0, 0]).round(), (255 * task.query.x[:, 104, 0, 0]).round(), task.query.y
+
+    for alphabet, least, most in (("A", 0, 22), ("B", 22, 47)):
+        support, query, y = map(np.asarray, characters(every.of(classes.groups, [alphabet])))
+        assert len(set(support)) == 20 and ((support >= least) & (support < most)).all()
+        assert (query == support[y.argmax(axis=1)]).all()
+    shared = dataclasses.replace(every, shared_labels=True)
+    _, query, y = map(np.asarray, characters(shared))
+    assert y.shape == (20, 47) and (y.argmax(axis=1) == query).all()
+
+
+def test_only_the_twenty_official_runs_are_held_against_what_was_published():
+    """To the digit: 155 of 400 are 38.8 %."""
+    runs = [omniglot.OneShotRun(f"run{n + 1:02d}", None, None, None) for n in range(20)]
+
+    def row(wrong, name="modified Hausdorff", exam="official runs", number=20):
+        right = (np.arange(20 * number) >= wrong).reshape(number, 20)
+        return row_of(right, Exam(exam, runs[:number], ""), name, "none")
+
+    assert [row(wrong)["agrees"] for wrong in (154, 155, 156)] == [False, True, False]
+    assert row(155)["published"] == pytest.approx(0.388) and row(155)["error"] == pytest.approx(0.3875)
+    assert row(155, exam="own runs")["agrees"] is None
+    assert row(16, number=2)["agrees"] is None
+    assert "published" not in row(155, name="nearest raw pixels")
+
+
+def test_every_published_number_has_a_source():
+    for about in PUBLISHED.values():
+        assert len(str(about["source"])) > 10
+        assert all(0 < value < 100 for name, value in about.items() if name != "source")
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"held_out": 0}, {"smaller_sets": 3}])
+def test_sizes_that_cannot_be_are_errors(wrong):
+    with pytest.raises(ls.InputError, match=next(iter(wrong))):
+        OmniglotChallengeStudy(**wrong)
+
+
+@real
+def test_the_distance_errs_as_often_as_by_the_steps_of_the_demo():
+    """Runs 1 and 2, computed apart from this library by all distances between all pixels: 9 and 7 of 20 wrong."""
+    exam = official_exam()
+    right = by_hausdorff(Exam(exam.name, exam.runs[:2], exam.origin))
+    assert (~right).sum(axis=1).tolist() == [9, 7]
