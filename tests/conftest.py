@@ -4,8 +4,10 @@ import os
 import tempfile
 from pathlib import Path
 
-# Most of the suite is compilation; LLVM's lowest level halves it. Processes that tests start inherit it.
-os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}"
+# Most of the suite is compilation; LLVM's lowest level halves it, and XLA's older way to write loops halves it again.
+# Processes that tests start inherit both.
+FAST = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+os.environ["XLA_FLAGS"] = f"{FAST} {os.environ.get('XLA_FLAGS', '')}"
 
 # All processes of one run share what they compiled; nothing is written into the user's own cache.
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
