@@ -12,6 +12,7 @@ import learnset as ls
 from learnset.meta import query_loss
 
 
+@eqx.filter_jit
 def gradient(method, model, batch):
     return method.gradient(model, batch, method.init(model), key=jr.key(0))[0]
 
@@ -27,14 +28,15 @@ def batch(tasks, getkey):
 
 
 def test_maml_with_no_steps_is_plain_training_on_the_query_sets(model, batch):
-    plain = eqx.filter_grad(lambda m: jax.vmap(lambda t: ls.mse(m, t.query))(batch).mean())(model)
+    plain = eqx.filter_jit(eqx.filter_grad(lambda m: jax.vmap(lambda t: ls.mse(m, t.query))(batch).mean()))(model)
     assert_close(gradient(ls.MAML(ls.mse, steps=0), model, batch), plain)
 
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_first_order_maml_is_the_query_gradient_at_the_adapted_parameters(model, batch, steps):
     adapter = ls.FineTune(ls.mse, 0.05, steps)
-    at_adapted = jax.vmap(lambda t: eqx.filter_grad(ls.mse)(adapter.adapt(model, t.support), t.query))(batch)
+    at_adapted = jax.vmap(lambda t: eqx.filter_grad(ls.mse)(adapter.adapt(model, t.support), t.query))
+    at_adapted = eqx.filter_jit(at_adapted)(batch)
     method = ls.MAML(ls.mse, 0.05, steps, ls.Unroll.FIRST_ORDER)
     assert_close(gradient(method, model, batch), jax.tree.map(lambda leaf: leaf.mean(axis=0), at_adapted))
 
@@ -70,10 +72,14 @@ def test_the_one_step_gradient_is_the_hessian_formula(model, batch):
         def loss(vector, points):
             return ls.mse(eqx.combine(unflatten(vector), rest), points)
 
-        adapted = flat - 0.05 * jax.grad(loss)(flat, task.support)
-        expected = (jnp.eye(len(flat)) - 0.05 * jax.hessian(loss)(flat, task.support)) @ jax.grad(loss)(
-            adapted, task.query
-        )
+        @jax.jit
+        def formula(flat):
+            adapted = flat - 0.05 * jax.grad(loss)(flat, task.support)
+            return (jnp.eye(len(flat)) - 0.05 * jax.hessian(loss)(flat, task.support)) @ jax.grad(loss)(
+                adapted, task.query
+            )
+
+        expected = formula(flat)
         one = jax.tree.map(lambda leaf: leaf[None], task)
         found, _ = jax.flatten_util.ravel_pytree(gradient(ls.MAML(ls.mse, 0.05), model, one))
         assert_close(found, expected, rtol=1e-10, atol=1e-12)
@@ -96,7 +102,8 @@ def test_reptile_with_one_step_over_all_points_is_the_pooled_gradient(model, bat
 
 def test_reptile_goes_to_where_plain_gradient_descent_ends(model, batch):
     descent = ls.FineTune(ls.mse, 0.05, 4)
-    ends = jax.vmap(lambda t: eqx.filter(descent.adapt(model, t.points), eqx.is_inexact_array))(batch)
+    ends = jax.vmap(lambda t: eqx.filter(descent.adapt(model, t.points), eqx.is_inexact_array))
+    ends = eqx.filter_jit(ends)(batch)
     expected = jax.tree.map(lambda a, b: (a - b.mean(axis=0)) / 0.05, eqx.filter(model, eqx.is_inexact_array), ends)
     found = gradient(ls.Reptile(ls.mse, inner_lr=0.05, steps=4, points=None), model, batch)
     assert_close(found, expected, rtol=1e-4, atol=1e-5)
@@ -116,7 +123,7 @@ def test_imaml_approaches_differentiation_through_the_inner_problem_as_that_conv
         apart = []
         for steps in (1, 3, 10, 300):
             method = ls.IMAML(ls.mse, inner_lr=0.02, steps=steps, proximity=20.0, cg_steps=60)
-            through = eqx.filter_grad(query_loss)(model, method.adapter, ls.mse, batch)
+            through = eqx.filter_jit(eqx.filter_grad(query_loss))(model, method.adapter, ls.mse, batch)
             found, expected = (jax.flatten_util.ravel_pytree(g)[0] for g in (gradient(method, model, batch), through))
             apart.append(float(jnp.linalg.norm(found - expected) / jnp.linalg.norm(expected)))
         assert apart[0] > apart[1] > apart[2] > apart[3]
@@ -130,7 +137,9 @@ def test_ridge_features_learn_through_the_closed_form(model, batch):
         method = ls.R2D2(ls.mse)
         slope = gradient(method, model, batch).log_l2
         up, down = (
-            query_loss(eqx.tree_at(lambda m: m.log_l2, model, model.log_l2 + e), method.adapter, ls.mse, batch)
+            eqx.filter_jit(query_loss)(
+                eqx.tree_at(lambda m: m.log_l2, model, model.log_l2 + e), method.adapter, ls.mse, batch
+            )
             for e in (1e-5, -1e-5)
         )
         assert (up - down) / 2e-5 == pytest.approx(float(slope), rel=1e-6)
@@ -168,7 +177,7 @@ def test_the_order_of_tasks_and_points_changes_nothing(method, model, batch):
 def test_ridge_with_the_right_prior_reaches_the_bayes_optimum_which_nobody_beats(getkey):
     """With one scale for all weights and a mean of zero, Bayes is ridge with the penalty noise² / scale²."""
     family = ls.LinearGaussian(shots=12, queries=200, mean=0.0, largest=0.7, smallest=0.7, noise=0.3)
-    batch = family.draw(400, ls.Split.TEST, key=getkey())
+    batch = eqx.filter_jit(family.draw)(400, ls.Split.TEST, key=getkey())
 
     def error(weights):
         return np.asarray(jax.vmap(lambda w, q: jnp.mean((q.x @ w - q.y[:, 0]) ** 2))(weights, batch.query))
@@ -177,9 +186,9 @@ def test_ridge_with_the_right_prior_reaches_the_bayes_optimum_which_nobody_beats
         def solve(s):
             return jnp.linalg.solve(s.x.T @ s.x + l2 * jnp.eye(8), s.x.T @ s.y[:, 0])
 
-        return error(jax.vmap(solve)(batch.support))
+        return error(jax.jit(jax.vmap(solve))(batch.support))
 
-    best = error(jax.vmap(family.bayes)(batch.support))
+    best = error(jax.jit(jax.vmap(family.bayes))(batch.support))
     right = ridge(0.3**2 / 0.7**2)
     assert np.allclose(right, best, rtol=1e-3, atol=1e-5)
     for l2 in (1e-3, 0.02, 2.0, 20.0):
