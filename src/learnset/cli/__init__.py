@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "--quick" in arguments:  # most of a short run is compilation, of which LLVM's last levels take a quarter
         os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=1 {os.environ.get('XLA_FLAGS', '')}"
     jax.config.update("jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR", str(CACHE)))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     try:
         command = parse(arguments)
         command.run(Console(width=None if sys.stdout.isatty() else 120), arguments)

@@ -27,6 +27,12 @@ def seeds_of(agent: Any) -> int:
 
 
 @eqx.filter_jit
+def drawn(envs: AbstractEnvs, number: int, split: Split, key: Key[Array, ""]) -> Any:
+    """So many tasks, by one compiled program."""
+    return envs.draw(number, split, key=key)
+
+
+@eqx.filter_jit
 def lives(agents: Any, envs: AbstractEnv, key: Key[Array, ""]) -> Life:
     """What each of several agents does on each of several tasks, the same ones for all; "seeds tasks steps"."""
     tasks = jax.tree.leaves(eqx.filter(envs, eqx.is_array))[0].shape[0]

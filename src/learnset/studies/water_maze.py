@@ -28,7 +28,7 @@ from ..behaviour import (
 )
 from ..envs import AbstractEnv, AbstractEnvs, Life, MatchingToPlace, Pool, ReferenceMemory, SITES
 from ..rl import A2C, CoordinateActorCritic, MatchingToPlaceDays, PlaceActorCritic, ReactiveAgent, RecurrentAgent
-from ._agents import life_of, lives, store, stored, summary, Training, without
+from ._agents import drawn, life_of, lives, store, stored, summary, Training, without
 from ._water_maze_page import draw_latencies, draw_learning, draw_real, page, TRIALS
 from ._water_maze_weights import best_lrs, by_step, by_trial, maml
 
@@ -119,7 +119,7 @@ class WaterMazeStudy:
         """
         if from_pretrained:  # there is no training to wait for, so neither should there be for pictures
             self = dataclasses.replace(self, days=min(self.days, 40), animals=min(self.animals, 8))
-        test = MatchingToPlace(POOL).draw(self.days, Split.TEST, key=jr.fold_in(key, 20))
+        test = drawn(MatchingToPlace(POOL), self.days, Split.TEST, jr.fold_in(key, 20))
         agents, said, seconds = self._agents(test, folder, key, from_pretrained, options)
         policies, lrs, took = self._policies(test, folder, key, from_pretrained, options)
         seconds |= took
@@ -177,7 +177,7 @@ class WaterMazeStudy:
         if from_pretrained:
             policies = {name: new if name == "scratch" else stored(_file(name), new) for name in names}
             return policies, stored(_file("step sizes"), dict.fromkeys(names, jnp.zeros(2))), {}
-        validation = MatchingToPlace(POOL).draw(min(self.days, 24), Split.VALIDATION, key=jr.fold_in(key, 28))
+        validation = drawn(MatchingToPlace(POOL), min(self.days, 24), Split.VALIDATION, jr.fold_in(key, 28))
         lr_key, policies, lrs, seconds = jr.fold_in(key, 29), {"scratch": new}, {}, {}
         policies["transfer"], _, seconds["reactive policy"] = training.run(
             "reactive policy", new, EASIER, folder, seed_keys(key, 7, self.seeds), _score(test, key), options
@@ -218,7 +218,7 @@ class WaterMazeStudy:
 
     def _many_swims(self, policies: dict, lrs: dict, key: Key[Array, ""]) -> dict[str, np.ndarray]:
         """Seconds before and after steps of descent, each along a gradient of many swims."""
-        mazes = MatchingToPlace(POOL).draw(self.animals, Split.TEST, key=jr.fold_in(key, 20))
+        mazes = drawn(MatchingToPlace(POOL), self.animals, Split.TEST, jr.fold_in(key, 20))
         return {
             words: np.asarray(by_step(policies[name], mazes, lrs[name][1], jr.fold_in(key, 30)))
             for name, words in BY_WEIGHTS.items()
@@ -245,8 +245,8 @@ class WaterMazeStudy:
     def _by_weights(self, key: Key[Array, ""]) -> dict[str, np.ndarray]:
         """Actor-critics on place cells, which learn slowly: a new one every day, and one that goes from day to day."""
         pool = dataclasses.replace(POOL, cells=97, cell_width=0.16)
-        days = MatchingToPlaceDays(pool).draw(self.animals, Split.TEST, key=jr.fold_in(key, 22))
-        one_day = MatchingToPlace(pool).draw(self.animals, Split.TEST, key=jr.fold_in(key, 23))
+        days = drawn(MatchingToPlaceDays(pool), self.animals, Split.TEST, jr.fold_in(key, 22))
+        one_day = drawn(MatchingToPlace(pool), self.animals, Split.TEST, jr.fold_in(key, 23))
         habits, key = PlaceActorCritic(pool), jr.fold_in(key, 24)
         whole = {
             "transfer: actor-critic after eight other days": habits,
@@ -261,20 +261,20 @@ class WaterMazeStudy:
         """Nine days of four trials; the platform moves after the seventh."""
         pool = dataclasses.replace(POOL, cells=97, cell_width=0.16)
         key = jr.fold_in(key, 25)
-        many = ReferenceMemory(pool).draw(self.animals, Split.TEST, key=key)
+        many = drawn(ReferenceMemory(pool), self.animals, Split.TEST, key)
         habits = PlaceActorCritic(pool)
         found = {
             "scratch: actor-critic": latencies(life_of(habits, many, key), 36),
             "actor-critic with coordinates": latencies(life_of(CoordinateActorCritic(habits), many, key), 36),
         }
-        mine = ReferenceMemory(POOL).draw(self.animals, Split.TEST, key=key)
+        mine = drawn(ReferenceMemory(POOL), self.animals, Split.TEST, key)
         found["meta: RL²"] = latencies(lives(agents, mine, key), 36)
         return found
 
     def _preference(self, agents: RecurrentAgent, key: Key[Array, ""]) -> tuple[list[dict[str, Any]], Life]:
         """Where it is searched for in the first minute of a probe trial, after one trial at one of eight places."""
         # As many trials as days have, though two would do: the program is compiled already.
-        days = MatchingToPlace(POOL, sites=SITES, probe=1).draw(self.days, Split.TEST, key=jr.fold_in(key, 26))
+        days = drawn(MatchingToPlace(POOL, sites=SITES, probe=1), self.days, Split.TEST, jr.fold_in(key, 26))
         rows, life = [], None
         for name, robbed in (("RL²", False), ("RL², memory emptied before each trial", True)):
             model = without(agents, keeps_memory=False) if robbed else agents
