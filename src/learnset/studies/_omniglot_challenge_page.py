@@ -12,7 +12,12 @@ from ._study import markdown_table
 
 COLOUR = {"none": FAINT, "all": COLOURS[0], "five, 1": COLOURS[1], "five, 2": COLOURS[4]}
 MARKER = {"none": "o", "all": "o", "five, 1": "s", "five, 2": "D"}
-BESIDE = ("people", "BPL", "deep convolutional network", "modified Hausdorff distance")
+BESIDE = {  # lines in the picture, and their labels
+    "BPL": "",
+    "people": "BPL, people",
+    "deep convolutional network": "convolutional network",
+    "modified Hausdorff distance": "modified Hausdorff",
+}
 ACROSS = 10  # drawings in one line
 
 
@@ -42,10 +47,10 @@ def draw_errors(result: dict[str, Any], folder: Path) -> None:
             label = None if alphabets in labelled else said(alphabets, result)
             axis.errorbar(100 * row["error"], at, xerr=100 * row["ci95"], capsize=2, markersize=6, label=label, **style)
             labelled.add(alphabets)
-    for name in BESIDE:
+    for name, label in BESIDE.items():
         value = result["published"][name]["all"]
         axis.axvline(value, color=INK, linewidth=0.8, linestyle=":")
-        axis.text(value + 0.4, -0.62, name, rotation=38, fontsize=8, color=INK, va="bottom")
+        axis.text(value + 0.4, -0.62, label, rotation=20, fontsize=8, color=INK, va="bottom")
     axis.set_yticks(range(len(names)), names)
     axis.set(ylim=(len(names) - 0.5, -0.6), xlim=(0, 100), xlabel=f"error in %: {part}, one small point each")
     figure.legend(*axis.get_legend_handles_labels(), frameon=False, fontsize=9, loc="outside lower center", ncols=4)
@@ -65,7 +70,7 @@ def said(alphabets: str, result: dict[str, Any]) -> str:
 def draw_run(run: omniglot.OneShotRun, rights: dict[tuple[str, str], Bool[np.ndarray, "items"]], folder: Path) -> None:
     """`run`: one run as a learner gets it, and who answers which item right."""
     shown = {name: right for (name, alphabets), right in rights.items() if alphabets in ("none", "all")}
-    figure, axes = new_figure(1, 2, width=11, height=3.9)
+    figure, axes = new_figure(1, 2, width=11, height=3.1)
     for axis, images, title in zip(axes[0], (run.train, run.test), ("to learn from", "to classify"), strict=True):
         for i, image in enumerate(images):
             line, column = divmod(i, ACROSS)
@@ -198,7 +203,8 @@ def agreed(row: dict[str, Any]) -> str:
     """Whether ours is as published, in one sentence."""
     verdict = "agrees" if row["agrees"] else "does not agree"
     ours, theirs = 100 * row["error"], 100 * row["published"]
-    return f"{row['recipe']} ({row['alphabets']}): {ours:.2f} %, published {theirs:.1f} %, {verdict}."
+    trained = "" if row["alphabets"] == "none" else f" ({row['alphabets']})"
+    return f"{row['recipe']}{trained}: {ours:.2f} %, published {theirs:.1f} %, {verdict}."
 
 
 def sets_of_five(result: dict[str, Any], complete: bool) -> str:

@@ -39,7 +39,7 @@ WAYS, DRAWERS, SIZE = 20, 20, 28  # characters of a run, people who drew each, p
 SEED = 0  # of the alphabets that are held out, of the five that are the smaller sets, and of our own runs
 STATISTICS = 6  # times 80 training images, whose statistics a pretrained encoder keeps
 LAKE = "Lake, Salakhutdinov & Tenenbaum 2015"
-UNVERIFIED = "recalled, unverified: Lake, Salakhutdinov & Tenenbaum 2019"
+UNVERIFIED = "recalled, unverified"
 PUBLISHED: dict[str, dict[str, float | str]] = {  # error in per cent, after 30 and after five background alphabets
     "people": {"all": 4.5, "source": LAKE},
     "BPL": {"all": 3.3, "five, 1": 4.3, "five, 2": 4.0, "source": LAKE},
@@ -49,11 +49,11 @@ PUBLISHED: dict[str, dict[str, float | str]] = {  # error in per cent, after 30 
     "deep convolutional network": {"all": 13.5, "five, 1": 24.0, "five, 2": 22.3, "source": LAKE},
     "hierarchical deep model": {"all": 34.8, "source": LAKE},
     "modified Hausdorff distance": {"all": 38.8, "source": LAKE + "; demo_classification.py"},
-    "RCN": {"all": 7.3, "source": UNVERIFIED},
-    "prototypical network": {"all": 13.7, "five, mean": 30.1, "source": UNVERIFIED},
+    "RCN": {"all": 7.3, "source": UNVERIFIED + ": Lake et al. 2019"},
+    "prototypical network": {"all": 13.7, "five, mean": 30.1, "source": UNVERIFIED + ": Lake et al. 2019"},
     "prototypical network, augmented": {"all": 6.0, "source": UNVERIFIED},
     "VHE": {"all": 18.7, "source": UNVERIFIED},
-    "ARC, augmented": {"all": 1.5, "source": "recalled, unverified: Shyam, Gupta & Dukkipati 2017"},
+    "ARC, augmented": {"all": 1.5, "source": UNVERIFIED},
 }
 AS_PUBLISHED = {  # what ours are set beside
     "modified Hausdorff": "modified Hausdorff distance",
@@ -364,7 +364,7 @@ def as_tasks(exam: Exam) -> Task:
 
 
 def row_of(right: Bool[np.ndarray, "runs items"], exam: Exam, name: str, alphabets: str) -> dict[str, Any]:
-    """Error in per cent over runs. It is said to agree with the published one on the official 20 runs alone: of the
+    """Error over runs. It is said to agree with a published one that was verified, on the official 20 runs alone: of the
     distance, which has no chance in it, to the digit that was published."""
     wrong = 1.0 - right.mean(axis=1)
     beside = PUBLISHED.get(AS_PUBLISHED.get(name, ""), {})
@@ -377,4 +377,4 @@ def row_of(right: Bool[np.ndarray, "runs items"], exam: Exam, name: str, alphabe
         return found
     exact = abs(100 * found["error"] - published) <= 0.05 + 1e-9
     agrees = exact if name == "modified Hausdorff" else found["agrees"]
-    return found | {"agrees": agrees if exam.complete else None}
+    return found | {"agrees": agrees if exam.complete and not found["source"].startswith(UNVERIFIED) else None}
