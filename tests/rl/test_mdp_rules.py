@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from probes import row
 
 import learnset as ls
 from learnset.envs.mdps import TabularMDP, TabularMDPs
@@ -23,9 +24,14 @@ from learnset.rl._mdp_rules import (
 TEST = ls.Split.TEST
 
 
+@eqx.filter_jit
+def drawn(tasks, num, key):
+    return tasks.draw(num, TEST, key=key)
+
+
 def processes(states, actions, num, key=0):
-    drawn = TabularMDPs(states, actions).draw(num, TEST, key=jr.key(key))
-    return drawn.transitions, drawn.rewards
+    found = drawn(TabularMDPs(states, actions), num, jr.key(key))
+    return found.transitions, found.rewards
 
 
 def test_no_policy_is_better_than_that_of_value_iteration():
@@ -63,7 +69,7 @@ class Knows(AbstractPlanner):
 
 
 def test_who_knows_the_process_gets_what_value_iteration_promises():
-    mdp, num = TabularMDPs().sample(TEST, key=jr.key(0)), 400
+    mdp, num = row(drawn(TabularMDPs(), 1, jr.key(0)), 0), 400
     run = jax.jit(jax.vmap(lambda key: ls.live(Knows(mdp), mdp, key=key).reward.sum()))
     total = run(jr.split(jr.key(1), num))
     promised = 10 * value_iteration(mdp.transitions[None], mdp.rewards[None], 10)[1][0, 0]
@@ -71,7 +77,7 @@ def test_who_knows_the_process_gets_what_value_iteration_promises():
 
 
 def test_a_belief_is_what_happened():
-    mdp = TabularMDPs(states=3, actions=2, trials=4).sample(TEST, key=jr.key(0))
+    mdp = row(drawn(TabularMDPs(states=3, actions=2, trials=4), 1, jr.key(0)), 0)
     rule = EpsilonGreedyPlanner(3, 2, 10, epsilon=0.5)
     state, key, memory = mdp.reset(0, key=jr.key(0)), jr.key(1), rule.begin()
     act = jax.jit(lambda *all, key: rule.act(*all, key=key))
@@ -110,7 +116,7 @@ def test_no_transition_is_learnt_from_one_episode_to_the_next():
             return jnp.asarray(0), memory
 
     shown = []
-    jax.block_until_ready(ls.live(Shows(), mdp, key=jr.key(0)).reward)
+    jax.block_until_ready(eqx.filter_jit(lambda: ls.live(Shows(), mdp, key=jr.key(0)).reward)())
     jax.effects_barrier()
     last = shown[-1][:, 0]
     assert last.sum() == 6  # three episodes of two steps
@@ -150,7 +156,7 @@ PUBLISHED = [
 @pytest.mark.parametrize(("rule", "published"), PUBLISHED)
 def test_classical_columns_of_the_table_come_out(rule, published):
     num = 200
-    tasks, keys = TabularMDPs().draw(num, TEST, key=jr.key(0)), jr.split(jr.key(1), num)
+    tasks, keys = drawn(TabularMDPs(), num, jr.key(0)), jr.split(jr.key(1), num)
     total = jax.jit(jax.vmap(lambda mdp, key: ls.live(rule, mdp, key=key).reward.sum()))(tasks, keys)
     spread = total.std() * (1 / num + 1 / 1000) ** 0.5  # ours and theirs
     assert abs(total.mean() - published) < 3 * spread + 0.05  # the rounding of the table
