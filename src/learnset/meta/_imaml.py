@@ -64,9 +64,11 @@ class IMAML(AbstractMethod, AbstractIterativeAdapter):
     - `proximity`: strength of the pull (their λ).
     - `cg_steps`: conjugate-gradient iterations, fewer where they meet a direction of negative curvature.
 
-    >>> import jax.random as jr, learnset as ls
-    >>> tasks = ls.Sinusoids().draw(4, ls.Split.TRAIN, key=jr.key(0))
-    >>> grads, _, metrics = ls.IMAML(ls.mse).gradient(ls.MLP(1, 1, key=jr.key(1)), tasks, None, key=jr.key(2))
+    >>> import jax.random as jr, optax, learnset as ls
+    >>> model = ls.MLP(1, 1, key=jr.key(0))
+    >>> run = ls.train(ls.IMAML(ls.mse), model, ls.Sinusoids(), optax.adam(1e-3), steps=2, key=jr.key(1))
+    >>> sorted(run.metrics)
+    ['loss']
     """
 
     loss: Loss = mse

@@ -25,11 +25,13 @@ class SoftSharing(AbstractMethod):
     - `to_zero`: times the mean over tasks of the squared norm of the parameters.
     - `to_mean`: times the mean over tasks of the squared distance to the mean of all tasks' parameters.
 
-    >>> import jax.random as jr, learnset as ls
+    >>> import jax.random as jr, optax, learnset as ls
     >>> model = ls.separate(lambda key: ls.MLP(1, 1, key=key), 30, key=jr.key(0))
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=30, points=20, key=jr.key(1))
-    >>> batch = tasks.draw(25, ls.Split.TRAIN, key=jr.key(2))
-    >>> grads, _, metrics = ls.SoftSharing(ls.mse, to_mean=0.01).gradient(model, batch, None, key=jr.key(3))
+    >>> method = ls.SoftSharing(ls.mse, to_mean=0.01)
+    >>> run = ls.train(method, model, tasks, optax.adam(1e-3), steps=2, key=jr.key(2))
+    >>> sorted(run.metrics)
+    ['loss']
     """
 
     loss: Loss = mse

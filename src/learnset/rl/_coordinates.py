@@ -58,10 +58,10 @@ class CoordinateActorCritic(AbstractAgent):
     - `habits`: the actor-critic, with its pool. Heading must be sensed in it.
     - `trace`: what is left after 0.1 s of the trace of a cell's rate: the lambda of TD(lambda).
 
-    >>> import jax.random as jr, learnset as ls
+    >>> import equinox as eqx, jax.random as jr, learnset as ls
     >>> days = ls.MatchingToPlaceDays(days=2).sample(ls.Split.TEST, key=jr.key(0))
     >>> agent = ls.CoordinateActorCritic(ls.PlaceActorCritic(days.pool))
-    >>> int(ls.live(agent, days, key=jr.key(1)).over.sum())  # trials
+    >>> int(eqx.filter_jit(ls.live)(agent, days, key=jr.key(1)).over.sum())  # trials
     8
     """
 

@@ -138,11 +138,12 @@ class PosteriorSampling(AbstractPlanner):
     Source: Strens 2000, *A Bayesian framework for reinforcement learning*; Osband, Russo & Van Roy 2013, *(More)
     efficient reinforcement learning via posterior sampling*.
 
-    >>> import jax.random as jr, learnset as ls
+    >>> import equinox as eqx, jax.random as jr, learnset as ls
     >>> from learnset.envs.mdps import TabularMDPs
     >>> from learnset.rl._mdp_rules import PosteriorSampling
     >>> mdp = TabularMDPs(trials=3).sample(ls.Split.TEST, key=jr.key(0))
-    >>> int(ls.live(PosteriorSampling(states=10, actions=5, horizon=10), mdp, key=jr.key(1)).counts.sum())
+    >>> rule = PosteriorSampling(states=10, actions=5, horizon=10)
+    >>> int(eqx.filter_jit(ls.live)(rule, mdp, key=jr.key(1)).counts.sum())
     30
     """
 
