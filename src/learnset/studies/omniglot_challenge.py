@@ -105,20 +105,20 @@ class OmniglotChallengeStudy:
         **Returns:** what `result.json` holds.
         """
         exams, classes = self._exams()
-        first = exams[0]
-        official = official_sets(self.smaller_sets) if first.complete else {}
+        official = official_sets(self.smaller_sets) if exams[0].complete else {}
         alphabets = {"all": sorted(set(classes.groups))} | self._smaller_sets(classes) | official
-        rights, seconds = without_training(exams), {}
+        runs = [run for exam in exams for run in exam.runs]  # of all together: one program scores them
+        rights, seconds = without_training(runs), {}
         for learner in self._learners(classes, key):
             for set_name, groups in alphabets.items():
                 name = f"{learner.name}, {set_name}"
                 adapted, seconds[name] = learner.trained_on(classes, groups, name, self.steps, folder, options)
-                rights |= {(learner.name, set_name, exam.name): answered(adapted, exam) for exam in exams}
+                rights[learner.name, set_name] = answered(adapted, runs)
+        ends = np.cumsum([len(exam.runs) for exam in exams])[:-1]
         rows = [
-            row_of(right, exam, name, alphabets)
-            for (name, alphabets, of), right in rights.items()
-            for exam in exams
-            if exam.name == of
+            row_of(part, exam, *name)
+            for name, right in rights.items()
+            for exam, part in zip(exams, np.split(right, ends), strict=True)
         ]
         words = {
             "alphabets": alphabets,
@@ -128,9 +128,7 @@ class OmniglotChallengeStudy:
         words |= {"official_sets": list(official), "seed_of_sets": SEED + 1}
         result = {"rows": rows, "published": PUBLISHED, "training": seconds} | words
         draw_errors(result, folder)
-        draw_run(
-            first.runs[0], {(name, of): right[0] for (name, of, e), right in rights.items() if e == first.name}, folder
-        )
+        draw_run(runs[0], {name: right[0] for name, right in rights.items()}, folder)
         (folder / "README.md").write_text(page(result, self.steps, self.filters))
         return result
 
@@ -321,26 +319,22 @@ def own_runs(classes: Labelled, runs_each: int, seed: int) -> list[omniglot.OneS
 # Scoring
 
 
-def without_training(exams: list[Exam]) -> dict[tuple[str, str, str], Bool[np.ndarray, "runs items"]]:
+def without_training(runs: list[omniglot.OneShotRun]) -> dict[tuple[str, str], Bool[np.ndarray, "runs items"]]:
     """Which items are answered right by who has learnt nothing."""
     pixels = Learner("", None, Headed(Raw(), None), None, 1, Prototypes(), jr.key(0))
-    return {
-        (name, "none", exam.name): right
-        for exam in exams
-        for name, right in (("modified Hausdorff", by_hausdorff(exam)), ("nearest raw pixels", answered(pixels, exam)))
-    }
+    return {("modified Hausdorff", "none"): by_hausdorff(runs), ("nearest raw pixels", "none"): answered(pixels, runs)}
 
 
-def by_hausdorff(exam: Exam) -> Bool[np.ndarray, "runs items"]:
+def by_hausdorff(runs: list[omniglot.OneShotRun]) -> Bool[np.ndarray, "runs items"]:
     """Which items are nearest to the right training drawing; of two as near the first, as in the demo."""
-    nearest = [modified_hausdorff(run.test, run.train).argmin(axis=1) for run in exam.runs]
-    return np.stack([near == run.labels for near, run in zip(nearest, exam.runs, strict=True)])
+    nearest = [modified_hausdorff(run.test, run.train).argmin(axis=1) for run in runs]
+    return np.stack([near == run.labels for near, run in zip(nearest, runs, strict=True)])
 
 
-def answered(learner: Learner, exam: Exam) -> Bool[np.ndarray, "runs items"]:
+def answered(learner: Learner, runs: list[omniglot.OneShotRun]) -> Bool[np.ndarray, "runs items"]:
     """Which items a learner answers right, after one look at a run's training drawings."""
     assert not (is_transductive(learner.model) or learner.adapter.transductive)  # each item is answered by itself
-    return np.asarray(_right(learner.adapter, learner.model, as_tasks(exam))) > 0.5
+    return np.asarray(_right(learner.adapter, learner.model, as_tasks(runs))) > 0.5
 
 
 @eqx.filter_jit
@@ -348,7 +342,7 @@ def _right(adapter: AbstractAdapter, model: Model, tasks: Task) -> Float[Array, 
     return fast_dots(lambda model, tasks: score(adapter, model, tasks, confidence))(model, tasks)[:, -1, 1]
 
 
-def as_tasks(exam: Exam) -> Task:
+def as_tasks(runs: list[omniglot.OneShotRun]) -> Task:
     """Runs as tasks of small images."""
     one_hot = np.eye(WAYS, dtype=np.float32)
 
@@ -356,10 +350,10 @@ def as_tasks(exam: Exam) -> Task:
         x = np.stack([area_averaged(each, SIZE, SIZE) for each in images]).astype(np.float32) / 255
         return Batch(jnp.asarray(x), jnp.asarray(one_hot[np.stack(labels)]), jnp.ones(x.shape[:2], jnp.float32))
 
-    train, test = ([getattr(run, part) for run in exam.runs] for part in ("train", "test"))
-    number = len(exam.runs)
+    train, test = ([getattr(run, part) for run in runs] for part in ("train", "test"))
+    number = len(runs)
     support = batch(train, [np.arange(WAYS)] * number)
-    query = batch(test, [run.labels for run in exam.runs])
+    query = batch(test, [run.labels for run in runs])
     return Task(support, query, jnp.full(number, -1), jnp.zeros((number, 0), jnp.float32))
 
 
