@@ -37,11 +37,12 @@ def born(agent):
 def percept(pool, cell, *, at_rest=False, reward=0.0, terminated=False, truncated=False):
     """What is sensed where one cell fires and no other, when swimming east."""
     heading = jnp.array([0.0 if at_rest else 1.0, 0.0])
-    observation = jnp.concatenate([jnp.eye(pool.cells)[cell], heading])
+    observation = jnp.concatenate([jnp.asarray(np.eye(pool.cells, dtype=np.float32)[cell]), heading])
     told = feedback(reward, terminated, truncated)
     return Percept(observation, jnp.asarray(0), told, jnp.asarray(cell == 0))
 
 
+@eqx.filter_jit
 def go(agent, percepts, times):
     """The memory after a sequence of percepts, again and again."""
     one = jax.tree.map(lambda *leaves: jnp.stack(leaves), *percepts)
@@ -52,9 +53,10 @@ def go(agent, percepts, times):
     def trial(memory, _):
         return jax.lax.scan(step, memory, one)
 
-    return jax.jit(lambda: jax.lax.scan(trial, agent.begin(), None, length=times)[0])()
+    return jax.lax.scan(trial, agent.begin(), None, length=times)[0]
 
 
+@eqx.filter_jit
 def swum(agent, env, *, key):
     """The memory after all trials of a task."""
 
@@ -65,7 +67,7 @@ def swum(agent, env, *, key):
         return (advance(env, world, action, key=world_key), memory), None
 
     keys = jr.split(key, env.trials * (env.trial_steps + 1))
-    return jax.jit(lambda: jax.lax.scan(step, (begin(env, key=key), agent.begin()), keys)[0][1])()
+    return jax.lax.scan(step, (begin(env, key=key), agent.begin()), keys)[0][1]
 
 
 def mazes(days):
@@ -98,7 +100,7 @@ def test_on_a_way_without_turns_the_value_is_the_discounted_reward(gamma, interv
     agent = eqx.tree_at(lambda a: a.critic_lr, agent, 0.5 / agent.scaled(1.0))
     way = [percept(pool, cell) for cell in range(4)]
     arrival = percept(pool, 4, at_rest=True, reward=1.0, terminated=True)
-    learnt = go(agent, [*way, arrival], 60)
+    learnt = go(jax.tree.map(jnp.asarray, agent), [*way, arrival], 60)  # arrays: all examples share what is compiled
     tenths = interval / 0.1 * np.arange(3, -1, -1)
     assert np.allclose(learnt.critic[:4], gamma**tenths, atol=1e-4)
     assert learnt.critic[4] == 0  # nothing is expected of a place where the trial is over
@@ -181,7 +183,7 @@ def test_coordinates_become_those_of_the_pool():
 def test_who_knows_its_pool_swims_straight_from_the_second_trial_on():
     agent = CoordinateActorCritic(PlaceActorCritic(POOL))
     rates = jax.vmap(POOL.place_cells)(jnp.asarray(POOL.centres))
-    weights = jnp.linalg.lstsq(rates, jnp.asarray(POOL.centres))[0].T
+    weights = jnp.asarray(np.linalg.lstsq(np.asarray(rates), POOL.centres, rcond=1e-6)[0].T, rates.dtype)
     blank = agent.begin()
     chart = Chart(weights, blank.chart.trace, blank.chart.goal, blank.chart.known)
     knowing = Grown(agent, Navigation(blank.learnt, chart, 5 + blank.preference))
