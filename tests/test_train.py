@@ -1,11 +1,11 @@
 """The loop: compiled in windows, resumed bit for bit, stopped with words."""
 
+import inspect
 import json
 import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 
 import equinox as eqx
@@ -35,11 +35,12 @@ def identical(left, right):
 def test_the_compiled_loop_takes_the_steps_of_a_plain_one(model, getkey):
     key, tasks, method = getkey(), ls.Sinusoids(shots=5, queries=5), ls.MAML(ls.mse)
     found = train(model, key, steps=5, method=method, tasks=tasks)
+    gradient = eqx.filter_jit(lambda model, batch, key: method.gradient(model, batch, None, key=key))
     state = ADAM.init(eqx.filter(model, eqx.is_inexact_array))
     for step in range(5):
         task_key, method_key = jr.split(jr.fold_in(key, step))
         batch = tasks.draw(4, ls.Split.TRAIN, key=task_key)
-        grads, _, metrics = method.gradient(model, batch, None, key=method_key)
+        grads, _, metrics = gradient(model, batch, method_key)
         with jax.numpy_dtype_promotion("standard"):
             updates, state = ADAM.update(grads, state, eqx.filter(model, eqx.is_inexact_array))
         model = eqx.apply_updates(model, updates)
@@ -94,19 +95,25 @@ def test_resumed_equals_uncut_bit_for_bit(model, getkey, tmp_path):
     assert identical(ls.restore(tmp_path / "cut", ls.MAML(ls.mse), model, ADAM).model, uncut.model)
 
 
-RUN = """
-    import sys, jax.random as jr, optax, learnset as ls
+def go_on(folder, steps):
+    """The run in a folder, from where it is."""
     model = ls.MLP(1, 1, width=8, key=jr.key(0))
-    run = ls.train(ls.MAML(ls.mse), model, ls.Sinusoids(), optax.adam(1e-3), steps=int(sys.argv[2]), key=jr.key(1),
-                   out=sys.argv[1], checkpoint_every=200, log_every=100, resume=True, progress=False)
-    print(sum(abs(leaf).sum() for leaf in __import__("jax").tree.leaves(run.model) if hasattr(leaf, "sum")).hex()
-          if False else [leaf.tobytes().hex()[:32] for leaf in map(__import__("numpy").asarray,
-          __import__("jax").tree.leaves(__import__("equinox").filter(run.model, __import__("equinox").is_array)))])
-"""
+    options = {"checkpoint_every": 500, "log_every": 100, "resume": True, "progress": False}
+    return ls.train(
+        ls.MAML(ls.mse), model, ls.Sinusoids(), optax.adam(1e-3), steps=steps, key=jr.key(1), out=folder, **options
+    )
 
 
 def start(folder, steps):
-    command = [sys.executable, "-c", textwrap.dedent(RUN), str(folder), str(steps)]
+    """The same in a process of its own."""
+    lines = ["import sys, jax.random as jr, optax, learnset as ls", inspect.getsource(go_on)]
+    command = [
+        sys.executable,
+        "-c",
+        "\n".join([*lines, "go_on(sys.argv[1], int(sys.argv[2]))"]),
+        str(folder),
+        str(steps),
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -119,31 +126,21 @@ def wait_for(folder, line_count):
     raise AssertionError("the run did not begin")
 
 
-def test_a_run_killed_at_any_instant_resumes_bit_for_bit(tmp_path):
-    steps = 6000
-    uncut = start(tmp_path / "uncut", steps)
-    for line_count in (3, 25):
-        process = start(tmp_path / "killed", steps)
-        wait_for(tmp_path / "killed", line_count)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert len(lines(tmp_path / "killed")) < steps / 100  # it was still going
-    resumed = start(tmp_path / "killed", steps)
-    results = [process.communicate()[0] for process in (uncut, resumed)]
-    assert results[0] == results[1] != ""
-    steps_seen = [line["step"] for line in lines(tmp_path / "killed")]
-    assert steps_seen == list(range(100, steps + 1, 100))
-    assert [line["loss"] for line in lines(tmp_path / "killed")] == [line["loss"] for line in lines(tmp_path / "uncut")]
-
-
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
-    process = start(tmp_path / "run", 2_000_000)
-    wait_for(tmp_path / "run", 3)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert "saved in" in errors and "Go on with `resume`" in errors
-    stopped = lines(tmp_path / "run")[-1]["step"]
-    assert (tmp_path / "run" / "checkpoints" / str(stopped)).is_dir()
+def test_a_run_stopped_by_ctrl_c_and_then_killed_resumes_bit_for_bit(tmp_path):
+    """Ctrl-C saves and says how to go on; being killed, at whatever instant, says nothing."""
+    steps, folder = 6000, tmp_path / "cut"
+    for line_count, cut in ((3, signal.SIGINT), (25, signal.SIGKILL)):
+        process = start(folder, steps)
+        wait_for(folder, line_count)
+        process.send_signal(cut)
+        _, errors = process.communicate(timeout=60)
+        assert len(lines(folder)) < steps / 100  # it was still going
+        if cut is signal.SIGINT:
+            assert "saved in" in errors and "Go on with `resume`" in errors
+            assert (folder / "checkpoints" / str(lines(folder)[-1]["step"])).is_dir()
+    assert identical(go_on(folder, steps).model, go_on(tmp_path / "uncut", steps).model)
+    assert [line["step"] for line in lines(folder)] == list(range(100, steps + 1, 100))
+    assert [line["loss"] for line in lines(folder)] == [line["loss"] for line in lines(tmp_path / "uncut")]
 
 
 def test_nan_stops_with_step_method_and_advice_and_keeps_the_last_good_state(model, getkey, tmp_path):
