@@ -21,7 +21,8 @@ SMALL = ls.Pool(cells=7, time_limit=20.0)
 
 
 def test_stored_agents_have_a_learning_set(tmp_path):
-    result = HarlowStudy(problems=60, earlier_problems=20).run(tmp_path, jr.key(0), from_pretrained=True)
+    # As many problems as settings are chosen on, so that both share what is compiled.
+    result = HarlowStudy(problems=200, earlier_problems=20).run(tmp_path, jr.key(0), from_pretrained=True)
     mine = {row["trial"]: row["value"] for row in result["rows"] if row["part"] == "trials" and row["recipe"] == "RL²"}
     assert 40 < mine[1] < 60 and min(mine[t] for t in range(2, 7)) > 97
     assert (tmp_path / "learning-set.png").stat().st_size > 10_000
