@@ -21,7 +21,10 @@ import tyro
 
 LIMITS = {"ProtoNet": 1, "SimpleShot": 1, "TIM": 10, "PT-MAP": 60}  # seconds for 1 000 tasks, to be reached
 EASYFSL = {"ProtoNet": 6, "TIM": 185, "PT-MAP": 2380}  # seconds for 1 000 tasks in its own table
-KEPT = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}  # torch then runs faster
+KEPT = {
+    "MALLOC_MMAP_THRESHOLD_": "4000000000",
+    "MALLOC_TRIM_THRESHOLD_": "4000000000",
+}  # freed memory stays with the process
 SHOTS, BATCHES = (1, 5), (1, 16, 64)
 
 
@@ -239,6 +242,7 @@ def measure(rounds: int) -> dict:
     note("maml", "learnset, all tasks at once", apart("maml_rate", seconds=3, together=True)["rate"])
     unoptimised = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # machine code alone: buffers are the same
     return best | {
+        "rounds": rounds,
         "compile_seconds": compiling,
         "drawing": drawing,
         "adapters": apart("adapters"),
@@ -260,14 +264,14 @@ def page(found: dict) -> str:
         limit = f"{LIMITS[name]} s" if name in LIMITS else ""
         theirs = f"{EASYFSL[name]:,} s" if name in EASYFSL else ""
         seconds.append(f"| {name} | {of['1']:.2f} s | {of['5']:.2f} s | {limit} | {theirs} |")
-    sizes = ["| method | " + " | ".join(f"{count} tasks" for count in BATCHES) + " |", "|---|---|---|---|"]
+    sizes = ["| method | " + " | ".join(f"meta-batch {count}" for count in BATCHES) + " |", "|---|---|---|---|"]
     for name, of in found["memory"].items():
         sizes.append(f"| {name} | " + " | ".join(f"{of[str(count)]:,.0f} MiB" for count in BATCHES) + " |")
     return f"""# Speed of few-shot classification
 
 Made by `python benchmarks/few_shot.py`. One thread for each side; seconds are the processor's, since other programs
-ran on the machine. Each side's best of several turns. Images of 28 by 28, four strided convolutions of 64 with batch
-normalisation.
+ran on the machine. Turns that each side took: {found["rounds"]}; the best counts. Images of 28 by 28, four strided
+convolutions of 64 with batch normalisation.
 
 ## Second-order MAML
 
@@ -276,10 +280,9 @@ Five ways, one shot, 15 queries a class, 16 tasks, one inner step.
 {rates("maml", "tasks/s")}
 
 Compiling takes {found["compile_seconds"]:.0f} s. On a CPU large tasks are taken one after the other, each with its
-gradient: what one needs stays in the cache. Small networks, and learners whose weights are the same for all tasks, are
-taken all at once (`learnset.meta._through.apart`). The
-target, 2.5 times the best torch form, was {_word(found["maml"], 2.5)}. "Memory kept": the C library is told to keep
-freed memory, which torch asks for again at every step.
+gradient. Small networks, and learners whose weights are the same for all tasks, are taken all at once
+(`learnset.meta._through.apart`). The target, 2.5 times the best torch form, was {_word(found["maml"], 2.5)}.
+"Memory kept": the C library is told to keep freed memory, instead of asking the system again.
 
 ## Prototypical network
 

@@ -86,8 +86,8 @@ def one_by_one(model: Model, adapter: AbstractAdapter, loss: Loss, tasks: Task) 
 
 
 def apart(model: Model, adapter: AbstractAdapter, tasks: Task) -> bool:
-    """Whether tasks are better taken one by one: where each moves so many numbers that a CPU's cache holds those of few
-    tasks. Learners whose weights are the same for all tasks, and other devices, want all tasks at once."""
+    """Whether tasks are better taken one by one: where each moves many numbers, on a CPU (measured on one thread).
+    Learners whose weights are the same for all tasks, and other devices, want all tasks at once."""
     if jax.default_backend() != "cpu" or not isinstance(adapter, AbstractDescent):
         return False
     task = jax.tree.map(lambda leaf: leaf[0], tasks)
