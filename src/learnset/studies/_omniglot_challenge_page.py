@@ -135,6 +135,9 @@ person is. Chance is 95 % error. No alphabet of a run was trained on.
 
 {parts}
 
+{verdict(result)} Each training saw {160 * steps:,} images, which is little: `--steps` gives more, and `--full`
+much more.
+
 ± is the 95 % interval over runs. Each learner was trained once for each set, so it says nothing of the chance in training.
 
 Trained on:
@@ -184,6 +187,16 @@ def with_interval(row: dict[str, Any]) -> str:
     """Error and interval; of fewer than ten runs there is none to be had."""
     half = f" ± {100 * row['ci95']:.1f}" if len(row["by_run"]) >= 10 else ""
     return f"{100 * row['error']:.1f}{half}"
+
+
+def verdict(result: dict[str, Any]) -> str:
+    """Who beats the distance, of those trained on most alphabets."""
+    rows = of_part(result["rows"], next(iter(result["exams"])))
+    bound = rows["modified Hausdorff", "none"]["error"]
+    better = [name for (name, alphabets), row in rows.items() if alphabets == "all" and row["error"] < bound]
+    if better:
+        return f"Of the networks trained on most alphabets these beat the distance, which learns nothing: {', '.join(better)}."
+    return "No network trained on most alphabets beats the distance, which learns nothing."
 
 
 def published(result: dict[str, Any], part: str) -> str:
