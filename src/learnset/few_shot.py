@@ -277,7 +277,7 @@ def size(model: Any) -> int:
 def pooled(tasks: Any, key: Key[Array, ""]) -> PooledClasses:
     """All training classes as one task; as many at a time as there are, where those are fewer than a batch."""
     del key
-    half = min(PooledClasses.shots, len(tasks.train.x) // 2)
+    half = min(PooledClasses.shots, tasks.train.examples // 2)
     return PooledClasses(tasks, shots=half, queries=half)
 
 

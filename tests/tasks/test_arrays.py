@@ -23,7 +23,7 @@ def test_arrays_come_back_bit_for_bit(tmp_path):
     ("arrays", "message"),
     [
         ({"x": np.zeros((2, 3))}, "has no array `y`; it holds x"),
-        ({"labels": np.zeros(2)}, "has no array `x`; it holds nothing"),
+        ({"labels": np.zeros(2)}, "has no array `x`; it holds labels"),
         ({"x": np.zeros((2, 3)), "y": [0, 1, 2]}, "`x` has 2 rows and `y` has 3"),
         ({"x": np.zeros((2, 3)), "y": [0.0, 1.0]}, "`y` is of floats"),
         ({"x": np.zeros((2, 3)), "y": np.array([None, 1])}, "arrays of Python objects"),

@@ -44,6 +44,8 @@ class Draw:
         """One few-shot task."""
         episodes = source.episodes()
         task, classes = episodes.named(Split.TEST, key=jr.key(self.seed))
+        if task.support.x.ndim != 4:
+            raise InputError("These examples are features: only images are drawn.")
         folder = claim(self.out, resume=True)
         draw_episode(task, classes, folder, name)
         console.print(f"{folder / name}.png and .svg")

@@ -7,6 +7,7 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+from .._errors import check_positive
 from ._linear import Initialiser
 
 
@@ -37,6 +38,7 @@ class Convolution(eqx.Module):
         initialiser: Initialiser | None = None,
         key: Key[Array, ""],
     ):
+        check_positive("Convolution", in_size=in_size, out_size=out_size, kernel=kernel, stride=stride)
         dtype, shape = jnp.result_type(float), (kernel, kernel, in_size, out_size)
         bound = (kernel * kernel * in_size) ** -0.5
         uniform = initialiser is None

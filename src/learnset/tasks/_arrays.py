@@ -24,10 +24,6 @@ def from_npz(path: str | Path, *, min_size: int = 1) -> Labelled:
     Labelled(3 classes, 6 examples of 640 float32)
     """
     arrays = _arrays(Path(path))
-    missing = [name for name in ("x", "y") if name not in arrays]
-    if missing:
-        there = ", ".join(arrays) or "nothing"
-        raise InputError(f"{path} has no array `{missing[0]}`; it holds {there}. Examples are `x` and labels are `y`.")
     words = {name: _words(path, name, arrays[name]) for name in ("names", "groups") if name in arrays}
     try:
         return Labelled.from_arrays(arrays["x"], arrays["y"], **words, min_size=min_size)
@@ -40,11 +36,16 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path} is {'a folder' if path.is_dir() else 'not there'}; a file of arrays is needed.")
     try:
         with path.open("rb") as stream, np.load(stream) as file:
-            return {name: file[name] for name in file.files if name in ("x", "y", "names", "groups")}
+            missing = [name for name in ("x", "y") if name not in file.files]
+            arrays = {name: file[name] for name in file.files if name in ("x", "y", "names", "groups")}
+            there = ", ".join(file.files) or "nothing"
     except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         if "Object arrays" in str(error):
             raise InputError(f"{path} holds arrays of Python objects; write them as numbers or strings.") from error
         raise InputError(f"{path} is no whole `.npz` file; `numpy.savez` writes one.") from error
+    if missing:
+        raise InputError(f"{path} has no array `{missing[0]}`; it holds {there}. Examples are `x` and labels are `y`.")
+    return arrays
 
 
 def _words(path: str | Path, name: str, array: np.ndarray) -> list[str]:

@@ -26,12 +26,13 @@ class Classes(eqx.Module):
     sizes: Int[Array, "classes"]
     names: tuple[str, ...] = eqx.field(static=True)
     smallest: int = eqx.field(static=True)  # examples of the smallest class
+    examples: int = eqx.field(static=True)  # of all classes together
 
     def __init__(self, labelled: Labelled):
         self.x = jnp.asarray(labelled.x)
         self.starts, self.sizes = jnp.asarray(labelled.starts, jnp.int32), jnp.asarray(labelled.sizes, jnp.int32)
         self.names = labelled.names
-        self.smallest = int(np.min(labelled.sizes))
+        self.smallest, self.examples = int(np.min(labelled.sizes)), int(np.sum(labelled.sizes))
 
     def __len__(self) -> int:
         return len(self.names)

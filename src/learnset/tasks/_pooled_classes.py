@@ -46,6 +46,12 @@ class PooledClasses(AbstractTasks):
                 f"PooledClasses: `held_out={self.held_out}` of each class to validate and as many to test leave nothing"
                 f" to train on of a class with {self._pool.smallest} examples. Lower `held_out`."
             )
+        there = self._pool.examples - 2 * self.held_out * len(self._pool)
+        if self.shots + self.queries > there:
+            raise InputError(
+                f"PooledClasses: `shots={self.shots}` and `queries={self.queries}` ask for more different examples than the"
+                f" {there} that there are to train on. Lower them."
+            )
 
     @property
     def classes(self) -> int:

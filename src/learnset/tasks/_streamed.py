@@ -63,7 +63,7 @@ class Streamed(Classes):
         self.x = OnHost(labelled.x)
         self.starts, self.sizes = jnp.asarray(labelled.starts, jnp.int32), jnp.asarray(labelled.sizes, jnp.int32)
         self.names = labelled.names
-        self.smallest = int(np.min(labelled.sizes))
+        self.smallest, self.examples = int(np.min(labelled.sizes)), int(np.sum(labelled.sizes))
 
 
 def placed(labelled: Labelled, *, device_bytes: int = DEVICE_BYTES) -> Classes:
