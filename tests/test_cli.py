@@ -26,6 +26,7 @@ BAD = [
     ("train maml sinusoids --lr nan", "--lr nan"),
     ("train maml sinusoids --method.steps -1", "`steps=-1`"),
     ("train mammal sinusoids", "mammal"),
+    ("train protonet sinusoids", "`protonet` tells classes apart"),
     ("study nothing", "nothing"),
     ("evaluate nowhere", "no finished run"),
     ("draw sinusoids --number 0", "--number 0"),

@@ -120,6 +120,7 @@ BAD = [
     ("draw {here}/pictures --size 0", "`size=0`"),
     ("draw {here}/numbers.npz --ways 2 --shots 1 --turned", "`--turned`"),
     ("draw {here}/numbers.npz --ways 2 --shots 1", "only images are drawn"),
+    ("train pooled files {here}/pictures --ways 2 --shots 1", "`pooled` is not for classes here"),
     ("train protonet files {here}/pictures --ways 2 --shots 1 --filters 0", "`out_size=0`"),
     ("train protonet files {here}/pictures --ways 2 --shots 1 --size 12 --pooled", "12 by 12 pixels are gone"),
     ("train protonet files {here}/pictures --ways 2 --shots 1 --queries 9", "`queries=9`"),

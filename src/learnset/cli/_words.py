@@ -17,7 +17,7 @@ from tyro.conf import subcommand
 from .. import few_shot, recipes
 from .._compare import slug
 from .._errors import InputError
-from .._losses import cross_entropy, error_rate, Loss, mse
+from .._losses import cross_entropy, error_rate, gaussian_nll, Loss, mse
 from .._types import Split
 from ..meta import (
     ANIL,
@@ -147,10 +147,18 @@ class Family:
         return extend(self.network(model_key), extension_key)
 
     def method(self, method: Any) -> Any:
-        """The method with this family's loss, where it has that of another."""
-        if getattr(method, "loss", None) in (mse, cross_entropy):
-            return dataclasses.replace(method, loss=self.loss)
-        return method
+        """The method with this family's loss.
+
+        **Raises:** `InputError` for a method that such tasks mean nothing to.
+        """
+        numbers = getattr(method, "loss", None) in (mse, gaussian_nll)
+        if self.loss is not cross_entropy and not numbers:
+            raise InputError(
+                f"`{word(method)}` tells classes apart, but these tasks ask for numbers. Choose another method."
+            )
+        if self.loss is cross_entropy and isinstance(method, (Pooled, CAVIA)):
+            raise InputError(f"`{word(method)}` is not for classes here; `learnset compare` pretrains on all of them.")
+        return dataclasses.replace(method, loss=self.loss) if self.loss is cross_entropy and numbers else method
 
 
 REGRESSION = {MetaSGD: recipes.rated, CAVIA: recipes.contextual, R2D2: recipes.ridged, CNP: recipes.amortised}
