@@ -9,7 +9,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, Shaped
 
 from ._losses import cross_entropy
 from ._method import AbstractAdapter
@@ -48,6 +48,7 @@ from .transfer import (
     Baseline,
     BaselinePlusPlus,
     BDCSPN,
+    Centred,
     centred,
     Constant,
     Cosine,
@@ -285,5 +286,9 @@ def with_training_statistics(model: Model, tasks: AbstractTasks, key: Key[Array,
     """The features of a pretrained classifier, normalised and centred by statistics of training examples."""
     drawn = tasks.draw(DRAWN // (tasks.shots + tasks.queries), Split.TRAIN, key=key)
     xs = jnp.concatenate([drawn.support.x, drawn.query.x], axis=1)
-    xs = xs.reshape(-1, *xs.shape[2:])
+    return normalised_by(model, xs.reshape(-1, *xs.shape[2:]))
+
+
+def normalised_by(model: Model, xs: Shaped[Array, "points *in"]) -> Centred:
+    """The features of a model, normalised and centred by statistics of the examples `xs` for good."""
     return centred(settled(model, Batch(xs, jnp.zeros((len(xs), 1), xs.dtype))), xs)

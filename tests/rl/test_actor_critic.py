@@ -217,7 +217,9 @@ def test_what_is_behind_the_end_of_a_task_changes_no_gradient():
         dead = jnp.expand_dims(~found.alive, range(2, leaf.ndim))
         return jnp.where(dead, leaf + 3, leaf) if eqx.is_inexact_array(leaf) else leaf
 
-    parts = lambda r: (r.percept, r.log_prob, r.value, r.guess, r.secret, r.reward)  # noqa: E731
+    def parts(r):
+        return r.percept, r.log_prob, r.value, r.guess, r.secret, r.reward
+
     other = eqx.tree_at(parts, found, jax.tree.map(disturbed, parts(found)))
     assert not np.array_equal(found.value, other.value)
     assert_close(loss_gradient(PPO, AGENT, found), loss_gradient(PPO, AGENT, other), rtol=1e-5, atol=1e-7)

@@ -12,7 +12,7 @@ from .._losses import cross_entropy, Loss
 from .._predict import features, settled
 from .._types import Batch
 from ..models import AttentionBlock, Headed, Linear
-from ..transfer._prototypes import ABSENT
+from ..transfer import ABSENT, classes_there
 from ._cnp import Amortised
 from ._through import AbstractMetaLearner
 
@@ -81,8 +81,7 @@ class InContextClassifier(eqx.Module):
         tokens = jax.vmap(self.read)(features(encoder, support.x, support.weight))
         there = support.weight > 0
         contexts = jax.vmap(lambda member: self.contexts(tokens, member, there), in_axes=1)(support.y)
-        classes = (support.y * support.weight[:, None]).sum(axis=0) > 0
-        return Headed(encoder, Reader(self, contexts, there, classes))
+        return Headed(encoder, Reader(self, contexts, there, classes_there(support)))
 
     def contexts(
         self, tokens: Float[Array, "points width"], member: Float[Array, "points"], there: Bool[Array, "points"]

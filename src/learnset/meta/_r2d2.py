@@ -11,7 +11,7 @@ from .._losses import Loss, mse
 from .._method import AbstractAdapter
 from .._tree import head
 from .._types import Batch, Model, Predictor
-from ..transfer import ABSENT, Ridge
+from ..transfer import ABSENT, classes_there, Ridge
 from ._through import AbstractMetaLearner
 
 
@@ -74,6 +74,5 @@ class LearntRidge(AbstractAdapter):
         if model.scale_and_shift is None:
             return predictor
         scale, shift = model.scale_and_shift
-        there = (support.y * support.weight[:, None]).sum(axis=0) > 0
-        bias = jnp.where(there, scale * head(predictor).bias + shift, ABSENT)
+        bias = jnp.where(classes_there(support), scale * head(predictor).bias + shift, ABSENT)
         return eqx.tree_at(lambda m: (head(m).weight, head(m).bias), predictor, (scale * head(predictor).weight, bias))

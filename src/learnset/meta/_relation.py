@@ -14,7 +14,7 @@ from .._method import AbstractAdapter
 from .._predict import features, predict, settled
 from .._types import Batch, Model, Predictor
 from ..models import Conv4, GroupNorm, Headed, MLP
-from ..transfer import ABSENT, encoder
+from ..transfer import ABSENT, classes_there, encoder
 from ._through import AbstractMetaLearner
 
 
@@ -116,7 +116,7 @@ class Relation(AbstractAdapter):
         member = support.y * support.weight[:, None]
         settled_model = settled(model.model, support)
         sums = member.T @ features(settled_model, support.x, support.weight)
-        return Headed(encoder(settled_model), Relations(model.relation, sums, member.sum(axis=0) > 0))
+        return Headed(encoder(settled_model), Relations(model.relation, sums, classes_there(support)))
 
 
 class Relations(eqx.Module):

@@ -23,15 +23,15 @@ from .._evaluate import score
 from .._losses import confidence, cross_entropy
 from .._lowering import fast_dots
 from .._method import AbstractAdapter, AbstractMethod
-from .._predict import is_transductive, settled
+from .._predict import is_transductive
 from .._train import train
 from .._types import Batch, Model, Split, Task
-from ..few_shot import Classifying
+from ..few_shot import Classifying, normalised_by
 from ..meta import MAML, ProtoNet
 from ..models import classifier, Conv4, Headed, Raw
 from ..tasks import AbstractTasks, choose, Classes, Labelled, omniglot, turned
 from ..tasks._labelled import area_averaged
-from ..transfer import centred, FineTune, modified_hausdorff, Pooled, Prototypes, SimpleShot
+from ..transfer import FineTune, modified_hausdorff, Pooled, Prototypes, SimpleShot
 from ._omniglot_challenge_page import draw_errors, draw_run, page
 from ._study import row
 
@@ -254,8 +254,7 @@ def _adam(steps: int) -> optax.GradientTransformation:
 def with_statistics(model: Model, tasks: OfAlphabets, key: Key[Array, ""]) -> Model:
     """The encoder of a pretrained classifier, normalised and centred by statistics of training images."""
     xs = tasks.draw(STATISTICS, Split.TRAIN, key=key).support.x
-    xs = xs.reshape(-1, *xs.shape[2:])
-    return centred(settled(model, Batch(xs, jnp.zeros((len(xs), 1), xs.dtype))), xs)
+    return normalised_by(model, xs.reshape(-1, *xs.shape[2:]))
 
 
 class Exam(NamedTuple):

@@ -25,6 +25,7 @@ from ._prototypes import (
     ABSENT as ABSENT,
     AbstractSimilarity as AbstractSimilarity,
     class_means as class_means,
+    classes_there as classes_there,
     Cosine as Cosine,
     encoder as encoder,
     Nearest as Nearest,

@@ -83,8 +83,17 @@ def class_means(
 ) -> tuple[Float[Array, "classes features"], Bool[Array, "classes"]]:
     """The mean of each class, points without weight left out, and which classes have any."""
     member = support.y * support.weight[:, None]
-    count = member.sum(axis=0)
-    return member.T @ values / jnp.maximum(count, 1e-9)[:, None], count > 0
+    return member.T @ values / jnp.maximum(member.sum(axis=0), 1e-9)[:, None], classes_there(support)
+
+
+def classes_there(support: Batch) -> Bool[Array, "classes"]:
+    """Which classes have a point with weight.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> classes_there(ls.Batch(jnp.zeros((2, 1)), jnp.eye(3)[:2])).tolist()
+    [True, True, False]
+    """
+    return (support.y * support.weight[:, None]).sum(axis=0) > 0
 
 
 def encoder(model: Model) -> Model:

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from .._errors import check_positive
 from .._types import Batch
-from ._prototypes import ABSENT, class_means, unit
+from ._prototypes import ABSENT, classes_there, unit
 from ._transductive import AbstractTransductive, class_mix, squared_distances
 
 
@@ -42,7 +42,7 @@ class TIM(AbstractTransductive):
     def logits(
         self, support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
     ) -> Float[Array, "queries classes"]:
-        shots, there = len(support.x), class_means(support.x, support)[1]
+        shots, there = len(support.x), classes_there(support)
         x = unit(jnp.concatenate([support.x, queries]))
         gram = x @ x.T
         # What each point counts in the update of the centres.

@@ -11,7 +11,7 @@ from .._method import AbstractAdapter
 from .._predict import features, settled
 from .._types import Batch, Model
 from ..models import Headed
-from ._prototypes import ABSENT, class_means, encoder
+from ._prototypes import ABSENT, classes_there, encoder
 
 
 class AbstractTransductive(AbstractAdapter):
@@ -51,7 +51,7 @@ class Jointly(eqx.Module):
         self, values: Float[Array, "queries features"], weight: Float[Array, "queries"]
     ) -> Float[Array, "queries classes"]:
         """Logits of all queries."""
-        there = class_means(self.support.x, self.support)[1]
+        there = classes_there(self.support)
         return jnp.where(there[None], self.adapter.logits(self.support, values, weight), ABSENT)
 
 
