@@ -17,8 +17,8 @@ class Cautious(ls.AbstractGramian):
 
     loss: ls.Loss = ls.mse
 
-    def weights(self, gramian, *, key):
-        inverse = 1 / jnp.sqrt(jnp.diagonal(gramian))
+    def weights(self, gramian, present, *, key):
+        inverse = jnp.where(present, 1 / jnp.sqrt(jnp.diagonal(gramian)), 0)
         return inverse / inverse.sum()
 
 

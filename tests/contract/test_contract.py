@@ -43,7 +43,7 @@ class Norms(ls.AbstractGramian):
 
     loss: ls.Loss = ls.mse
 
-    def weights(self, gramian, *, key):
+    def weights(self, gramian, present, *, key):
         inverse = 1 / jnp.sqrt(jnp.diagonal(gramian))
         return inverse / inverse.sum()
 

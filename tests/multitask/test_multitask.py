@@ -89,7 +89,7 @@ class Fixed(ls.AbstractGramian):
     weighing: tuple[float, ...]
     loss: ls.Loss = ls.mse
 
-    def weights(self, gramian, *, key):
+    def weights(self, gramian, present, *, key):
         return jnp.asarray(self.weighing)
 
 
@@ -98,7 +98,7 @@ class Norms(ls.AbstractGramian):
 
     loss: ls.Loss = ls.mse
 
-    def weights(self, gramian, *, key):
+    def weights(self, gramian, present, *, key):
         return 1 / jnp.sqrt(jnp.diagonal(gramian))
 
 

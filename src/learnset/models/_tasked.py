@@ -33,6 +33,11 @@ class SharedBody(eqx.Module):
         self.model = model
         self.heads = jax.vmap(lambda k: _like(head(model), key=k))(jr.split(key, num_tasks))
 
+    @property
+    def own(self) -> PyTree[Float[Array, "tasks ..."]]:
+        """What single tasks own: their heads."""
+        return self.heads
+
     def for_task(self, index: Int[Array, ""]) -> Any:
         return eqx.tree_at(head, self.model, _pick(self.heads, head(self.model), index))
 
@@ -49,6 +54,11 @@ class Separate(eqx.Module):
     """
 
     models: PyTree[Float[Array, "tasks ..."]]
+
+    @property
+    def own(self) -> PyTree[Float[Array, "tasks ..."]]:
+        """What single tasks own: everything."""
+        return self.models
 
     def for_task(self, index: Int[Array, ""]) -> Any:
         arrays, rest = eqx.partition(self.models, eqx.is_inexact_array)

@@ -24,7 +24,8 @@ class FiniteTasks(AbstractTasks):
     - A task to validate or score on has its support drawn from `points` and its queries from `held_out`.
 
     `draw` outside of training goes through the tasks by number, so that `num_tasks = len(tasks)` scores each of them
-    once. Tasks of unequal size are padded with points of weight zero; of a task with few points the sets are smaller.
+    once. So does a step of training on as many tasks as there are; one on fewer draws them at random. Tasks of unequal size
+    are padded with points of weight zero; of a task with few points the sets are smaller.
 
     To learn from these tasks for *new* ones, train on a `FiniteTasks` and evaluate on another one, or on the family.
 
@@ -117,7 +118,8 @@ class FiniteTasks(AbstractTasks):
     def draw(self, num_tasks: int, split: Split, *, key: Key[Array, ""]) -> Task:
         keys = jr.split(split.fold(key), num_tasks)
         in_turn = jnp.arange(num_tasks) % len(self)
-        index = jr.randint(key, (num_tasks,), 0, len(self)) if split is Split.TRAIN else in_turn
+        at_random = split is Split.TRAIN and num_tasks != len(self)
+        index = jr.randint(key, (num_tasks,), 0, len(self)) if at_random else in_turn
         return jax.vmap(lambda i, k: self.task(i, split, key=k))(index, keys)
 
     def task(self, index: Array, split: Split, *, key: Key[Array, ""]) -> Task:

@@ -1,0 +1,26 @@
+"""All tasks weigh the same."""
+
+from jaxtyping import Array, Float, Key
+
+from .._losses import Loss, mse
+from .._types import State
+from ._balancer import AbstractScalarisation, Seen
+from ._task_gradients import even
+
+
+class Mean(AbstractScalarisation):
+    """The mean of the losses of the tasks that are there: the baseline, hard to beat when it is tuned as the others are.
+
+    Source: "unitary scalarisation" of Kurin et al. 2022, *In Defense of the Unitary Scalarization for Deep Multi-Task
+    Learning*, up to the number of tasks.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.Mean().direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    [1.0, 2.0]
+    """
+
+    loss: Loss = mse
+
+    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+        del key
+        return even(seen.present).astype(seen.loss.dtype), state

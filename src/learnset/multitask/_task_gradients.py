@@ -1,0 +1,69 @@
+"""The gradient of each task, and which parameters tasks share."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PyTree
+
+from .._losses import Loss
+from .._predict import for_task
+from .._tree import mix, rows, trainable
+from .._types import Model, Task
+
+
+def task_gradients(loss: Loss, model: Model, tasks: Task) -> tuple[Float[Array, "tasks"], PyTree]:
+    """The loss of each task on all its points, and its gradient.
+
+    **Returns:** losses, and gradients of the model's structure with a leading `tasks` axis.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> tasks = ls.Sinusoids().draw(4, ls.Split.TRAIN, key=jr.key(0))
+    >>> losses, grads = ls.task_gradients(ls.mse, ls.MLP(1, 1, key=jr.key(1)), tasks)
+    >>> losses.shape, grads.head.bias.shape
+    ((4,), (4, 1))
+    """
+    moving, fixed = trainable(model)
+
+    def of_one(task: Task) -> tuple[Float[Array, ""], PyTree]:
+        return jax.value_and_grad(lambda part: loss(for_task(eqx.combine(part, fixed), task.index), task.points))(
+            moving
+        )
+
+    return jax.vmap(of_one)(tasks)
+
+
+def task_losses(loss: Loss, model: Model, tasks: Task) -> Float[Array, "tasks"]:
+    """The loss of each task on all its points."""
+    return jax.vmap(lambda task: loss(for_task(model, task.index), task.points))(tasks)
+
+
+def in_batch(tasks: Task) -> Bool[Array, "tasks"]:
+    """Which tasks have any point or label with weight: the others are absent from the batch."""
+    return jax.vmap(lambda task: task.points.weight.max() > 0)(tasks)
+
+
+def own_and_shared(tree: PyTree) -> tuple[PyTree, PyTree]:
+    """Splits parameters (or gradients of their structure) into those that single tasks own, `model.own`, such as the
+    heads of `SharedBody`, and those that tasks share. Only about the latter can tasks be in conflict."""
+    if not hasattr(tree, "own"):
+        return jax.tree.map(lambda _: None, tree), tree
+    return trainable(tree, lambda model: model.own)
+
+
+def shared_rows(grads: PyTree) -> Float[Array, "tasks params"]:
+    """Gradients of tasks, with a leading `tasks` axis, as a matrix of the parameters that are shared."""
+    shared = own_and_shared(grads)[1]
+    if jax.tree.leaves(shared):
+        return rows(shared)
+    return jnp.zeros((len(jax.tree.leaves(grads)[0]), 0))
+
+
+def mean_of_own(grads: PyTree, present: Bool[Array, "tasks"]) -> PyTree:
+    """The mean over the tasks that are there of the gradients of what single tasks own; `None` for what is shared."""
+    return mix(even(present), own_and_shared(grads)[0])
+
+
+def even(present: Bool[Array, "tasks"]) -> Float[Array, "tasks"]:
+    """The same weight for each task that is there, one in all."""
+    there = present.astype(float)
+    return there / jnp.maximum(there.sum(), 1)
