@@ -15,8 +15,12 @@ from ._folder import from_folder as from_folder, from_image as from_image
 from ._labelled import Labelled as Labelled, Splits as Splits
 from ._linear_gaussian import LinearGaussian as LinearGaussian
 from ._pooled_classes import PooledClasses as PooledClasses
+from ._sarcos import sarcos as sarcos
+from ._school import school as school
 from ._sinusoids import Sinusoids as Sinusoids
 from ._streamed import OnHost as OnHost, placed as placed, Streamed as Streamed
+from ._table import Table as Table
+from ._tox21 import tox21 as tox21
 from ._turned import turned as turned
 from ._unrelated import Unrelated as Unrelated
 from ._variable_episodes import VariableEpisodes as VariableEpisodes
