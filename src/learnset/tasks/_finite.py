@@ -44,7 +44,7 @@ class FiniteTasks(AbstractTasks):
         check_points("FiniteTasks", self.shots, self.queries)
         if isinstance(self.points.weight, core.Tracer) or not eqx.is_array(self.points.weight):
             return  # inside a transformation the numbers are not known; they were checked before
-        sizes = np.asarray((self.points.weight > 0).sum(axis=1)).reshape(len(self.points.weight), -1).max(axis=1)
+        sizes = self._sizes()
         smallest = int(sizes.argmin())
         if self.shots > sizes[smallest]:
             raise InputError(
@@ -112,6 +112,14 @@ class FiniteTasks(AbstractTasks):
     def __len__(self) -> int:
         return len(self.points.weight)
 
+    def _sizes(self) -> np.ndarray:
+        """How many points to learn from each task has."""
+        return np.asarray((self.points.weight > 0).sum(axis=1)).reshape(len(self.points.weight), -1).max(axis=1)
+
+    def of(self, index: Array | int) -> tuple[Batch, Batch]:
+        """All points to learn from of task number `index`, and all that are held out."""
+        return jax.tree.map(lambda leaf: leaf[index], (self.points, self.held_out))
+
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
         return self.task(jr.randint(key, (), 0, len(self)), split, key=split.fold(key))
 
@@ -124,7 +132,7 @@ class FiniteTasks(AbstractTasks):
 
     def task(self, index: Array, split: Split, *, key: Key[Array, ""]) -> Task:
         """Task number `index`, its points drawn by `key`."""
-        points, held_out = (jax.tree.map(lambda leaf: leaf[index], batch) for batch in (self.points, self.held_out))
+        points, held_out = self.of(index)
         support_key, query_key = jr.split(key)
         if split is Split.TRAIN:
             support, query = _share_out(_some(points, self.shots + self.queries, key=key), self.shots, self.queries)
