@@ -142,3 +142,11 @@ def test_attention_reads_the_same_from_a_context_in_any_order_and_nothing_from_a
 def test_heads_must_divide_the_width(getkey):
     with pytest.raises(ls.InputError, match="`width=8` does not part into `heads=3`"):
         ls.AttentionBlock(8, heads=3, key=getkey())
+
+
+def test_filters_may_grow_from_one_convolution_to_the_next(getkey):
+    encoder = ls.Conv4((28, 28, 1), filters=(4, 8, 16, 32), key=getkey())
+    assert [block.convolution.weight.shape[2:] for block in encoder.blocks] == [(1, 4), (4, 8), (8, 16), (16, 32)]
+    assert encoder.features(jnp.ones((28, 28, 1))).shape == (encoder.size,) == (32,)
+    with pytest.raises(ls.InputError, match="are 3, but there are 4"):
+        ls.Conv4((28, 28, 1), filters=(4, 8, 16), key=getkey())

@@ -14,6 +14,7 @@ from .._run import claim, write_json
 from ..report import write_study_page
 from ..studies import (
     BanditStudy,
+    GlyphStudy,
     HarlowStudy,
     MAMLSinusoids,
     NavigationStudy,
@@ -32,6 +33,7 @@ STUDIES = {
     "wang": WangStudy,
     "navigation": NavigationStudy,
     "omniglot": OmniglotStudy,
+    "glyphs": GlyphStudy,
     "omniglot-challenge": OmniglotChallengeStudy,
 }
 TRAINED = ("harlow", "water-maze", "bandits")  # studies of which trained agents come with the package
@@ -50,13 +52,15 @@ class Study(Common):
             "wang",
             "navigation",
             "omniglot",
+            "glyphs",
             "omniglot-challenge",
         ]
     ] = "maml-sinusoids"
     """maml-sinusoids: Table 2, the curves and Figure 2 of the MAML paper; harlow: learning sets; water-maze: one place
     for many days, and a new place every day; bandits: RL2 beside the rules that are known; wang: RL2 on arms that depend
-    on each other, and on the two-step task; navigation: MAML for policies that walk to an unseen goal; omniglot: new
-    characters from few drawings; omniglot-challenge: characters of one new alphabet from one drawing of each"""
+    on each other, and on the two-step task; navigation: MAML for policies that walk to an unseen goal; omniglot:
+    new characters from few drawings; glyphs: the same with fonts, nothing to download; omniglot-challenge:
+    characters of one new alphabet from one drawing of each"""
     from_pretrained: bool = False
     """draw everything with the agents that come with the package (harlow, water-maze, bandits)"""
 

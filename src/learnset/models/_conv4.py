@@ -42,7 +42,7 @@ class Conv4(eqx.Module):
     **Arguments:**
 
     - `in_shape`: of one image, `(height, width, channels)`.
-    - `filters`: of each convolution. `blocks`: four, unless said otherwise.
+    - `filters`: of each convolution; or of one after the other. `blocks`: four, unless said otherwise.
     - `strided`: stride two instead of pooling, as MAML has it on Omniglot; it costs about a quarter.
     - `normalisation`: makes a layer from a number of channels: `SupportNorm`, `BatchNorm` or `GroupNorm`.
 
@@ -63,7 +63,7 @@ class Conv4(eqx.Module):
         self,
         in_shape: tuple[int, int, int],
         *,
-        filters: int = 64,
+        filters: int | tuple[int, ...] = 64,
         blocks: int = 4,
         strided: bool = False,
         normalisation: Callable[[int], AbstractNormalisation] = SupportNorm,
@@ -71,11 +71,15 @@ class Conv4(eqx.Module):
         key: Key[Array, ""],
     ):
         height, width, channels = in_shape
-        sizes = (channels, *(filters,) * blocks)
+        filters = (filters,) * blocks if isinstance(filters, int) else filters
+        if len(filters) != blocks:
+            raise InputError(f"Conv4: `filters={filters}` are {len(filters)}, but there are {blocks} `blocks`.")
+        sizes = (channels, *filters)
         stride = 2 if strided else 1
         self.blocks = tuple(
             ConvolutionBlock(
-                Convolution(before, after, stride=stride, initialiser=initialiser, key=k), normalisation(after)
+                Convolution(before, after, stride=stride, initialiser=initialiser, key=k),
+                normalisation(after),
             )
             for before, after, k in zip(sizes[:-1], sizes[1:], jr.split(key, blocks), strict=True)
         )
@@ -86,7 +90,7 @@ class Conv4(eqx.Module):
                 f"Conv4: images of {in_shape[0]} by {in_shape[1]} pixels are gone after {blocks} halvings. Enlarge them,"
                 f" or take fewer `blocks`."
             )
-        self.in_shape, self.size = in_shape, height * width * filters
+        self.in_shape, self.size = in_shape, height * width * filters[-1]
 
     def embed(self, xs: Images, weight: Float[Array, "points"]) -> Float[Array, "points features"]:
         """Features of images that come together; those without weight have no part in what others see."""

@@ -1,6 +1,7 @@
 """What was published, again: one published figure or table, one file."""
 
 from .bandits import BanditStudy as BanditStudy
+from .glyphs import GlyphStudy as GlyphStudy
 from .harlow import HarlowStudy as HarlowStudy
 from .maml_sinusoids import MAMLSinusoids as MAMLSinusoids
 from .navigation import NavigationStudy as NavigationStudy

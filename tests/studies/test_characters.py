@@ -1,0 +1,64 @@
+"""The studies of characters: what their pages say of made-up results, and what they compare with."""
+
+import dataclasses
+
+import pytest
+
+import learnset as ls
+from learnset.studies import GlyphStudy, OmniglotStudy
+from learnset.studies._characters import table
+
+
+def row(recipe, ways, shots, value, transductive=False):
+    return {
+        "recipe": recipe,
+        "ways": ways,
+        "shots": shots,
+        "value": value,
+        "ci95": 0.25,
+        "transductive": transductive,
+    }
+
+
+def test_a_table_has_a_row_for_each_learner_and_the_published_values_below():
+    result = {"rows": [row("raw pixels", 5, 1, 41.5), row("MAML", 5, 1, 97.25, True), row("raw pixels", 20, 1, 20.0)]}
+    assert table(result, ((5, 1), (20, 1)), {"MAML": (98.7, 95.8)}).splitlines()[2:] == [
+        "| **raw pixels** | 41.50 ± 0.25 | 20.00 ± 0.25 |",
+        "| **MAML**\\* | 97.25 ± 0.25 |  |",
+        "| published | 98.7 | 95.8 |",
+    ]
+
+
+@pytest.mark.parametrize("accuracy, reached, agrees", [(97.9, False, False), (98.0, True, False), (98.7, True, True)])
+def test_a_row_says_what_was_to_be_reached_and_what_was_published(accuracy, reached, agrees):
+    beside = OmniglotStudy().beside("ProtoNet", 5, 1, accuracy, 0.1)
+    assert (beside["needed"], beside["published"]) == (98.0, 98.8)
+    assert (beside["reached"], beside["agrees"]) == (reached, agrees)
+
+
+def test_who_was_never_published_is_compared_with_nothing():
+    assert OmniglotStudy().beside("raw pixels", 5, 1, 40.0, 0.1) == {}
+    assert GlyphStudy().beside("MAML", 5, 1, 40.0, 0.1) == {"chance": 20.0}
+
+
+@pytest.mark.parametrize("study", [OmniglotStudy(), GlyphStudy()], ids=lambda study: study.name)
+def test_the_page_tells_data_sizes_and_every_cell(study):
+    rows = [row("ProtoNet", *cell, 90.0) | study.beside("ProtoNet", *cell, 90.0, 0.25) for cell in study.cells]
+    classes = {"train": 3, "validation": 2, "test": 1}
+    result = {"rows": rows, "training": {"ProtoNet": 12.4}, "data": "made up", "classes": classes}
+    words = study.page(result)
+    assert all(f"{ways}-way {shots}-shot" in words for ways, shots in study.cells)
+    assert "made up;\n3 characters to train on, 1 to test on" in words and "ProtoNet 12 s" in words
+
+
+def test_the_lecture_s_cell_is_among_those_of_glyphs():
+    assert (2, 4) in GlyphStudy.cells
+
+
+@pytest.mark.parametrize("study", [OmniglotStudy, GlyphStudy])
+def test_other_training_is_asked_for_by_steps(study):
+    assert dataclasses.astuple(study().with_steps(7))[::3][:2] == (7, 7)
+    with pytest.raises(ls.InputError, match=f"{study.name}: `steps=0`"):
+        study().with_steps(0)
+    with pytest.raises(ls.InputError, match=f"{study.name}: `filters="):
+        dataclasses.replace(study(), filters=(8, 8, 0, 8))
