@@ -103,26 +103,39 @@ def animate_swim(
 ) -> None:
     """Writes `name.gif`: the swim, `speed` times as fast as it was, its last two seconds bright and the way before them
     faint. It rests for a second at the end."""
-    from matplotlib.animation import PillowWriter
+    from PIL import Image
 
-    figure, (axis,) = _panels(["0 s"], 1, arena, margin=0.0)
+    figure, (axis,) = _panels([""], 1, arena, margin=0.0)
     figure.set_layout_engine("none")  # laying out each frame anew takes most of the time, and would make it shake
     axis.set_position((0.02, 0.02, 0.96, 0.89))
+    figure.set_dpi(150)
     _pool(axis, arena, platform)
+    # The pool is drawn once, and what moves upon a copy of it.
+    canvas = figure.canvas
+    canvas.draw()
+    pool = canvas.copy_from_bbox(figure.bbox)
     (trail,) = axis.plot([], [], linewidth=1, alpha=0.4, color=COLOURS[0], zorder=4)
     (wake,) = axis.plot([], [], linewidth=2.2, color=COLOURS[0], solid_capstyle="round", zorder=4)
     (animal,) = axis.plot([], [], "o", markersize=7, color=INK, zorder=5)
+
+    def frame(now: float) -> Any:
+        swum = between(times, places, times[0], now)[1]
+        trail.set_data(*swum.T)
+        wake.set_data(*between(times, places, now - 2.0, now)[1].T)
+        animal.set_data(*swum[-1:].T)
+        axis.title.set_text(f"{now:.0f} s")
+        canvas.restore_region(pool)
+        for artist in (trail, wake, animal, axis.title):
+            axis.draw_artist(artist)
+        return Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")
+
     step = speed / FRAMES
     moments = [*np.arange(times[0] + step, times[-1], step), *[times[-1]] * FRAMES]
-    writer = PillowWriter(fps=FRAMES)
-    with writer.saving(figure, str(folder / f"{name}.gif"), dpi=150):
-        for now in moments:
-            swum = between(times, places, times[0], now)[1]
-            trail.set_data(*swum.T)
-            wake.set_data(*between(times, places, now - 2.0, now)[1].T)
-            animal.set_data(*swum[-1:].T)
-            axis.set_title(f"{now:.0f} s", fontsize=10)
-            writer.grab_frame()
+    colours = frame(moments[-1]).quantize(64)  # one palette for all frames, of the last one, which has them all
+    frames = [frame(now).quantize(palette=colours, dither=Image.Dither.NONE) for now in moments]
+    frames[0].save(
+        folder / f"{name}.gif", save_all=True, append_images=frames[1:], duration=round(1000 / FRAMES), loop=0
+    )
 
 
 def _panels(titles: Sequence[str], columns: int, arena: Arena, margin: float = 0.9) -> tuple[Any, Any]:
