@@ -40,9 +40,11 @@ def trainable(model: Any, where: Where = whole) -> tuple[PyTree, PyTree]:
     """
     if where is whole:
         return eqx.partition(model, eqx.is_inexact_array)
-    nothing = jax.tree.map(lambda _: False, model)
-    moves = eqx.tree_at(where, nothing, replace_fn=lambda part: jax.tree.map(lambda _: True, part))
-    return eqx.partition(model, jax.tree.map(lambda leaf, move: move and eqx.is_inexact_array(leaf), model, moves))
+    leaves, structure = jax.tree.flatten(model)
+    # Leaves are known by their numbers: `where` may pick parts of the model together, and parts without any leaf.
+    moving = set(jax.tree.leaves(where(jax.tree.unflatten(structure, range(len(leaves))))))
+    moves = [number in moving and eqx.is_inexact_array(leaf) for number, leaf in enumerate(leaves)]
+    return eqx.partition(model, jax.tree.unflatten(structure, moves))
 
 
 def stack(trees: Sequence[PyTree]) -> PyTree:

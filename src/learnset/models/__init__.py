@@ -1,22 +1,40 @@
 """Models: what `equinox.nn` lacks for learning many tasks."""
 
 from ._attention import AttentionBlock as AttentionBlock
+from ._cgc import CGC as CGC
+from ._clustered import Clustered as Clustered, clustered as clustered
 from ._conditional_neural_process import (
     ConditionalNeuralProcess as ConditionalNeuralProcess,
     Conditioned as Conditioned,
 )
 from ._conv4 import Conv4 as Conv4
 from ._convolution import Convolution as Convolution
+from ._cross_stitch import CrossStitch as CrossStitch
+from ._dselect_k import DSelectK as DSelectK, gate_entropy as gate_entropy
 from ._function import Function as Function
 from ._headed import classifier as classifier, Headed as Headed
+from ._kinds import (
+    by_kind as by_kind,
+    error_by_kind as error_by_kind,
+    from_features as from_features,
+    Kind as Kind,
+    Kinds as Kinds,
+)
 from ._linear import Linear as Linear, truncated_normal as truncated_normal
+from ._low_rank import code_size as code_size, LowRank as LowRank
 from ._mlp import MLP as MLP
+from ._mmoe import MMoE as MMoE
+from ._mtan import MTAN as MTAN
 from ._normalisation import (
     AbstractNormalisation as AbstractNormalisation,
     BatchNorm as BatchNorm,
     GroupNorm as GroupNorm,
     SupportNorm as SupportNorm,
 )
+from ._penalised import Penalised as Penalised
+from ._ple import PLE as PLE
 from ._raw import Raw as Raw
 from ._resnet12 import ResNet12 as ResNet12
+from ._task_embedding import TaskEmbedding as TaskEmbedding
 from ._tasked import Separate as Separate, separate as separate, SharedBody as SharedBody
+from ._with_inputs import WithInputs as WithInputs

@@ -61,13 +61,18 @@ class Separate(eqx.Module):
         return self.models
 
     def for_task(self, index: Int[Array, ""]) -> Any:
-        arrays, rest = eqx.partition(self.models, eqx.is_inexact_array)
-        return eqx.combine(_pick(arrays, mean(arrays), index), rest)
+        return part_of(self.models, index)
 
 
 def separate(make: Callable[[Key[Array, ""]], Any], num_tasks: int, *, key: Key[Array, ""]) -> Separate:
     """`Separate` models, each made by `make(key)` from a key of its own."""
     return Separate(eqx.filter_vmap(make)(jr.split(key, num_tasks)))
+
+
+def part_of(stacked: PyTree[Float[Array, "tasks ..."]], index: Int[Array, ""]) -> PyTree:
+    """What task number `index` owns, and the average over all tasks for -1."""
+    arrays, rest = eqx.partition(stacked, eqx.is_inexact_array)
+    return eqx.combine(_pick(arrays, mean(arrays), index), rest)
 
 
 def mean(stacked: PyTree[Float[Array, "tasks ..."]]) -> PyTree:

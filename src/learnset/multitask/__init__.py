@@ -1,6 +1,8 @@
 """Multi-task learning: solving several tasks at once."""
 
 from ._affinity import Affinity as Affinity, Observed as Observed
+from ._at_representation import AtRepresentation as AtRepresentation
+from ._auto_lambda import AutoLambda as AutoLambda
 from ._balancer import (
     AbstractBalancer as AbstractBalancer,
     AbstractGramian as AbstractGramian,
@@ -9,16 +11,40 @@ from ._balancer import (
     AbstractWeighting as AbstractWeighting,
     Seen as Seen,
 )
+from ._cagrad import CAGrad as CAGrad
+from ._cosmos import COSMOS as COSMOS
+from ._db_mtl import DBMTL as DBMTL
+from ._delta_m import delta_m as delta_m
+from ._dualproj import DualProj as DualProj
+from ._dwa import DWA as DWA
 from ._early_stopping import EarlyStopping as EarlyStopping, Kept as Kept
+from ._excess_mtl import ExcessMTL as ExcessMTL
+from ._famo import FAMO as FAMO
+from ._fixed_weights import FixedWeights as FixedWeights
+from ._forum import FORUM as FORUM
+from ._gls import GLS as GLS
+from ._grad_drop import GradDrop as GradDrop
+from ._grad_norm import GradNorm as GradNorm
+from ._imtl_l import IMTLL as IMTLL
+from ._imtlg import IMTLG as IMTLG
+from ._layerwise import Layerwise as Layerwise
 from ._mean import Mean as Mean
+from ._meta_balance import MetaBalance as MetaBalance
+from ._mgda import MGDA as MGDA
 from ._mixed_model import (
     BLUP as BLUP,
     MixedEffects as MixedEffects,
     MixedModel as MixedModel,
     MixedPredictor as MixedPredictor,
 )
+from ._moco import MoCo as MoCo
+from ._moml import MOML as MOML
 from ._multi_task_lasso import MultiTaskLasso as MultiTaskLasso
+from ._nash_mtl import NashMTL as NashMTL
+from ._pbi import PBI as PBI
+from ._pcgrad import PCGrad as PCGrad
 from ._ridges import OffsetRidge as OffsetRidge, PooledRidge as PooledRidge, RidgePerTask as RidgePerTask
+from ._rlw import RLW as RLW
 from ._soft_sharing import SoftSharing as SoftSharing
 from ._solver import (
     AbstractSolution as AbstractSolution,
@@ -26,4 +52,9 @@ from ._solver import (
     LinearPredictor as LinearPredictor,
     LinearTasks as LinearTasks,
 )
+from ._stch import STCH as STCH
+from ._sum import Sum as Sum
 from ._task_gradients import task_gradients as task_gradients
+from ._trimmed_mean import TrimmedMean as TrimmedMean
+from ._upgrad import UPGrad as UPGrad
+from ._uw import UW as UW

@@ -63,6 +63,18 @@ def mean_of_own(grads: PyTree, present: Bool[Array, "tasks"]) -> PyTree:
     return mix(even(present), own_and_shared(grads)[0])
 
 
+def weighted_gradient(loss: Loss, model: Model, tasks: Task, weights: Float[Array, "tasks"]) -> PyTree:
+    """The gradient of the weighted loss for what tasks share, and of their mean loss for what single tasks own."""
+    moving, fixed = trainable(model)
+    own, shared = own_and_shared(moving)
+
+    def total(own: PyTree, shared: PyTree, weights: Float[Array, "tasks"]) -> Float[Array, ""]:
+        return weights @ task_losses(loss, eqx.combine(own, shared, fixed), tasks)
+
+    of_shared = jax.grad(total, argnums=1)(own, shared, weights)
+    return eqx.combine(of_shared, jax.grad(total)(own, shared, even(in_batch(tasks)).astype(weights.dtype)))
+
+
 def even(present: Bool[Array, "tasks"]) -> Float[Array, "tasks"]:
     """The same weight for each task that is there, one in all."""
     there = present.astype(float)

@@ -15,6 +15,8 @@ from ._finite import FiniteTasks as FiniteTasks
 from ._folder import from_folder as from_folder, from_image as from_image
 from ._labelled import Labelled as Labelled, Splits as Splits
 from ._linear_gaussian import LinearGaussian as LinearGaussian
+from ._many_targets import ManyTargets as ManyTargets
+from ._padded_tasks import padded_tasks as padded_tasks
 from ._pooled_classes import PooledClasses as PooledClasses
 from ._read_table import read_table as read_table
 from ._sarcos import sarcos as sarcos

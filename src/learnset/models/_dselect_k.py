@@ -1,0 +1,139 @@
+"""Experts that all tasks share, of which each task selects a few."""
+
+import math
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax.scipy.special import entr
+from jaxtyping import Array, Float, Int, Key
+
+from .._errors import check_not_negative, check_positive, InputError
+from .._types import Batch
+from ._mmoe import Gated, make_experts, Mixture, tower_and_head
+from ._tasked import part_of
+from ._view import Layers, View
+
+
+class DSelectK(eqx.Module):
+    """`MMoE` whose gates select at most `selected` experts for each task: a selector says the number of an expert in
+    binary digits, each a smooth step of a parameter. Gradient descent then chooses among experts.
+
+    `Penalised(loss, gate_entropy)` makes selectors decide. The selection is the task's, and the same for all inputs (the
+    paper's static gates). A task that the set does not number (index -1) sees the average of all that tasks own.
+
+    **Arguments:** those of `MMoE`, and
+
+    - `experts`: a power of two, so that each binary number is an expert's. For others the paper adds a penalty.
+    - `selected`: how many experts a task weighs (k).
+    - `gamma`: over which width of its parameter a digit goes from zero to one.
+
+    **Raises:** `InputError` for a number of experts that is no power of two.
+
+    Source: Hazimeh et al. 2021, *DSelect-k: Differentiable Selection in the Mixture of Experts with Applications to
+    Multi-Task Learning*, §3.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model = ls.DSelectK(3, 1, num_tasks=30, experts=8, key=jr.key(0))
+    >>> model.for_task(jnp.asarray(7)).body.gate(jnp.ones(3)).shape
+    (8,)
+    """
+
+    experts: Layers  # stacked on an axis `experts`
+    own: Gated  # stacked on an axis `tasks`
+
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        *,
+        num_tasks: int,
+        experts: int = 4,
+        selected: int = 2,
+        gamma: float = 1.0,
+        width: int = 40,
+        depth: int = 1,
+        tower: int = 0,
+        activation: Callable[[Array], Array] = jax.nn.relu,
+        key: Key[Array, ""],
+    ):
+        sizes = {"num_tasks": num_tasks, "selected": selected, "gamma": gamma, "width": width, "depth": depth}
+        check_positive("DSelectK", **sizes)
+        check_not_negative("DSelectK", tower=tower)
+        digits = round(math.log2(experts)) if experts > 0 else 0
+        if experts < 2 or 2**digits != experts:
+            raise InputError(
+                f"DSelectK: `experts={experts}`, but experts are numbered by binary digits: take a power of two, 2 or more."
+            )
+        experts_key, own_key = jr.split(key)
+
+        def of_task(key: Key[Array, ""]) -> Gated:
+            gate_key, key = jr.split(key)
+            gate = BinaryGate(selected, digits, gamma, key=gate_key)
+            return Gated(gate, *tower_and_head(width, tower, out_size, activation, key=key))
+
+        self.experts = make_experts(experts, [in_size, *[width] * depth], activation, key=experts_key)
+        self.own = eqx.filter_vmap(of_task)(jr.split(own_key, num_tasks))
+
+    def for_task(self, index: Int[Array, ""]) -> View:
+        own = part_of(self.own, index)
+        return View(Mixture(self.experts, own.gate), own.tower, own.head)
+
+
+class BinaryGate(eqx.Module):
+    """Weights of experts: a softmax over selectors, each a distribution over experts that binary digits make."""
+
+    digits: Float[Array, "selected digits"]
+    weights: Float[Array, "selected"]
+    gamma: float = eqx.field(static=True)
+
+    def __init__(self, selected: int, digits: int, gamma: float, *, key: Key[Array, ""]):
+        # Within the slope of the smooth step, where gradients are; different, so that selectors part.
+        bound = 0.01 * gamma
+        self.digits = jr.uniform(key, (selected, digits), jnp.result_type(float), -bound, bound)
+        self.weights = jnp.zeros(selected)
+        self.gamma = gamma
+
+    @property
+    def selectors(self) -> Float[Array, "selected experts"]:
+        """A distribution over experts for each selector: the product over digits of what they say of the expert's."""
+        total = self.digits.shape[1]
+        number = jnp.arange(2**total)[:, None] >> jnp.arange(total)[None] & 1
+        one = smooth_step(self.digits / self.gamma)[:, None]
+        return jnp.where(number[None] == 1, one, 1 - one).prod(axis=2)
+
+    def __call__(self, x: Float[Array, "in"]) -> Float[Array, "experts"]:
+        del x
+        return jax.nn.softmax(self.weights) @ self.selectors
+
+
+def smooth_step(t: Float[Array, "..."]) -> Float[Array, "..."]:
+    """A cubic from zero at -1/2 to one at 1/2, and flat beyond."""
+    t = jnp.clip(t, -0.5, 0.5)
+    return -2 * t**3 + 1.5 * t + 0.5
+
+
+def gate_entropy(predictor: View, batch: Batch) -> Float[Array, ""]:
+    """How undecided a task of `DSelectK` is, in nats: the entropies of its selectors, summed. A `penalty` for `Penalised`.
+
+    **Raises:** `InputError` for a predictor of another model.
+
+    Source: Hazimeh et al. 2021, §3.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model = ls.DSelectK(3, 1, num_tasks=30, experts=8, selected=2, key=jr.key(0))
+    >>> batch = ls.Batch(jnp.ones((5, 3)), jnp.ones((5, 1)))
+    >>> round(float(ls.gate_entropy(model.for_task(jnp.asarray(0)), batch)), 2)  # nearly 2 log 8
+    4.16
+    """
+    del batch
+    gate = getattr(getattr(predictor, "body", None), "gate", None)
+    if not isinstance(gate, BinaryGate):
+        raise InputError("gate_entropy: the predictor has no selectors; it is a penalty for the tasks of `DSelectK`.")
+    # Digits are independent, so that entropies add. A digit that is decided has none, and no slope.
+    one = smooth_step(gate.digits / gate.gamma)
+    undecided = (one > 0) & (one < 1)
+    inside = jnp.where(undecided, one, 0.5)
+    return jnp.where(undecided, entr(inside) + entr(1 - inside), 0).sum()

@@ -1,0 +1,35 @@
+"""A loss and what a model is to be besides."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._errors import check_not_negative
+from .._losses import Loss
+from .._types import Batch, Predictor
+
+
+class Penalised(eqx.Module):
+    """`loss(predictor, batch) + strength * penalty(predictor, batch)`: itself a loss. A batch in which nothing has weight
+    is penalised for nothing, so that absent tasks move no model.
+
+    **Arguments:**
+
+    - `penalty`: of one task's view of the model: `gate_entropy` for `DSelectK`, `code_size` for `LowRank`, or your own.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> loss = ls.Penalised(ls.mse, lambda predictor, batch: jnp.asarray(3.0), strength=0.5)
+    >>> float(loss(lambda x: x + 1, ls.Batch(jnp.zeros((4, 1)), jnp.zeros((4, 1)))))
+    2.5
+    """
+
+    loss: Loss
+    penalty: Loss
+    strength: float | Float[Array, ""] = 0.01
+
+    def __check_init__(self):
+        check_not_negative("Penalised", strength=self.strength)
+
+    def __call__(self, predictor: Predictor, batch: Batch) -> Float[Array, ""]:
+        penalty = jnp.where(batch.weight.max() > 0, self.penalty(predictor, batch), 0)
+        return self.loss(predictor, batch) + self.strength * penalty

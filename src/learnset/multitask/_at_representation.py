@@ -1,0 +1,91 @@
+"""Tasks weighed by their gradients at the representation that they share."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from .._errors import InputError
+from .._method import AbstractMethod, Metrics
+from .._predict import features, for_task
+from .._tree import mix, trainable
+from .._types import Batch, Model, State, Task
+from ..models import from_features, Kinds, SharedBody
+from ._balancer import AbstractWeighting, gramian_of, Seen, weighting_metrics
+from ._task_gradients import even, in_batch, own_and_shared
+
+
+class AtRepresentation(AbstractMethod):
+    """`method` with the inner products of the tasks' gradients at the shared representation in place of those at the
+    parameters: one pass forward and one backward through the body, whatever the number of tasks. With `MGDA` it is
+    MGDA-UB.
+
+    The tasks must be several targets of the same inputs, as `ManyTargets` draws them: point `p` is the same input in each,
+    and the body is computed once for all. Tasks whose inputs differ give NaN, by which training stops.
+
+    Source: Sener & Koltun 2018, *Multi-Task Learning as Multi-Objective Optimization*, §3.3. The norm of the weighted
+    gradient at the representation bounds that at the parameters, up to the norm of the body's derivative. As for other
+    methods, heads move by the mean of the tasks' losses; there each by its own.
+
+    **Arguments:**
+
+    - `method`: weighs tasks by inner products of gradients.
+
+    **Raises:** `InputError` for a model that is no `SharedBody` (or `Kinds` of one).
+
+    >>> import jax.random as jr, optax, learnset as ls
+    >>> class Cautious(ls.AbstractGramian):
+    ...     loss: ls.Loss = ls.mse
+    ...     def weights(self, gramian, present, *, key):
+    ...         return 1 / gramian.diagonal() ** 0.5
+    >>> x = jr.normal(jr.key(0), (60, 3))
+    >>> tasks = ls.ManyTargets.from_arrays(x, x @ jr.normal(jr.key(1), (3, 4)))
+    >>> model = ls.SharedBody(ls.MLP(3, 1, key=jr.key(2)), num_tasks=4, key=jr.key(3))
+    >>> method = ls.AtRepresentation(Cautious())
+    >>> ls.train(method, model, tasks, optax.adam(1e-3), steps=2, tasks_per_step=4, key=jr.key(4)).steps
+    2
+    """
+
+    method: AbstractWeighting
+
+    def init(self, model: Model) -> State:
+        return self.method.init(model)
+
+    def gradient(
+        self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, State, Metrics]:
+        _check_shared(model)
+        moving, fixed = trainable(model)
+        own, shared = own_and_shared(moving)
+        points = jax.vmap(lambda task: task.points)(tasks)
+        same = (points.x == points.x[:1]).all()
+
+        def body(shared: PyTree) -> Float[Array, "points features"]:
+            view = for_task(eqx.combine(shared, own, fixed), tasks.index[0])
+            return features(view, points.x[0], points.weight.max(axis=0))
+
+        def losses_at(own: PyTree, seen: Float[Array, "tasks points features"]) -> Float[Array, "tasks"]:
+            def of_one(index: Int[Array, ""], z: Float[Array, "points features"], points: Batch) -> Float[Array, ""]:
+                view = for_task(eqx.combine(shared, own, fixed), index)
+                return self.method.loss(from_features(view), Batch(z, points.y, points.weight))
+
+            return jax.vmap(of_one)(tasks.index, seen, points)
+
+        z, to_body = jax.vjp(body, shared)
+        losses, to_heads = jax.vjp(losses_at, own, jnp.broadcast_to(z[None], (len(tasks.index), *z.shape)))
+        seen = Seen(jnp.where(same, losses, jnp.nan), in_batch(tasks), tasks.index)
+        at_z = to_heads(jnp.ones_like(losses))[1]  # a loss depends on the features that its own task sees
+        weights, state = self.method.weigh(gramian_of(at_z.reshape(len(at_z), -1)), seen, state, key=key)
+        weights = jnp.where(same, weights, jnp.nan)
+        of_shared, of_own = to_body(mix(weights, at_z))[0], to_heads(even(seen.present).astype(losses.dtype))[0]
+        return eqx.combine(of_shared, of_own), state, weighting_metrics(seen, weights)
+
+
+def _check_shared(model: Model) -> None:
+    while isinstance(model, Kinds):
+        model = model.model
+    if not isinstance(model, SharedBody):
+        raise InputError(
+            f"AtRepresentation: the model is a {type(model).__name__}, but tasks need one representation to share: give a"
+            " `SharedBody`, or weigh the tasks by their gradients at the parameters."
+        )

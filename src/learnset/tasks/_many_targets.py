@@ -1,0 +1,112 @@
+"""Several targets of the same rows, each of them a task."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Int, Key
+
+from .._errors import InputError
+from .._types import Batch, Split, Task
+from ._base import AbstractTasks, check_points
+
+
+class ManyTargets(AbstractTasks):
+    """Columns of targets as numbered tasks with the same inputs: all tasks of a draw see the same rows.
+
+    Missing labels have weight zero: a point of a task is there if its label is. Rows are shared between tasks, and never
+    between splits: training draws from `points`, and validation and test tasks draw their queries from the first and the
+    second half of `held_out`.
+
+    `draw` goes through the tasks by number, if there are as many in it as there are targets, and when it is not for
+    training; otherwise tasks are drawn at random.
+
+    >>> import numpy as np, jax.random as jr, learnset as ls
+    >>> y = np.ones((20, 3))
+    >>> y[0, 0] = np.nan
+    >>> tasks = ls.ManyTargets.from_arrays(np.ones((20, 2)), y, shots=4, queries=6)
+    >>> batch = tasks.draw(3, ls.Split.TRAIN, key=jr.key(0))
+    >>> batch.support.x.shape, batch.query.y.shape
+    ((3, 4, 2), (3, 6, 1))
+    """
+
+    points: Batch  # y and weight are "points targets"
+    held_out: Batch
+    shots: int = 10
+    queries: int = 10
+
+    def __check_init__(self):
+        check_points("ManyTargets", self.shots, self.queries)
+        for name, there, needed in (
+            ("points", len(self.points.x), self.shots + self.queries),
+            ("held_out", len(self.held_out.x) // 2, self.queries),
+        ):
+            if there < needed:
+                raise InputError(
+                    f"ManyTargets: {self.shots} shots and {self.queries} queries are asked for, but `{name}` has only"
+                    f" {there} rows for a task. Lower them."
+                )
+
+    @classmethod
+    def from_arrays(
+        cls, x: Array, y: Array, *, shots: int = 10, queries: int = 10, held_out: float = 0.5
+    ) -> "ManyTargets":
+        """The columns of `y`, in which NaN is a missing label; the last part of the rows, `held_out` of them, is kept for
+        scoring.
+
+        **Raises:** `InputError` for arrays of different lengths, inputs that are not finite, and too few rows.
+        """
+        inputs, targets = np.asarray(x), np.asarray(y)
+        if len(inputs) != len(targets) or targets.ndim != 2:
+            raise InputError(
+                f"`x` has shape {inputs.shape} and `y` {targets.shape}; they must have as many rows, and `y` a column for"
+                " each target."
+            )
+        if not 0 < held_out < 1:
+            raise InputError(f"`held_out={held_out}`, but it is the part of the rows kept for scoring: 0 to 1.")
+        if not np.isfinite(inputs).all():
+            raise InputError(
+                f"`x` has {(~np.isfinite(inputs)).sum()} numbers that are NaN or infinite; fill them first."
+            )
+        cut, dtype = len(inputs) - int(np.ceil(held_out * len(inputs))), jnp.result_type(float)
+        learn, score = (
+            Batch(jnp.asarray(inputs[part], dtype), jnp.asarray(targets[part], dtype), jnp.asarray(there[part], dtype))
+            for there in (np.isfinite(targets),)
+            for part in (slice(cut), slice(cut, None))
+        )
+        return cls(learn, score, shots, queries)
+
+    def __len__(self) -> int:
+        return self.points.y.shape[1]
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        return self._tasks(jr.randint(key, (), 0, len(self)), split, key=split.fold(key))
+
+    def draw(self, num_tasks: int, split: Split, *, key: Key[Array, ""]) -> Task:
+        in_turn = jnp.arange(num_tasks) % len(self)
+        at_random = split is Split.TRAIN and num_tasks != len(self)
+        index = jr.randint(key, (num_tasks,), 0, len(self)) if at_random else in_turn
+        rows_key = split.fold(key)
+        return jax.vmap(lambda i: self._tasks(i, split, key=rows_key))(index)
+
+    def _tasks(self, index: Int[Array, ""], split: Split, *, key: Key[Array, ""]) -> Task:
+        """Task number `index`, on the rows that the key says."""
+        support_key, query_key = jr.split(key)
+        if split is Split.TRAIN:
+            both = _rows(self.points, self.shots + self.queries, index, key=key)
+            support, query = (jax.tree.map(lambda leaf, p=p: leaf[p], both) for p in _parts(self.shots))
+        else:
+            half = jax.tree.map(lambda leaf: leaf[0 if split is Split.VALIDATION else 1 :: 2], self.held_out)
+            support = _rows(self.points, self.shots, index, key=support_key)
+            query = _rows(half, self.queries, index, key=query_key)
+        return Task(support, query, index=index)
+
+
+def _parts(shots: int) -> tuple[slice, slice]:
+    return slice(shots), slice(shots, None)
+
+
+def _rows(batch: Batch, num: int, target: Int[Array, ""], *, key: Key[Array, ""]) -> Batch:
+    """`num` rows at random, with one of their targets."""
+    rows = jax.lax.top_k(jr.uniform(key, (len(batch.x),)), num)[1]
+    return Batch(batch.x[rows], batch.y[rows, target][:, None], batch.weight[rows, target])
