@@ -47,8 +47,9 @@ class Characters(abc.ABC):
 
     **Arguments:**
 
-    - `steps`, `ways`, `filters`: of networks that compare features: training steps of one task each, with so many
-      classes, one shot and five queries; filters of each of four convolutions that are pooled, few where images are large.
+    - `steps`, `ways`, `filters`: of networks that compare features: training steps of one task each (of matching networks
+      half as many), with so many classes, one shot and five queries; filters of each of four convolutions that are
+      pooled, few where images are large.
     - `gradient_steps`, `gradient_tasks`, `gradient_filters`: of networks that adapt by gradient descent: training steps
       of so many tasks of five classes; filters of four strided convolutions.
     - `test_tasks`: held-out tasks of each cell.
@@ -96,8 +97,10 @@ class Characters(abc.ABC):
         learners = [
             Learner("raw pixels", Headed(Raw(), None), Prototypes()),
             self._from_scratch(splits, keys[2]),
-            self._comparing("ProtoNet", ProtoNet(), splits, keys[0], folder, options),
-            self._comparing("matching network", MatchingNetwork(), splits, keys[1], folder, options),
+            self._comparing("ProtoNet", ProtoNet(), self.steps, splits, keys[0], folder, options),
+            self._comparing(
+                "matching network", MatchingNetwork(), self.matching_steps, splits, keys[1], folder, options
+            ),
             *self._adapting(splits, keys[2], folder, options),
         ]
         rows = [row for learner in learners for row in self._rows(learner, splits, keys[3])]
@@ -108,14 +111,21 @@ class Characters(abc.ABC):
         (folder / "README.md").write_text(self.page(result))
         return result
 
-    def _comparing(self, name: str, method: AbstractMethod, splits: Splits, key, folder: Path, options: Any) -> Learner:
+    @property
+    def matching_steps(self) -> int:
+        """Training steps of matching networks."""
+        return max(1, self.steps // 2)
+
+    def _comparing(
+        self, name: str, method: AbstractMethod, steps: int, splits: Splits, key, folder: Path, options: Any
+    ) -> Learner:
         """A network that compares features, trained with many classes at a time; one for all cells."""
         model_key, train_key = jr.split(key)
         sizes = {"ways": self.ways, "shots": 1, "queries": 5}
         train_on = Episodes(turned(splits.train, mirrored=True), *_unused(self.ways), **sizes, augment=Affine())
         start = Headed(Conv4((28, 28, 1), filters=self.filters, key=model_key), None)
-        optimiser = optax.adam(optax.cosine_decay_schedule(2e-3, self.steps))
-        run = self._train(name, method, start, train_on, optimiser, self.steps, 1, train_key, folder, options)
+        optimiser = optax.adam(optax.cosine_decay_schedule(2e-3, steps))
+        run = self._train(name, method, start, train_on, optimiser, steps, 1, train_key, folder, options)
         return Learner(name, with_statistics(run.model, splits.train), method.adapter, seconds=run.seconds)
 
     def _start(self, key: Key[Array, ""]) -> Model:
@@ -186,7 +196,7 @@ class Characters(abc.ABC):
         filters = ", ".join(map(str, self.filters))
         times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result["training"].items())
         return f"""**Sizes.** ProtoNet and the matching network: four convolutions of {filters} with pooling, {self.ways}-way
-one-shot training for {self.steps:,} steps of one task, characters turned and mirrored as classes of their own, images turned,
+one-shot training for {self.steps:,} and {self.matching_steps:,} steps of one task, characters turned and mirrored as classes of their own, images turned,
 stretched and moved a little; normalised by statistics of training images. MAML, FOMAML and ANIL: four strided convolutions of
 {self.gradient_filters}, five-way one-shot training for {self.gradient_steps:,} steps of {self.gradient_tasks} tasks, one inner
 step of 0.4, three when tested; the one-shot network is also given five shots. From scratch: the same network untrained,
