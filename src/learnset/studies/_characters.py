@@ -196,11 +196,12 @@ class Characters(abc.ABC):
         filters = ", ".join(map(str, self.filters))
         times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result["training"].items())
         return f"""**Sizes.** ProtoNet and the matching network: four convolutions of {filters} with pooling, {self.ways}-way
-one-shot training for {self.steps:,} and {self.matching_steps:,} steps of one task, characters turned and mirrored as classes of their own, images turned,
-stretched and moved a little; normalised by statistics of training images. MAML, FOMAML and ANIL: four strided convolutions of
-{self.gradient_filters}, five-way one-shot training for {self.gradient_steps:,} steps of {self.gradient_tasks} tasks, one inner
-step of 0.4, three when tested; the one-shot network is also given five shots. From scratch: the same network untrained,
-{SCRATCH_STEPS} steps on each task of the size that is best on validation tasks. Training took {times}."""
+one-shot training for {self.steps:,} and {self.matching_steps:,} steps of one task, characters turned and mirrored as classes of
+their own, images turned, stretched and moved a little; normalised by statistics of training images. MAML, FOMAML and ANIL:
+four strided convolutions of {self.gradient_filters}, five-way one-shot training for {self.gradient_steps:,} steps of
+{self.gradient_tasks} tasks, one inner step of 0.4, three when tested; the one-shot network is also given five shots. From
+scratch: the same network untrained, {SCRATCH_STEPS} steps on each task of the size that is best on validation tasks. Training
+took {times}."""
 
 
 def with_statistics(model: Model, classes: Labelled) -> Model:
