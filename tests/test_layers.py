@@ -15,11 +15,11 @@ LAYERS = [
     | {"_comparison", "_compare", "_keep", "checks"},
     {"multitask", "transfer"},
     {"meta", "rl"},
-    {"recipes", "few_shot", "studies"},
+    {"recipes", "few_shot", "studies", "sklearn"},
     {"report"},
     {"cli"},
 ]
-FOLDERS = {"tasks", "models", "envs", "behaviour", "rl", "multitask", "transfer", "meta", "studies", "report", "cli"}
+FOLDERS = {"tasks", "models", "envs", "behaviour", "rl", "multitask", "transfer", "meta", "studies", "sklearn", "report", "cli"}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 

@@ -1,0 +1,78 @@
+"""What is compiled: one program that trains, and one that answers, for all data of about the same shape."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Bool, Float, Key
+
+from .._predict import for_task
+from .._train import train
+from .._tree import all_finite
+from .._types import Batch, Model
+from ..models import MLP, separate, SharedBody
+from ..tasks import FiniteTasks
+
+BODY, ALL, NONE = "body", "all", "none"  # what tasks share
+
+
+@eqx.filter_jit
+def trained(
+    method: Any,
+    sharing: str,
+    sizes: tuple[int, ...],
+    points: Batch,
+    learning_rate: Float[Array, ""],
+    l2: Float[Array, ""],
+    key: Key[Array, ""],
+) -> tuple[Model, Float[Array, "steps"], Bool[Array, ""]]:
+    """A model for these tasks, initialised and trained in one program, the loss of each step, and whether all is finite."""
+    width, depth, steps, batch = sizes
+    model_key, head_key, train_key = jr.split(key, 3)
+    ins, outs, count = points.x.shape[-1], points.y.shape[-1], len(points.weight)
+
+    def network(key: Key[Array, ""]) -> MLP:
+        activation = _relu if depth else as_it_is
+        return MLP(ins, outs, width=width, depth=max(depth, 1), activation=activation, key=key)
+
+    if sharing == NONE:
+        model = separate(network, count, key=model_key)
+    else:
+        model = SharedBody(network(model_key), num_tasks=count, key=head_key)
+    tasks = FiniteTasks(points, points, shots=batch - batch // 2, queries=batch // 2)
+    optimiser = optax.chain(
+        optax.add_decayed_weights(l2), optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+    )
+    run = train(method, model, tasks, optimiser, steps=steps, key=train_key, tasks_per_step=count)
+    return run.model, run.metrics["loss"], all_finite(run.model)
+
+
+@eqx.filter_jit
+def asked(model: Model, x: Any, group: Any, groups: int, columns: int, final: Any) -> Float[Array, "rows columns out"]:
+    def of_one(both: tuple[Array, Array]) -> Float[Array, "columns out"]:
+        x, group = both
+        outputs = jax.vmap(lambda index: for_task(model, index)(x))(jnp.arange(groups * columns))
+        answers = jax.vmap(final)(outputs.reshape(groups, columns, -1))
+        return jnp.where(group < 0, answers.mean(axis=0), answers[group])
+
+    return jax.lax.map(of_one, (x, group), batch_size=256)
+
+
+class Probabilities(eqx.Module):
+    """Logits to probabilities of the classes that each column has."""
+
+    possible: Array
+
+    def __call__(self, logits: Float[Array, "columns classes"]) -> Float[Array, "columns classes"]:
+        return jax.nn.softmax(jnp.where(self.possible, logits, -jnp.inf))
+
+
+def _relu(x: Array) -> Array:  # functions with a name in a module can be stored by joblib
+    return jax.nn.relu(x)
+
+
+def as_it_is(x: Array) -> Array:
+    return x

@@ -1,0 +1,85 @@
+"""Regression of several tasks that are learnt together."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_array, check_consistent_length
+
+from .._losses import mse
+from ._arrays import mean_over_columns, some_in_each_column
+from ._multi_task import MultiTask
+from ._program import as_it_is
+
+
+class MultiTaskRegressor(RegressorMixin, MultiTask):
+    """Regression of several tasks that are learnt together.
+
+    Tasks come in two ways, also both at once: rows of different tasks (schools, patients, sensors) by `task`, one label for
+    each row, or by a column of `X`; and columns of `y`, where every column is a task on the same rows, and NaN is a
+    missing label. Without either everything is one task.
+
+    Inputs are standardised, and each column of `y`; rows of all tasks together. Categorical columns must be encoded before.
+
+    A task that `fit` did not see is answered by the mean of what all tasks answer.
+
+    **Arguments:**
+
+    - `method`: a balancer such as `learnset.UPGrad()`, or `SoftSharing`; the mean of the tasks' losses, unless given. Its
+      loss is replaced by the squared error.
+    - `sharing`: `"body"` is one body and a head for each task; `"all"` one model for all tasks, told nothing of them (but
+      the columns of `y` are told apart); `"none"` a model for each.
+    - `width`, `depth`: of hidden layers. With `depth=0` there is one, and it is linear: tasks then share `width` linear features.
+    - `steps`, `learning_rate`: of Adam, whose step size falls to zero as a cosine.
+    - `l2`: adds `l2 / 2` times the squared norm of all parameters to the loss.
+    - `batch_size`: points of each task in one step.
+    - `task_column`: the index or name of the column of `X` that says the task.
+    - `random_state`: of initial parameters and batches.
+
+    **Attributes:** `tasks_`: labels of the tasks of rows; `model_`: an Equinox module; `loss_curve_`: the mean loss at each step.
+
+    **Raises:** `InputError`, a `ValueError`, for settings and arrays that cannot work; `DivergedError` where training does.
+
+    With metadata routing, `task` reaches a step of a pipeline, or a search, once it is asked for:
+
+    >>> import numpy as np, sklearn
+    >>> from learnset.sklearn import MultiTaskRegressor
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> x, school = np.random.default_rng(0).normal(size=(60, 3)), np.tile(["a", "b"], 30)
+    >>> y = np.where(school == "a", 1, -1) * x[:, 0]
+    >>> with sklearn.config_context(enable_metadata_routing=True):
+    ...     model = MultiTaskRegressor(steps=200, random_state=0)
+    ...     model = model.set_fit_request(task=True).set_score_request(task=True)
+    ...     search = GridSearchCV(model, {"sharing": ["body", "all"]}, cv=2).fit(x, y, task=school)
+    >>> search.best_params_
+    {'sharing': 'body'}
+    """
+
+    def fit(self, X: Any, y: Any, *, task: Any = None) -> Self:
+        """Learns all tasks. `X`: (rows, columns); `y`: (rows,) or (rows, tasks), NaN where missing; `task`: (rows,)."""
+        inputs, task = self._inputs(X, task, fitting=True, y=y)
+        targets = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y")
+        check_consistent_length(X, targets)
+        self._one_column = targets.ndim == 1
+        targets = targets.reshape(len(targets), -1)
+        self.n_outputs_ = targets.shape[1]
+        there = some_in_each_column(np.isfinite(targets))
+        count = np.maximum(there.sum(axis=0), 1)
+        self.y_mean_ = np.where(there, targets, 0).sum(axis=0) / count
+        spread = np.sqrt((np.where(there, targets - self.y_mean_, 0) ** 2).sum(axis=0) / count)
+        self.y_scale_ = np.where(spread > 0, spread, 1.0)
+        scaled = np.where(there, (targets - self.y_mean_) / self.y_scale_, 0)
+        self._fit(inputs, scaled[:, :, None], there, task, mse)
+        return self
+
+    def predict(self, X: Any, *, task: Any = None) -> np.ndarray:
+        """Targets, in the shape and the units of `y`."""
+        answers = self._answers(X, task, as_it_is)[:, :, 0]
+        answers = answers * self.y_scale_ + self.y_mean_
+        return answers[:, 0] if self._one_column else answers
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, task: Any = None) -> float:
+        """R², the mean over columns of `y`, missing labels left out."""
+        found, y = self.predict(X, task=task).reshape(len(y), -1), np.asarray(y, float).reshape(len(y), -1)
+        return mean_over_columns(r2_score, y, found, ~np.isnan(y), sample_weight)
