@@ -71,11 +71,10 @@ class AbstractBalancer(AbstractMethod):
         [0.5, 0.5]
         """
         tasks = len(jacobian)
-        seen = Seen(
-            jnp.ones(tasks, jacobian.dtype) if losses is None else losses,
-            jnp.ones(tasks, bool) if present is None else present,
-            jnp.arange(tasks),
-        )
+        there = jnp.ones(tasks, bool) if present is None else present
+        losses = jnp.ones(tasks, jacobian.dtype) if losses is None else losses
+        seen = Seen(jnp.where(there, losses, 0), there, jnp.arange(tasks))
+        jacobian = jnp.where(there[:, None], jacobian, 0)
         return self.balance(jacobian, seen, self.init(jacobian[0]), key=jr.key(0) if key is None else key)[0]
 
 

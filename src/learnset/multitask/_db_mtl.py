@@ -1,0 +1,69 @@
+"""Dual balancing: logarithms of losses, and gradients of one length."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from .._errors import check_not_negative, InputError
+from .._losses import Loss, mse
+from .._types import Model
+from ._balancer import AbstractJacobian, Seen
+from ._memory import blank, check_num_tasks, num_shared, recall, renew
+from ._shares import inverses
+
+
+class DBMTLState(eqx.Module):
+    """Averages of the gradients of the logarithm of each loss."""
+
+    steps: Int[Array, ""]
+    average: Float[Array, "numbered params"]
+
+
+class DBMTL(AbstractJacobian):
+    """Dual-balancing multi-task learning: gradients of the logarithms of the losses, averaged over steps, all made as long
+    as the longest, and summed. The units of a loss do not matter. Losses must be above zero.
+
+    At step `t` the average keeps `beta / t ** beta_decay` of itself.
+
+    Source: Lin et al. 2023, *Dual-Balancing for Multi-Task Learning*, algorithm 1; its default rates are LibMTL's. What
+    single tasks own, heads say, moves there by the gradient of the logarithm; here by that of the loss, as for all
+    balancers on gradients.
+
+    It remembers as much as there are tasks times shared parameters.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are.
+    - `beta`, `beta_decay`: how slowly gradients are averaged.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> matrix, losses = jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([1.0, 8.0])
+    >>> ls.DBMTL(num_tasks=2, beta=0.0).direction(matrix, losses=losses).tolist()
+    [2.0, 2.0]
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    beta: float | Float[Array, "..."] = 0.9
+    beta_decay: float | Float[Array, "..."] = 0.0
+
+    def __check_init__(self):
+        check_num_tasks("DBMTL", self.num_tasks)
+        check_not_negative("DBMTL", beta=self.beta, beta_decay=self.beta_decay)
+        if isinstance(self.beta, (int, float)) and self.beta >= 1:
+            raise InputError(f"DBMTL: `beta={self.beta}`, but an average that learns keeps less than all: below one.")
+
+    def init(self, model: Model) -> DBMTLState:
+        return DBMTLState(jnp.asarray(0), blank(model, self.num_tasks, num_shared(model)))
+
+    def balance(
+        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: DBMTLState, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "params"], DBMTLState]:
+        del key
+        keeps = self.beta / (state.steps + 1).astype(jacobian.dtype) ** self.beta_decay
+        of_logs = inverses(seen.loss, seen.present)[:, None] * jacobian
+        average = of_logs + keeps * (recall(state.average, seen) - of_logs)
+        average = jnp.where(seen.present[:, None], average, 0)
+        norms = jnp.linalg.norm(average, axis=1)
+        lengthen = jnp.where(norms > 0, norms.max() / jnp.where(norms > 0, norms, 1), 0)
+        return lengthen @ average, DBMTLState(state.steps + 1, renew(state.average, seen, average))

@@ -1,0 +1,75 @@
+"""Weights by how slowly losses fall."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from .._errors import check_positive
+from .._losses import Loss, mse
+from .._types import Model
+from ._balancer import AbstractScalarisation, Seen
+from ._memory import blank, check_num_tasks, recall, renew
+from ._shares import softmax
+
+
+class DWAState(eqx.Module):
+    """Losses of the window that is going on (`total` of `count` steps), of the last, and of the one before; zero where
+    none is known."""
+
+    steps: Int[Array, ""]
+    total: Float[Array, "numbered"]
+    count: Float[Array, "numbered"]
+    last: Float[Array, "numbered"]
+    before: Float[Array, "numbered"]
+
+
+class DWA(AbstractScalarisation):
+    """Dynamic weight average: tasks weigh more whose loss fell less between the last two windows of steps.
+
+    The weights of the tasks that are there sum to their number. They are equal until a task has two windows behind it.
+
+    Source: Liu, Johns & Davison 2019, *End-to-End Multi-Task Learning with Attention*, eq. 7. Their window is an epoch.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are.
+    - `temperature`: the larger, the more equal the weights.
+    - `window`: how many steps a mean loss is taken over.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.DWA(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    [2.0, 4.0]
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    temperature: float | Float[Array, "..."] = 2.0
+    window: int = 100
+
+    def __check_init__(self):
+        check_num_tasks("DWA", self.num_tasks)
+        check_positive("DWA", temperature=self.temperature, window=self.window)
+
+    def init(self, model: Model) -> DWAState:
+        zero = blank(model, self.num_tasks)
+        return DWAState(jnp.asarray(0), zero, zero, zero, zero)
+
+    def weigh(self, seen: Seen, state: DWAState, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], DWAState]:
+        del key
+        last, before = recall(state.last, seen), recall(state.before, seen)
+        rate = jnp.where(before == 0, 1, last / jnp.where(before == 0, 1, before))
+        shares = softmax(rate / self.temperature, seen.present)
+        return seen.present.sum().astype(shares.dtype) * shares, self._remember(seen, state)
+
+    def _remember(self, seen: Seen, state: DWAState) -> DWAState:
+        total = renew(state.total, seen, recall(state.total, seen) + seen.loss)
+        count = renew(state.count, seen, recall(state.count, seen) + 1)
+        over = (state.steps + 1) % self.window == 0
+        moves = over & (count > 0)
+        return DWAState(
+            state.steps + 1,
+            jnp.where(over, 0, total),
+            jnp.where(over, 0, count),
+            jnp.where(moves, total / jnp.maximum(count, 1), state.last),
+            jnp.where(moves, state.last, state.before),
+        )

@@ -1,0 +1,78 @@
+"""Weights by how far tasks are from their best."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from .._errors import check_positive
+from .._losses import Loss, mse
+from .._types import Model
+from ._balancer import AbstractJacobian, Seen
+from ._memory import blank, by_number, check_num_tasks, num_shared, recall, renew
+from ._shares import softmax
+
+
+class ExcessMTLState(eqx.Module):
+    """Sums of squared gradients, the first excess of each task (zero where none was seen), and logarithms of weights."""
+
+    squares: Float[Array, "numbered params"]
+    first: Float[Array, "numbered"]
+    log_weights: Float[Array, "numbered"]
+
+
+class ExcessMTL(AbstractJacobian):
+    """Tasks weigh more the further they are from the best that they could do, which noisy labels do not change as they
+    change the loss.
+
+    How far that is, the excess risk, is estimated from a task's gradient alone, `g · g / sqrt(sum of squares so far)`
+    summed over the parameters, and taken relative to its first value. Each step multiplies weights by `exp(lr excess)`.
+
+    Source: He et al. 2024, *Robust Multi-Task Learning with Excess Risks*, eqs. 6, 7 and 9; the `1e-7` beside the squares
+    is its code's. It remembers as much as there are tasks times shared parameters.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are.
+    - `lr`: the step size of the weights, which begin equal.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.ExcessMTL(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).round(6).tolist()
+    [1.0, 2.0]
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    lr: float | Float[Array, "..."] = 0.01
+
+    def __check_init__(self):
+        check_num_tasks("ExcessMTL", self.num_tasks)
+        check_positive("ExcessMTL", lr=self.lr)
+
+    def init(self, model: Model) -> ExcessMTLState:
+        zero = blank(model, self.num_tasks)
+        return ExcessMTLState(blank(model, self.num_tasks, num_shared(model)), zero, zero)
+
+    def balance(
+        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: ExcessMTLState, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "params"], ExcessMTLState]:
+        del key
+        squares = recall(state.squares, seen) + jacobian**2
+        excess = (jacobian**2 / jnp.sqrt(squares + 1e-7)).sum(axis=1)
+        first = recall(state.first, seen)
+        first = jnp.where(first == 0, excess, first)
+        relative = jnp.where(first > 0, excess / jnp.where(first > 0, first, 1), 1)
+        log_weights = recall(state.log_weights, seen) + self.lr * relative
+        new = ExcessMTLState(
+            renew(state.squares, seen, squares),
+            renew(state.first, seen, first),
+            _centred(renew(state.log_weights, seen, log_weights), state.log_weights, seen),
+        )
+        return softmax(log_weights, seen.present) @ jacobian, new
+
+
+def _centred(new: Float[Array, "numbered"], old: Float[Array, "numbered"], seen: Seen) -> Float[Array, "numbered"]:
+    """Only differences of logarithms matter; so that they cannot grow for ever, their mean over the tasks that are there
+    stays what it was."""
+    _, there = by_number(seen.loss, seen, len(new))
+    share = there.astype(new.dtype) / jnp.maximum(there.sum(), 1).astype(new.dtype)
+    return jnp.where(there, new - (share * (new - old)).sum(), new)

@@ -1,0 +1,87 @@
+"""All losses fall at one rate, at the price of one backward pass."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key, PyTree
+
+from .._errors import check_not_negative, check_positive
+from .._losses import Loss, mse
+from .._method import Metrics
+from .._tree import trainable
+from .._types import Model, Task
+from ._balancer import AbstractScalarisation, Seen
+from ._memory import blank, check_num_tasks, Learnt, recall
+from ._shares import logs, softmax
+from ._task_gradients import in_batch, task_losses
+
+
+class FAMOState(eqx.Module):
+    """Logits of the tasks, and the parameters before the last update, if there was one."""
+
+    logits: Learnt
+    previous: PyTree
+    began: Bool[Array, ""]
+
+
+class FAMO(AbstractScalarisation):
+    """Fast adaptive multi-task optimisation: weights under which the logarithms of all losses fall at one rate.
+
+    A task weighs `softmax(logits) / loss`, scaled to sum to one. Logits are learnt from how much the logarithm of each
+    loss fell by the last update: a task that fell less gains weight. Losses must be above `min_losses`.
+
+    Source: Liu et al. 2023, *FAMO: Fast Adaptive Multitask Optimization*, algorithm 1; Adam for the logits as in its
+    code. There losses before and after an update are those of the batch that it was made of. Here the method comes to see
+    an update at the next step: parameters of before are remembered, and both are scored on the next batch, which costs a
+    forward pass and one copy of the parameters. Where each step sees all points the two are the same.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are.
+    - `lr`, `decay`: step size for the logits, and how strongly they are pulled to zero.
+    - `min_losses`: the least that each task's loss can be; zero, unless given.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> matrix, losses = jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([1.0, 3.0])
+    >>> ls.FAMO(num_tasks=2).direction(matrix, losses=losses).round(6).tolist()
+    [1.5, 1.0]
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    lr: float | Float[Array, "..."] = 0.025
+    decay: float | Float[Array, "..."] = 1e-3
+    min_losses: Float[Array, "numbered"] | None = None
+
+    def __check_init__(self):
+        check_num_tasks("FAMO", self.num_tasks)
+        check_positive("FAMO", lr=self.lr)
+        check_not_negative("FAMO", decay=self.decay)
+
+    def init(self, model: Model) -> FAMOState:
+        return FAMOState(Learnt(blank(model, self.num_tasks)), trainable(model)[0], jnp.asarray(False))
+
+    def weigh(self, seen: Seen, state: FAMOState, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], FAMOState]:
+        del key
+        return softmax(recall(state.logits.value, seen) - self._logs(seen.loss, seen), seen.present), state
+
+    def gradient(
+        self, model: Model, tasks: Task, state: FAMOState, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, FAMOState, Metrics]:
+        moving, fixed = trainable(model)
+        before = task_losses(self.loss, eqx.combine(state.previous, fixed), tasks)
+        after = task_losses(self.loss, model, tasks)
+        learnt = self.learn(state, before, Seen(after, in_batch(tasks) & state.began, tasks.index))
+        state = FAMOState(learnt, moving, jnp.asarray(True))
+        return super().gradient(model, tasks, state, key=key)
+
+    def learn(self, state: FAMOState, before: Float[Array, "tasks"], seen: Seen) -> Learnt:
+        """The logits after an update of the model under which losses went from `before` to `seen.loss`."""
+        fall = self._logs(before, seen) - self._logs(seen.loss, seen)
+        logits = recall(state.logits.value, seen)
+        slope = jax.vjp(lambda logits: softmax(logits, seen.present), logits)[1](fall)[0]
+        return state.logits.step(slope, seen, lr=self.lr, decay=self.decay)
+
+    def _logs(self, losses: Float[Array, "tasks"], seen: Seen) -> Float[Array, "tasks"]:
+        least = 0 if self.min_losses is None else recall(self.min_losses, seen)
+        return logs(losses - least, seen.present)

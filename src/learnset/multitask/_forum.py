@@ -1,0 +1,156 @@
+"""Fresh points are fitted evenly, under the condition that training stays solved."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float, Key, PyTree
+
+from .._errors import check_positive, InputError
+from .._losses import Loss, mse
+from .._method import AbstractMethod, Metrics
+from .._tree import rows, trainable
+from .._types import Model, Task
+from ._balancer import gramian_of, Seen
+from ._bilevel import mean_there, query_only, support_only
+from ._memory import blank, check_num_tasks, Learnt, recall, renew
+from ._shares import softmax, to_simplex
+from ._task_gradients import in_batch, task_gradients, task_losses
+
+ITERATIONS = 300
+
+
+class FORUMState(eqx.Module):
+    """Logits of the training weights; averages of the validation weights, and of how many steps they are."""
+
+    logits: Learnt
+    mixture: Float[Array, "numbered"]
+    count: Float[Array, "numbered"]
+
+
+class FORUM(AbstractMethod):
+    """First-order bilevel balancing: the losses on the query sets are lowered together, while the weighted sum of the
+    losses on the support sets is kept near the least that it can be; the weights of that sum are learnt as well.
+
+    Each step,
+
+    1. `steps` of gradient descent solve the training problem, the support losses weighted by `softmax(logits)`, a little
+       further; `q` is how much that lowers it, and is differentiated by logits and model, the solution held fixed;
+    2. query gradients are made of length one, and weights of them, one in all, are found for the shortest direction
+       whose descent lowers `q` at a rate of `phi` times its squared slope at least: the dual of that quadratic problem, by
+       accelerated projected gradient;
+    3. those weights are averaged, a task's `k`-th with the rate `k ** -0.75`; the direction is the weighted sum of query
+       gradients plus the slope of `q` times its own multiplier, the least that keeps that rate;
+    4. logits go a step of Adam along their part of it; the rest is the gradient that is returned.
+
+    Source: Ye et al. 2024, *A First-Order Multi-Gradient Algorithm for Multi-Objective Bi-Level Optimization*, algorithm 1;
+    lengths of one, Adam and defaults are those of its code (LibMTL), which lowers the rate by epochs and not by steps, and
+    has the squares of the dual without their half.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are.
+    - `lr`: the step size for the logits. `inner_lr`, `steps`: of the descent on the training problem.
+    - `phi`: how fast training has to come nearer to being solved.
+
+    >>> import jax.random as jr, optax, learnset as ls
+    >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
+    >>> method, model = ls.FORUM(ls.mse, num_tasks=5), ls.MLP(1, 1, key=jr.key(1))
+    >>> sorted(ls.train(method, model, tasks, optax.adam(1e-3), steps=2, key=jr.key(2)).metrics)
+    ['loss', 'query_loss']
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    lr: float | Float[Array, "..."] = 1e-3
+    inner_lr: float | Float[Array, "..."] = 0.1
+    steps: int = 5
+    phi: float | Float[Array, "..."] = 0.1
+
+    def __check_init__(self):
+        check_num_tasks("FORUM", self.num_tasks)
+        check_positive("FORUM", lr=self.lr, inner_lr=self.inner_lr, phi=self.phi)
+        if not isinstance(self.steps, int) or self.steps < 1:
+            raise InputError(f"FORUM: `steps={self.steps}`, but it is a number of steps: a whole number, at least 1.")
+
+    def init(self, model: Model) -> FORUMState:
+        zero = blank(model, self.num_tasks)
+        return FORUMState(Learnt(zero), zero, zero)
+
+    def gradient(
+        self, model: Model, tasks: Task, state: FORUMState, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, FORUMState, Metrics]:
+        del key
+        support, query = support_only(tasks), query_only(tasks)
+        losses, of_logits, of_model = self._slope_of_gap(model, support, state)
+        trained = Seen(losses, in_batch(support), tasks.index)
+        fresh, grads = task_gradients(self.loss, model, query)
+        validated = Seen(fresh, in_batch(query), tasks.index)
+        matrix = rows(grads)
+        norms = jnp.linalg.norm(matrix, axis=1, keepdims=True)
+        matrix = matrix / jnp.where(norms > 0, norms, 1)
+        slope, shaped = ravel_pytree(of_model)
+        size = (slope**2).sum() + (of_logits**2).sum()
+        pull = self.phi - matrix @ slope / jnp.where(size > 0, size, 1)
+        weights = validation_weights(gramian_of(matrix), validated.present, pull, size)
+        weights, state = self._averaged(weights, validated, state)
+        multiplier = jnp.maximum((weights * pull).sum(), 0)
+        logits = state.logits.step(multiplier * of_logits, trained, lr=self.lr)
+        metrics = {"loss": mean_there(losses, trained.present), "query_loss": mean_there(fresh, validated.present)}
+        return shaped(weights @ matrix + multiplier * slope), FORUMState(logits, state.mixture, state.count), metrics
+
+    def _slope_of_gap(
+        self, model: Model, support: Task, state: FORUMState
+    ) -> tuple[Float[Array, "tasks"], Float[Array, "tasks"], PyTree]:
+        """Losses on the support sets, and how the gap between the training problem here and at its solution changes with
+        the logits and with the model."""
+        moving, fixed = trainable(model)
+        there = in_batch(support)
+        logits = recall(state.logits.value, Seen(there.astype(state.count.dtype), there, support.index))
+
+        def problem(logits: Float[Array, "tasks"], moving: PyTree) -> tuple[Float[Array, ""], Float[Array, "tasks"]]:
+            losses = task_losses(self.loss, eqx.combine(moving, fixed), support)
+            return (softmax(logits, there) * losses).sum(), losses
+
+        def descend(_: int, moving: PyTree) -> PyTree:
+            slope = jax.grad(problem, argnums=1, has_aux=True)(logits, moving)[0]
+            return jax.tree.map(lambda p, g: p - self.inner_lr * g, moving, slope)
+
+        (of_logits, of_model), losses = jax.grad(problem, argnums=(0, 1), has_aux=True)(logits, moving)
+        solved = jax.lax.fori_loop(0, self.steps, descend, moving)
+        return losses, of_logits - jax.grad(problem, has_aux=True)(logits, solved)[0], of_model
+
+    def _averaged(
+        self, weights: Float[Array, "tasks"], seen: Seen, state: FORUMState
+    ) -> tuple[Float[Array, "tasks"], FORUMState]:
+        count = recall(state.count, seen) + 1
+        old = recall(state.mixture, seen)
+        mixture = jnp.where(seen.present, old + count**-0.75 * (weights - old), 0)
+        total = mixture.sum()
+        even = jnp.where(total > 0, mixture / jnp.where(total > 0, total, 1), weights)
+        return even, FORUMState(state.logits, renew(state.mixture, seen, mixture), renew(state.count, seen, count))
+
+
+def validation_weights(
+    gramian: Float[Array, "tasks tasks"],
+    present: Bool[Array, "tasks"],
+    pull: Float[Array, "tasks"],
+    size: Float[Array, ""],
+) -> Float[Array, "tasks"]:
+    """Weights `w`, one in all, that make `w · gramian w - size max(w · pull, 0)²` least, by accelerated projected gradient
+    descent. What is subtracted must be part of the directions' length, so that the whole is convex.
+    """
+    # What is subtracted only flattens it, so that the largest row of the Gramian bounds the curvature.
+    bound = jnp.abs(gramian).sum(axis=1).max()
+    rate = jnp.where(bound > 0, 1 / jnp.where(bound > 0, bound, 1), 0)
+
+    def step(_: int, both: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        weights, ahead, momentum = both
+        slope = gramian @ ahead - size * jnp.maximum((ahead * pull).sum(), 0) * pull
+        new = to_simplex(ahead - rate * slope, present)
+        momentum = jnp.where(((ahead - new) * (new - weights)).sum() > 0, 1, momentum)  # begins anew where it overshot
+        faster = (1 + jnp.sqrt(1 + 4 * momentum**2)) / 2
+        return new, new + (momentum - 1) / faster * (new - weights), faster
+
+    begin = to_simplex(jnp.zeros_like(pull), present)
+    return jax.lax.fori_loop(0, ITERATIONS, step, (begin, begin, jnp.ones((), pull.dtype)))[0]

@@ -1,0 +1,53 @@
+"""Gradients of one sign for each parameter."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from .._errors import InputError
+from .._losses import Loss, mse
+from .._types import State
+from ._balancer import AbstractJacobian, Seen
+
+
+def _identity(purity: Float[Array, "params"]) -> Float[Array, "params"]:
+    return purity
+
+
+class GradDrop(AbstractJacobian):
+    """Just pick a sign: for each parameter one sign is drawn, the positive one as likely as gradients of the tasks are
+    positive there by absolute value, and gradients of the other sign are dropped. The rest is summed.
+
+    Source: Chen et al. 2020, *Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout*, algorithm 1,
+    lines 10 to 15.
+
+    **Arguments:**
+
+    - `leak`: the part of each gradient that is never dropped, from zero to one.
+    - `probability`: an increasing function from the purity of signs, zero to one, to the probability of the positive one.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.GradDrop().direction(jnp.array([[1.0, -2.0], [3.0, -4.0]])).tolist()  # nothing in conflict
+    [4.0, -6.0]
+    """
+
+    loss: Loss = mse
+    leak: float | Float[Array, "..."] = 0.0
+    probability: Callable[[Array], Array] = eqx.field(static=True, default=_identity)
+
+    def __check_init__(self):
+        if isinstance(self.leak, (int, float)) and not 0 <= self.leak <= 1:
+            raise InputError(f"GradDrop: `leak={self.leak}`, but it is a part of the gradient: from zero to one.")
+
+    def balance(
+        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: State, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "params"], State]:
+        size = jnp.abs(jacobian).sum(axis=0)
+        purity = (1 + jacobian.sum(axis=0) / jnp.where(size > 0, size, 1)) / 2
+        drawn = jr.uniform(key, purity.shape, purity.dtype)
+        positive = self.probability(purity) > drawn
+        kept = jnp.where(positive[None], jnp.maximum(jacobian, 0), jnp.minimum(jacobian, 0))
+        return (self.leak * jacobian + (1 - self.leak) * kept).sum(axis=0), state

@@ -1,0 +1,100 @@
+"""Gradients made about as long as the main task's."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from .._errors import InputError
+from .._losses import Loss, mse
+from .._method import Metrics
+from .._tree import trainable
+from .._types import Model, Task
+from ._balancer import AbstractBalancer, Seen
+from ._memory import blank, check_num_tasks, recall, renew
+from ._task_gradients import even, in_batch, mean_of_own, own_and_shared, task_gradients
+
+
+class MetaBalanceState(eqx.Module):
+    """How often each task was seen, and an average of the length of its gradient for each array of parameters."""
+
+    steps: Float[Array, "numbered"]
+    lengths: PyTree[Float[Array, "numbered"]]
+
+
+class MetaBalance(AbstractBalancer):
+    """For one task that matters and others that help it: separately for each array of parameters, the gradients of the
+    others are scaled towards the length of the main task's, and all are summed.
+
+    A gradient `g` becomes `relax * (main length / own length) * g + (1 - relax) * g`, of lengths that are averages over
+    steps. Until the main task was seen nothing is scaled.
+
+    Source: He et al. 2022, *MetaBalance: Improving Multi-Task Recommendations via Adapting Gradient Magnitudes of Auxiliary
+    Tasks*, algorithm 1. Averages are corrected for their beginning at zero, as Adam's are, so that a task that is first
+    seen late is not taken to have short gradients; where all tasks are there in each step, that changes nothing.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are. `main`: the number of the one that matters.
+    - `relax`: from zero, nothing is scaled, to one, all gradients are as long as the main one.
+    - `beta`: how slowly lengths are averaged.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.MetaBalance(num_tasks=2, relax=1.0).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    [2.0, 2.0]
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    main: int = 0
+    relax: float | Float[Array, "..."] = 0.7
+    beta: float | Float[Array, "..."] = 0.9
+
+    def __check_init__(self):
+        check_num_tasks("MetaBalance", self.num_tasks)
+        if not 0 <= self.main < self.num_tasks:
+            raise InputError(f"MetaBalance: `main={self.main}`, but tasks are numbered 0 to {self.num_tasks - 1}.")
+        for name, value, most in (("relax", self.relax, 1.0), ("beta", self.beta, 0.999999)):
+            if isinstance(value, (int, float)) and not 0 <= value <= most:
+                raise InputError(f"MetaBalance: `{name}={value}`, but it must be from 0 to {most}.")
+
+    def init(self, model: Model) -> MetaBalanceState:
+        shared = own_and_shared(trainable(model)[0])[1]
+        return MetaBalanceState(
+            blank(model, self.num_tasks), jax.tree.map(lambda leaf: blank(leaf, self.num_tasks), shared)
+        )
+
+    def balance(
+        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: MetaBalanceState, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "params"], MetaBalanceState]:
+        del key
+        return self._balanced(jacobian, seen, state)
+
+    def gradient(
+        self, model: Model, tasks: Task, state: MetaBalanceState, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, MetaBalanceState, Metrics]:
+        del key
+        losses, grads = task_gradients(self.loss, model, tasks)
+        seen = Seen(losses, in_batch(tasks), tasks.index)
+        shared, state = self._balanced(own_and_shared(grads)[1], seen, state)
+        mean_loss = (even(seen.present).astype(losses.dtype) * losses).sum()
+        return eqx.combine(shared, mean_of_own(grads, seen.present)), state, {"loss": mean_loss}
+
+    def _balanced(
+        self, grads: PyTree[Float[Array, "tasks ..."]], seen: Seen, state: MetaBalanceState
+    ) -> tuple[PyTree, MetaBalanceState]:
+        steps = renew(state.steps, seen, recall(state.steps, seen) + 1)
+
+        def averaged(leaf: Array, lengths: Array) -> Float[Array, "numbered"]:
+            new = jnp.linalg.norm(leaf.reshape(len(leaf), -1), axis=1)
+            return renew(lengths, seen, self.beta * recall(lengths, seen) + (1 - self.beta) * new)
+
+        def summed(leaf: Array, lengths: Array) -> Array:
+            corrected = jnp.where(steps > 0, lengths / (1 - self.beta ** jnp.maximum(steps, 1)), 0)
+            main, mine = corrected[self.main], recall(corrected, seen)
+            known = (main > 0) & (mine > 0)
+            scale = jnp.where(known, self.relax * (main / jnp.where(known, mine, 1)) + 1 - self.relax, 1)
+            return jnp.tensordot(jnp.where(seen.present, scale, 0), leaf, 1)
+
+        lengths = jax.tree.map(averaged, grads, state.lengths)
+        return jax.tree.map(summed, grads, lengths), MetaBalanceState(steps, lengths)

@@ -1,0 +1,78 @@
+"""Tracked gradients, against the bias of those of small batches."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from .._errors import check_not_negative, check_positive
+from .._losses import Loss, mse
+from .._types import Model
+from ._balancer import AbstractJacobian, gramian_of, Seen
+from ._memory import blank, check_num_tasks, num_shared, recall, renew
+from ._shares import to_simplex
+
+
+class MoCoState(eqx.Module):
+    """Tracked gradients, and the weight of each task."""
+
+    steps: Int[Array, ""]
+    tracked: Float[Array, "numbered params"]
+    weights: Float[Array, "numbered"]
+
+
+class MoCo(AbstractJacobian):
+    """Multi-objective gradient correction: the weights of `MGDA`, followed slowly, on gradients that are averages over
+    steps, so that the noise of small batches does not bias them.
+
+    At step `t` the tracked gradient `y` of a task goes `beta / t ** beta_decay` of the way to its new gradient; weights go
+    a step of `gamma / t ** gamma_decay` against the slope of `weights (Y Yᵀ + rho I) weights / 2` and are projected back
+    to the simplex; the direction is the weighted sum of tracked gradients.
+
+    Source: Fernando et al. 2023, *Mitigating Gradient Bias in Multi-objective Learning: A Provably Convergent Approach*,
+    algorithm 1; default rates are LibMTL's, which also scales gradients to the length of the loss and takes a softmax in
+    place of the projection: neither is done here.
+
+    It remembers as much as there are tasks times shared parameters.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are.
+    - `beta`, `beta_decay`: how fast gradients are tracked.
+    - `gamma`, `gamma_decay`: how fast weights move.
+    - `rho`: pulls weights towards equal ones.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.MoCo(num_tasks=2, beta=1.0).direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).tolist()
+    [0.5, 0.5]
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    beta: float | Float[Array, "..."] = 0.5
+    beta_decay: float | Float[Array, "..."] = 0.5
+    gamma: float | Float[Array, "..."] = 0.1
+    gamma_decay: float | Float[Array, "..."] = 0.5
+    rho: float | Float[Array, "..."] = 0.0
+
+    def __check_init__(self):
+        check_num_tasks("MoCo", self.num_tasks)
+        check_positive("MoCo", beta=self.beta, gamma=self.gamma)
+        check_not_negative("MoCo", beta_decay=self.beta_decay, gamma_decay=self.gamma_decay, rho=self.rho)
+
+    def init(self, model: Model) -> MoCoState:
+        tracked = blank(model, self.num_tasks, num_shared(model))
+        return MoCoState(jnp.asarray(0), tracked, blank(model, self.num_tasks, fill=1 / self.num_tasks))
+
+    def balance(
+        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: MoCoState, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "params"], MoCoState]:
+        del key
+        step = (state.steps + 1).astype(jacobian.dtype)
+        beta, gamma = self.beta / step**self.beta_decay, self.gamma / step**self.gamma_decay
+        old = recall(state.tracked, seen)
+        tracked = jnp.where(seen.present[:, None], old + beta * (jacobian - old), 0)
+        weights = recall(state.weights, seen)
+        weights = weights - gamma * (gramian_of(tracked) @ weights + self.rho * weights)
+        weights = to_simplex(weights, seen.present)
+        new = MoCoState(state.steps + 1, renew(state.tracked, seen, tracked), renew(state.weights, seen, weights))
+        return weights @ tracked, new

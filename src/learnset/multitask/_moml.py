@@ -1,0 +1,78 @@
+"""Weights under which one step of training is good for every task's fresh points."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from .._errors import check_positive
+from .._losses import Loss, mse
+from .._method import AbstractMethod, Metrics
+from .._tree import mix, rows, trainable
+from .._types import Model, Task
+from ._balancer import gramian_of, Seen
+from ._bilevel import mean_there, query_only, support_only
+from ._memory import blank, check_num_tasks, Learnt, recall
+from ._mgda import shortest
+from ._shares import softmax
+from ._task_gradients import in_batch, task_gradients
+
+
+class MOML(AbstractMethod):
+    """Multi-objective meta-learning of task weights: weights are moved such that a step of training under them lowers the
+    losses of all tasks on points that were not trained on, by `MGDA` on the weights' own gradients.
+
+    Each step,
+
+    1. the model goes, on trial, a step of `inner_lr` against the support losses weighted by `softmax(logits)`;
+    2. for each task, the slope of its query loss after that trial by the logits is taken, exactly: it needs inner products
+       of query gradients there with support gradients here, and no second derivatives;
+    3. logits go a step of Adam along the shortest convex combination of those slopes, each made of length one;
+    4. the gradient that is returned is that of the support losses under the new weights.
+
+    Source: Ye et al. 2021, *Multi-Objective Meta Learning*, algorithm 1 with one inner step, for task weights; lengths of
+    one, Adam and defaults are those of its code in LibMTL, which trains on support and query sets together.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are.
+    - `lr`: the step size for the logits. `inner_lr`: of the trial step.
+
+    >>> import jax.random as jr, optax, learnset as ls
+    >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
+    >>> method, model = ls.MOML(ls.mse, num_tasks=5), ls.MLP(1, 1, key=jr.key(1))
+    >>> sorted(ls.train(method, model, tasks, optax.adam(1e-3), steps=2, key=jr.key(2)).metrics)
+    ['loss', 'query_loss']
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    lr: float | Float[Array, "..."] = 1e-3
+    inner_lr: float | Float[Array, "..."] = 0.1
+
+    def __check_init__(self):
+        check_num_tasks("MOML", self.num_tasks)
+        check_positive("MOML", lr=self.lr, inner_lr=self.inner_lr)
+
+    def init(self, model: Model) -> Learnt:
+        return Learnt(blank(model, self.num_tasks))
+
+    def gradient(
+        self, model: Model, tasks: Task, state: Learnt, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, Learnt, Metrics]:
+        del key
+        support, query = support_only(tasks), query_only(tasks)
+        moving, fixed = trainable(model)
+        losses, grads = task_gradients(self.loss, model, support)
+        seen = Seen(losses, in_batch(support), tasks.index)
+        weights = softmax(recall(state.value, seen), seen.present)
+        ahead = jax.tree.map(lambda p, g: p - self.inner_lr * g, moving, mix(weights, grads))
+        fresh, outward = task_gradients(self.loss, eqx.combine(ahead, fixed), query)
+        by_weights = -self.inner_lr * rows(outward) @ rows(grads).T
+        slopes = (by_weights - (by_weights @ weights)[:, None]) * weights[None]  # through the softmax
+        norms = jnp.linalg.norm(slopes, axis=1, keepdims=True)
+        slopes = slopes / jnp.where(norms > 0, norms, 1)
+        validated = in_batch(query)
+        state = state.step(shortest(gramian_of(slopes), validated) @ slopes, seen, lr=self.lr)
+        metrics = {"loss": mean_there(losses, seen.present), "query_loss": mean_there(fresh, validated)}
+        return mix(softmax(recall(state.value, seen), seen.present), grads), state, metrics

@@ -1,0 +1,58 @@
+"""Distance along a direction and away from it."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from .._errors import check_not_negative
+from .._losses import Loss, mse
+from .._types import State
+from ._balancer import AbstractScalarisation, Seen
+from ._memory import recall
+
+
+class PBI(AbstractScalarisation):
+    """Penalty-based boundary intersection: how far the losses lie along the direction of the preferences, plus `penalty`
+    times how far they lie away from it. A task that is ahead of the direction may get a weight below zero: it is given up
+    so that the others come level.
+
+    Source: Zhang & Li 2007, *MOEA/D: A Multiobjective Evolutionary Algorithm Based on Decomposition*, §II-C, and the
+    `penalty` of its experiments. Distances away that are below a millionth of the largest loss count as none, so that the
+    slope exists.
+
+    **Arguments:**
+
+    - `penalty`: of the distance away from the direction.
+    - `preference`: the direction, one number for each numbered task; equal, unless given.
+    - `ideal`: the losses that distances are taken from; zero, unless given.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> towards = ls.PBI().direction(jnp.array([[3.0, 0.0], [0.0, 4.0]]), losses=jnp.array([2.0, 1.0]))
+    >>> [round(float(x), 3) for x in towards]
+    [12.728, -11.314]
+    """
+
+    loss: Loss = mse
+    penalty: float | Float[Array, "..."] = 5.0
+    preference: Float[Array, "numbered"] | None = None
+    ideal: Float[Array, "numbered"] | None = None
+
+    def __check_init__(self):
+        check_not_negative("PBI", penalty=self.penalty)
+
+    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+        del key
+        given = jnp.ones_like(seen.loss) if self.preference is None else recall(self.preference, seen)
+        preference = jnp.where(seen.present, given, 0)
+        direction = preference / jnp.sqrt(jnp.maximum((preference**2).sum(), 1e-12))
+        ideal = 0 if self.ideal is None else recall(self.ideal, seen)
+        largest = jnp.abs(seen.loss - ideal).max(where=seen.present, initial=0.0)
+        scale = jnp.where(largest > 0, largest, 1)  # squares of losses as they are could overflow
+
+        def distance(losses: Float[Array, "tasks"]) -> Float[Array, ""]:
+            scaled = jnp.where(seen.present, losses - ideal, 0) / scale
+            along = (direction * scaled).sum()
+            away = jnp.sqrt(jnp.maximum(((scaled - along * direction) ** 2).sum(), 1e-12))
+            return scale * (along + self.penalty * away)
+
+        return jax.grad(distance)(seen.loss), state

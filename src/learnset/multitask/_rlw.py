@@ -1,0 +1,27 @@
+"""Random weights."""
+
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from .._losses import Loss, mse
+from .._types import State
+from ._balancer import AbstractScalarisation, Seen
+from ._shares import softmax
+
+
+class RLW(AbstractScalarisation):
+    """Random loss weighting: at each step new weights, the softmax of standard normal numbers. A control that other
+    balancers should beat, and often do not.
+
+    Source: Lin et al. 2022, *Reasonable Effectiveness of Random Weighting: A Litmus Test for Multi-Task Learning*,
+    algorithm 2.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> round(float(ls.RLW().direction(jnp.eye(2), key=jr.key(0)).sum()), 6)
+    1.0
+    """
+
+    loss: Loss = mse
+
+    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+        return softmax(jr.normal(key, seen.loss.shape, seen.loss.dtype), seen.present), state

@@ -1,0 +1,27 @@
+"""The sum of all tasks' losses."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from .._losses import Loss, mse
+from .._types import State
+from ._balancer import AbstractScalarisation, Seen
+
+
+class Sum(AbstractScalarisation):
+    """The sum of the losses of the tasks that are there. With Adam it is `Mean`; with plain gradient descent it is `Mean`
+    with a step size that grows with the number of tasks.
+
+    Source: "unitary scalarisation" of Kurin et al. 2022, *In Defense of the Unitary Scalarization for Deep Multi-Task
+    Learning*.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.Sum().direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    [2.0, 4.0]
+    """
+
+    loss: Loss = mse
+
+    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+        del key
+        return jnp.ones_like(seen.loss), state
