@@ -197,7 +197,7 @@ def _padded(x: np.ndarray, y: np.ndarray, groups: list[np.ndarray]) -> Batch:
     length = max(len(group) for group in groups)
     rows = np.stack([np.pad(group, (0, length - len(group)), mode="edge") for group in groups])
     weight = np.stack([np.arange(length) < len(group) for group in groups])
-    if np.isnan(y).any():  # a weight for each label
-        weight = ~np.isnan(y[rows]) & weight.reshape(weight.shape + (1,) * (y.ndim - 1))
+    if (missing := np.isnan(y)).any():  # a weight for each label
+        weight, y = ~missing[rows] & weight.reshape(weight.shape + (1,) * (y.ndim - 1)), np.where(missing, 0, y)
     dtype = jnp.result_type(float)
     return Batch(jnp.asarray(x[rows], dtype), jnp.asarray(y[rows], dtype), jnp.asarray(weight, dtype))

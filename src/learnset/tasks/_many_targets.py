@@ -69,11 +69,9 @@ class ManyTargets(AbstractTasks):
                 f"`x` has {(~np.isfinite(inputs)).sum()} numbers that are NaN or infinite; fill them first."
             )
         cut, dtype = len(inputs) - int(np.ceil(held_out * len(inputs))), jnp.result_type(float)
-        learn, score = (
-            Batch(jnp.asarray(inputs[part], dtype), jnp.asarray(targets[part], dtype), jnp.asarray(there[part], dtype))
-            for there in (np.isfinite(targets),)
-            for part in (slice(cut), slice(cut, None))
-        )
+        there = np.isfinite(targets)
+        x, y, weight = (jnp.asarray(a, dtype) for a in (inputs, np.where(there, targets, 0), there))
+        learn, score = (Batch(x[part], y[part], weight[part]) for part in (slice(cut), slice(cut, None)))
         return cls(learn, score, shots, queries)
 
     def __len__(self) -> int:
