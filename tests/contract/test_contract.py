@@ -24,6 +24,16 @@ def separate():
     return ls.separate(lambda key: ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=key), 5, key=jr.key(1))
 
 
+def body(in_size=1):
+    return ls.SharedBody(net(in_size), num_tasks=5, key=jr.key(2))
+
+
+OF_TASKS = {"num_tasks": 5, "width": 4, "activation": jnp.tanh, "key": jr.key(2)}
+TARGETS = ls.ManyTargets.from_arrays(
+    np.linspace(-1, 1, 60)[:, None], np.sin(np.linspace(-1, 1, 60)[:, None] * [1, 2, 3, 4, 5]), shots=5, queries=6
+)
+
+
 BLOBS = ls.Episodes(
     *ls.Labelled.from_arrays(
         np.random.default_rng(0).normal(size=(48, 2)) + np.repeat(np.eye(12, 2), 4, axis=0), np.repeat(np.arange(12), 4)
@@ -79,6 +89,35 @@ METHODS = {
     ),
     "soft sharing": (lambda: ls.SoftSharing(to_zero=0.01, to_mean=0.1), separate, NUMBERED),
     "gramian": (Norms, net, SINES),
+    "layerwise": (lambda: ls.Layerwise(Norms()), body, NUMBERED),
+    "layerwise, by chunks": (lambda: ls.Layerwise(Norms(), chunk=2), net, SINES),
+    "at representation": (lambda: ls.AtRepresentation(Norms()), body, TARGETS),
+    "gramian, cross-stitch": (Norms, lambda: ls.CrossStitch(1, 1, **OF_TASKS), NUMBERED),
+    "gramian, mtan": (Norms, lambda: ls.MTAN(1, 1, num_tasks=5, width=4, key=jr.key(2)), NUMBERED),
+    "gramian, mmoe": (Norms, lambda: ls.MMoE(1, 1, **OF_TASKS), NUMBERED),
+    "gramian, cgc": (Norms, lambda: ls.CGC(1, 1, **OF_TASKS), NUMBERED),
+    "layerwise, ple": (lambda: ls.Layerwise(Norms()), lambda: ls.PLE(1, 1, **OF_TASKS), NUMBERED),
+    "pooled, dselect-k": (
+        lambda: ls.Pooled(ls.Penalised(ls.mse, ls.gate_entropy)),
+        lambda: ls.DSelectK(1, 1, **OF_TASKS),
+        NUMBERED,
+    ),
+    "pooled, low rank": (
+        lambda: ls.Pooled(ls.Penalised(ls.mse, ls.code_size)),
+        lambda: ls.LowRank(1, 1, num_tasks=5, rank=2, key=jr.key(2)),
+        NUMBERED,
+    ),
+    "pooled, clustered": (
+        ls.Pooled,
+        lambda: ls.clustered(lambda k: net(), clusters=2, num_tasks=5, key=jr.key(2)),
+        NUMBERED,
+    ),
+    "pooled, embedding": (ls.Pooled, lambda: ls.TaskEmbedding(net(3), num_tasks=5, size=2, key=jr.key(2)), NUMBERED),
+    "by kind": (
+        lambda: ls.Mean(ls.by_kind),
+        lambda: ls.Kinds(body(), [ls.Kind.REGRESSION] * 5, in_sizes=[1] * 5, out_sizes=[1] * 5),
+        NUMBERED,
+    ),
     "sum": (ls.Sum, net, SINES),
     "fixed weights": (lambda: ls.FixedWeights(weights=jnp.array([1.0, 2.0, 0.5, 1.0, 1.5])), net, NUMBERED),
     "uw": (lambda: ls.UW(num_tasks=5), net, NUMBERED),
@@ -192,6 +231,7 @@ FAMILIES = {
     "linear": ls.LinearGaussian(),
     "unrelated": ls.Unrelated(),
     "revealed": ls.Revealed(SINES),
+    "many targets": TARGETS,
     "numbered": NUMBERED,
     "numbered, unequal": ls.FiniteTasks.from_arrays(
         np.arange(30.0)[:, None], np.arange(30.0)[:, None], np.repeat([0, 1, 2], [6, 10, 14]), shots=3, queries=4

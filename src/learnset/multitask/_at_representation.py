@@ -10,7 +10,8 @@ from .._method import AbstractMethod, Metrics
 from .._predict import features, for_task
 from .._tree import mix, trainable
 from .._types import Batch, Model, State, Task
-from ..models import from_features, Kinds, SharedBody
+from ..models import Kinds, SharedBody
+from ..models._kinds import from_features
 from ._balancer import AbstractWeighting, gramian_of, Seen, weighting_metrics
 from ._task_gradients import even, in_batch, own_and_shared
 
