@@ -12,10 +12,10 @@ LAYERS = [
     {"_types", "_tree", "_errors", "_predict", "_losses", "_lowering", "_figure"},
     {"_method", "_result", "behaviour"},
     {"tasks", "models", "envs", "_run", "_progress", "_checkpoint", "_train", "_evaluate", "_recipe"}
-    | {"_comparison", "_compare", "_keep", "checks"},
+    | {"_comparison", "_compare", "_row_comparison", "_compare_rows", "_keep", "checks"},
     {"multitask", "transfer"},
     {"meta", "rl"},
-    {"recipes", "few_shot", "studies", "sklearn"},
+    {"recipes", "few_shot", "tables", "studies", "sklearn"},
     {"report"},
     {"cli"},
 ]

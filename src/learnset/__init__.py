@@ -1,7 +1,7 @@
 """Learns from past tasks to solve a new one with less data and in fewer steps."""
 
 # The nouns
-from . import checks as checks, few_shot as few_shot, recipes as recipes
+from . import checks as checks, few_shot as few_shot, recipes as recipes, tables as tables
 
 # The verbs
 from ._compare import Budget as Budget, compare as compare

@@ -25,6 +25,18 @@ from ._train import Evaluate, Train
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "learnset" / "xla"
 
 
+TABLES = {
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".parquet",
+    ".pq",
+    ".xlsx",
+    ".xls",
+    ".json",
+    ".feather",
+    ".arrow",
+}  # not all can be read
 COMMANDS = {
     "compare": Compare,
     "study": Study,
@@ -59,9 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _with_files(arguments: list[str]) -> list[str]:
-    """`compare path/to/folder` means `compare files path/to/folder`; so for an .npz file, and for `draw`."""
+    """`compare path/to/folder` means `compare files path/to/folder`; so for an .npz file, and for `draw`. `compare data.csv`
+    means `compare table data.csv`."""
     if len(arguments) > 1 and arguments[0] in ("compare", "draw"):
         word = arguments[1]
+        if arguments[0] == "compare" and Path(word).suffix.lower() in TABLES:
+            return [arguments[0], "table", *arguments[1:]]
         if word.endswith(".npz") or (not word.startswith("-") and (os.sep in word or Path(word).is_dir())):
             return [arguments[0], "files", *arguments[1:]]
     return arguments

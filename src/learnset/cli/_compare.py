@@ -17,7 +17,8 @@ from .._types import Split
 from ..report import draw_comparison, draw_few_shot, terminal_table, write_comparison_page
 from ..tasks import LinearGaussian, Sinusoids, Unrelated
 from ._sources import AbstractSource
-from ._words import AnyTasks, Common, family, meta, word
+from ._tables import AbstractTable, compare_table
+from ._words import AnyTasks, Common, family, meta, Network, word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,12 @@ class Compare(Common):
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         began = time.perf_counter()
-        folder, given = self.folder(f"compare-{word(self.tasks)}"), family(self.tasks)
+        folder = self.folder(f"compare-{word(self.tasks)}")
+        if isinstance(self.tasks, AbstractTable):
+            given = {name: getattr(self, name) for name in ("seed", "seeds", "steps", "quick", "resume", "overwrite")}
+            options = given | {"shots": self.test_shots, "meta": lambda: meta(arguments, began)}
+            return compare_table(self.tasks, Network, folder, console, **options)
+        given = family(self.tasks)
         classes = isinstance(self.tasks, AbstractSource)
         recipes, budget = self._of_classes(given.tasks) if classes else (self._recipes(), self._budget())
         options = {"budget": budget, "metric": given.metric, "out": folder} | self.saving

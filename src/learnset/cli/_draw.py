@@ -14,7 +14,7 @@ from .._types import Split
 from ..report import draw_episode, draw_tasks
 from ..tasks import Sinusoids
 from ._sources import AbstractSource
-from ._words import AnyTasks, word
+from ._words import AnyTasks, family, word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Draw:
         if isinstance(self.tasks, AbstractSource):
             return self._episode(self.tasks, name, console)
         folder = claim(self.out, resume=True)
-        draw_tasks(self.tasks, folder, name, seed=self.seed, number=self.number)
+        draw_tasks(family(self.tasks).tasks, folder, name, seed=self.seed, number=self.number)
         console.print(f"{folder / name}.png and .svg")
 
     def _episode(self, source: AbstractSource, name: str, console: Console) -> None:

@@ -38,9 +38,10 @@ from ..meta import (
     Reptile,
 )
 from ..models import MLP
-from ..tasks import AbstractTasks, LinearGaussian, Sinusoids, Unrelated
+from ..tasks import AbstractTasks, by_tasks, LinearGaussian, Sinusoids, Unrelated
 from ..transfer import Pooled
 from ._sources import AbstractSource, Files, Glyphs, Omniglot
+from ._tables import AbstractTable, OwnTable, Sarcos, School, Tox21
 
 PACKAGES = ("learnset", "jax", "jaxlib", "equinox", "optax", "numpy")
 
@@ -56,6 +57,10 @@ AnyTasks = (
     | Annotated[Glyphs, _called("glyphs", "Few-shot: Unicode characters in many fonts; nothing to download.")]
     | Annotated[Omniglot, _called("omniglot", "Few-shot: handwritten characters of 50 alphabets.")]
     | Annotated[Files, _called("files", "Few-shot: your own images (one folder a class) or .npz arrays.")]
+    | Annotated[School, _called("school", "Table: exam scores of pupils in 139 schools.")]
+    | Annotated[Sarcos, _called("sarcos", "Table: seven torques of a robot arm.")]
+    | Annotated[Tox21, _called("tox21", "Table: twelve assays of molecules, with missing labels.")]
+    | Annotated[OwnTable, _called("table", "Your own CSV or Parquet file, by a task column or by several targets.")]
 )
 AnyMethod = (
     Annotated[MAML, _called("maml", "An initialisation that few gradient steps take far.")]
@@ -178,6 +183,11 @@ def family(tasks: Any) -> Family:
     if isinstance(tasks, AbstractSource):
         episodes = tasks.episodes()
         return Family(episodes, tasks.network(episodes), error_rate, cross_entropy, CLASSES)
+    if isinstance(tasks, AbstractTable):
+        table = tasks.table()
+        held_out = by_tasks(table)
+        measures = (error_rate, cross_entropy, CLASSES) if table.classes else (mse, mse, REGRESSION)
+        return Family(held_out, Network(*sizes(held_out)), *measures)
     return Family(tasks, Network(*sizes(tasks)), mse, mse, REGRESSION)
 
 

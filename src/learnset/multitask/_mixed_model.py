@@ -59,7 +59,9 @@ class MixedModel(AbstractSolver):
         z, y = f if self.slopes else f[..., :1], root * y
         zz, zf, zy = (jnp.einsum("tpi,tp...->ti...", z, other) for other in (z, f, y))
         ff, fy = jnp.einsum("tpi,tpj->ij", f, f), jnp.einsum("tpi,tp->i", f, y)
-        shrink = self.l2 * jnp.ones_like(fy).at[0].set(1e-6)
+        # Inputs that depend on each other must not make the system singular in the arithmetic at hand.
+        least = 8 * jnp.finfo(y.dtype).eps * jnp.trace(ff)
+        shrink = jnp.maximum(self.l2 * jnp.ones_like(fy).at[0].set(0), least)
         count, tasks, size = weight.sum(), len(y), z.shape[-1]
 
         def expected(noise: Array, spread: Array) -> tuple[Array, Array, Array]:

@@ -9,3 +9,9 @@ from ._page import (
     write_study_page as write_study_page,
 )
 from ._table import terminal_table as terminal_table
+from ._tables import (
+    Affinities as Affinities,
+    draw_table as draw_table,
+    TableFindings as TableFindings,
+    words_of_table as words_of_table,
+)

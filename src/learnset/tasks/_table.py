@@ -113,10 +113,10 @@ class Table:
             part[random.permutation(len(part))] = dealt(len(part), parts)
             return part
         for number, name in enumerate(self.names):
-            rows = np.flatnonzero(self.task == number)
+            rows = self.rows_of(number)
             if len(rows) < 3:
                 raise InputError(
-                    f"Task {name!r} has {len(rows)} row{'' if len(rows) == 1 else 's'}; one to train on, one to choose"
+                    f"Task {name!r} has {len(rows)} labelled row{'' if len(rows) == 1 else 's'}; one to train on, one to choose"
                     " settings on and one to score on are needed. Leave out small tasks with `min_rows=3`."
                 )
             part[random.permutation(rows)] = dealt(len(rows), parts)

@@ -107,8 +107,7 @@ def by_rows(
     dtype = jnp.result_type(float)
     scales = {"mean": jnp.asarray(mean, dtype), "std": jnp.asarray(std, dtype)}
     if table.task is None:
-        learn = np.flatnonzero((part == 0) & np.isfinite(table.y).any(axis=1))
-        score = _interleaved(*(np.flatnonzero((part == p) & np.isfinite(table.y).any(axis=1)) for p in (1, 2)))
+        learn, score = np.flatnonzero(part == 0), _interleaved(*(np.flatnonzero(part == p) for p in (1, 2)))
         points, held_out = (_shared(table, x, mean, std, rows) for rows in (learn, score))
         rows = (jnp.asarray(learn), jnp.asarray(score))
         return TableTasks(points, held_out, shots, queries, rows=rows, shared=True, **common, **scales)
