@@ -41,7 +41,7 @@ class TrimmedMean(AbstractJacobian):
                 " tasks a step."
             )
         there = seen.present.sum()
-        trim = jnp.minimum(self.trim, (there - 1) // 2)
+        trim = jnp.clip((there - 1) // 2, 0, self.trim)
         ordered = jnp.sort(jnp.where(seen.present[:, None], jacobian, jnp.inf), axis=0)  # absent tasks come last
         place = jnp.arange(len(jacobian))
         kept = (place >= trim) & (place < there - trim)

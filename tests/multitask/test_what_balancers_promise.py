@@ -1,0 +1,150 @@
+"""What every balancer of losses, and every one that remembers, promises: whatever it is given, and whoever is absent."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import learnset as ls
+
+KEY = jr.key(0)
+RNG = np.random.default_rng(1)
+STEPS, ROWS, PARAMS, NUMBERED = 3, 4, 6, 7
+GRADS = RNG.normal(size=(STEPS, ROWS, PARAMS))
+LOSSES = RNG.uniform(0.5, 4.0, size=(STEPS, ROWS))
+INDEX = np.array([5, 0, 3, 2])
+
+MANY = {"num_tasks": NUMBERED}
+WEIGHTS = jnp.arange(1.0, NUMBERED + 1)
+BALANCERS = {  # and what a single task's first gradient, of a task with a loss of 2, is multiplied by
+    "sum": (ls.Sum(), 1),
+    "fixed weights": (ls.FixedWeights(weights=WEIGHTS), 6),
+    "uw": (ls.UW(**MANY), 0.5),
+    "uw of classification": (ls.UW(**MANY, classification=True, positive=True), 1),
+    "imtl-l": (ls.IMTLL(**MANY), 1),
+    "dwa": (ls.DWA(**MANY, window=1), 1),
+    "gls": (ls.GLS(), 1),
+    "rlw": (ls.RLW(), 1),
+    "stch": (ls.STCH(**MANY, mu=0.1, warmup=0, window=1), 0.5),
+    "famo": (ls.FAMO(**MANY), 1),
+    "cosmos": (ls.COSMOS(preference=WEIGHTS), 6),
+    "pbi": (ls.PBI(preference=WEIGHTS), 1),
+    "gradnorm": (ls.GradNorm(**MANY), 1),
+    "graddrop": (ls.GradDrop(leak=0.1), 1),
+    "moco": (ls.MoCo(**MANY), 0.5),
+    "db-mtl": (ls.DBMTL(**MANY), 0.05),
+    "excessmtl": (ls.ExcessMTL(**MANY), 1),
+    "trimmed mean": (ls.TrimmedMean(), 1),
+    "metabalance": (ls.MetaBalance(**MANY, main=3), 1),
+}
+balance = eqx.filter_jit(lambda method, jacobian, seen, state, key=KEY: method.balance(jacobian, seen, state, key=key))
+
+
+@pytest.fixture(params=BALANCERS)
+def name(request):
+    return request.param
+
+
+def run(method, grads, losses, present, index):
+    """The directions of all steps, and the last state, in NumPy."""
+    state, directions = method.init(jnp.zeros(grads.shape[-1])), []
+    for matrix, line in zip(grads, losses, strict=True):
+        there = jnp.asarray(present)
+        loss = jnp.asarray(np.where(present, line, 0), jnp.result_type(float))
+        matrix = jnp.asarray(np.where(present[:, None], matrix, 0), loss.dtype)
+        direction, state = balance(method, matrix, ls.Seen(loss, there, jnp.asarray(index)), state)
+        directions.append(np.asarray(direction))
+    return np.array(directions), [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
+
+
+def close(left, right):
+    (directions, state), (others, other) = left, right
+    return all(
+        np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip([directions, *state], [others, *other], strict=True)
+    )
+
+
+ALL = np.ones(ROWS, bool)
+
+
+def test_absent_tasks_have_no_say_and_lose_no_memory(name):
+    if name == "rlw":
+        pytest.skip("it draws as many numbers as there are rows: tested below")
+    method = BALANCERS[name][0]
+    present = np.array([True, True, False, True])
+    padded = run(method, GRADS, LOSSES, present, INDEX)
+    assert close(padded, run(method, GRADS[:, present], LOSSES[:, present], ALL[present], INDEX[present]))
+    begin = [np.asarray(leaf) for leaf in jax.tree.leaves(method.init(jnp.zeros(PARAMS)))]
+    for before, after in zip(begin, padded[1], strict=True):
+        if before.shape[:1] == (NUMBERED,):
+            others = [i for i in range(NUMBERED) if i not in INDEX[present]]
+            assert np.array_equal(before[others], after[others])
+
+
+def test_random_weights_leave_out_absent_tasks():
+    present = np.array([True, True, False, True])
+    directions, _ = run(ls.RLW(), np.tile(np.eye(ROWS), (2, 1, 1)), np.ones((2, ROWS)), present, INDEX)
+    assert np.all(directions[:, 2] == 0) and np.allclose(directions.sum(axis=1), 1)
+
+
+def test_the_order_of_tasks_does_not_matter(name):
+    if name == "rlw":
+        pytest.skip("its weights are drawn row by row")
+    method, turned = BALANCERS[name][0], np.array([2, 0, 3, 1])
+    one = run(method, GRADS, LOSSES, ALL, INDEX)
+    assert close(one, run(method, GRADS[:, turned], LOSSES[:, turned], ALL, INDEX[turned]))
+
+
+def test_a_single_task_is_plain_training(name):
+    method, factor = BALANCERS[name]
+    if name == "trimmed mean":
+        method = ls.TrimmedMean(trim=0)
+    directions, _ = run(method, GRADS[:1, :1], np.full((1, 1), 2.0), ALL[:1], INDEX[:1])
+    assert np.allclose(directions[0], factor * GRADS[0, 0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", (1e-10, 1e15, "mixed"))
+def test_directions_and_memories_are_finite_however_badly_scaled(name, scale):
+    scales = np.array([1e-10, 1e15, 1.0, 1e6]) if scale == "mixed" else np.full(ROWS, scale)
+    directions, state = run(BALANCERS[name][0], GRADS * scales[:, None], LOSSES * scales, ALL, INDEX)
+    assert all(np.isfinite(x).all() for x in [directions, *state])
+
+
+@pytest.mark.parametrize("what", ("tasks", "gradients", "losses"))
+def test_a_step_with_nothing_to_learn_from_is_finite(name, what):
+    grads = np.zeros_like(GRADS) if what == "gradients" else GRADS
+    losses = np.zeros_like(LOSSES) if what == "losses" else LOSSES
+    directions, state = run(BALANCERS[name][0], grads, losses, np.full(ROWS, what != "tasks"), INDEX)
+    assert all(np.isfinite(x).all() for x in [directions, *state])
+    if what != "losses":
+        assert np.all(directions == 0)
+
+
+REMEMBER_EACH = ("uw", "imtl-l", "dwa", "stch", "metabalance")  # whatever else is there
+
+
+@pytest.mark.parametrize("name", REMEMBER_EACH)
+def test_a_task_that_is_there_twice_is_remembered_once(name):
+    twice = np.array([0, 0, 1, 2, 3])
+    once = run(BALANCERS[name][0], GRADS, LOSSES, ALL, INDEX)[1]
+    both = run(BALANCERS[name][0], GRADS[:, twice], LOSSES[:, twice], np.ones(5, bool), INDEX[twice])[1]
+    assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(once, both, strict=True))
+
+
+def test_what_is_remembered_is_numbers(name):
+    leaves = jax.tree.leaves(BALANCERS[name][0].init(jnp.zeros(PARAMS)))
+    assert all(jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool for leaf in leaves)
+
+
+def test_all_of_it_works_in_double_precision(name):
+    with jax.enable_x64(True):
+        method = jax.tree.map(
+            lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, BALANCERS[name][0]
+        )
+        directions, _ = run(method, GRADS, LOSSES, ALL, INDEX)
+    single, _ = run(BALANCERS[name][0], GRADS, LOSSES, ALL, INDEX)
+    assert directions.dtype == np.float64
+    if name not in ("rlw", "graddrop"):  # random numbers of two types are no equals
+        assert np.allclose(directions, single, rtol=1e-3, atol=1e-4)
