@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -87,6 +88,7 @@ def compare_rows(
     folder = None if out is None else claim(out, resume=resume, overwrite=overwrite) / "recipes"
     if folder is not None:
         folder.mkdir(exist_ok=True)
+        (folder.parent / "metrics.jsonl").write_text("")
     make_model = network(tasks.points.x.shape[-1], rows.y.shape[-1])
     models = eqx.filter_jit(eqx.filter_vmap(make_model))(seed_keys(key, Purpose.MODEL, seeds))
     keys, outcomes, failures = seed_keys(key, Purpose.TRAINING, seeds), [], {}
@@ -105,6 +107,7 @@ def compare_rows(
                 failures[recipe.name] = f"{recipe.name}: its predictions are not finite, whatever its settings."
             else:
                 outcomes.append(outcome)
+                _log(folder, outcome)
             bar.at(i + 1)
     return RowComparison(rows, tuple(outcomes), failures)
 
@@ -191,6 +194,15 @@ def _outcome(
     return RowOutcome(
         recipe.name, recipe.setting, recipe.source, np.where(good, scores, np.nan), answers, chosen, seconds
     )
+
+
+def _log(folder: Path | None, outcome: RowOutcome) -> None:
+    """One line of `metrics.jsonl` for a recipe that is done."""
+    if folder is not None:
+        scores = [float(score) for score in outcome.best_validation]
+        line = {"run": outcome.name, "validation": scores, "seconds": round(outcome.seconds, 2)}
+        with (folder.parent / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def _mark(recipe: RowRecipe, models: Model, tasks: TableTasks, keys: Array) -> str:

@@ -38,6 +38,7 @@ from .multitask import (
     PooledRidge,
     RidgePerTask,
     SoftSharing,
+    UPGrad,
 )
 from .tasks import FiniteTasks, NewTasks, TableTasks
 from .transfer import FineTune, Pooled, Ridge
@@ -45,9 +46,10 @@ from .transfer import FineTune, Pooled, Ridge
 L2S = tuple(float(l2) for l2 in np.geomspace(0.1, 1e4, 11).round(4))
 ALPHAS = tuple(float(alpha) for alpha in np.geomspace(1e-4, 0.3, 8).round(6))
 LRS = (0.003, 0.01)
-DECAYS = (0.0, 0.1, 1.0)  # of AdamW, times its step size
+DECAYS = (0.1, 1.0)  # of AdamW, times its step size
 PULLS = (0.01, 0.1, 1.0)
 MOST_TASKS = 256  # of one step
+MOST_BALANCED = 32  # tasks for which UPGrad takes no more time than all the rest
 QUICK_ROWS = (
     "ridge per task", "network per task", "pooled ridge", "pooled network", "ridge with offsets", "mixed model", "shared body",
     "shared body, FAMO",
@@ -79,7 +81,7 @@ class Descended(AbstractFit):
     make: Callable[[Model, int, Key[Array, ""]], Model]
     lr: float | Float[Array, "..."] = 0.003
     decay: float | Float[Array, "..."] = 0.0
-    steps: int = 600
+    steps: int = 300
     every: int = 20
 
     def fit(self, model: Model, tasks: TableTasks, *, key: Key[Array, ""]) -> Model:
@@ -117,7 +119,7 @@ def shared_body(model: Model, tasks: int, key: Key[Array, ""]) -> Model:
 
 
 def standard_rows(
-    num_tasks: int, *, classes: bool = False, steps: int = 600, lrs: tuple[float, ...] = LRS
+    num_tasks: int, *, classes: bool = False, steps: int = 300, lrs: tuple[float, ...] = LRS
 ) -> list[RowRecipe]:
     """All recipes on the rows of a table, in the order of the page.
 
@@ -140,6 +142,8 @@ def standard_rows(
 
     soft = tuple(fit for pull in PULLS for fit in network(SoftSharing(loss, to_mean=pull), own_models, (0.0,)))
     mixed = tuple(Solved(MixedModel(slopes)) for slopes in (False, True))
+    jacobian = "Quinton & Rey 2024, Jacobian Descent"
+    upgrad = RowRecipe("shared body, UPGrad", together, network(UPGrad(loss), shared_body), jacobian)
     kurin = "Kurin et al. 2022, In Defense of the Unitary Scalarization"
     return [
         RowRecipe("mean of each task", Setting.BOUND, (Solved(RidgePerTask(1e9)),), "no inputs at all"),
@@ -152,11 +156,12 @@ def standard_rows(
         RowRecipe("multi-task lasso", together, tuple(Solved(MultiTaskLasso(a)) for a in ALPHAS), "Obozinski et al. 2010"),
         RowRecipe("shared body", together, network(Mean(loss), shared_body), f"Caruana 1997; uniform sum: {kurin}"),
         RowRecipe("shared body, FAMO", together, network(FAMO(loss, num_tasks=num_tasks), shared_body), "Liu et al. 2023, FAMO"),
+        *([upgrad] if num_tasks <= MOST_BALANCED else []),
         RowRecipe("soft sharing", together, soft, "Evgeniou & Pontil 2004, Regularized Multi-Task Learning"),
     ]  # fmt: skip
 
 
-BALANCED = ("shared body, FAMO",)  # those with a balancer, to be set beside the uniform sum
+BALANCED = ("shared body, FAMO", "shared body, UPGrad")  # those with a balancer, to be set beside the uniform sum
 
 
 def _solved(solver: Callable[[float], AbstractSolver]) -> tuple[AbstractFit, ...]:
@@ -256,7 +261,7 @@ def affinities(
     index: Int[np.ndarray, "some"],
     *,
     classes: bool = False,
-    steps: int = 600,
+    steps: int = 300,
     lr: float = 0.003,
     key: Key[Array, ""],
 ) -> tuple[Float[np.ndarray, "some some"], Float[np.ndarray, "some some"]]:
@@ -266,7 +271,7 @@ def affinities(
     **Returns:** two matrices, in the order of `index`.
     """
     loss = cross_entropy if classes else mse
-    every = max(1, steps // 30)
+    every = max(1, steps // 15)
     points = tasks.of(0)[0]
     make_model = network(points.x.shape[-1], points.y.shape[-1])
 

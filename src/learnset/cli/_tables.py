@@ -25,6 +25,7 @@ from ..tasks import by_rows, by_tasks, NewTasks, read_table, sarcos, school, Tab
 
 FEWEST = 8  # tasks of which some can be held out
 BESIDE = 10  # rows of a held-out task to be scored on, at least
+MANY = 64  # tasks, of which each gives fewer points to a step
 MOST_OBSERVED = 40  # tasks whose gradients are compared
 
 
@@ -111,12 +112,15 @@ def compare_table(
     table = source.table()
     for note in table.notes:
         console.print(note, markup=False, highlight=False)
-    seeds, steps = seeds or (2 if quick else 3), steps or (150 if quick else 600)
-    classes, key = bool(table.classes), jr.key(seed)
+    seeds, steps = 3 if seeds is None else seeds, steps or (100 if quick else 300)
+    Budget(shots=shots, seeds=seeds)  # says what is wrong with them before any work begins
+    classes, key, points = bool(table.classes), jr.key(seed), 8 if len(table) > MANY else 16
     everyone = tables.standard_rows(len(table), classes=classes, steps=steps, **({"lrs": (0.01,)} if quick else {}))
     recipes = [r for r in everyone if r.name in tables.QUICK_ROWS] if quick else everyone
     saving = {"out": folder, "resume": resume, "overwrite": overwrite}
-    rows = compare_rows(recipes, network, table, key=key, seeds=seeds, first_seed=seed, **saving)
+    rows = compare_rows(
+        recipes, network, table, key=key, seeds=seeds, first_seed=seed, points_per_task=points, **saving
+    )
     if not rows.outcomes:
         raise InputError("No recipe came to finite predictions: look for huge numbers in the table.")
     index = observed(table)
@@ -164,9 +168,7 @@ def on_new_tasks(
     recipes = tables.standard_new(tasks, classes=bool(table.classes), steps=20 if quick else 50)
     recipes = [r for r in recipes if r.name in tables.QUICK_NEW] if quick else recipes
     number = min(25, tasks.train.weight.shape[0])
-    plain = Budget(
-        2 * steps, number, seeds=2 if quick else 3, shots=shots, queries=30, validation_tasks=60, test_tasks=90
-    )
+    plain = Budget(2 * steps, number, seeds=3, shots=shots, queries=30, validation_tasks=60, test_tasks=90)
     make_model = network(tasks.train.x.shape[-1], tasks.train.y.shape[-1])
     metric = error_rate if table.classes else mse
     saving = {"out": folder / "new-tasks", "resume": resume}

@@ -130,16 +130,16 @@ def _who_hurts(found: TableFindings) -> str:
     cosine, ahead = some.cosine[off], some.lookahead[off]
     names = [found.table.names[i] for i in some.index]
     i, j = np.unravel_index(np.where(off, some.lookahead, np.inf).argmin(), off.shape)
-    among = "" if size == len(found.table) else f" Among the {size} tasks with most rows:"
+    among = "The gradients" if size == len(found.table) else f"Among the {size} tasks with most rows the gradients"
     worst = (
-        f"most of all a step for {names[i]} hurts {names[j]} ({_percent(some.lookahead[i, j])} of its loss)"
+        f"most of all a step for {names[i]} hurts {names[j]} (its loss rises by {_percent(some.lookahead[i, j])})"
         if some.lookahead[i, j] < 0
         else "no task's step raises the loss of another on average"
     )
     return (
-        f"**Which tasks hurt each other?**{among} the gradients of {(cosine < 0).mean():.0%} of pairs are in conflict (the"
-        f" median cosine is {np.median(cosine):.2f}), and a step for one task raises the loss of another for"
-        f" {(ahead < 0).mean():.0%} of them; {worst}."
+        f"**Which tasks hurt each other?** {among} of {100 * (cosine < 0).mean():.0f} % of pairs are in conflict (the median"
+        f" cosine is {np.median(cosine):.2f}), and a step for one task raises the loss of another for"
+        f" {100 * (ahead < 0).mean():.0f} % of them; {worst}."
     )
 
 
@@ -177,7 +177,7 @@ def _points(rows: RowComparison, mean: float, half: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{100 * abs(value):.1f} %"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -231,7 +231,7 @@ def _recipe_lines(rows: RowComparison) -> list[str]:
     error = "wrong (%)" if rows.rows.classes else "root mean squared error"
     lines = [f"| recipe | | {rows.rows.measure} (%) | minus one model each | {error} | Δm | chosen | seconds |"]
     lines += ["|---|---|---|---|---|---|---|---|"]
-    best = [rows.together(), alone, rows.pooled()]
+    best = [alone, rows.pooled(), rows.together()]
     for outcome in [*rows, *best]:
         mine = rows.rows.errors(outcome.answers).mean(axis=0)
         delta = f"{float(delta_m(mine, base, [False] * len(base))):+.1f}" if (base > 0).all() else ""
