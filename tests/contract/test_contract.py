@@ -137,6 +137,13 @@ METHODS = {
     "pbi": (lambda: ls.PBI(penalty=0.5), net, SINES),
     "gradnorm": (lambda: ls.GradNorm(num_tasks=5), net, NUMBERED),
     "graddrop": (ls.GradDrop, net, SINES),
+    "mgda": (ls.MGDA, net, SINES),
+    "pcgrad": (ls.PCGrad, net, SINES),
+    "cagrad": (ls.CAGrad, net, SINES),
+    "imtl-g": (ls.IMTLG, net, SINES),
+    "nash-mtl": (ls.NashMTL, net, SINES),
+    "upgrad": (ls.UPGrad, net, SINES),
+    "dualproj": (ls.DualProj, net, SINES),
     "moco": (lambda: ls.MoCo(num_tasks=5), net, NUMBERED),
     "db-mtl": (lambda: ls.DBMTL(num_tasks=5), net, NUMBERED),
     "db-mtl, shared body": (

@@ -1,0 +1,33 @@
+"""The mean gradient, turned until it hurts no task."""
+
+from jaxtyping import Array, Bool, Float, Key
+
+from .._losses import Loss, mse
+from ._balancer import AbstractGramian
+from ._cosines import cosines, one_over
+from ._quadratic import nonnegative_minimum, product
+from ._task_gradients import even
+
+
+class DualProj(AbstractGramian):
+    """The mean gradient, projected onto the directions along which no task gets worse: the nearest that hurts none.
+
+    Source: Lopez-Paz & Ranzato 2017, *Gradient Episodic Memory for Continual Learning*, eq. 11; as a way to balance tasks
+    Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*, §4.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.DualProj().direction(jnp.array([[1.0, 0.0], [-3.0, 1.0]])).round(4).tolist()
+    [0.0, 0.5]
+    """
+
+    loss: Loss = mse
+
+    def weights(
+        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+    ) -> Float[Array, "tasks"]:
+        del key
+        between, norms = cosines(gramian)
+        largest = norms.max()
+        mean = even(present).astype(norms.dtype) * norms * one_over(largest)
+        added = nonnegative_minimum(between, product(between, mean), mean.sum())
+        return (mean + added) * (largest * one_over(norms))
