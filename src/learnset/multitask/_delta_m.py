@@ -38,4 +38,4 @@ def delta_m(
     if (base == 0).any():
         raise InputError("delta_m: a measure of the baseline is zero, and nothing is relative to zero. Leave it out.")
     worse = np.where(np.asarray(higher_is_better), -1.0, 1.0)
-    return 100 * (worse * (measured - base) / base).mean(axis=-1)
+    return np.asarray(100 * (worse * (measured - base) / base).mean(axis=-1))
