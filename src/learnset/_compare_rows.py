@@ -190,7 +190,7 @@ def _outcome(
         return None
     which = np.where(good, scores, -np.inf).argmax(axis=1)
     answers = np.float64(np.stack([scored[seed, c] for seed, c in enumerate(which)]))
-    chosen = tuple(repr(recipe.candidates[c]) for c in which)
+    chosen = tuple(" ".join(repr(recipe.candidates[c]).split()) for c in which)
     return RowOutcome(
         recipe.name, recipe.setting, recipe.source, np.where(good, scores, np.nan), answers, chosen, seconds
     )

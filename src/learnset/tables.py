@@ -49,6 +49,7 @@ LRS = (0.003, 0.01)
 DECAYS = (0.1, 1.0)  # of AdamW, times its step size
 PULLS = (0.01, 0.1, 1.0)
 MOST_TASKS = 256  # of one step
+MOST_SLOPES = 64  # inputs that may have a slope for each task in a mixed model
 MOST_BALANCED = 32  # tasks for which UPGrad takes no more time than all the rest
 QUICK_ROWS = (
     "ridge per task", "network per task", "pooled ridge", "pooled network", "ridge with offsets", "mixed model", "shared body",
@@ -119,18 +120,18 @@ def shared_body(model: Model, tasks: int, key: Key[Array, ""]) -> Model:
 
 
 def standard_rows(
-    num_tasks: int, *, classes: bool = False, steps: int = 300, lrs: tuple[float, ...] = LRS
+    num_tasks: int, num_inputs: int, *, classes: bool = False, steps: int = 300, lrs: tuple[float, ...] = LRS
 ) -> list[RowRecipe]:
     """All recipes on the rows of a table, in the order of the page.
 
     **Arguments:**
 
-    - `num_tasks`: how many there are. `classes`: whether targets are classes.
+    - `num_tasks`, `num_inputs`: how many there are. `classes`: whether targets are classes.
     - `steps`: of training of a network.
     - `lrs`: step sizes to choose from, each with each of `DECAYS`.
 
     >>> import learnset as ls
-    >>> [recipe.name for recipe in ls.tables.standard_rows(139)][:2]
+    >>> [recipe.name for recipe in ls.tables.standard_rows(139, 27)][:2]
     ['mean of each task', 'ridge per task']
     """
     loss = cross_entropy if classes else mse
@@ -141,7 +142,7 @@ def standard_rows(
         return tuple(Descended(method, make=make, lr=lr, decay=decay, **of_networks) for lr in lrs for decay in decays)
 
     soft = tuple(fit for pull in PULLS for fit in network(SoftSharing(loss, to_mean=pull), own_models, (0.0,)))
-    mixed = tuple(Solved(MixedModel(slopes)) for slopes in (False, True))
+    mixed = tuple(Solved(MixedModel(slopes)) for slopes in (False, True)[: 1 + (num_inputs <= MOST_SLOPES)])
     jacobian = "Quinton & Rey 2024, Jacobian Descent"
     upgrad = RowRecipe("shared body, UPGrad", together, network(UPGrad(loss), shared_body), jacobian)
     kurin = "Kurin et al. 2022, In Defense of the Unitary Scalarization"
@@ -185,13 +186,15 @@ def standard_new(tasks: NewTasks, *, classes: bool = False, steps: int = 50) -> 
     ridges = tuple(Ridge(l2) for l2 in (0.1, 1.0, 10.0, 100.0, 1000.0))
     learnt = tuple(LearntRidge(scale) for scale in (0.3, 1.0, 3.0, 10.0, 30.0))
     out = tasks.train.y.shape[-1]
+    robinson = "Robinson 1991, That BLUP is a good thing"
+    slopes = Recipe("mixed model, slopes", Setting.MULTI_TASK, (BLUP(),), model=Mixed(tasks, True), source=robinson)
     return [
         Recipe("scratch, ridge", Setting.SCRATCH, ridges, model=Inputs(out), source="Hoerl & Kennard 1970"),
         Recipe("scratch, network", Setting.SCRATCH, adam, source="learning from scratch"),
         Recipe("pooled network", Setting.TRANSFER, tuned, Pooled(loss), source="pretraining on all tasks"),
         Recipe("pooled, ridge head", Setting.TRANSFER, ridges, Pooled(loss), source="pretraining on all tasks"),
-        Recipe("mixed model", Setting.MULTI_TASK, (BLUP(),), model=Mixed(tasks, False), source="Robinson 1991, BLUP"),
-        Recipe("mixed model, slopes", Setting.MULTI_TASK, (BLUP(),), model=Mixed(tasks, True), source="Robinson 1991, BLUP"),
+        Recipe("mixed model", Setting.MULTI_TASK, (BLUP(),), model=Mixed(tasks, False), source=robinson),
+        *([slopes] if tasks.train.x.shape[-1] <= MOST_SLOPES else []),
         Recipe("shared body, ridge head", Setting.MULTI_TASK, ridges, Pooled(loss), model=Bodied(tasks),
                training_tasks=numbered, source="Caruana 1997, Multitask Learning"),
         Recipe("MAML", Setting.META, tuned, MAML(loss, 0.05), source="Finn, Abbeel & Levine 2017"),

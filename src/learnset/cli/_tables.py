@@ -115,7 +115,9 @@ def compare_table(
     seeds, steps = 3 if seeds is None else seeds, steps or (100 if quick else 300)
     Budget(shots=shots, seeds=seeds)  # says what is wrong with them before any work begins
     classes, key, points = bool(table.classes), jr.key(seed), 8 if len(table) > MANY else 16
-    everyone = tables.standard_rows(len(table), classes=classes, steps=steps, **({"lrs": (0.01,)} if quick else {}))
+    everyone = tables.standard_rows(
+        len(table), table.x.shape[1], classes=classes, steps=steps, **({"lrs": (0.01,)} if quick else {})
+    )
     recipes = [r for r in everyone if r.name in tables.QUICK_ROWS] if quick else everyone
     saving = {"out": folder, "resume": resume, "overwrite": overwrite}
     rows = compare_rows(
