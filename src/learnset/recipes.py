@@ -4,6 +4,7 @@ Step sizes and penalties are grids, from which `compare` chooses on validation t
 of them `steps` is the number of gradient steps on a new task.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import optax
 from jaxtyping import Array, Key
 
 from ._losses import mse
-from ._method import AbstractAdapter
+from ._method import AbstractAdapter, AbstractMethod
 from ._recipe import Numbered, Recipe, Setting
 from ._tree import head, whole
 from ._types import Model
@@ -35,7 +36,7 @@ from .meta import (
     WithRidge,
 )
 from .models import ConditionalNeuralProcess, separate, SharedBody
-from .multitask import SoftSharing
+from .multitask import FAMO, IMTLG, NashMTL, SoftSharing, UPGrad, UW
 from .tasks import Revealed
 from .transfer import AsIs, Constant, FineTune, Pooled, Ridge, Unroll
 
@@ -121,6 +122,57 @@ def multi_task(*, num_tasks: int = 100, points: int = 10) -> Recipe:
         on_seen=True,
         source="Caruana 1997, Multitask Learning",
     )
+
+
+def balanced(name: str, method: AbstractMethod, *, source: str, num_tasks: int = 100, points: int = 10) -> Recipe:
+    """`multi_task` with another way to weigh the tasks: any balancer, under the same budget as the mean.
+
+    >>> import learnset as ls
+    >>> ls.recipes.balanced("multi-task, GLS", ls.GLS(), source="Chennupati et al. 2019").name
+    'multi-task, GLS'
+    """
+    like = multi_task(num_tasks=num_tasks, points=points)
+    return dataclasses.replace(like, name=name, method=method, source=source)
+
+
+def uw(*, num_tasks: int = 100, points: int = 10) -> Recipe:
+    """Multi-task learning with learnt uncertainties."""
+    method = UW(mse, num_tasks=num_tasks)
+    return balanced("multi-task, UW", method, source="Kendall et al. 2018", num_tasks=num_tasks, points=points)
+
+
+def famo(*, num_tasks: int = 100, points: int = 10) -> Recipe:
+    """Multi-task learning in which all losses fall at one rate."""
+    method = FAMO(mse, num_tasks=num_tasks)
+    return balanced("multi-task, FAMO", method, source="Liu et al. 2023", num_tasks=num_tasks, points=points)
+
+
+def imtl_g(*, num_tasks: int = 100, points: int = 10) -> Recipe:
+    """Multi-task learning whose step goes equally far along each task's gradient."""
+    source = "Liu et al. 2021, Impartial MTL"
+    return balanced("multi-task, IMTL-G", IMTLG(mse), source=source, num_tasks=num_tasks, points=points)
+
+
+def nash_mtl(*, num_tasks: int = 100, points: int = 10) -> Recipe:
+    """Multi-task learning as bargaining."""
+    source = "Navon et al. 2022"
+    return balanced("multi-task, Nash-MTL", NashMTL(mse), source=source, num_tasks=num_tasks, points=points)
+
+
+def upgrad(*, num_tasks: int = 100, points: int = 10) -> Recipe:
+    """Multi-task learning whose steps are in conflict with no task."""
+    source = "Quinton & Rey 2024"
+    return balanced("multi-task, UPGrad", UPGrad(mse), source=source, num_tasks=num_tasks, points=points)
+
+
+def balancers(*, num_tasks: int = 100, points: int = 10) -> list[Recipe]:
+    """Multi-task learning by the mean of the tasks' losses, and by five well-known balancers. Those are not among the
+    `standard` recipes: they are for tasks that are all known.
+
+    **Arguments:** `num_tasks`, `points`: of the fixed set that they solve.
+    """
+    makers = (multi_task, uw, famo, imtl_g, nash_mtl, upgrad)
+    return [make(num_tasks=num_tasks, points=points) for make in makers]
 
 
 def multi_task_new(*, steps: int = 50, num_tasks: int = 100, points: int = 10, body: bool = True) -> Recipe:
@@ -217,7 +269,7 @@ def constant(value: float) -> Recipe:
 
 
 def standard(*, steps: int = 50, num_tasks: int = 100, points: int = 10, latents: int = 0) -> list[Recipe]:
-    """All of the above, in the order of the table.
+    """The recipes above, in the order of the table; balancers other than the mean are in `balancers`.
 
     **Arguments:**
 
