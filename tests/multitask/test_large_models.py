@@ -165,6 +165,21 @@ def test_weights_at_the_representation_mix_the_gradients_of_tasks():
     assert np.isclose(metrics["loss"], expected["loss"], rtol=1e-6)
 
 
+def test_tasks_of_different_kinds_may_share_a_representation():
+    x, y = arrays()
+    kinds = [ls.Kind.REGRESSION, ls.Kind.BINARY, ls.Kind.CLASSES, ls.Kind.COUNTS, ls.Kind.REGRESSION]
+    model = ls.Kinds(shared(), kinds, in_sizes=[3] * NUM, out_sizes=[2, 2, 2, 1, 1])
+
+    @eqx.filter_jit
+    def both(model, batch):
+        methods = ls.Mean(ls.by_kind), ls.AtRepresentation(Recorded(ls.by_kind)), ls.Layerwise(Recorded(ls.by_kind))
+        return [m.gradient(model, batch, None, key=KEY)[0] for m in methods]
+
+    mean, *found = both(model, same_inputs(x[0], abs(y)))
+    for one in found:
+        assert_close(one, mean)
+
+
 def test_tasks_with_other_inputs_share_no_points_at_the_representation():
     grads, _, metrics = eqx.filter_jit(ls.AtRepresentation(Norms()).gradient)(shared(), task(*arrays()), None, key=KEY)
     assert np.isnan(metrics["loss"]) and np.isnan(np.asarray(grads.model.layers[0].weight)).all()

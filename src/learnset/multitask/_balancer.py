@@ -120,9 +120,13 @@ class AbstractWeighting(AbstractBalancer):
     ) -> tuple[PyTree, State, Metrics]:
         losses, grads = task_gradients(self.loss, model, tasks)
         seen = Seen(losses, in_batch(tasks), tasks.index)
-        weights, state = self.weigh(gramian_of(shared_rows(grads)), seen, state, key=key)
-        shared = mix(weights, own_and_shared(grads)[1])
-        return eqx.combine(shared, mean_of_own(grads, seen.present)), state, weighting_metrics(seen, weights)
+        shared = own_and_shared(grads)[1]
+        weights, state = self.weigh(gramian_by_leaf(shared, losses), seen, state, key=key)
+        return (
+            eqx.combine(mix(weights, shared), mean_of_own(grads, seen.present)),
+            state,
+            weighting_metrics(seen, weights),
+        )
 
 
 class AbstractGramian(AbstractWeighting):
@@ -190,6 +194,12 @@ class AbstractScalarisation(AbstractBalancer):
 def gramian_of(jacobian: Float[Array, "tasks params"]) -> Float[Array, "tasks tasks"]:
     """Inner products of all rows, in full precision."""
     return jnp.matmul(jacobian, jacobian.T, precision=jax.lax.Precision.HIGHEST)
+
+
+def gramian_by_leaf(grads: PyTree, losses: Float[Array, "tasks"]) -> Float[Array, "tasks tasks"]:
+    """Inner products of the tasks' gradients, the sum of those of each leaf: no copy of all of them as one matrix."""
+    leaves = [gramian_of(leaf.reshape(len(leaf), -1)) for leaf in jax.tree.leaves(grads)]
+    return sum(leaves, jnp.zeros((len(losses),) * 2, losses.dtype))
 
 
 def weighting_metrics(seen: Seen, weights: Float[Array, "tasks"]) -> Metrics:

@@ -13,7 +13,7 @@ from .._method import AbstractMethod, Metrics
 from .._predict import for_task
 from .._tree import trainable
 from .._types import Model, State, Task
-from ._balancer import AbstractWeighting, gramian_of, Seen, weighting_metrics
+from ._balancer import AbstractWeighting, gramian_by_leaf, Seen, weighting_metrics
 from ._task_gradients import in_batch, own_and_shared, weighted_gradient
 
 
@@ -95,6 +95,5 @@ def _leaf_by_leaf(loss: Loss, model: Model, tasks: Task) -> tuple[Float[Array, "
         )
 
     losses, grads = jax.vmap(of_one)(tasks)
-    # XLA frees each leaf after its product: nothing else reads it. A test watches that.
-    gramians = [gramian_of(leaf.reshape(len(leaf), -1)) for leaf in jax.tree.leaves(grads)]
-    return losses, sum(gramians, jnp.zeros((len(losses),) * 2, losses.dtype))
+    # XLA frees each leaf after its product, since nothing else reads it. A test watches that.
+    return losses, gramian_by_leaf(grads, losses)
