@@ -10,10 +10,12 @@ from ._quadratic import product
 
 
 class IMTLG(AbstractGramian):
-    """The weighted sum, by weights of sum one, whose projections onto the tasks' gradients are equal.
+    """The weighted sum whose projections onto the tasks' gradients are equal and not negative, by weights whose sum is one, or
+    minus one.
 
-    Weights may be negative. Where gradients are linearly dependent the projections are as equal as can be, and zero comes
-    out where the weights' sum is lost to rounding.
+    Weights may be negative, and so may their sum where there are more than two tasks. As published it is one then too, with
+    projections below zero: every task would get worse. Ours goes the other way. Where gradients are linearly dependent the
+    projections are as equal as can be, and zero comes out where the weights' sum is lost to rounding.
 
     Source: Liu et al. 2021, *Towards Impartial Multi-task Learning*, §3.1; for dependent gradients, by the pseudo-inverse,
     Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*, appendix. Ours inverts the cosines and theirs
@@ -33,8 +35,8 @@ class IMTLG(AbstractGramian):
         between, norms = cosines(gramian)
         inverse = jnp.where(norms > 0, norms.min(where=norms > 0, initial=jnp.inf) * one_over(norms), 0)
         weights = inverse * impartial(between)
-        total, lost = weights.sum(), len(norms) * jnp.finfo(norms.dtype).eps * jnp.abs(weights).sum()
-        return jnp.where(jnp.abs(total) > lost, weights / jnp.where(jnp.abs(total) > lost, total, 1), 0)
+        total, lost = jnp.abs(weights.sum()), len(norms) * jnp.finfo(norms.dtype).eps * jnp.abs(weights).sum()
+        return weights * one_over(jnp.where(total > lost, total, 0))
 
 
 def impartial(between: Float[Array, "tasks tasks"]) -> Float[Array, "tasks"]:

@@ -1,0 +1,85 @@
+"""Gradients that are turned towards each other until they agree as much as they usually do."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax import lax
+from jaxtyping import Array, Float, Key
+
+from .._errors import check_not_negative, InputError
+from .._losses import Loss, mse
+from .._types import Model
+from ._balancer import AbstractWeighting, Seen
+from ._cosines import one_over
+from ._memory import blank, check_num_tasks, recall
+
+
+class GradVac(AbstractWeighting):
+    """Gradient vaccine: the sum of the gradients, each of which has been turned, in random order, towards every gradient with
+    which it agrees less than the two have done on average.
+
+    Remembers the average cosine of each pair of tasks, zero at first: then it is `PCGrad`, but for cosines below those that
+    it has just remembered.
+
+    Source: Wang et al. 2021, *Gradient Vaccine: Investigating and Improving Multi-task Optimization in Massively Multilingual
+    Models*, algorithm 1 and eq. 3, for all parameters together; the default of `beta` is LibMTL's.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are.
+    - `beta`: how far an average goes towards each new cosine.
+
+    **Raises:** `InputError` for a `beta` that is not between zero and one.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> ls.GradVac(num_tasks=2).direction(jnp.array([[1.0, 0.0], [-1.0, 1.0]])).round(4).tolist()
+    [0.5, 1.5]
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    beta: float | Float[Array, "..."] = 0.5
+
+    def __check_init__(self):
+        check_num_tasks("GradVac", self.num_tasks)
+        check_not_negative("GradVac", beta=self.beta)
+        if isinstance(self.beta, (int, float)) and self.beta > 1:
+            raise InputError(
+                f"GradVac: `beta={self.beta}`, but an average cannot go further than all the way: at most 1."
+            )
+
+    def init(self, model: Model) -> Float[Array, "numbered numbered"]:
+        return blank(model, self.num_tasks, self.num_tasks)
+
+    def weigh(
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        seen: Seen,
+        state: Float[Array, "numbered numbered"],
+        *,
+        key: Key[Array, ""],
+    ) -> tuple[Float[Array, "tasks"], Float[Array, "numbered numbered"]]:
+        tasks, number = jnp.arange(len(gramian)), jnp.clip(seen.index, 0, self.num_tasks - 1)
+        size, eps = jnp.sqrt(jnp.diagonal(gramian).max()), jnp.finfo(gramian.dtype).eps
+        gramian = gramian * one_over(size) * one_over(size)
+        norms = jnp.sqrt(jnp.diagonal(gramian))
+
+        def turn(carry: tuple[Array, ...], other: Array) -> tuple[tuple[Array, ...], None]:
+            mixed, products, usual = carry
+            meets = seen.present & seen.present[other] & (other != tasks) & (norms[other] > 0)
+            norm = jnp.sqrt(jnp.maximum((mixed * products).sum(axis=1), 0))
+            cosine = jnp.clip(products[tasks, other] * one_over(norm * norms[other]), -1, 1)
+            wanted = usual[tasks, other]
+            sine, wanted_sine = (jnp.sqrt(jnp.maximum(1 - c**2, eps)) for c in (cosine, wanted))
+            added = norm * (wanted * sine - cosine * wanted_sine) * one_over(norms[other] * wanted_sine)
+            added = jnp.where(meets & (cosine < wanted), added, 0)
+            learnt = jnp.where(meets, wanted + self.beta * (cosine - wanted), wanted)
+            mixed, usual = mixed.at[tasks, other].add(added), usual.at[tasks, other].set(learnt)
+            return (mixed, products + added[:, None] * gramian[other], usual), None
+
+        orders = jax.vmap(lambda key: jr.permutation(key, len(tasks)))(jr.split(key, len(tasks)))
+        start = (jnp.eye(len(tasks), dtype=gramian.dtype), gramian, recall(state, seen)[:, number])
+        mixed, _, usual = lax.scan(turn, start, orders.T)[0]
+        rows = jnp.where(seen.present, number, self.num_tasks)
+        return mixed.sum(axis=0), state.at[rows[:, None], rows[None]].set(usual, mode="drop")

@@ -1,0 +1,57 @@
+"""Weights that follow a slope which is right on average."""
+
+import equinox as eqx
+from jaxtyping import Array, Float, Key
+
+from .._errors import check_not_negative, check_positive
+from .._losses import Loss, mse
+from .._types import Model
+from ._balancer import Seen
+from ._memory import blank, check_num_tasks, renew
+from ._quadratic import product
+from ._shares import to_simplex
+from ._two_batches import AbstractTwoBatches, recall_shares
+
+
+class MoDo(AbstractTwoBatches):
+    """Multi-objective gradient with double sampling: `MGDA`'s weights, followed by one step of projected gradient descent at a
+    time, whose slope is taken from two independent batches and so is right on average.
+
+    The two batches are the support and the query sets. Weights go `gamma` against `(J₁ J₂ᵀ + rho I) weights` and back to the
+    simplex. The rate is for gradients as they are: their scale matters.
+
+    Source: Chen et al. 2023, *Three-Way Trade-Off in Multi-Objective Learning: Optimization, Generalization and
+    Conflict-Avoidance*, algorithm 2; default rates are those of TorchJD.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are.
+    - `gamma`: the step size of the weights.
+    - `rho`: pulls weights towards equal ones.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> direction = ls.MoDo(num_tasks=2, rho=0.0).direction(jnp.array([[1.0, 0.0], [0.0, 3.0]]))
+    >>> [round(x, 3) for x in direction.tolist()]
+    [0.7, 0.9]
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    gamma: float | Float[Array, "..."] = 0.1
+    rho: float | Float[Array, "..."] = 0.1
+
+    def __check_init__(self):
+        check_num_tasks("MoDo", self.num_tasks)
+        check_positive("MoDo", gamma=self.gamma)
+        check_not_negative("MoDo", rho=self.rho)
+
+    def init(self, model: Model) -> Float[Array, "numbered"]:
+        return blank(model, self.num_tasks, fill=1 / self.num_tasks)
+
+    def weigh(
+        self, gramian: Float[Array, "tasks tasks"], seen: Seen, state: Float[Array, "numbered"], *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], Float[Array, "numbered"]]:
+        del key
+        old = recall_shares(state, seen)
+        weights = to_simplex(old - self.gamma * (product(gramian, old) + self.rho * old), seen.present)
+        return weights, renew(state, seen, weights)

@@ -1,0 +1,90 @@
+"""One task first, as long as the others get their share."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from .._errors import check_not_negative, InputError
+from .._losses import Loss, mse
+from .._types import Model
+from ._balancer import AbstractWeighting, Seen
+from ._cosines import cosines, one_over
+from ._memory import blank, check_num_tasks, recall, renew
+from ._quadratic import nonnegative_minimum, product
+
+
+class PCDState(eqx.Module):
+    """The averaged square of each task's gradient, and over how many steps."""
+
+    square: Float[Array, "numbered"]
+    steps: Float[Array, "numbered"]
+
+
+class PCD(AbstractWeighting):
+    """Priority-constrained descent: the primary task's gradient, changed as little as possible so that every other task gains
+    at least the fraction `tau` of what its own gradient would give it; as long as the primary gradient.
+
+    Gradients are first divided by the root of the average of their squared lengths over steps. Where the shares cannot be
+    given to all, the primary gradient is taken as it is. A batch without the primary task moves nothing.
+
+    Source: *Not All Objectives Are Born Equal: Priority-Constrained Descent for Hierarchical Multi-Objective Optimization*
+    (TMLR 2026), eq. 5 and appendix B.2. Theirs goes through all sets of constraints; here the dual is solved.
+
+    **Arguments:**
+
+    - `num_tasks`: how many numbered tasks there are.
+    - `primary`: the number of the task that goes first.
+    - `tau`: the fraction of progress, between zero and one.
+    - `beta`: how much an average of squares keeps, below one.
+    - `eps`: added to it.
+
+    **Raises:** `InputError` for numbers outside of these ranges.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> direction = ls.PCD(num_tasks=2).direction(jnp.array([[3.0, 0.0], [0.0, 1.0]]))
+    >>> [round(x, 2) for x in direction.tolist()]
+    [3.0, 0.06]
+    """
+
+    loss: Loss = mse
+    num_tasks: int = eqx.field(kw_only=True)
+    primary: int = 0
+    tau: float | Float[Array, "..."] = 0.02
+    beta: float | Float[Array, "..."] = 0.999
+    eps: float | Float[Array, "..."] = 1e-8
+
+    def __check_init__(self):
+        check_num_tasks("PCD", self.num_tasks)
+        check_not_negative("PCD", primary=self.primary, tau=self.tau, beta=self.beta, eps=self.eps)
+        for name, value, most in (("tau", self.tau, 1), ("beta", self.beta, 1 - 1e-9)):
+            if isinstance(value, (int, float)) and value > most:
+                raise InputError(f"PCD: `{name}={value}`, but it is a fraction, and `beta` is below one.")
+        if self.primary >= self.num_tasks:
+            raise InputError(f"PCD: `primary={self.primary}`, but the tasks are numbered 0 to {self.num_tasks - 1}.")
+
+    def init(self, model: Model) -> PCDState:
+        return PCDState(blank(model, self.num_tasks), blank(model, self.num_tasks))
+
+    def weigh(
+        self, gramian: Float[Array, "tasks tasks"], seen: Seen, state: PCDState, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], PCDState]:
+        del key
+        between, norms = cosines(gramian)
+        steps = recall(state.steps, seen) + 1
+        square = self.beta * recall(state.square, seen) + (1 - self.beta) * norms**2
+        scale = one_over(jnp.sqrt(square / (1 - self.beta**steps) + self.eps))
+        first = (seen.present & (seen.index == self.primary)).astype(norms.dtype)
+        other = (1 - first) * (norms > 0).astype(norms.dtype)
+        # In units of each scaled gradient: what is added of it, and how much of its share the primary does not give it.
+        lengths = scale * norms
+        length = first @ lengths
+        lacking = other * (self.tau * lengths - length * product(between, first))
+        pairs = between * other[:, None] * other[None]
+        relative = one_over(jnp.abs(lacking).max())
+        added = nonnegative_minimum(pairs, -lacking * relative)
+        given = (product(pairs, added) - lacking * relative).min() > -1e-3
+        mixed = jnp.where(given, added, 0) * one_over(relative) + length * first
+        norm = jnp.sqrt(jnp.maximum(mixed @ product(between, mixed), 0))
+        lost = 4 * jnp.sqrt(jnp.finfo(norms.dtype).eps) * mixed.sum()
+        weights = mixed * one_over(norms) * (first @ norms) * one_over(jnp.where(norm > lost, norm, 0))
+        return weights, PCDState(renew(state.square, seen, square), renew(state.steps, seen, steps))
