@@ -144,18 +144,20 @@ def _answers(recipe: RowRecipe, models: Model, tasks: TableTasks, keys: Array) -
     """Predictions for validation and for scored rows, "seeds candidates tasks points out"."""
     found = []
     for candidates in _alike(recipe.candidates):
-        found.append(jax.tree.map(np.asarray, _run(stack(candidates), models, tasks, keys)))
+        found.append(jax.tree.map(np.asarray, _run(stack(candidates), len(candidates), models, tasks, keys)))
     return tuple(np.concatenate([answers[i] for answers in found], axis=1) for i in (0, 1))
 
 
 @eqx.filter_jit
-def _run(candidates: AbstractFit, models: Model, tasks: TableTasks, keys: Key[Array, "seeds"]) -> tuple[Array, Array]:
+def _run(
+    candidates: AbstractFit, count: int, models: Model, tasks: TableTasks, keys: Key[Array, "seeds"]
+) -> tuple[Array, Array]:
     def one(candidate: AbstractFit, model: Model, tasks: TableTasks, key: Array) -> tuple[Array, Array]:
         fitted = candidate.fit(model, tasks, key=key)
         return tuple(predictions(fitted, tasks, split) for split in (Split.VALIDATION, Split.TEST))
 
     arrays = eqx.if_array(0)
-    of_seed = eqx.filter_vmap(one, in_axes=(arrays, None, None, None))
+    of_seed = eqx.filter_vmap(one, in_axes=(arrays, None, None, None), axis_size=count)
     of_all = eqx.filter_vmap(of_seed, in_axes=(None, arrays, arrays, 0))
     return fast_dots(of_all)(candidates, models, tasks, keys)
 

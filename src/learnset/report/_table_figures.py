@@ -83,8 +83,9 @@ def draw_affinity(found: TableFindings, folder: Path) -> None:
     names = [_short(found.table.names[i]) for i in some.index]
     off = ~np.eye(size, dtype=bool)
     reach = 100 * max(1e-6, float(np.nanpercentile(np.abs(some.lookahead[off]), 98)))
+    near = max(0.02, float(np.nanpercentile(np.abs(some.cosine[off]), 99)))
     panels = (
-        (some.cosine, 1.0, "cosine between gradients"),
+        (some.cosine, near, "cosine between gradients"),
         (100 * some.lookahead, reach, "% of the loss that a step takes away"),
     )
     for axis, (values, limit, words) in zip(axes[0], panels, strict=True):
@@ -95,10 +96,10 @@ def draw_affinity(found: TableFindings, folder: Path) -> None:
         axis.grid(False)
         if size <= 14:
             for i, j in np.ndindex(size, size):
-                text = f"{values[i, j]:.2f}" if limit == 1.0 else f"{values[i, j]:.1f}"
+                text = f"{values[i, j]:.2f}" if values is some.cosine else f"{values[i, j]:.1f}"
                 shade = "white" if abs(values[i, j]) > 0.65 * limit else INK
                 axis.text(j, i, text, ha="center", va="center", fontsize=7, color=shade)
-        bar = figure.colorbar(picture, ax=axis, shrink=0.8)
+        bar = figure.colorbar(picture, ax=axis, shrink=0.8, extend="both")
         bar.set_label(words, fontsize=9)
         bar.ax.tick_params(labelsize=8)
     axes[0][0].set_title("gradients", fontsize=11)

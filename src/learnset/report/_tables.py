@@ -61,20 +61,22 @@ def _less_data(found: TableFindings) -> str:
         return f"{lead} The table has {len(found.table)} tasks that are large enough: too few to hold some of them out."
     new, shots = found.new, found.new.shots
     shown = scale(new.metric)
-    scratch = min((o for o in new if o.recipe.setting is Setting.SCRATCH), key=lambda o: float(o.at(shots[-1]).mean()))
+    alone = [o for o in new if o.recipe.setting is Setting.SCRATCH]
     others = [o for o in new if o.recipe.setting is not Setting.SCRATCH]
+    first, last = (min(alone, key=lambda o, s=s: float(o.at(s).mean())) for s in (shots[0], shots[-1]))
     best = min(others, key=lambda o: float(o.at(shots[0]).mean()))
-    target, curve = float(scratch.at(shots[-1]).mean()), [float(best.at(s).mean()) for s in shots]
+    target, curve = float(last.at(shots[-1]).mean()), [float(best.at(s).mean()) for s in shots]
     reached = next((s for s, error in zip(shots, curve, strict=True) if error <= target), None)
     enough = (
-        f"with {reached} rows or fewer it does as well as scratch with {shots[-1]}"
+        f"with {reached} rows{' or fewer' if reached == shots[0] else ''} it does as well as the best from scratch with"
+        f" {shots[-1]} ({last.recipe.name}, {shown.one(target)})"
         if reached is not None
         else f"with {shots[-1]} rows it has not yet come to what scratch has with as many ({shown.one(target)})"
     )
     return (
         f"{lead} From {shots[0]} rows of a task that was held out, {best.recipe.name} has {_error(found)}"
-        f" {shown.text(best.at(shots[0]))}, and the best from scratch ({scratch.recipe.name})"
-        f" {shown.text(scratch.at(shots[0]))}; {enough}."
+        f" {shown.text(best.at(shots[0]))}, and the best from scratch ({first.recipe.name})"
+        f" {shown.text(first.at(shots[0]))}; {enough}."
     )
 
 
@@ -258,7 +260,12 @@ def _new_lines(new: Comparison) -> list[str]:
             f"| {outcome.recipe.name} | {outcome.recipe.setting.value} | {cells} | {_efficiency(new, outcome)} |"
         )
     measure = "Accuracy" if not shown.logarithmic else "Mean squared error, in variances of the target,"
-    return [*lines, "", f"{measure} on tasks that were held out, ± over seeds. Scratch is its first line."]
+    return [
+        *lines,
+        "",
+        f"{measure} on tasks that were held out, ± over seeds. Rows to scratch's best: of the first line.",
+        "Targets are scaled by training tasks, so that a network that begins near zero begins near their mean.",
+    ]
 
 
 def _efficiency(new: Comparison, outcome: Outcome) -> str:
