@@ -39,7 +39,7 @@ BY_NUMBER = {"PCD"}  # for which tasks are not alike
 LENGTHS = {
     "CAGrad": lambda norm: 1.5,
     "Nash-MTL": lambda norm: 1 / max(norm, 1),
-    "FairGrad": lambda norm: norm ** (1 / 3 - 1),
+    "FairGrad": lambda norm: norm ** (-1 / 3 - 1),
 }
 for_each = pytest.mark.parametrize("name", BALANCERS)
 

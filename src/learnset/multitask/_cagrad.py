@@ -55,6 +55,7 @@ class CAGrad(AbstractGramian):
         mean = even(present).astype(gramian.dtype)
         of_mean = product(gramian, mean)
         square = jnp.maximum(mean @ of_mean, 0)
+        least = norms.min(where=norms > 0, initial=1.0)
         radius = jnp.maximum(self.c * jnp.sqrt(square), tiny)
 
         def solve(log_ratio: Array) -> tuple[Array, Array]:
@@ -62,8 +63,8 @@ class CAGrad(AbstractGramian):
             share = jnp.exp(-log_ratio)
             shifted = gramian + share * (of_mean[:, None] + of_mean[None] + share * square)
             weights = shortest(jnp.where(present[:, None] & present[None], shifted, 0), present)
-            # Below this length the mixture is rounding error.
-            floor = jnp.maximum(jnp.sqrt(eps) * (weights @ norms), tiny)
+            # Below this length the mixture is rounding error, or of gradients of zero.
+            floor = jnp.sqrt(eps) * jnp.maximum(weights @ norms, jnp.sqrt(eps) * least)
             length = jnp.sqrt(jnp.maximum(weights @ product(gramian, weights), floor**2))
             return weights, jnp.log(radius) - jnp.log(length)
 
@@ -83,7 +84,6 @@ class CAGrad(AbstractGramian):
             ends, excess = ends.at[above].set(middle), (excess * stays).at[above].set(missed)
             return ends, excess, above, (middle, missed), steps + 1
 
-        least = norms.min(where=norms > 0, initial=1.0)
         ends = jnp.log(radius) - jnp.stack([jnp.zeros_like(least), jnp.log(least) + jnp.log(eps)])
         excess = ends - jax.vmap(solve)(ends)[1]
         found = lax.while_loop(unfinished, step, (ends, excess, -1, (ends[0], jnp.inf * radius), 0))[3][0]

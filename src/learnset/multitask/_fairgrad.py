@@ -15,7 +15,7 @@ class FairGrad(AbstractGramian):
 
     The weights solve `G w = w ** (-1 / alpha)`: 0 is the mean, 1 shares in proportion (Nash-MTL's direction, uncut), 2 makes
     the mean delay least, and a very large number is fair as max-min is. The direction's length is what the equation says,
-    for one task too: the gradient to length `|g| ** ((alpha - 1) / (alpha + 1))`.
+    for one task too: the gradient, to length `|g| ** ((1 - alpha) / (1 + alpha))`.
 
     Source: Ban & Ji 2024, *Fair Resource Allocation in Multi-Task Learning*, eq. 4 and algorithm 1; `alpha` is that of their
     program. Theirs solves by least squares of the equation.
