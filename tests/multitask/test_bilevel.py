@@ -171,6 +171,13 @@ def test_forum_lowers_the_gap_of_training_and_every_fresh_loss_that_can_be(batch
     assert falls >= 0.2 * size * (1 - 1e-6)
 
 
+def test_forum_does_not_follow_a_descent_that_leads_away(batch, model):
+    """Then there is no gap that the logits could change."""
+    method = ls.FORUM(num_tasks=NUM, inner_lr=1e9)
+    grads, state, _ = gradient(method, model, batch, method.init(model))
+    assert np.isfinite(flat(grads)).all() and np.all(state.logits.mean == 0)
+
+
 def fresh_gradients(model, batch):
     return jax.vmap(lambda points: jax.grad(lambda model: ls.mse(model, points))(model))(batch.query)
 

@@ -39,7 +39,8 @@ class FAMO(AbstractScalarisation):
 
     - `num_tasks`: how many numbered tasks there are.
     - `lr`, `decay`: step size for the logits, and how strongly they are pulled to zero.
-    - `min_losses`: the least that each task's loss can be; zero, unless given.
+    - `min_losses`: the least that each task's loss can be; zero, unless given. A loss that comes near it takes nearly all
+      the weight. Where that may happen, as it does without noise, give a number below what can be reached.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> matrix, losses = jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([1.0, 3.0])

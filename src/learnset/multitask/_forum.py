@@ -45,7 +45,8 @@ class FORUM(AbstractMethod):
 
     Source: Ye et al. 2024, *A First-Order Multi-Gradient Algorithm for Multi-Objective Bi-Level Optimization*, algorithm 1;
     lengths of one, Adam and defaults are those of its code (LibMTL), which lowers the rate by epochs and not by steps, and
-    has the squares of the dual without their half.
+    has the squares of the dual without their half. A step of descent that does not lower the training problem ends it;
+    there it ends where the loss passes 100 000.
 
     **Arguments:**
 
@@ -112,12 +113,16 @@ class FORUM(AbstractMethod):
             losses = task_losses(self.loss, eqx.combine(moving, fixed), support)
             return (softmax(logits, there) * losses).sum(), losses
 
-        def descend(_: int, moving: PyTree) -> PyTree:
-            slope = jax.grad(problem, argnums=1, has_aux=True)(logits, moving)[0]
-            return jax.tree.map(lambda p, g: p - self.inner_lr * g, moving, slope)
+        def descend(_: int, carry: tuple[PyTree, Array, PyTree]) -> tuple[PyTree, Array, PyTree]:
+            kept, least, ahead = carry
+            (value, _), slope = jax.value_and_grad(problem, argnums=1, has_aux=True)(logits, ahead)
+            better = value < least  # not so for NaN
+            kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), ahead, kept)
+            return kept, jnp.where(better, value, least), jax.tree.map(lambda p, g: p - self.inner_lr * g, kept, slope)
 
         (of_logits, of_model), losses = jax.grad(problem, argnums=(0, 1), has_aux=True)(logits, moving)
-        solved = jax.lax.fori_loop(0, self.steps, descend, moving)
+        begin = (moving, jnp.full((), jnp.inf, losses.dtype), moving)
+        solved = jax.lax.fori_loop(0, self.steps + 1, descend, begin)[0]
         return losses, of_logits - jax.grad(problem, has_aux=True)(logits, solved)[0], of_model
 
     def _averaged(
