@@ -2,11 +2,15 @@
 
 import dataclasses
 
+import jax.random as jr
+import numpy as np
 import pytest
 
 import learnset as ls
+from learnset.models import Headed, Raw
 from learnset.studies import GlyphStudy, OmniglotStudy
-from learnset.studies._characters import table
+from learnset.studies._characters import embedded, in_portions, table, with_statistics
+from learnset.tasks import Splits
 
 
 def row(recipe, ways, shots, value, transductive=False):
@@ -62,3 +66,17 @@ def test_other_training_is_asked_for_by_steps(study):
         study().with_steps(0)
     with pytest.raises(ls.InputError, match=f"{study.name}: `filters="):
         dataclasses.replace(study(), filters=(8, 8, 0, 8))
+
+
+def test_an_episode_of_features_is_scored_as_one_of_images(getkey):
+    images = np.random.default_rng(0).integers(0, 256, (42, 28, 28, 1), np.uint8)
+    classes = ls.Labelled.from_arrays(images, np.repeat(np.arange(6), 7))
+    model = with_statistics(Headed(ls.Conv4((28, 28, 1), filters=4, key=getkey()), None), classes)
+    splits = Splits(*(classes.subset(pair) for pair in ([0, 1], [2, 3], [4, 5])))
+
+    def errors(splits, model):
+        tasks = ls.Episodes(*splits, ways=2, shots=1, queries=3)
+        return in_portions(ls.Prototypes(), model, tasks, num_tasks=20, metric=ls.error_rate, key=jr.key(1))
+
+    features = Splits(*(embedded(model, part, most=9) for part in splits))
+    np.testing.assert_allclose(errors(features, Headed(Raw(), None)), errors(splits, model), atol=1e-6)

@@ -11,8 +11,8 @@ from ._characters import Characters, table
 class GlyphStudy(Characters):
     """Characters of scripts that training never saw; nobody has published numbers for them. For sizes see `Characters`."""
 
-    steps: int = 1500
-    gradient_steps: int = 3000
+    steps: int = 1000
+    gradient_steps: int = 1500
 
     name = "glyphs"
     cells = ((2, 4), (5, 1), (5, 5), (20, 1))
