@@ -90,9 +90,9 @@ def _batch(x: Any, y: Any) -> Any:
 
     import learnset as ls
 
-    x, half = jnp.broadcast_to(x, (len(y), *x.shape[1:])), x.shape[1] // 2
+    same, x, half = len(x) == 1, jnp.broadcast_to(x, (len(y), *x.shape[1:])), x.shape[1] // 2
     parts = [ls.Batch(a, b, jnp.ones(a.shape[:2])) for a, b in ((x[:, :half], y[:, :half]), (x[:, half:], y[:, half:]))]
-    return ls.Task(*parts, jnp.arange(len(y)), jnp.zeros((len(y), 0)))
+    return ls.Task(*parts, jnp.arange(len(y)), jnp.zeros((len(y), 0)), same_inputs=same)
 
 
 def learnset_step(shape: str, same: bool, at_representation: bool, seconds: float) -> dict[str, float]:
@@ -283,9 +283,10 @@ UPGrad, Adam. A shared body of two layers and {HEADS} heads.
 {table(same)}
 
 The target, {TARGET} times as fast as TorchJD's `mtl_backward` for the same method, was {word(same)}. TorchJD computes the body
-once and goes back through it for each task. learnset does both for each task: its tasks have rows of their own. Only
-`AtRepresentation`, which takes weights from the gradients at what the body gives (MGDA-UB's way, another method), goes
-through the body once in each direction.
+once and goes back through it for each task, and so does learnset (`task.same_inputs`). The larger the shape, the more of a
+step is matrix products that both must do: for each task the gradients of all shared weights. `AtRepresentation`, which takes
+weights from the gradients at what the body gives (MGDA-UB's way, another method), goes through the body once in each
+direction.
 
 ## Tasks with rows of their own
 

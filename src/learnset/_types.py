@@ -80,18 +80,31 @@ class Task(eqx.Module):
     `index` is the number of a task of a finite set, and -1 for a task that no set numbers; a model with parts for each
     task finds them by it. `latents` are the numbers that the task was made from (amplitude and phase of a sine, say),
     which only the oracle and the pictures may see.
+
+    `same_inputs` says that all tasks of a batch have the very same inputs in the same order, as several targets of the same
+    rows have; what a model makes of them before it comes to parts of tasks is then computed once for all.
     """
 
     support: Batch
     query: Batch
     index: Int[Array, "*tasks"]
     latents: Float[Array, "*tasks latents"]
+    same_inputs: bool = eqx.field(static=True)
 
-    def __init__(self, support: Batch, query: Batch, index: Array | None = None, latents: Array | None = None):
+    def __init__(
+        self,
+        support: Batch,
+        query: Batch,
+        index: Array | None = None,
+        latents: Array | None = None,
+        *,
+        same_inputs: bool = False,
+    ):
         self.support = support
         self.query = query
         self.index = jnp.asarray(-1) if index is None else index
         self.latents = jnp.zeros(0, support.weight.dtype) if latents is None else latents
+        self.same_inputs = same_inputs
 
     @property
     def points(self) -> Batch:

@@ -35,12 +35,12 @@ class Recorded(ls.AbstractWeighting):
         return jnp.ones(NUM) / NUM, gramian
 
 
-def task(x, y, weight=None):
+def task(x, y, weight=None, same=False):
     """Tasks that have the first half of the points as support."""
     weight = np.ones(x.shape[:2], np.float32) if weight is None else weight
     half = x.shape[1] // 2
     parts = (ls.Batch(*(jnp.asarray(a[:, part]) for a in (x, y, weight))) for part in (slice(half), slice(half, None)))
-    return ls.Task(*parts, jnp.arange(len(x)), jnp.zeros((len(x), 0)))
+    return ls.Task(*parts, jnp.arange(len(x)), jnp.zeros((len(x), 0)), same_inputs=same)
 
 
 def arrays(seed=0, points=6, inputs=3):
@@ -117,7 +117,7 @@ SIMPLEX = np.asarray([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], np.floa
 
 
 def same_inputs(x, y):
-    return task(np.tile(x[None], (NUM, 1, 1)), y)
+    return task(np.tile(x[None], (NUM, 1, 1)), y, same=True)
 
 
 def test_behind_an_orthogonal_map_the_representation_tells_what_parameters_do():
@@ -180,15 +180,32 @@ def test_tasks_of_different_kinds_may_share_a_representation():
         assert_close(one, mean)
 
 
-def test_tasks_with_other_inputs_share_no_points_at_the_representation():
-    grads, _, metrics = eqx.filter_jit(ls.AtRepresentation(Norms()).gradient)(shared(), task(*arrays()), None, key=KEY)
-    assert np.isnan(metrics["loss"]) and np.isnan(np.asarray(grads.model.layers[0].weight)).all()
+def test_tasks_with_other_inputs_are_refused_at_the_representation():
+    with pytest.raises(ls.InputError, match="each task has inputs of its own"):
+        ls.AtRepresentation(Norms()).gradient(shared(), task(*arrays()), None, key=KEY)
+
+
+@pytest.mark.parametrize("name", ("shared body", "mmoe"))
+def test_inputs_that_are_the_same_are_computed_once(name):
+    """The same gradient, for fewer multiplications."""
+    x, y = arrays()
+    same = same_inputs(x[0], y)
+    apart = ls.Task(same.support, same.query, same.index, same.latents)
+
+    def step(model, batch):
+        return [m.gradient(model, batch, None, key=KEY)[::2] for m in (Norms(), ls.Mean(), ls.Layerwise(Norms(), 2))]
+
+    model = architectures()[name]()
+    programs = [eqx.filter_jit(step).lower(model, batch).compile() for batch in (same, apart)]
+    assert_close(*(program(model, batch) for program, batch in zip(programs, (same, apart), strict=True)))
+    flops = [program.compiled.cost_analysis()["flops"] for program in programs]
+    assert flops[0] < 0.9 * flops[1]
 
 
 def test_a_model_without_a_common_representation_is_refused():
     mixture = ls.MMoE(3, 2, num_tasks=NUM, key=KEY)
     with pytest.raises(ls.InputError, match="the model is a MMoE, but tasks need one representation"):
-        ls.AtRepresentation(Norms()).gradient(mixture, task(*arrays()), None, key=KEY)
+        ls.AtRepresentation(Norms()).gradient(mixture, same_inputs(arrays()[0][0], arrays()[1]), None, key=KEY)
 
 
 def architectures():

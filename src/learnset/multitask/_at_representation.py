@@ -21,8 +21,8 @@ class AtRepresentation(AbstractMethod):
     parameters: one pass forward and one backward through the body, whatever the number of tasks. With `MGDA` it is
     MGDA-UB.
 
-    The tasks must be several targets of the same inputs, as `ManyTargets` draws them: point `p` is the same input in each,
-    and the body is computed once for all. Tasks whose inputs differ give NaN, by which training stops.
+    The tasks must be several targets of the same inputs, as `ManyTargets` draws them (`task.same_inputs`): the body is
+    computed once for all.
 
     Source: Sener & Koltun 2018, *Multi-Task Learning as Multi-Objective Optimization*, §3.3. The norm of the weighted
     gradient at the representation bounds that at the parameters, up to the norm of the body's derivative. As for other
@@ -32,7 +32,7 @@ class AtRepresentation(AbstractMethod):
 
     - `method`: weighs tasks by inner products of gradients.
 
-    **Raises:** `InputError` for a model that is no `SharedBody` (or `Kinds` of one).
+    **Raises:** `InputError` for tasks with inputs of their own, and for a model that is no `SharedBody` (or `Kinds` of one).
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> class Cautious(ls.AbstractGramian):
@@ -55,11 +55,10 @@ class AtRepresentation(AbstractMethod):
     def gradient(
         self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
-        _check_shared(model)
+        _check_shared(model, tasks)
         moving, fixed = trainable(model)
         own, shared = own_and_shared(moving)
         points = jax.vmap(lambda task: task.points)(tasks)
-        same = (points.x == points.x[:1]).all()
 
         def body(shared: PyTree) -> Float[Array, "points features"]:
             view = for_task(eqx.combine(shared, own, fixed), tasks.index[0])
@@ -74,15 +73,19 @@ class AtRepresentation(AbstractMethod):
 
         z, to_body = jax.vjp(body, shared)
         losses, to_heads = jax.vjp(losses_at, own, jnp.broadcast_to(z[None], (len(tasks.index), *z.shape)))
-        seen = Seen(jnp.where(same, losses, jnp.nan), in_batch(tasks), tasks.index)
+        seen = Seen(losses, in_batch(tasks), tasks.index)
         at_z = to_heads(jnp.ones_like(losses))[1]  # a loss depends on the features that its own task sees
         weights, state = self.method.weigh(gramian_of(at_z.reshape(len(at_z), -1)), seen, state, key=key)
-        weights = jnp.where(same, weights, jnp.nan)
         of_shared, of_own = to_body(mix(weights, at_z))[0], to_heads(even(seen.present).astype(losses.dtype))[0]
         return eqx.combine(of_shared, of_own), state, weighting_metrics(seen, weights)
 
 
-def _check_shared(model: Model) -> None:
+def _check_shared(model: Model, tasks: Task) -> None:
+    if not tasks.same_inputs:
+        raise InputError(
+            "AtRepresentation: each task has inputs of its own, at which gradients cannot be compared. Give several targets of"
+            " the same rows (`ManyTargets`), or weigh the tasks by their gradients at the parameters."
+        )
     while isinstance(model, Kinds):
         model = model.model
     if not isinstance(model, SharedBody):

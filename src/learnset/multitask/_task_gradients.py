@@ -1,5 +1,8 @@
 """The gradient of each task, and which parameters tasks share."""
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -29,12 +32,28 @@ def task_gradients(loss: Loss, model: Model, tasks: Task) -> tuple[Float[Array, 
             moving
         )
 
-    return jax.vmap(of_one)(tasks)
+    return each_task(of_one, tasks)
 
 
 def task_losses(loss: Loss, model: Model, tasks: Task) -> Float[Array, "tasks"]:
     """The loss of each task on all its points."""
-    return jax.vmap(lambda task: loss(for_task(model, task.index), task.points))(tasks)
+    return each_task(lambda task: loss(for_task(model, task.index), task.points), tasks)
+
+
+def each_task(function: Callable[[Task], Any], tasks: Task) -> Any:
+    """What the function makes of each task. Inputs that are the same for all are not mapped over, so that what depends on
+    them alone is computed once."""
+    if not tasks.same_inputs:
+        return jax.vmap(function)(tasks)
+    inputs = tasks.support.x[0], tasks.query.x[0]
+    without = eqx.tree_at(_inputs, tasks, (None, None))
+    return jax.vmap(lambda task: function(eqx.tree_at(_inputs, task, inputs, is_leaf=lambda leaf: leaf is None)))(
+        without
+    )
+
+
+def _inputs(task: Task) -> tuple[Any, Any]:
+    return task.support.x, task.query.x
 
 
 def in_batch(tasks: Task) -> Bool[Array, "tasks"]:

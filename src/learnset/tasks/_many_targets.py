@@ -97,7 +97,7 @@ class ManyTargets(AbstractTasks):
             half = jax.tree.map(lambda leaf: leaf[0 if split is Split.VALIDATION else 1 :: 2], self.held_out)
             support = _rows(self.points, self.shots, index, key=support_key)
             query = _rows(half, self.queries, index, key=query_key)
-        return Task(support, query, index=index)
+        return Task(support, query, index=index, same_inputs=True)
 
 
 def _parts(shots: int) -> tuple[slice, slice]:
