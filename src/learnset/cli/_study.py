@@ -17,9 +17,15 @@ from ..studies import (
     GlyphStudy,
     HarlowStudy,
     MAMLSinusoids,
+    MultiMNISTStudy,
+    MultiTaskToy,
     NavigationStudy,
+    NYUv2DeltaM,
     OmniglotChallengeStudy,
     OmniglotStudy,
+    SarcosStudy,
+    SchoolStudy,
+    Tox21Study,
     WangStudy,
     WaterMazeStudy,
 )
@@ -35,6 +41,12 @@ STUDIES = {
     "omniglot": OmniglotStudy,
     "glyphs": GlyphStudy,
     "omniglot-challenge": OmniglotChallengeStudy,
+    "multitask-toy": MultiTaskToy,
+    "nyuv2-delta-m": NYUv2DeltaM,
+    "multimnist": MultiMNISTStudy,
+    "school": SchoolStudy,
+    "sarcos": SarcosStudy,
+    "tox21": Tox21Study,
 }
 TRAINED = ("harlow", "water-maze", "bandits")  # studies of which trained agents come with the package
 
@@ -54,13 +66,22 @@ class Study(Common):
             "omniglot",
             "glyphs",
             "omniglot-challenge",
+            "multitask-toy",
+            "nyuv2-delta-m",
+            "multimnist",
+            "school",
+            "sarcos",
+            "tox21",
         ]
     ] = "maml-sinusoids"
     """maml-sinusoids: Table 2, the curves and Figure 2 of the MAML paper; harlow: learning sets; water-maze: one place
     for many days, and a new place every day; bandits: RL2 beside the rules that are known; wang: RL2 on arms that depend
     on each other, and on the two-step task; navigation: MAML for policies that walk to an unseen goal; omniglot:
     new characters from few drawings; glyphs: the same with fonts, nothing to download; omniglot-challenge:
-    characters of one new alphabet from one drawing of each"""
+    characters of one new alphabet from one drawing of each;
+    multitask-toy: paths of the balancers on two objectives; nyuv2-delta-m: FAMO's last column from its others;
+    multimnist: two digits in one image, balanced in several ways;
+    school, sarcos, tox21: a model for each task, one for all, and learning together, tuned alike, on tables"""
     from_pretrained: bool = False
     """draw everything with the agents that come with the package (harlow, water-maze, bandits)"""
 

@@ -4,8 +4,14 @@ from .bandits import BanditStudy as BanditStudy
 from .glyphs import GlyphStudy as GlyphStudy
 from .harlow import HarlowStudy as HarlowStudy
 from .maml_sinusoids import MAMLSinusoids as MAMLSinusoids
+from .multimnist import MultiMNISTStudy as MultiMNISTStudy
+from .multitask_toy import MultiTaskToy as MultiTaskToy
 from .navigation import NavigationStudy as NavigationStudy
+from .nyuv2_delta_m import NYUv2DeltaM as NYUv2DeltaM
 from .omniglot import OmniglotStudy as OmniglotStudy
 from .omniglot_challenge import OmniglotChallengeStudy as OmniglotChallengeStudy
+from .sarcos import SarcosStudy as SarcosStudy
+from .school import SchoolStudy as SchoolStudy
+from .tox21 import Tox21Study as Tox21Study
 from .wang import WangStudy as WangStudy
 from .water_maze import WaterMazeStudy as WaterMazeStudy

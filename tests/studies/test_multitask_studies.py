@@ -1,0 +1,85 @@
+"""The studies of multi-task learning, run quickly."""
+
+import json
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import learnset as ls
+from learnset.cli import main
+from learnset.studies.multitask_toy import agrees, MultiTaskToy, objectives
+from learnset.studies.nyuv2_delta_m import PUBLISHED
+
+needs_data = pytest.mark.skipif("LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset")
+
+
+def result_of(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_minima_of_the_toy_problem_are_where_they_are_published():
+    with jax.enable_x64(True):
+        first, second, mean = (jnp.array(point) for point in ([7.0, -8.43], [-7.0, -8.43], [0.0, -8.3552]))
+        assert objectives(first, 1.0)[0] == pytest.approx(-20, abs=0.02)
+        assert objectives(second, 1.0)[1] == pytest.approx(-20, abs=0.02)
+        assert np.allclose(objectives(mean, 1.0), -15.09, atol=0.01)
+        slope = jax.grad(lambda point: objectives(point, 1.0).mean())(mean)
+        assert np.abs(slope).max() < 1e-3
+        assert objectives(mean, 0.1)[0] == pytest.approx(0.1 * objectives(mean, 1.0)[0])
+
+
+def test_the_start_in_the_middle_has_a_slope_though_it_lies_where_values_are_clipped():
+    assert jnp.abs(jax.jacobian(lambda point: objectives(point, 1.0))(jnp.zeros(2))).min() > 0.1
+
+
+def test_an_end_agrees_if_the_reference_is_near_it_or_among_its_copies():
+    ends = np.array([[-2.6, -8.4], [-3.2, -8.4]])
+    assert agrees(ends, (-2.9, None)) and agrees(ends, (-2.56, None))
+    assert not agrees(ends, (-2.4, None)) and not agrees(ends, (-2.9, 2.0))
+
+
+def test_a_quick_toy_study_draws_both_scales(tmp_path):
+    assert main(["study", "multitask-toy", "--quick", "--steps", "250", "--out", str(tmp_path / "toy")]) == 0
+    rows = result_of(tmp_path / "toy")["rows"]
+    assert {(r["scale"], len(r["end"])) for r in rows} == {(1.0, 2), (0.1, 2)}
+    assert len(rows) == 9 * 8
+    # Adam's first steps are all of one length, 0.001 in each direction: nobody can be further.
+    assert all(max(np.abs(np.subtract(r["end"], r["start"]))) < 0.3 for r in rows)
+    assert (tmp_path / "toy" / "paths-1.svg").exists() and (tmp_path / "toy" / "paths-0.1.png").exists()
+
+
+def test_the_delta_m_column_is_that_of_the_paper_but_for_one_slip_of_it(tmp_path):
+    assert main(["study", "nyuv2-delta-m", "--out", str(tmp_path / "column")]) == 0
+    rows = result_of(tmp_path / "column")["rows"]
+    assert [r["method"] for r in rows] == list(PUBLISHED)
+    assert [r["method"] for r in rows if not r["agrees"]] == ["IMTL-G"]
+    assert main(["study", "nyuv2-delta-m", "--steps", "5", "--out", str(tmp_path / "steps")]) == 2
+
+
+@needs_data
+@pytest.mark.parametrize("name, measure", [("sarcos", "explained variance")])
+def test_a_quick_study_of_a_table_sets_every_recipe_beside_a_model_for_each_task(name, measure, tmp_path):
+    assert main(["study", name, "--quick", "--out", str(tmp_path / name)]) == 0
+    result = result_of(tmp_path / name)
+    recipes = [r for r in result["rows"] if r["part"] == "recipes"]
+    assert {r["measure"] for r in recipes} == {measure}
+    assert any(r["setting"] == "scratch" for r in recipes) and any("to_uniform" in r for r in recipes)
+    assert all(np.isfinite(r["score"]) and len(r["by_seed"]) == 2 for r in recipes)
+    assert (tmp_path / name / "scores.svg").exists()
+
+
+@pytest.mark.parametrize("name", ["school", "sarcos", "tox21"])
+def test_without_the_data_there_is_one_line(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("LEARNSET_DATA", raising=False)
+    assert main(["study", name, "--quick", "--out", str(tmp_path / name)]) == 2
+    assert "LEARNSET_DATA" in capsys.readouterr().err
+
+
+def test_bad_sizes_are_refused():
+    with pytest.raises(ls.InputError, match="`steps=10`"):
+        MultiTaskToy(10)
+    with pytest.raises(ls.InputError, match="`copies=0`"):
+        MultiTaskToy(copies=0)
