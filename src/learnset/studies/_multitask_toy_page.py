@@ -8,6 +8,7 @@ import numpy as np
 from .._figure import FAINT, INK, new_figure, write_figure
 from ._study import markdown_table
 
+STRETCHES = 80  # of a drawn path, each of one colour
 FRONT = -8.0  # below this y a point is on the front, or on its last steps to it
 
 
@@ -21,16 +22,18 @@ def draw(scale: float, paths: dict[str, np.ndarray], ground: tuple[np.ndarray, .
     colours = matplotlib.colormaps["viridis"]
     for axis, (name, path) in zip(axes.flat, paths.items(), strict=False):
         axis.grid(False)
-        axis.contour(x, y, mean, levels=25, colors=FAINT, linewidths=0.5, alpha=0.6, linestyles="solid")
+        lines = axis.contour(x, y, mean, levels=25, colors=FAINT, linewidths=0.5, alpha=0.6, linestyles="solid")
+        lines.set_rasterized(True)  # as lines they would be most of the page
         axis.plot([-7, 7], [-8.43, -8.43], color=INK, linewidth=2.5, alpha=0.35, solid_capstyle="round")
         lowest = np.unravel_index(mean.argmin(), mean.shape)
         axis.plot(x[lowest[1]], y[lowest[0]], "*", color="#D55E00", markersize=12, markeredgecolor="white", zorder=4)
         for way in path[0]:
+            way = way[np.linspace(0, len(way) - 1, min(len(way), STRETCHES + 1)).round().astype(int)]
             stretches = np.stack([way[:-1], way[1:]], axis=1)
-            lines = matplotlib.collections.LineCollection(
+            coloured = matplotlib.collections.LineCollection(
                 stretches, colors=colours(np.linspace(0, 0.92, len(stretches))), linewidths=2
             )
-            axis.add_collection(lines)
+            axis.add_collection(coloured)
             axis.plot(*way[0], "o", color=INK, markersize=4.5, zorder=5)
         for ends in path[1:, :, -1]:
             axis.plot(*ends.T, "D", color="white", markersize=4.5, markeredgecolor=FAINT, zorder=5)
