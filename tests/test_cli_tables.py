@@ -83,26 +83,20 @@ def test_offsets_of_schools_are_worth_learning(run):
     assert score["mean of each task"] > 0 if "mean of each task" in score else True
 
 
-def test_a_used_directory_is_refused_and_resume_keeps_what_is_done(run, capsys):
+def test_a_used_directory_is_refused_and_so_is_going_on_with_other_settings(run, capsys):
     folder, words = run
-    before = json.loads((folder / "run" / "result.json").read_text())
     assert main(["compare", str(folder / "mydata.csv"), *words]) == 2
     assert "already holds a run" in capsys.readouterr().err
-    (folder / "run" / "recipes" / "pooled-ridge.npz").unlink()  # as if it had been cut before this one
-    assert main(["compare", str(folder / "mydata.csv"), *words, "--resume"]) == 0
-    after = json.loads((folder / "run" / "result.json").read_text())
-    plain = [{k: v for k, v in row.items() if k != "seconds"} for row in before["rows"]]
-    assert [{k: v for k, v in row.items() if k != "seconds"} for row in after["rows"]] == plain
     assert main(["compare", str(folder / "mydata.csv"), *words, "--resume", "--seed", "1"]) == 2
     assert "another table or other settings" in capsys.readouterr().err
 
 
 BAD = (
-    (["--task-column", "scool", "--target", "score"], "Did you mean 'school'?"),
+    (["--task-column", "scool", "--target", "score"], "Did you mean 'school'"),
     (["--task-column", "school", "--target", "scores"], "Did you mean 'score'?"),
     (["--target", "score"], "one task only"),
     ([], "which columns?"),
-    ([*WORDS, "--min-rows", "1000"], "one task only"),
+    ([*WORDS, "--min-rows", "1000"], "Lower `min_rows`"),
     ([*WORDS, "--test-shots", "5", "5"], "rising"),
     ([*WORDS, "--kind", "guess"], "guess"),
     ([*WORDS, "--seeds", "0"], "`seeds=0`"),
@@ -140,4 +134,4 @@ def test_a_table_is_drawn_and_trained_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     path = str(write(tmp_path / "mydata.csv"))
     assert main(["draw", "table", path, *WORDS, "--out", str(tmp_path / "drawn")]) == 0
-    assert (tmp_path / "drawn" / "own-table.png").exists() or (tmp_path / "drawn" / "table.png").exists()
+    assert (tmp_path / "drawn" / "table.png").read_bytes().startswith(b"\x89PNG")

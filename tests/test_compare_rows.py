@@ -165,6 +165,16 @@ def test_two_recipes_of_one_name_are_refused():
         compared(ls.Table.from_arrays(*schools()), [RIDGES[0], RIDGES[0]])
 
 
+def test_a_run_that_was_cut_goes_on_to_the_same_end(tmp_path, found):
+    compared(ls.Table.from_arrays(*schools()), RIDGES[:2], out=tmp_path / "run")
+    kept = (tmp_path / "run" / "recipes" / "alone.npz").stat().st_mtime_ns
+    again = compared(ls.Table.from_arrays(*schools()), out=tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "recipes" / "alone.npz").stat().st_mtime_ns == kept
+    for mine, theirs in zip(again, found, strict=True):
+        assert mine.chosen == theirs.chosen
+        np.testing.assert_array_equal(mine.answers, theirs.answers)
+
+
 def test_a_run_that_is_resumed_with_another_table_is_refused(tmp_path):
     compared(ls.Table.from_arrays(*schools()), RIDGES[1:2], out=tmp_path / "run")
     with pytest.raises(ls.InputError, match="another table or other settings"):

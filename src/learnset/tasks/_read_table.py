@@ -307,6 +307,11 @@ def _large_enough(
     """Rows to keep, and the tasks that have enough of them, numbered anew."""
     count = np.bincount(number[keep], minlength=len(names))
     large = count >= max(1, min_rows)
+    if large.sum() < 2 <= len(large):
+        raise InputError(
+            f"{large.sum()} of {len(names)} tasks have {max(1, min_rows)} labelled rows or more, and two are needed. Lower"
+            " `min_rows`."
+        )
     if not large.all():
         notes.append(
             f"{(~large).sum()} of {len(names)} tasks have fewer than {max(1, min_rows)} labelled rows: left out."
