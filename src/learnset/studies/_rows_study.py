@@ -169,7 +169,7 @@ def verdict(rows: list[dict[str, Any]], *, percent: bool = False) -> str:
     each = ", ".join(f"{who} {gain:+.{digits}f} ± {half:.{digits}f}" for who, gain, half in gains)
     apart = [r for r in balancers if abs(r["to_uniform"]) > r["to_uniform_ci95"]]
     if not apart:
-        end = "No balancer differs from the uniform sum by more than chance: tuned alike, the differences vanish."
+        end = "No balancer differs from the uniform sum by more than chance: tuned alike, no difference is left to be seen."
     else:
         ups = [name[r["recipe"]] for r in apart if r["to_uniform"] > 0]
         downs = [name[r["recipe"]] for r in apart if r["to_uniform"] < 0]

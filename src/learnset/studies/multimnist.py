@@ -156,7 +156,7 @@ class Overlaid(AbstractTasks):
         def of_one(index: Int[Array, ""]) -> Task:
             y = jax.nn.one_hot(classes[pairs[:, index]], 10, dtype=images.dtype)
             support, query = (Batch(images[part], y[part]) for part in (slice(self.shots), slice(self.shots, None)))
-            return Task(support, query, index)
+            return Task(support, query, index, same_inputs=True)
 
         return jax.vmap(of_one)(jnp.arange(num_tasks) % 2)
 
