@@ -118,3 +118,12 @@ def test_an_error_names_the_argument_and_its_value(bad):
     name, value = list(bad.items())[0 if "arms" in bad or "pulls" in bad else -1]
     with pytest.raises(ls.InputError, match=f"`{name}={value}`"):
         Bandits(**bad)
+
+
+def test_of_a_uniform_arm_the_second_thing_to_guess_is_one_on_average_and_says_how_sure_one_is():
+    bandits = Bandits(arms=2, pulls=3, moments=2).draw(20_000, ls.Split.TRAIN, key=jr.key(0))
+    told = np.asarray(jax.vmap(lambda bandit: bandit.secret(bandit.reset(0, key=jr.key(1))))(bandits))
+    assert told.shape == (20_000, 4)
+    assert np.allclose(told.mean(axis=0), [0.5, 0.5, 1, 1], atol=0.02)
+    # Whoever guesses both right knows the variance: of a uniform number it is 1/12.
+    assert np.allclose(told[:, 2:].mean(axis=0) / 3 - told[:, :2].mean(axis=0) ** 2, 1 / 12, atol=0.005)

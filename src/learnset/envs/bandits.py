@@ -28,6 +28,8 @@ class Bandit(AbstractEnv):
     - `means`: the probability that an arm pays.
     - `pulls`: how many; the last one terminates the trial.
     - `sure`: arms always pay their mean, which need not be a probability then.
+    - `moments`: what `secret` tells: the arms' means, or with 2 their squares too. Who is trained to guess both must know
+      how sure it is of a mean, and not the mean alone.
 
     >>> import jax.numpy as jnp, jax.random as jr
     >>> from learnset.envs.bandits import Bandit
@@ -40,6 +42,7 @@ class Bandit(AbstractEnv):
     means: Float[Array, "arms"]
     pulls: int = eqx.field(static=True, default=100)
     sure: bool = eqx.field(static=True, default=False)
+    moments: int = eqx.field(static=True, default=1)
 
     @property
     def trials(self) -> int:
@@ -62,10 +65,10 @@ class Bandit(AbstractEnv):
         reward = mean if self.sure else jr.bernoulli(key, mean)
         return Pulls(state.number + 1), feedback(reward, state.number + 1 >= self.pulls, False)
 
-    def secret(self, state: Pulls) -> Float[Array, "arms"]:
-        """The arms' means."""
+    def secret(self, state: Pulls) -> Float[Array, "secret"]:
+        """The arms' means; with two `moments` also their squares, three times each, which is one on average."""
         del state
-        return self.means
+        return self.means if self.moments == 1 else jnp.concatenate([self.means, 3 * self.means**2])
 
     def worth(self, state: Pulls, action: Array, feedback: Feedback) -> Float[Array, ""]:
         """The mean of the arm."""
@@ -92,6 +95,7 @@ class Bandits(AbstractEnvs):
     - `correlated`: two arms, the second pays with one minus the probability of the first.
     - `low`: of correlated arms one pays with this probability and the other with one minus it. There are only two such
       bandits, so that all splits have the same.
+    - `moments`: of each bandit, what its `secret` tells.
 
     >>> import jax.random as jr, learnset as ls
     >>> from learnset.envs.bandits import Bandits
@@ -106,8 +110,11 @@ class Bandits(AbstractEnvs):
     pulls: int = eqx.field(static=True, default=100)
     correlated: bool = eqx.field(static=True, default=False)
     low: float | None = eqx.field(static=True, default=None)
+    moments: int = eqx.field(static=True, default=1)
 
     def __check_init__(self):
+        if self.moments not in (1, 2):
+            raise InputError(f"Bandits: `moments={self.moments}`, but a critic can be told 1 or 2.")
         if self.arms < 1 or self.pulls < 1:
             raise InputError(f"Bandits: `arms={self.arms}`, `pulls={self.pulls}`; both must be at least 1.")
         if self.correlated and self.arms != 2:
@@ -118,7 +125,7 @@ class Bandits(AbstractEnvs):
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Bandit:
         key = split.fold(key)
         means = self._correlated(key) if self.correlated else jr.uniform(key, (self.arms,))
-        return Bandit(means, self.pulls)
+        return Bandit(means, self.pulls, moments=self.moments)
 
     def _correlated(self, key: Key[Array, ""]) -> Float[Array, "2"]:
         if self.low is None:
