@@ -44,7 +44,7 @@ from .tasks import FiniteTasks, NewTasks, TableTasks
 from .transfer import FineTune, Pooled, Ridge
 
 L2S = tuple(float(l2) for l2 in np.geomspace(0.1, 1e4, 11).round(4))
-ALPHAS = tuple(float(alpha) for alpha in np.geomspace(1e-4, 0.3, 8).round(6))
+ALPHAS = tuple(float(alpha) for alpha in np.geomspace(1e-3, 3, 8).round(6))
 LRS = (0.003, 0.01)
 DECAYS = (0.1, 1.0)  # of AdamW, times its step size
 PULLS = (0.01, 0.1, 1.0)
