@@ -255,7 +255,9 @@ def page(found: dict) -> str:
         reached = [s for s, forms in of.items() if forms["TorchJD"]["seconds"] >= TARGET * forms["learnset"]["seconds"]]
         return f"reached for {', '.join(reached)}" if reached else "reached for none of them"
 
-    schools = ["| method | seconds | processor seconds, with reading and compiling | loss at first | in the end |"]
+    schools = [
+        "| method | seconds by the clock | of the processor, with reading and compiling | loss at first | in the end |"
+    ]
     schools += ["|---|---|---|---|---|"]
     for name, one in found["school"].items():
         losses = f"{one['first_loss']:.3f} | {one['last_loss']:.3f}"
@@ -275,29 +277,29 @@ def page(found: dict) -> str:
     return f"""# Speed and memory of many tasks
 
 Made by `python benchmarks/multitask_step.py`. One thread for each side; times are the processor's, since other programs ran
-on the machine, and the best of {found["rounds"]} turns that the sides took. A full training step: losses, gradients of all tasks,
-UPGrad, Adam. A shared body of two layers and {HEADS} heads.
+on the machine; turns that the sides took: {found["rounds"]}, of which the best counts. A full training step: losses, gradients of
+all tasks, UPGrad, Adam. A shared body of two layers and {HEADS} heads.
 
 ## Several targets of the same rows
 
 {table(same)}
 
 The target, {TARGET} times as fast as TorchJD's `mtl_backward` for the same method, was {word(same)}. TorchJD computes the body
-once and goes back through it for each task, and so does learnset (`task.same_inputs`). The larger the shape, the more of a
-step is matrix products that both must do: for each task the gradients of all shared weights. `AtRepresentation`, which takes
-weights from the gradients at what the body gives (MGDA-UB's way, another method), goes through the body once in each
-direction.
+once and goes back through it for each task; learnset does both for each task, and the larger the shape, the more of a step is
+matrix products. `AtRepresentation`, which takes weights from the gradients at what the body gives (MGDA-UB's way, another
+method), goes through the body once in each direction.
 
 ## Tasks with rows of their own
 
 {table(own)}
 
-The target was {word(own)}. TorchJD takes all rows through the body together, and then back for each task, those of other
-tasks with gradients of zero.
+The target was {word(own)}. TorchJD takes all rows through the body together, and then back for each
+task, those of other tasks with gradients of zero.
 
 ## School
 
 All {number} schools in each of {SCHOOL_STEPS:,} steps, a head for each, 40-40 net, up to 8 + 8 pupils of a school in a step.
+Other programs take their part of the time by the clock. The loss is that of training, of scaled scores.
 
 {chr(10).join(schools)}
 

@@ -185,21 +185,20 @@ def test_tasks_with_other_inputs_are_refused_at_the_representation():
         ls.AtRepresentation(Norms()).gradient(shared(), task(*arrays()), None, key=KEY)
 
 
-@pytest.mark.parametrize("name", ("shared body", "mmoe"))
-def test_inputs_that_are_the_same_are_computed_once(name):
-    """The same gradient, for fewer multiplications."""
+def test_inputs_that_are_the_same_are_computed_once():
+    """The same gradient of the weighted loss, for far fewer multiplications."""
     x, y = arrays()
     same = same_inputs(x[0], y)
     apart = ls.Task(same.support, same.query, same.index, same.latents)
 
     def step(model, batch):
-        return [m.gradient(model, batch, None, key=KEY)[::2] for m in (Norms(), ls.Mean(), ls.Layerwise(Norms(), 2))]
+        return ls.Mean().gradient(model, batch, None, key=KEY)[::2]
 
-    model = architectures()[name]()
+    model = shared()
     programs = [eqx.filter_jit(step).lower(model, batch).compile() for batch in (same, apart)]
     assert_close(*(program(model, batch) for program, batch in zip(programs, (same, apart), strict=True)))
     flops = [program.compiled.cost_analysis()["flops"] for program in programs]
-    assert flops[0] < 0.9 * flops[1]
+    assert flops[0] < 0.6 * flops[1]
 
 
 def test_a_model_without_a_common_representation_is_refused():

@@ -14,7 +14,7 @@ from .._predict import for_task
 from .._tree import trainable
 from .._types import Model, State, Task
 from ._balancer import AbstractWeighting, gramian_by_leaf, Seen, weighting_metrics
-from ._task_gradients import each_task, in_batch, own_and_shared, weighted_gradient
+from ._task_gradients import in_batch, own_and_shared, weighted_gradient
 
 
 class Layerwise(AbstractMethod):
@@ -94,6 +94,6 @@ def _leaf_by_leaf(loss: Loss, model: Model, tasks: Task) -> tuple[Float[Array, "
             shared
         )
 
-    losses, grads = each_task(of_one, tasks)
+    losses, grads = jax.vmap(of_one)(tasks)
     # XLA frees each leaf after its product, since nothing else reads it. A test watches that.
     return losses, gramian_by_leaf(grads, losses)

@@ -22,9 +22,9 @@ class ManyTargets(AbstractTasks):
     training; otherwise tasks are drawn at random.
 
     >>> import numpy as np, jax.random as jr, learnset as ls
-    >>> y = np.ones((20, 3))
+    >>> y = np.ones((24, 3))
     >>> y[0, 0] = np.nan
-    >>> tasks = ls.ManyTargets.from_arrays(np.ones((20, 2)), y, shots=4, queries=6)
+    >>> tasks = ls.ManyTargets.from_arrays(np.ones((24, 2)), y, shots=4, queries=6)
     >>> batch = tasks.draw(3, ls.Split.TRAIN, key=jr.key(0))
     >>> batch.support.x.shape, batch.query.y.shape
     ((3, 4, 2), (3, 6, 1))
