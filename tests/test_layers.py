@@ -19,7 +19,20 @@ LAYERS = [
     {"report"},
     {"cli"},
 ]
-FOLDERS = {"tasks", "models", "envs", "behaviour", "rl", "multitask", "transfer", "meta", "studies", "sklearn", "report", "cli"}
+FOLDERS = {
+    "tasks",
+    "models",
+    "envs",
+    "behaviour",
+    "rl",
+    "multitask",
+    "transfer",
+    "meta",
+    "studies",
+    "sklearn",
+    "report",
+    "cli",
+}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 

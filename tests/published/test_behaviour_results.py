@@ -91,6 +91,14 @@ def test_a_network_learns_short_bandits_as_well_as_the_best_rules():
         assert min(found["by_seed"]) >= 6.6 and found["agrees"]
 
 
+@pytest.mark.parametrize("arms, greedy, best", [(5, 74.8, 78.3), (10, 77.1, 82.8)])
+def test_a_network_that_must_know_how_sure_it_is_explores_bandits_of_a_hundred_pulls(arms, greedy, best):
+    """Duan et al. 2016, table 1: the greedy rule, and Gittins indices. The better seed is more than halfway from the
+    first to the second, the other well above the first."""
+    by_seed = sorted(bandit("RL²", 100, arms)["by_seed"])
+    assert by_seed[-1] > (greedy + best) / 2 and by_seed[0] > greedy + 2
+
+
 @pytest.mark.parametrize("recipe", ["random", "Gittins", "Thompson", "UCB1", "ε-greedy", "greedy"])
 def test_classical_columns_are_the_published_ones(recipe):
     """In all nine cells, within three standard errors of the paper's 1,000 bandits, which are at most four per cent."""

@@ -16,8 +16,8 @@ class DualProj(AbstractGramian):
     Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*, §4.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.DualProj().direction(jnp.array([[1.0, 0.0], [-3.0, 1.0]])).round(4).tolist()
-    [0.0, 0.5]
+    >>> ls.DualProj().direction(jnp.array([[1.0, 1.0], [-2.0, 0.0]])).round(4).tolist()
+    [-0.5, 0.5]
     """
 
     loss: Loss = mse

@@ -30,7 +30,7 @@ def nonnegative_minimum(
     *Projector preconditioning for partially bound-constrained quadratic optimization*, §3.
 
     >>> import jax.numpy as jnp
-    >>> nonnegative_minimum(jnp.eye(2), jnp.array([-1.0, 3.0])).tolist()
+    >>> nonnegative_minimum(jnp.eye(2), jnp.array([-1.0, 3.0])).round(4).tolist()
     [1.0, 0.0]
     """
     size, eps = len(linear), jnp.finfo(linear.dtype).eps

@@ -118,7 +118,7 @@ class BanditStudy:
     def _learnt(
         self, pulls: int, arms: int, number: int, folder: Path, key: Key[Array, ""], from_pretrained: bool, options: Any
     ) -> tuple[Any, dict[str, float]]:
-        envs = Bandits(arms, pulls, moments=2)
+        envs = Bandits(arms, pulls, moments=1 if pulls <= 10 else 2)  # of few pulls none is worth its knowledge alone
         training = self._training(pulls)
         start = training.new(envs, seed_keys(key, 300 + number, self.seeds))
         if from_pretrained:
@@ -221,8 +221,8 @@ RL²: {words}. {took}
 ![Expected regret](regret.svg)
 
 RL² is a recurrent network, trained by A2C on other bandits, that senses its last pull and what it paid. In training it also
-guesses the arms' means and their squares, its critic is told them, and what counts is the mean of the arm pulled, not what it
-happened to pay. Guessing means alone, it came to the greedy rule's reward ({greedy:.1f} at 100 pulls and five arms) and stayed
-there: to explore, it must know how sure it is of a mean, which the squares ask it for. Returns are discounted more than the
-paper's: with returns of the whole bandit the same network came to pull one arm for ever.
+guesses the arms' means (of 100 pulls their squares too), its critic is told them, and what counts is the mean of the arm
+pulled, not what it happened to pay. Guessing means alone, it came to the greedy rule's reward ({greedy:.1f} at 100 pulls and
+five arms) and stayed there: to explore, it must know how sure it is of a mean, which the squares ask it for. Returns are
+discounted more than the paper's: with returns of the whole bandit the same network came to pull one arm for ever.
 """

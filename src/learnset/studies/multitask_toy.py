@@ -156,7 +156,7 @@ def objectives(at: Float[Array, "2"], scale: Any) -> Float[Array, "2"]:
     """Both losses at a point, the first of them times `scale`.
 
     >>> import jax.numpy as jnp
-    >>> objectives(jnp.array([0.0, -8.3552]), 1.0).round(2).tolist()
+    >>> [round(float(loss), 2) for loss in objectives(jnp.array([0.0, -8.3552]), 1.0)]
     [-15.09, -15.09]
     """
     x, y = at
