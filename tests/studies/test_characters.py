@@ -9,7 +9,7 @@ import pytest
 import learnset as ls
 from learnset.models import Headed, Raw
 from learnset.studies import GlyphStudy, OmniglotStudy
-from learnset.studies._characters import embedded, in_portions, table, with_statistics
+from learnset.studies._characters import AtTheEnd, embedded, in_portions, table, with_statistics
 from learnset.tasks import Splits
 
 
@@ -80,3 +80,10 @@ def test_an_episode_of_features_is_scored_as_one_of_images(getkey):
 
     features = Splits(*(embedded(model, part, most=9) for part in splits))
     np.testing.assert_allclose(errors(features, Headed(Raw(), None)), errors(splits, model), atol=1e-6)
+
+
+def test_an_adapter_seen_at_the_end_alone_has_the_errors_of_its_last_step(tasks, model):
+    adapter = ls.FineTune(ls.mse, 0.01, 3)
+    watched, ended = (ls.evaluate(a, model, tasks, key=jr.key(0), num_tasks=5) for a in (adapter, AtTheEnd(adapter)))
+    assert ended.errors.shape == (5, 1)
+    np.testing.assert_allclose(ended.errors[:, 0], watched.errors[:, -1], rtol=1e-5)
