@@ -249,7 +249,10 @@ def test_selectors_are_distributions_and_begin_nearly_even():
 def test_the_entropy_of_decided_gates_is_zero_and_so_is_its_gradient():
     model = make("dselect-k")
     decided = eqx.tree_at(lambda m: m.own.gate.digits, model, jnp.ones_like(model.own.gate.digits))
-    entropy = lambda m: ls.gate_entropy(m.for_task(jnp.asarray(0)), BATCH)  # noqa: E731
+
+    def entropy(model):
+        return ls.gate_entropy(model.for_task(jnp.asarray(0)), BATCH)
+
     assert entropy(decided) == 0
     assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(eqx.filter_grad(entropy)(decided)))
 

@@ -140,8 +140,11 @@ def test_the_norm_at_the_representation_bounds_that_at_the_parameters():
     @eqx.filter_jit
     def parts(model, batch):
         flat, unflatten = jax.flatten_util.ravel_pytree(eqx.filter(model.model.layers, eqx.is_inexact_array))
-        layers = lambda flat: eqx.combine(unflatten(flat), model.model.layers)  # noqa: E731
-        z = lambda flat: jax.vmap(eqx.tree_at(lambda m: m.layers, model.model, layers(flat)).features)(x[0]).ravel()  # noqa: E731
+
+        def z(flat):
+            layers = eqx.combine(unflatten(flat), model.model.layers)
+            return jax.vmap(eqx.tree_at(lambda m: m.layers, model.model, layers).features)(x[0]).ravel()
+
         gramians = [m.gradient(model, batch, None, key=KEY)[1] for m in (Recorded(), ls.AtRepresentation(Recorded()))]
         return jax.jacrev(z)(flat), *gramians
 

@@ -8,8 +8,8 @@ from jaxtyping import Array, Float, Key, PyTree
 from .._errors import check_not_negative
 from .._losses import Loss, mse
 from .._method import AbstractMethod, Metrics
-from .._predict import for_task
 from .._types import Model, State, Task
+from ._task_gradients import task_losses
 
 
 class SoftSharing(AbstractMethod):
@@ -48,7 +48,7 @@ class SoftSharing(AbstractMethod):
 
         @eqx.filter_value_and_grad(has_aux=True)
         def penalised(model: Model) -> tuple[Float[Array, ""], Float[Array, ""]]:
-            loss = jax.vmap(lambda task: self.loss(for_task(model, task.index), task.points))(tasks).mean()
+            loss = task_losses(self.loss, model, tasks).mean()
             return loss + self._penalty(model.models), loss
 
         (_, loss), grads = penalised(model)
