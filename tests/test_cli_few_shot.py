@@ -106,6 +106,26 @@ def test_an_episode_is_drawn(here, tmp_path):
     assert "<svg" in (tmp_path / "files.svg").read_text()
 
 
+def test_pictures_of_more_bytes_than_the_limit_are_streamed_the_same_and_it_says_so(here, tmp_path, capsys):
+    words = ["draw", str(here / "pictures"), *SMALL]
+    assert main([*words, "--out", str(tmp_path / "device")]) == 0
+    assert "streamed" not in capsys.readouterr().out
+    assert main([*words, "--device-bytes", "1000", "--out", str(tmp_path / "host")]) == 0
+    assert "96 examples, 13,824 bytes, stay on the host" in capsys.readouterr().out
+    assert (tmp_path / "host" / "files.png").read_bytes() == (tmp_path / "device" / "files.png").read_bytes()
+
+
+def test_what_is_left_out_of_a_folder_is_counted_and_said(here, tmp_path, capsys):
+    folder = shutil.copytree(here / "pictures", tmp_path / "pictures")
+    (folder / "class-00" / "broken.png").write_bytes(b"no picture")
+    (folder / "class-01" / "notes.txt").write_text("no picture")
+    (folder / "empty").mkdir()
+    assert main(["draw", str(folder), *SMALL, "--out", str(tmp_path / "drawn")]) == 0
+    said = capsys.readouterr().out
+    assert "Note: 1 broken images: class-00/broken.png." in said and "class-01/notes.txt" in said
+    assert "Note: 1 folders without a whole image: empty." in said
+
+
 BAD = [
     ("draw {here}/nowhere", "is not there"),
     ("draw {here}/one", "There are 1 classes"),

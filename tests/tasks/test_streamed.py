@@ -8,6 +8,7 @@ import optax
 import pytest
 
 import learnset as ls
+from learnset import few_shot
 from learnset.tasks import OnHost
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8)
@@ -61,6 +62,43 @@ def test_a_program_never_reads_the_array_of_another():
     assert np.allclose(task.support.x, 1 - drawn(STREAMED, ls.Split.TEST).support.x)
 
 
+BYTES = 60 * 16  # of all images
+
+
 def test_a_limit_says_what_stays_on_the_host():
-    assert type(ls.placed(PARTS[0], device_bytes=24 * 16)) is ls.Classes
-    assert type(ls.placed(PARTS[0], device_bytes=24 * 16 - 1)) is ls.Streamed
+    assert {type(part) for part in ls.placed(*PARTS, device_bytes=BYTES)} == {ls.Classes}
+    assert {type(part) for part in ls.placed(*PARTS, device_bytes=BYTES - 1)} == {ls.Streamed}
+    assert type(ls.placed(STREAMED.train)[0]) is ls.Streamed  # it stays where it is
+    with pytest.raises(ls.InputError, match="device_bytes=-1"):
+        ls.placed(*PARTS, device_bytes=-1)
+
+
+def test_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_same():
+    within, above = (ls.Episodes(*PARTS, **SETTINGS, device_bytes=limit) for limit in (BYTES, BYTES - 1))
+    assert type(within.train) is ls.Classes and type(above.with_shots(2).train) is ls.Streamed
+    assert within.notes == () and above.notes == (
+        "60 examples, 960 bytes, stay on the host, from which tasks are streamed.",
+    )
+    assert bool(eqx.tree_equal(drawn(above, ls.Split.TEST), drawn(within, ls.Split.TEST)))
+
+
+def test_variable_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_same():
+    sizes = {"min_ways": 2, "max_ways": 3, "max_support": 4}
+    within, above = (ls.VariableEpisodes(*PARTS, **sizes, device_bytes=limit) for limit in (BYTES, BYTES - 1))
+    assert type(above.test) is ls.Streamed
+    assert bool(eqx.tree_equal(drawn(above, ls.Split.TEST), drawn(within, ls.Split.TEST)))
+
+
+def test_a_comparison_of_streamed_tasks_is_the_same():
+    """Seeds are trained together on one array; pretraining takes all classes as one task."""
+    chosen = [recipe for recipe in few_shot.standard(4) if recipe.name == "SimpleShot"]
+    budget = ls.Budget(steps=2, tasks_per_step=2, seeds=2, shots=(1,), queries=2, validation_tasks=2, test_tasks=3)
+
+    def network(key):
+        return ls.Headed(ls.Raw(), ls.MLP(16, 2, width=8, depth=1, key=key).layers[0])
+
+    def errors(tasks):
+        options = {"budget": budget, "metric": ls.error_rate, "progress": False}
+        return ls.compare(chosen, network, tasks, key=jr.key(0), **options)["SimpleShot"].errors
+
+    assert np.array_equal(errors(STREAMED), errors(ON_DEVICE))

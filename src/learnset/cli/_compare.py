@@ -18,7 +18,7 @@ from ..report import draw_comparison, draw_few_shot, terminal_table, write_compa
 from ..tasks import LinearGaussian, Sinusoids, Unrelated
 from ._sources import AbstractSource
 from ._tables import AbstractTable, compare_table
-from ._words import AnyTasks, Common, family, meta, Network, word
+from ._words import AnyTasks, Common, family, meta, Network, say_notes, word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Compare(Common):
             options = given | {"shots": self.test_shots, "meta": lambda: meta(arguments, began)}
             return compare_table(self.tasks, Network, folder, console, **options)
         given = family(self.tasks)
+        say_notes(given.notes, console)
         classes = isinstance(self.tasks, AbstractSource)
         recipes, budget = self._of_classes(given.tasks) if classes else (self._recipes(), self._budget())
         options = {"budget": budget, "metric": given.metric, "out": folder} | self.saving
@@ -50,8 +51,8 @@ class Compare(Common):
             figures += draw_few_shot(comparison, shown, given.network, shots, folder, seed=self.seed)
         about = meta(arguments, began)
         result = {"rows": comparison.rows(), "recipes": comparison.recipes(shots), "failures": comparison.failures}
-        write_json(folder / "result.json", result | {"meta": about})
-        write_comparison_page(folder / "report.html", comparison, given.tasks, shots, about, figures)
+        write_json(folder / "result.json", result | {"notes": given.notes, "meta": about})
+        write_comparison_page(folder / "report.html", comparison, given.tasks, shots, about, figures, given.notes)
         console.print(terminal_table(comparison, shots))
         for message in comparison.failures.values():
             console.print(message)

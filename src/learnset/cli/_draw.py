@@ -14,7 +14,7 @@ from .._types import Split
 from ..report import draw_episode, draw_tasks
 from ..tasks import Sinusoids
 from ._sources import AbstractSource
-from ._words import AnyTasks, family, word
+from ._words import AnyTasks, family, say_notes, word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Draw:
         task, classes = episodes.named(Split.TEST, key=jr.key(self.seed))
         if task.support.x.ndim != 4:
             raise InputError("These examples are features: only images are drawn.")
+        say_notes(episodes.notes, console)
         folder = claim(self.out, resume=True)
         draw_episode(task, classes, folder, name)
         console.print(f"{folder / name}.png and .svg")

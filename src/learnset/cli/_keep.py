@@ -22,6 +22,7 @@ from .._run import claim, write_json
 from .._types import Batch, Model
 from ..tasks import Classes, Episodes, from_folder, from_image, from_npz, Labelled
 from ._train import training_of
+from ._words import say_notes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +62,7 @@ class Adapt:
             f"{folder} tells {len(classes)} classes apart, from {len(classes.x)} examples. Ask it with"
             f" `learnset predict {folder} IMAGE`."
         )
-        for line in classes.skipped:
-            console.print(f"Left out: {line}")
+        say_notes(classes.skipped, console)
 
     def _support(self, shape: tuple[int, ...]) -> Labelled:
         if self.support.suffix == ".npz":

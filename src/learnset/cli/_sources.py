@@ -14,7 +14,7 @@ from tyro.conf import Positional
 from .._errors import InputError
 from .._types import Model, Split
 from ..models import AbstractNormalisation, BatchNorm, classifier, Conv4, GroupNorm, MLP, SupportNorm
-from ..tasks import Affine, Episodes, from_folder, from_npz, glyphs, Labelled, omniglot, Splits, turned
+from ..tasks import Affine, DEVICE_BYTES, Episodes, from_folder, from_npz, glyphs, Labelled, omniglot, Splits, turned
 
 NORMALISATION: dict[str, type[AbstractNormalisation]] = {"support": SupportNorm, "batch": BatchNorm, "layer": GroupNorm}
 FEWEST_QUERIES = 3  # of each class; classes that have fewer examples left are left out
@@ -40,6 +40,8 @@ class AbstractSource(abc.ABC):
     """convolutions see every pixel and are pooled, instead of going in strides of two: better, at four times the cost"""
     normalisation: Literal["support", "batch", "layer"] = "support"
     """by statistics of the support set, of whatever comes together (queries then see each other), or of one image"""
+    device_bytes: int = DEVICE_BYTES
+    """examples that take more stay on the host, and tasks are streamed from there: the same tasks"""
 
     def __post_init__(self):
         if not self.shots or min(self.shots) < 1 or list(self.shots) != sorted(set(self.shots)):
@@ -60,7 +62,8 @@ class AbstractSource(abc.ABC):
         augment = Affine() if self.augmented else None
         left = int(train.sizes.min()) - self.shots[0]
         queries = min(5, left) if self.queries is None else self.queries
-        return Episodes(train, validation, test, self.ways, self.shots[0], queries, augment)
+        sizes, limit = (self.ways, self.shots[0], queries), self.device_bytes
+        return Episodes(train, validation, test, *sizes, augment, device_bytes=limit)
 
     def queries_beside(self, shots: int, episodes: Episodes) -> int:
         """How many examples of each class are asked beside so many that are learnt from: fifteen, or what is left."""

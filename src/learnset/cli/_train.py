@@ -21,7 +21,7 @@ from ..meta import MAML
 from ..tasks import Sinusoids
 from ..transfer import FineTune, Pooled
 from ._sources import AbstractSource
-from ._words import AnyMethod, AnyTasks, Common, Family, family, meta, versions, word
+from ._words import AnyMethod, AnyTasks, Common, Family, family, meta, say_notes, versions, word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Train(Common):
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         folder, given = self.folder(f"train-{word(self.method)}-{word(self.tasks)}"), family(self.tasks)
+        say_notes(given.notes, console)
         model_key, train_key = jr.split(jr.key(self.seed))
         images = isinstance(self.tasks, AbstractSource)
         trained = train(

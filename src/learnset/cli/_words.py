@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import equinox as eqx
 import jax
 import jax.random as jr
+from rich.console import Console
 from tyro.conf import subcommand
 
 from .. import few_shot, recipes
@@ -144,6 +145,7 @@ class Family:
     metric: Loss
     loss: Loss
     extensions: dict[type, Any]  # what a method makes of the network
+    notes: tuple[str, ...] = ()  # what is to be known of the data
 
     def model(self, method: Any, key: jax.Array) -> Any:
         """The model that a method trains, made of the common network."""
@@ -182,13 +184,19 @@ def family(tasks: Any) -> Family:
     """What the words for a family stand for."""
     if isinstance(tasks, AbstractSource):
         episodes = tasks.episodes()
-        return Family(episodes, tasks.network(episodes), error_rate, cross_entropy, CLASSES)
+        return Family(episodes, tasks.network(episodes), error_rate, cross_entropy, CLASSES, episodes.notes)
     if isinstance(tasks, AbstractTable):
         table = tasks.table()
         held_out = by_tasks(table)
         measures = (error_rate, cross_entropy, CLASSES) if table.classes else (mse, mse, REGRESSION)
         return Family(held_out, Network(*sizes(held_out)), *measures)
     return Family(tasks, Network(*sizes(tasks)), mse, mse, REGRESSION)
+
+
+def say_notes(notes: Sequence[str], console: Console) -> None:
+    """What is to be known of the data, in a line each."""
+    for line in notes:
+        console.print(f"Note: {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def word(thing: Any) -> str:

@@ -1,5 +1,6 @@
 """One self-contained page of a run: it opens offline and needs nothing beside it."""
 
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,13 @@ CAPTIONS = {
 
 
 def write_comparison_page(
-    path: Path, comparison: Comparison, tasks: AbstractTasks, shots: int, meta: dict[str, Any], figures: list[str]
+    path: Path,
+    comparison: Comparison,
+    tasks: AbstractTasks,
+    shots: int,
+    meta: dict[str, Any],
+    figures: Sequence[str],
+    notes: Sequence[str] = (),
 ) -> None:
     """Writes the page of a comparison, figures inside of it."""
     shown = scale(comparison.metric)
@@ -36,6 +43,7 @@ def write_comparison_page(
         "head": HEAD,
         "rows": table_rows(comparison, shots),
         "failures": comparison.failures,
+        "notes": notes,
         "sources": [(o.recipe.name, o.recipe.source) for o in comparison],
         "figures": [(Markup(_inline(path.parent / f"{name}.svg")), CAPTIONS[name]) for name in figures],
     }
@@ -143,7 +151,7 @@ def _write(path: Path, **values: Any) -> None:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     values = {"body": "", "answers": [], "control": "", "head": [], "rows": [], "failures": {}, "figures": []} | values
-    values = {"tasks": "", "shots": 0, "sources": [], "measure": ""} | values
+    values = {"tasks": "", "shots": 0, "sources": [], "measure": "", "notes": []} | values
     partial = path.with_name(path.name + ".partial")
     partial.write_text(environment.from_string(template).render(**values))
     partial.replace(path)

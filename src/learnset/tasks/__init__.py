@@ -8,9 +8,10 @@ from ._base import (
     AbstractTasks as AbstractTasks,
     Revealed as Revealed,
 )
+from ._classes import Classes as Classes
 from ._digits import digits as digits
 from ._encoding import Encoding as Encoding
-from ._episodes import choose as choose, Classes as Classes, Episodes as Episodes
+from ._episodes import choose as choose, Episodes as Episodes
 from ._finite import FiniteTasks as FiniteTasks
 from ._folder import from_folder as from_folder, from_image as from_image
 from ._labelled import Labelled as Labelled, Splits as Splits
@@ -22,7 +23,7 @@ from ._read_table import read_table as read_table
 from ._sarcos import sarcos as sarcos
 from ._school import school as school
 from ._sinusoids import Sinusoids as Sinusoids
-from ._streamed import OnHost as OnHost, placed as placed, Streamed as Streamed
+from ._streamed import DEVICE_BYTES as DEVICE_BYTES, OnHost as OnHost, placed as placed, Streamed as Streamed
 from ._table import Table as Table
 from ._table_tasks import by_rows as by_rows, by_tasks as by_tasks, NewTasks as NewTasks, TableTasks as TableTasks
 from ._tox21 import tox21 as tox21

@@ -8,39 +8,16 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, Shaped
+from jaxtyping import Array, Int, Key
 
 from .._errors import InputError
 from .._types import Batch, Split, Task
 from ._base import AbstractTasks, check_points
+from ._classes import Classes
 from ._labelled import Labelled
+from ._streamed import DEVICE_BYTES, placed, Streamed
 
 Augment = Callable[..., Array]  # (x, *, key) -> x, of one class: "examples *in"
-
-
-class Classes(eqx.Module):
-    """Examples with classes on the device, sorted by class: what `Labelled` is on the host."""
-
-    x: Shaped[Array, "examples *in"]
-    starts: Int[Array, "classes"]
-    sizes: Int[Array, "classes"]
-    names: tuple[str, ...] = eqx.field(static=True)
-    smallest: int = eqx.field(static=True)  # examples of the smallest class
-    examples: int = eqx.field(static=True)  # of all classes together
-
-    def __init__(self, labelled: Labelled):
-        self.x = jnp.asarray(labelled.x)
-        self.starts, self.sizes = jnp.asarray(labelled.starts, jnp.int32), jnp.asarray(labelled.sizes, jnp.int32)
-        self.names = labelled.names
-        self.smallest, self.examples = int(np.min(labelled.sizes)), int(np.sum(labelled.sizes))
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, rows: Int[Array, "..."]) -> Float[Array, "..."]:
-        """Examples as numbers; of bytes 255 becomes one."""
-        x = self.x[rows]
-        return x.astype(jnp.result_type(float)) / 255 if x.dtype == jnp.uint8 else x
 
 
 class Episodes(AbstractTasks):
@@ -55,6 +32,7 @@ class Episodes(AbstractTasks):
     - `train`, `validation`, `test`: classes of each split, which must not overlap; `Labelled` on the host.
     - `ways`, `shots`, `queries`: classes of a task, and examples of each class.
     - `augment`: changes the examples of one class in training: `(x, *, key) -> x`.
+    - `device_bytes`: examples that take more, all splits together, stay on the host and are `Streamed`: the same tasks.
 
     **Raises:** `InputError` for more ways than classes, for a class with too few examples, by name, and for a class in
     two splits.
@@ -86,9 +64,10 @@ class Episodes(AbstractTasks):
         shots: int = 1,
         queries: int = 5,
         augment: Augment | None = None,
+        *,
+        device_bytes: int = DEVICE_BYTES,
     ):
-        pools = [part if isinstance(part, Classes) else Classes(part) for part in (train, validation, test)]
-        self.train, self.validation, self.test = pools
+        self.train, self.validation, self.test = placed(train, validation, test, device_bytes=device_bytes)
         self.ways, self.shots, self.queries, self.augment = ways, shots, queries, augment
 
     def __check_init__(self):
@@ -102,6 +81,17 @@ class Episodes(AbstractTasks):
     @property
     def points_per_shot(self) -> int:
         return self.ways
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the data, in a line each: what was left out of them, and whether they are streamed."""
+        pools = [self.pool(split) for split in Split]
+        lines = [line for pool in pools for line in pool.skipped]
+        streamed = [pool for pool in pools if isinstance(pool, Streamed)]
+        if streamed:
+            examples, size = sum(pool.examples for pool in streamed), sum(pool.x.array.nbytes for pool in streamed)
+            lines.append(f"{examples:,} examples, {size:,} bytes, stay on the host, from which tasks are streamed.")
+        return tuple(dict.fromkeys(lines))
 
     def pool(self, split: Split) -> Classes:
         """The classes of a split."""

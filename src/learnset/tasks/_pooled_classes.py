@@ -7,7 +7,8 @@ from jaxtyping import Array, Int, Key
 from .._errors import InputError
 from .._types import Batch, Split, Task
 from ._base import AbstractTasks, check_points
-from ._episodes import choose, Classes, Episodes
+from ._classes import Classes
+from ._episodes import choose, Episodes
 
 
 class PooledClasses(AbstractTasks):

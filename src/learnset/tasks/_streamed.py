@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Shaped
 
-from ._episodes import Classes
+from .._errors import InputError
+from ._classes import Classes
 from ._labelled import Labelled
 
-DEVICE_BYTES = 2**30
+DEVICE_BYTES = 2**30  # one GiB: what examples may take on the device, unless said otherwise
 READERS = 8  # threads; what they wait for is the disk
 PIECE = 64  # rows that one reader fetches at a time
 
@@ -48,7 +49,7 @@ class OnHost:
 
 class Streamed(Classes):
     """A `Classes` whose examples stay on the host. Tasks drawn from it are the same, bit for bit; a compiled program asks
-    the host for the examples of a whole batch of tasks at once.
+    the host for the examples of a whole batch of tasks at once, and in training for those of several steps ahead.
 
     >>> import jax.random as jr, numpy as np, learnset as ls
     >>> classes = ls.Labelled.from_arrays(np.zeros((60, 2)), np.repeat(np.arange(6), 10))
@@ -62,16 +63,23 @@ class Streamed(Classes):
     def __init__(self, labelled: Labelled):
         self.x = OnHost(labelled.x)
         self.starts, self.sizes = jnp.asarray(labelled.starts, jnp.int32), jnp.asarray(labelled.sizes, jnp.int32)
-        self.names = labelled.names
+        self.names, self.skipped = labelled.names, labelled.skipped
         self.smallest, self.examples = int(np.min(labelled.sizes)), int(np.sum(labelled.sizes))
 
 
-def placed(labelled: Labelled, *, device_bytes: int = DEVICE_BYTES) -> Classes:
-    """The examples on the device, or, where they take more than `device_bytes` there, on the host.
+def placed(*parts: Labelled | Classes, device_bytes: int = DEVICE_BYTES) -> list[Classes]:
+    """Examples on the device, or, where those of all parts take more than `device_bytes` together, on the host. What is
+    placed already stays where it is.
+
+    **Raises:** `InputError` for a limit below zero.
 
     >>> import numpy as np, learnset as ls
     >>> classes = ls.Labelled.from_arrays(np.zeros((60, 2)), np.repeat(np.arange(6), 10))
-    >>> type(ls.placed(classes)).__name__, type(ls.placed(classes, device_bytes=100)).__name__
-    ('Classes', 'Streamed')
+    >>> [type(ls.placed(classes, device_bytes=limit)[0]).__name__ for limit in (480, 479)]
+    ['Classes', 'Streamed']
     """
-    return Streamed(labelled) if labelled.x.nbytes > device_bytes else Classes(labelled)
+    if device_bytes < 0:
+        raise InputError(f"`device_bytes={device_bytes}`, but it is 0 (nothing on the device) or more.")
+    size = sum(part.x.nbytes for part in parts if isinstance(part, Labelled))
+    kind = Streamed if size > device_bytes else Classes
+    return [kind(part) if isinstance(part, Labelled) else part for part in parts]

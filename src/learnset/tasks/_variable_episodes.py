@@ -11,8 +11,10 @@ from jaxtyping import Array, Int, Key
 from .._errors import InputError
 from .._types import Batch, Split, Task
 from ._base import AbstractTasks
-from ._episodes import _check_apart, Augment, check_enough, choose, Classes
+from ._classes import Classes
+from ._episodes import _check_apart, Augment, check_enough, choose
 from ._labelled import Labelled
+from ._streamed import DEVICE_BYTES, placed
 
 MOST_OF_A_CLASS = 100  # of a class, so many examples at most count towards the size of a support set
 
@@ -29,7 +31,7 @@ class VariableEpisodes(AbstractTasks):
     - `min_ways`, `max_ways`: classes of a task, at most those that there are.
     - `max_support`: points of a support set, all classes together.
     - `max_queries`: of each class; less where the smallest class of a task has less than twice as many examples.
-    - `augment`: changes examples in training, as in `Episodes`.
+    - `augment`, `device_bytes`: as in `Episodes`.
 
     **Raises:** `InputError` for too few classes, for a class with a single example, by name, for a support set without
     room for all classes, and for a class in two splits.
@@ -65,8 +67,10 @@ class VariableEpisodes(AbstractTasks):
         max_support: int = 500,
         max_queries: int = 10,
         augment: Augment | None = None,
+        *,
+        device_bytes: int = DEVICE_BYTES,
     ):
-        pools = [part if isinstance(part, Classes) else Classes(part) for part in (train, validation, test)]
+        pools = placed(train, validation, test, device_bytes=device_bytes)
         self.train, self.validation, self.test = pools
         self.min_ways, self.max_ways = min_ways, max_ways
         self.max_support, self.max_queries, self.augment = max_support, max_queries, augment
