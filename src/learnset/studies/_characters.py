@@ -60,14 +60,15 @@ class Characters(abc.ABC):
     - `steps`, `ways`, `filters`: of networks that compare features: training steps of one task each (of matching networks
       half as many), with so many classes, one shot and five queries; filters of each of four convolutions that are
       pooled, few where images are large.
-    - `gradient_steps`, `gradient_tasks`, `gradient_filters`: of networks that adapt by gradient descent: training steps
-      of so many tasks of five classes; filters of four strided convolutions.
+    - `maml_steps`, `gradient_steps`: of MAML, and of the other networks that adapt by gradient descent: training steps of
+      `gradient_tasks` tasks of five classes; `gradient_filters`: of each of four strided convolutions.
     - `test_tasks`: held-out tasks of each cell.
     """
 
     steps: int = 6000
     ways: int = 60
     filters: tuple[int, ...] = (24, 48, 96, 192)
+    maml_steps: int = 36_000
     gradient_steps: int = 6000
     gradient_tasks: int = 8
     gradient_filters: int = 32
@@ -95,7 +96,7 @@ class Characters(abc.ABC):
 
     def with_steps(self, steps: int) -> "Characters":
         """The same study with other training."""
-        return dataclasses.replace(self, steps=steps, gradient_steps=steps)
+        return dataclasses.replace(self, steps=steps, maml_steps=steps, gradient_steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
         """Trains, scores, draws and writes everything into `folder`. `options` go to `train`.
@@ -173,10 +174,10 @@ class Characters(abc.ABC):
         )
         start_key, train_key = jr.split(key)
         start = self._start(start_key)
-        optimiser = optax.adam(optax.cosine_decay_schedule(2e-3, self.gradient_steps))
         learners = []
         for name, (method, adapter) in of.items():
-            sizes = (self.gradient_steps, self.gradient_tasks)
+            steps = self.maml_steps if name == "MAML" else self.gradient_steps
+            optimiser, sizes = optax.adam(optax.cosine_decay_schedule(2e-3, steps)), (steps, self.gradient_tasks)
             run = self._train(name, method, start, tasks, optimiser, *sizes, train_key, folder, options)
             learners.append(Learner(name, run.model, adapter, ways=5, seconds=run.seconds))
         return learners
@@ -213,8 +214,8 @@ class Characters(abc.ABC):
         return f"""**Sizes.** ProtoNet and the matching network: four convolutions of {filters} with pooling, {self.ways}-way
 one-shot training for {self.steps:,} and {self.matching_steps:,} steps of one task, characters turned and mirrored as classes of
 their own, images turned, stretched and moved a little; normalised by statistics of training images. MAML, FOMAML and ANIL:
-four strided convolutions of {self.gradient_filters}, five-way one-shot training for {self.gradient_steps:,} steps of
-{self.gradient_tasks} tasks, one inner step of 0.4, three when tested; the one-shot network is also given five shots. From
+four strided convolutions of {self.gradient_filters}, five-way one-shot training for {self.maml_steps:,} steps (MAML) and
+{self.gradient_steps:,} (the others) of {self.gradient_tasks} tasks, one inner step of 0.4, three when tested; the one-shot network is also given five shots. From
 scratch: the same network untrained, {SCRATCH_STEPS} steps on each task of the size that is best on validation tasks. Training
 took {times}."""
 

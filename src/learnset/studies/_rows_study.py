@@ -118,23 +118,26 @@ def draw_scores(
     percent: bool = False,
     published: dict[str, float] | None = None,
 ) -> None:
-    """`scores`: each recipe's score with its interval, and published ones as lines."""
-    mine, times = of_recipes(rows), 100 if percent else 1
-    figure, axes = new_figure(1, 1, width=8.4, height=1.5 + 0.33 * len(mine))
+    """`scores`: each recipe's score with its interval, and published ones below them."""
+    mine, theirs, times = of_recipes(rows), published or {}, 100 if percent else 1
+    places = len(mine) + len(theirs)
+    figure, axes = new_figure(1, 1, width=8.4, height=1.5 + 0.33 * places)
     axis = axes[0][0]
     for place, row in enumerate(mine):
         colour = HUES[Setting(row["setting"])]
         axis.errorbar(
             times * row["score"], place, xerr=times * (row["ci95"] or 0), fmt="o", color=colour, capsize=3, markersize=6
         )
-    axis.set_yticks(range(len(mine)), [row["recipe"] for row in mine])
-    axis.set_ylim(len(mine) - 0.5, -0.7)
+    axis.set_yticks(range(places), [*(row["recipe"] for row in mine), *theirs])
+    axis.set_ylim(places - 0.5, -0.7)
     axis.set_xlabel(label)
-    for name, value in (published or {}).items():
-        axis.axvline(value, color=INK, linewidth=1, linestyle=":")
-        axis.text(value, -0.75, f"{name}\n{value:g}", fontsize=8, ha="center", va="bottom")
     seen = dict.fromkeys(Setting(row["setting"]) for row in mine)
     handles = [axis.plot([], [], "o", color=HUES[setting], label=WORDS[setting])[0] for setting in seen]
+    if theirs:
+        axis.axhline(len(mine) - 0.5, color=FAINT, linewidth=1)
+        handles += axis.plot(
+            list(theirs.values()), range(len(mine), places), "D", color=INK, label="published", markersize=5
+        )
     figure.legend(handles=handles, frameon=False, fontsize=9, loc="outside lower center", ncols=len(handles))
     write_figure(figure, folder, "scores")
 

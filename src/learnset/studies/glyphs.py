@@ -12,14 +12,15 @@ class GlyphStudy(Characters):
     """Characters of scripts that training never saw; nobody has published numbers for them. For sizes see `Characters`."""
 
     steps: int = 1000
-    gradient_steps: int = 1500
+    maml_steps: int = 6000
+    gradient_steps: int = 3000
 
     name = "glyphs"
     cells = ((2, 4), (5, 1), (5, 5), (20, 1))
 
     def quick(self) -> "GlyphStudy":
         """A fast run of all parts, whose networks have not learnt much."""
-        return GlyphStudy(20, 20, (8, 8, 16, 16), 20, 2, 16, 40)
+        return GlyphStudy(20, 20, (8, 8, 16, 16), 20, 20, 2, 16, 40)
 
     def data(self) -> tuple[Splits, str]:
         """Whole scripts to train, validate and test on."""

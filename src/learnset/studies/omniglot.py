@@ -28,11 +28,11 @@ class OmniglotStudy(Characters):
 
     def quick(self) -> "OmniglotStudy":
         """A fast run of all parts, whose networks have not learnt much."""
-        return OmniglotStudy(20, 20, (8, 8, 16, 16), 20, 2, 16, 40)
+        return OmniglotStudy(20, 20, (8, 8, 16, 16), 20, 20, 2, 16, 40)
 
     def full(self) -> "OmniglotStudy":
         """The papers' sizes; for a machine with an accelerator."""
-        return OmniglotStudy(60_000, 60, (64,) * 4, 60_000, 32, 64, 1000)
+        return OmniglotStudy(60_000, 60, (64,) * 4, 60_000, 60_000, 32, 64, 1000)
 
     def data(self) -> tuple[Splits, str]:
         """The official alphabets, or those of the background set alone where the others are not at hand."""

@@ -1,0 +1,20 @@
+"""Pages of results that are kept are those which the studies write of the numbers kept beside them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from learnset.studies import sarcos, school
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+PAGES = {
+    "sarcos": lambda result: sarcos.page(result, sarcos.SarcosStudy()),
+    "school": lambda result: school.page(result, school.SchoolStudy()),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_kept_page_says_what_its_study_says_of_the_kept_numbers(name):
+    result = json.loads((RESULTS / name / "result.json").read_text())
+    assert (RESULTS / name / "README.md").read_text() == PAGES[name](result)
