@@ -1,5 +1,6 @@
 """Comparisons: who shares what with whom, and what the numbers mean."""
 
+import dataclasses
 import json
 
 import jax
@@ -55,6 +56,18 @@ def test_a_smaller_support_set_is_the_beginning_of_a_larger_one(comparison):
     """So that errors before any step, which no support set can change, are the same for all numbers of shots."""
     before = comparison["transfer, all pooled"].errors[..., 0]
     assert np.array_equal(before[0], before[1])
+
+
+def test_steps_that_are_not_watched_change_nothing_at_those_that_are():
+    recipe = ls.Recipe("scratch", ls.Setting.SCRATCH, (ls.FineTune(ls.mse, 0.01, steps=10),))
+    every, some = (compare([recipe], budget=dataclasses.replace(BUDGET, watched=steps)) for steps in (None, (2, 7, 50)))
+    assert some["scratch"].watched == (0, 1, 2, 7, 10) and every["scratch"].watched == tuple(range(11))
+    assert some["scratch"].chosen_steps(8) in some["scratch"].watched
+    for step in (0, 1, 2, 7, 10):
+        assert np.allclose(some["scratch"].at(8, step), every["scratch"].at(8, step), rtol=1e-5)
+    assert {row["steps"] for row in some.rows()} == {0, 1, 2, 7, 10}
+    with pytest.raises(ls.InputError, match=r"watched=\(0,\)"):
+        dataclasses.replace(BUDGET, watched=(0,))
 
 
 def test_step_sizes_are_chosen_on_validation_tasks_and_never_on_test_tasks():
@@ -120,8 +133,9 @@ def test_who_keeps_past_data_and_how_much_is_stored(comparison):
 
 
 def test_first_step_and_shots_needed():
-    assert first_step(np.array([3.0, 2.0, 1.0]), 2.5) == 1
-    assert first_step(np.array([3.0, 2.0]), 1.0) is None
+    assert first_step(np.array([3.0, 2.0, 1.0]), 2.5, (0, 1, 2)) == 1
+    assert first_step(np.array([3.0, 2.0, 1.0]), 1.5, (0, 1, 10)) == 10
+    assert first_step(np.array([3.0, 2.0]), 1.0, (0, 1)) is None
     assert shots_needed((2, 4, 8), np.array([3.0, 2.0, 1.0]), 1.5) == pytest.approx(4 * 2**0.5)
     assert shots_needed((2, 4), np.array([3.0, 2.0]), 1.0) is None
     assert shots_needed((2, 4), np.array([1.0, 0.5]), 1.0) == 2

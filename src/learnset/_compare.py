@@ -16,7 +16,7 @@ from ._comparison import Comparison, Outcome
 from ._errors import DivergedError, InputError
 from ._evaluate import draw_seeds, score_seeds
 from ._losses import confidence, error_rate, Loss, mse
-from ._method import AbstractAdapter
+from ._method import AbstractAdapter, AbstractIterativeAdapter
 from ._predict import for_task, is_transductive
 from ._recipe import Recipe, seed_keys
 from ._result import calibration_error
@@ -49,6 +49,8 @@ class Budget(eqx.Module):
     - `shots`: support points of the held-out tasks. A smaller support set is the beginning of a larger one.
     - `queries`: query points of the held-out tasks.
     - `validation_tasks`, `test_tasks`: held-out tasks for each seed, to choose an adapter by and to score it on.
+    - `watched`: after which steps of adaptation held-out tasks are scored, beside before the first and after the last;
+        all of them, unless said otherwise. The number of steps is chosen among these.
     """
 
     steps: int = 2000
@@ -59,6 +61,7 @@ class Budget(eqx.Module):
     queries: int = 50
     validation_tasks: int = 30
     test_tasks: int = 120
+    watched: tuple[int, ...] | None = None
 
     def __check_init__(self):
         if not self.shots or min(self.shots) < 1 or list(self.shots) != sorted(set(self.shots)):
@@ -66,6 +69,15 @@ class Budget(eqx.Module):
         for name in ("steps", "tasks_per_step", "seeds", "queries", "validation_tasks", "test_tasks"):
             if getattr(self, name) < 1:
                 raise InputError(f"`{name}={getattr(self, name)}`, but it must be at least 1.")
+        if self.watched is not None and min(self.watched, default=1) < 1:
+            raise InputError(f"`watched={self.watched}`, but the first step is 1; before it is always watched.")
+
+    def watched_of(self, adapter: AbstractAdapter) -> tuple[int, ...] | None:
+        """After which of an adapter's steps it is scored, with 0 for before any; None is all."""
+        steps = getattr(adapter, "steps", None)
+        if self.watched is None or not isinstance(adapter, AbstractIterativeAdapter) or not isinstance(steps, int):
+            return None
+        return tuple(sorted({0, min(1, steps), steps, *(step for step in self.watched if step < steps)}))
 
 
 def compare(
@@ -170,22 +182,25 @@ def _scored(recipe, trained, finite, tasks, budget, metric, key) -> Outcome:
     models = models if recipe.on_seen else _for_new_tasks(models)
     shots = (finite.points.weight.shape[2],) if recipe.on_seen else budget.shots
     each = 1 if recipe.on_seen else tasks.points_per_shot
-    chosen, errors, seconds, calibrations = [], [], [], []
+    chosen, errors, seconds, calibrations, watched = [], [], [], [], (0,)
     for number in shots:
-        best, step = _best(recipe.candidates, models, validation, number * each, metric)
+        best, place = _best(recipe.candidates, models, validation, number * each, budget, metric)
+        adapter = recipe.candidates[best]
         if not chosen:
-            _errors(recipe.candidates[best], models, test, number * each, metric)  # compiles, so that the next is timed
+            _errors(adapter, models, test, number * each, budget, metric)  # compiles, so that the next is timed
         began = time.perf_counter()
-        found, sure = _errors(recipe.candidates[best], models, test, number * each, metric)
+        found, sure = _errors(adapter, models, test, number * each, budget, metric)
         seconds.append((time.perf_counter() - began) / found[..., 0].size)
         errors.append(found)
-        chosen.append((best, step))
+        watched = budget.watched_of(adapter) or tuple(range(found.shape[-1]))
+        chosen.append((best, watched[place]))
         if sure is not None:
-            calibrations.append(calibration_error(sure[:, :, step, 0], sure[:, :, step, 1]))
+            calibrations.append(calibration_error(sure[:, :, place, 0], sure[:, :, place, 1]))
     return Outcome(
         recipe,
         shots=tuple(shots),
         errors=np.stack(errors),
+        watched=watched,
         chosen=tuple(chosen),
         stored_bytes=0 if recipe.method is None else nbytes(models) // budget.seeds,
         train_seconds=trained.seconds,
@@ -198,12 +213,13 @@ def _scored(recipe, trained, finite, tasks, budget, metric, key) -> Outcome:
 
 
 def _errors(
-    adapter: AbstractAdapter, models: Model, batch: Task, points: int, metric: Loss
+    adapter: AbstractAdapter, models: Model, batch: Task, points: int, budget: Budget, metric: Loss
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Errors, "seeds tasks steps"; of classes also how sure each prediction was and whether it was right."""
+    """Errors, "seeds tasks watched"; of classes also how sure each prediction was and whether it was right."""
+    steps = budget.watched_of(adapter)
     if metric is not error_rate:
-        return score_seeds(adapter, models, batch, points, metric), None
-    sure = score_seeds(adapter, models, batch, points, confidence)  # errors follow from it: one program, not two
+        return score_seeds(adapter, models, batch, points, metric, steps), None
+    sure = score_seeds(adapter, models, batch, points, confidence, steps)  # errors follow from it: one program, not two
     return 1 - np.nanmean(sure[..., 1, :], axis=-1), sure
 
 
@@ -226,10 +242,11 @@ def _for_new_tasks(models: Model) -> Model:
 
 
 def _best(
-    candidates: tuple[AbstractAdapter, ...], models: Model, validation: Task, points: int, metric: Loss
+    candidates: tuple[AbstractAdapter, ...], models: Model, validation: Task, points: int, budget: Budget, metric: Loss
 ) -> tuple[int, int]:
-    """The candidate, and the number of its steps, with the lowest error on validation tasks. What diverges is never it."""
-    curves = [_errors(a, models, validation, points, metric)[0].mean(axis=(0, 1)) for a in candidates]
+    """The candidate, and the place among the steps watched, with the lowest error on validation tasks. What diverges is
+    never it."""
+    curves = [_errors(a, models, validation, points, budget, metric)[0].mean(axis=(0, 1)) for a in candidates]
     curves = [np.nan_to_num(curve, nan=np.inf) for curve in curves]
     best = int(np.argmin([curve.min() for curve in curves]))
     return best, int(np.argmin(curves[best]))

@@ -1,7 +1,7 @@
 """What a comparison found, and the two promised benefits in numbers."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -19,7 +19,8 @@ class Outcome(eqx.Module):
 
     recipe: Recipe
     shots: tuple[int, ...]
-    errors: Float[np.ndarray, "shots seeds tasks steps"]
+    errors: Float[np.ndarray, "shots seeds tasks watched"]
+    watched: tuple[int, ...]  # after which steps of adaptation errors are known: 0 is before any
     chosen: tuple[tuple[int, int], ...]  # candidate and its steps, chosen on validation tasks, for each number of shots
     stored_bytes: int  # what is needed to solve a new task: the model
     train_seconds: float  # of all seeds together, without compilation
@@ -32,24 +33,24 @@ class Outcome(eqx.Module):
     @property
     def steps(self) -> int:
         """Gradient steps of adaptation; 0 for a closed form or none at all."""
-        return self.errors.shape[-1] - 1
+        return self.watched[-1]
 
     @property
     def tasks(self) -> str:
         return "seen" if self.recipe.on_seen else "new"
 
     def at(self, shots: int, step: int | None = None) -> Float[np.ndarray, "seeds tasks"]:
-        """Errors after `step` steps, or after the last one if there are fewer; after the number of steps that was
-        chosen on validation tasks, for `None`."""
+        """Errors after `step` steps, which must be `watched`, or after the last one if there are fewer; after the number of
+        steps that was chosen on validation tasks, for `None`."""
         step = self.chosen_steps(shots) if step is None else min(step, self.steps)
-        return self.errors[self.shots.index(shots), :, :, step]
+        return self.errors[self.shots.index(shots), :, :, self.watched.index(step)]
 
     def chosen_steps(self, shots: int) -> int:
         """The number of steps chosen on validation tasks."""
         return self.chosen[self.shots.index(shots)][1]
 
-    def curve(self, shots: int) -> Float[np.ndarray, "steps"]:
-        """Mean error before adaptation and after each step."""
+    def curve(self, shots: int) -> Float[np.ndarray, "watched"]:
+        """Mean error before adaptation and after each step that is watched."""
         return self.errors[self.shots.index(shots)].mean(axis=(0, 1))
 
 
@@ -108,8 +109,8 @@ class Comparison(eqx.Module):
         if baseline is None or outcome.recipe.on_seen:
             return None
         target = float(baseline.at(shots).mean())
-        scratch = first_step(baseline.curve(shots), target)
-        return Benefit(target, float(scratch or 0), first_step(outcome.curve(shots), target))
+        scratch, reached = (first_step(o.curve(shots), target, o.watched) for o in (baseline, outcome))
+        return Benefit(target, float(scratch or 0), reached)
 
     def sample_efficiency(self, outcome: Outcome) -> Benefit | None:
         """Shots to reach the error that scratch has with most shots, each at its best."""
@@ -128,7 +129,8 @@ class Comparison(eqx.Module):
     def _rows(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
         name, setting = outcome.recipe.name, outcome.recipe.setting.value
         for shots in outcome.shots:
-            for step in shown_steps(outcome.steps, outcome.chosen_steps(shots)):
+            shown = shown_steps(outcome.steps, outcome.chosen_steps(shots))
+            for step in (step for step in outcome.watched if step in shown):
                 common = {"recipe": name, "setting": setting, "tasks": outcome.tasks, "shots": shots, "steps": step}
                 common["chosen"] = step == outcome.chosen_steps(shots)
                 errors = outcome.at(shots, step)
@@ -176,15 +178,15 @@ def shown_steps(steps: int, chosen: int) -> list[int]:
     return [s for s in range(steps + 1) if s <= 10 or s in sparse or s in (chosen, steps)]
 
 
-def first_step(curve: Float[np.ndarray, "steps"], target: float) -> float | None:
-    """The first step at which a curve is at the target or below it.
+def first_step(curve: Float[np.ndarray, "watched"], target: float, watched: Sequence[int]) -> float | None:
+    """The first step of those watched at which a curve is at the target or below it.
 
     >>> import numpy as np
-    >>> first_step(np.array([4.0, 3.0, 2.0, 1.0]), 2.0)
-    2.0
+    >>> first_step(np.array([4.0, 3.0, 2.0, 1.0]), 2.0, (0, 1, 5, 10))
+    5.0
     """
     below = np.flatnonzero(curve <= target)
-    return float(below[0]) if len(below) else None
+    return float(watched[below[0]]) if len(below) else None
 
 
 def shots_needed(shots: tuple[int, ...], errors: Float[np.ndarray, "shots"], target: float) -> float | None:

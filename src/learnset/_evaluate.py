@@ -49,12 +49,14 @@ def evaluate(
     return Evaluation(errors, _counted(batch))
 
 
-def score(adapter: AbstractAdapter, model: Model, batch: Task, metric: Loss) -> Float[Array, "tasks steps"]:
-    """Errors on given tasks, before adaptation and after each of its steps."""
+def score(
+    adapter: AbstractAdapter, model: Model, batch: Task, metric: Loss, steps: tuple[int, ...] | None = None
+) -> Float[Array, "tasks steps"]:
+    """Errors on given tasks, before adaptation and after each of its steps, or after `steps` alone."""
 
     def of_one(task: Task) -> Float[Array, "steps"]:
         view = for_task(model, task.index)
-        return trace(adapter, view, task.support, lambda predictor: metric(predictor, task.query))
+        return trace(adapter, view, task.support, lambda predictor: metric(predictor, task.query), steps)
 
     return jax.vmap(of_one)(batch)
 
@@ -71,19 +73,26 @@ def draw_seeds(tasks: AbstractTasks, num_tasks: int, split: Split, keys: Key[Arr
 
 
 def score_seeds(
-    adapter: AbstractAdapter, models: Model, batch: Task, points: int, metric: Loss
+    adapter: AbstractAdapter,
+    models: Model,
+    batch: Task,
+    points: int,
+    metric: Loss,
+    steps: tuple[int, ...] | None = None,
 ) -> Float[np.ndarray, "seeds tasks steps"]:
     """`score` for each of several seeds, with the first `points` support points of each task."""
-    return np.asarray(_score_seeds(traced(adapter), models, batch, jnp.asarray(points), metric))
+    return np.asarray(_score_seeds(traced(adapter), models, batch, jnp.asarray(points), metric, steps))
 
 
 @eqx.filter_jit
-def _score_seeds(adapter: AbstractAdapter, models: Model, batch: Task, points: Array, metric: Loss) -> Array:
+def _score_seeds(
+    adapter: AbstractAdapter, models: Model, batch: Task, points: Array, metric: Loss, steps: tuple[int, ...] | None
+) -> Array:
     # Points beyond them get weight zero instead of being cut off: one program then serves all numbers of shots.
     weight = batch.support.weight
     there = jnp.expand_dims(jnp.arange(weight.shape[2]) < points, (0, 1, *range(3, weight.ndim)))
     batch = eqx.tree_at(lambda b: b.support.weight, batch, jnp.where(there, weight, 0))
-    seeds = eqx.filter_vmap(lambda model, tasks: score(adapter, model, tasks, metric))
+    seeds = eqx.filter_vmap(lambda model, tasks: score(adapter, model, tasks, metric, steps))
     return fast_dots(seeds)(models, batch)
 
 

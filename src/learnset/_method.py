@@ -45,6 +45,13 @@ class AbstractIterativeAdapter(AbstractAdapter):
         one more than there are steps.
         """
 
+    def trace_at(
+        self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree], steps: tuple[int, ...]
+    ) -> PyTree:
+        """`trace`, for whom some of its steps are enough: what is observed after `steps` alone (0 is before any). An
+        adapter that can leave the other observations out does so, and need not be differentiable then."""
+        return jax.tree.map(lambda leaf: leaf[jax.numpy.asarray(steps)], self.trace(model, support, observe))
+
 
 class AbstractMethod(eqx.Module):
     """Turns many tasks into one gradient for the model. `train` does the rest."""
@@ -70,11 +77,19 @@ class AbstractMethod(eqx.Module):
         return None
 
 
-def trace(adapter: AbstractAdapter, model: Model, support: Batch, observe: Callable[[Predictor], Any]) -> Any:
-    """`adapter.trace` where there are steps to watch; a single observation, of the finished predictor, otherwise.
+def trace(
+    adapter: AbstractAdapter,
+    model: Model,
+    support: Batch,
+    observe: Callable[[Predictor], Any],
+    steps: tuple[int, ...] | None = None,
+) -> Any:
+    """`adapter.trace` where there are steps to watch (all, or after `steps`); a single observation, of the finished
+    predictor, otherwise.
 
     **Returns:** observations on a leading `steps` axis.
     """
     if isinstance(adapter, AbstractIterativeAdapter):
-        return adapter.trace(model, support, observe)
+        watch = adapter.trace if steps is None else lambda *given: adapter.trace_at(*given, steps)
+        return watch(model, support, observe)
     return jax.tree.map(lambda leaf: leaf[None], observe(adapter.adapt(model, support)))

@@ -104,3 +104,20 @@ def test_an_error_names_the_argument_and_its_value(bad):
 def test_fine_tuning_a_head_that_is_not_there_says_so(support, getkey):
     with pytest.raises(ls.InputError, match="MLP has no `head`"):
         ls.FineTune(where=head).adapt(eqx.nn.MLP(1, 1, 4, 1, key=getkey()), support)
+
+
+@pytest.mark.parametrize("watched", ((0, 2, 5), (5,), (0, 1, 2, 3, 4, 5)))
+@pytest.mark.parametrize("wrap", (lambda descent: descent, ls.FreshHead), ids=("whole", "fresh head"))
+def test_who_watches_some_steps_sees_what_is_seen_there_and_no_more(model, support, watched, wrap):
+    adapter, seen = wrap(ls.FineTune(ls.mse, LR, steps=5)), []
+
+    def observe(predictor):
+        answer = predictor(jnp.ones(1))
+        jax.debug.callback(seen.append, answer)
+        return answer
+
+    some = eqx.filter_jit(lambda: adapter.trace_at(model, support, observe, watched))()
+    jax.effects_barrier()
+    assert len(seen) == len(watched)
+    every = eqx.filter_jit(lambda: adapter.trace(model, support, observe))()
+    assert_close(some, every[jnp.asarray(watched)])

@@ -20,6 +20,8 @@ from ._sources import AbstractSource
 from ._tables import AbstractTable, compare_table
 from ._words import AnyTasks, Common, family, meta, Network, say_notes, word
 
+WATCHED = (1, 2, 5, 10, 20, 50)  # steps after which queries are answered; an answer costs as much as a step
+
 
 @dataclasses.dataclass(frozen=True)
 class Compare(Common):
@@ -65,6 +67,7 @@ class Compare(Common):
         queries = self.tasks.queries_beside(shots[-1], episodes)
         plain = Budget(500, 4, seeds=3, shots=shots, queries=queries, validation_tasks=200, test_tasks=200)
         quick = Budget(60, 4, seeds=3, shots=shots, queries=min(5, queries), validation_tasks=25, test_tasks=25)
+        plain, quick = (dataclasses.replace(budget, watched=WATCHED) for budget in (plain, quick))
         chosen = [r for r in everyone if r.name in few_shot.QUICK] if self.quick else everyone
         return chosen, self._with_given(quick if self.quick else plain)
 

@@ -34,9 +34,9 @@ def draw_steps(comparison: Comparison, shots: int, folder: Path) -> None:
     shown = scale(comparison.metric)
 
     def curve(axis, outcome: Outcome, **style) -> None:
-        values = np.array([interval(shown(outcome.at(shots, s))) for s in range(outcome.steps + 1)])
+        values = np.array([interval(shown(outcome.at(shots, s))) for s in outcome.watched])
         # Step 0 stands at one half, because a logarithmic axis has no zero; what takes no steps is level.
-        steps = np.maximum(np.arange(len(values)), 0.5) if outcome.steps else np.array([0.5, _most_steps(comparison)])
+        steps = np.maximum(outcome.watched, 0.5) if outcome.steps else np.array([0.5, _most_steps(comparison)])
         values = values if outcome.steps else np.repeat(values, 2, axis=0)
         axis.plot(steps, values[:, 0], **style)
         low, high = values[:, 0] - values[:, 1], values[:, 0] + values[:, 1]

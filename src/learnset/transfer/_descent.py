@@ -6,7 +6,7 @@ from typing import Any, TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree
+from jaxtyping import Array, Int, PyTree
 
 from .._method import AbstractIterativeAdapter
 from .._types import Batch, Model, Predictor
@@ -39,3 +39,14 @@ class AbstractDescent(AbstractIterativeAdapter):
 
         after = jax.lax.scan(watched, start, length=self.steps)[1]
         return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), observe(finish(start)), after)
+
+    def trace_at(
+        self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree], steps: tuple[int, ...]
+    ) -> PyTree:
+        start, step, finish = self.plan(model, support)
+
+        def onwards(carry: Any, count: Int[Array, ""]) -> tuple[Any, PyTree]:
+            carry = jax.lax.fori_loop(0, count, lambda _, carry: step(carry), carry)
+            return carry, observe(finish(carry))
+
+        return jax.lax.scan(onwards, start, jnp.diff(jnp.asarray((0, *steps), jnp.int32)))[1]

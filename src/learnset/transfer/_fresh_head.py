@@ -11,6 +11,7 @@ from .._method import AbstractIterativeAdapter
 from .._predict import features, settled
 from .._types import Batch, Model, Predictor
 from ..models import Headed
+from ._descent import AbstractDescent
 from ._fine_tune import FineTune
 from ._heads import zero_head
 from ._prototypes import encoder
@@ -36,7 +37,7 @@ class FreshHead(AbstractIterativeAdapter):
     2
     """
 
-    descent: AbstractIterativeAdapter = FineTune(cross_entropy)
+    descent: AbstractDescent = FineTune(cross_entropy)
     start: Callable[[Batch], Any] = eqx.field(static=True, default=zero_head)
 
     def adapt(self, model: Model, support: Batch) -> Predictor:
@@ -44,6 +45,16 @@ class FreshHead(AbstractIterativeAdapter):
 
     def trace(self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree]) -> PyTree:
         return self.descent.trace(self.renewed(model, support), support, observe)
+
+    def trace_at(
+        self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree], steps: tuple[int, ...]
+    ) -> PyTree:
+        return self.descent.trace_at(self.renewed(model, support), support, observe, steps)
+
+    @property
+    def steps(self) -> int:
+        """Steps of fine-tuning."""
+        return self.descent.steps
 
     def renewed(self, model: Model, support: Batch) -> Headed:
         """The model with the new head, before any step."""
