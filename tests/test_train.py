@@ -48,6 +48,25 @@ def test_the_compiled_loop_takes_the_steps_of_a_plain_one(model, getkey):
     assert_close(found.model, model, rtol=1e-4, atol=1e-5)
 
 
+def test_a_second_run_with_equal_arguments_compiles_nothing(model, getkey):
+    entered = []
+
+    class Noted(ls.Pooled):
+        def init(self, model):
+            entered.append("init")
+            return super().init(model)
+
+        def gradient(self, model, tasks, state, *, key):
+            entered.append("gradient")
+            return super().gradient(model, tasks, state, key=key)
+
+    train(model, getkey(), method=Noted(ls.mse), steps=2)
+    assert set(entered) == {"init", "gradient"}
+    entered.clear()
+    train(model, getkey(), method=Noted(ls.mse), steps=2)
+    assert not entered
+
+
 def test_how_the_run_is_cut_into_windows_changes_no_bit(model, getkey):
     key = getkey()
     assert identical(train(model, key, log_every=7).model, train(model, key, log_every=60).model)

@@ -200,13 +200,14 @@ class _Run(eqx.Module):
     key: Key[Array, "*seeds"]
 
 
+@eqx.filter_jit
 def _start(batched: bool, method: AbstractMethod, optimiser: Any, moving: PyTree, fixed: PyTree) -> PyTree:
     """Parameters, optimiser's state and method's state before the first step."""
 
     def one(moving: PyTree, fixed: PyTree) -> PyTree:
         return moving, optimiser.init(moving), method.init(eqx.combine(moving, fixed))
 
-    return eqx.filter_jit(eqx.filter_vmap(one) if batched else one)(moving, fixed)
+    return (eqx.filter_vmap(one) if batched else one)(moving, fixed)
 
 
 def _without_host(program: _Program, carry: PyTree, run: _Run, steps: int) -> Trained:
