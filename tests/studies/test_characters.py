@@ -13,9 +13,10 @@ from learnset.studies._characters import AtTheEnd, embedded, in_portions, table,
 from learnset.tasks import Splits
 
 
-def row(recipe, ways, shots, value, transductive=False):
+def row(recipe, ways, shots, value, transductive=False, tasks="new"):
     return {
         "recipe": recipe,
+        "tasks": tasks,
         "ways": ways,
         "shots": shots,
         "value": value,
@@ -48,11 +49,13 @@ def test_who_was_never_published_is_compared_with_nothing():
 @pytest.mark.parametrize("study", [OmniglotStudy(), GlyphStudy()], ids=lambda study: study.name)
 def test_the_page_tells_data_sizes_and_every_cell(study):
     rows = [row("ProtoNet", *cell, 90.0) | study.beside("ProtoNet", *cell, 90.0, 0.25) for cell in study.cells]
+    rows += [row("ProtoNet", *cell, 99.0, tasks="seen") for cell in study.cells]
     classes = {"train": 3, "validation": 2, "test": 1}
     result = {"rows": rows, "training": {"ProtoNet": 12.4}, "data": "made up", "classes": classes}
     words = study.page(result)
     assert all(f"{ways}-way {shots}-shot" in words for ways, shots in study.cells)
     assert "made up;\n3 characters to train on, 1 to test on" in words and "ProtoNet 12 s" in words
+    assert "| **ProtoNet** | 90.00 ± 0.25 |" in words and "ProtoNet 99.0, 99.0, 99.0, 99.0 %" in words
 
 
 def test_the_lecture_s_cell_is_among_those_of_glyphs():

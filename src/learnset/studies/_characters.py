@@ -115,6 +115,9 @@ class Characters(abc.ABC):
             *self._adapting(splits, keys[2], folder, options),
         ]
         rows = [row for learner in learners for row in self._rows(learner, splits, keys[3])]
+        seen = Splits(splits.test, splits.validation, splits.train)  # scored on what was trained on
+        compares = (learner for learner in learners if learner.compares)
+        rows += [row for learner in compares for row in self._rows(learner, seen, keys[3], "seen")]
         draw(rows, self.cells, folder)
         training = {learner.name: learner.seconds for learner in learners if learner.seconds}
         counts = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
@@ -187,7 +190,7 @@ class Characters(abc.ABC):
         arguments = {"steps": steps, "tasks_per_step": number, "key": key, "out": where, "name": name} | options
         return train(method, model, tasks, optimiser, **arguments)
 
-    def _rows(self, learner: Learner, splits: Splits, key: Key[Array, ""]) -> list[dict[str, Any]]:
+    def _rows(self, learner: Learner, splits: Splits, key: Key[Array, ""], which: str = "new") -> list[dict[str, Any]]:
         """Accuracy in each cell, on tasks that are the same for all learners."""
         rows, model = [], learner.model
         if learner.compares:  # images are seen once each, and not anew in every task
@@ -201,11 +204,21 @@ class Characters(abc.ABC):
             options = {"num_tasks": self.test_tasks, "metric": error_rate, "key": jr.fold_in(key, number)}
             errors = np.asarray(in_portions(AtTheEnd(learner.adapter), model, tasks, **options))
             accuracy, half = 100 * (1 - float(errors.mean())), 196 * float(errors.std()) / np.sqrt(len(errors))
-            row = {"part": "table", "recipe": learner.name, "tasks": "new", "ways": ways, "shots": shots}
+            row = {"part": "table", "recipe": learner.name, "tasks": which, "ways": ways, "shots": shots}
             row |= {"quantity": "accuracy", "value": accuracy, "ci95": half, "num_tasks": len(errors)}
             row |= {"transductive": learner.adapter.transductive or is_transductive(learner.model)}
-            rows.append(row | self.beside(learner.name, ways, shots, accuracy, half))
+            rows.append(row | (self.beside(learner.name, ways, shots, accuracy, half) if which == "new" else {}))
         return rows
+
+    def _seen_in_words(self, result: dict[str, Any]) -> str:
+        """How well characters are told apart that training has seen."""
+        found: dict[str, list[str]] = {}
+        for row in result["rows"]:
+            if row["tasks"] == "seen":
+                found.setdefault(row["recipe"], []).append(f"{row['value']:.1f}")
+        each = "; ".join(f"{name} {', '.join(values)} %" for name, values in found.items())
+        return f"""On tasks of the characters that they were trained on, in the order of the table: {each}.
+What the table lacks of that is what they do not carry over to new characters."""
 
     def _sizes_in_words(self, result: dict[str, Any]) -> str:
         """How the learners were trained, and for how long."""
@@ -215,9 +228,9 @@ class Characters(abc.ABC):
 one-shot training for {self.steps:,} and {self.matching_steps:,} steps of one task, characters turned and mirrored as classes of
 their own, images turned, stretched and moved a little; normalised by statistics of training images. MAML, FOMAML and ANIL:
 four strided convolutions of {self.gradient_filters}, five-way one-shot training for {self.maml_steps:,} steps (MAML) and
-{self.gradient_steps:,} (the others) of {self.gradient_tasks} tasks, one inner step of 0.4, three when tested; the one-shot network is also given five shots. From
-scratch: the same network untrained, {SCRATCH_STEPS} steps on each task of the size that is best on validation tasks. Training
-took {times}."""
+{self.gradient_steps:,} (the others) of {self.gradient_tasks} tasks, one inner step of 0.4, three when tested; the one-shot
+network is also given five shots. From scratch: the same network untrained, {SCRATCH_STEPS} steps on each task of the
+size that is best on validation tasks. Training took {times}."""
 
 
 def with_statistics(model: Model, classes: Labelled) -> Model:
@@ -255,6 +268,7 @@ def _unused(ways: int) -> tuple[Labelled, Labelled]:
 def draw(rows: list[dict[str, Any]], cells: tuple[tuple[int, int], ...], folder: Path) -> None:
     """`accuracy`: ours and the published values, a panel for each cell; chance as a dotted line."""
     figure, axes = new_figure(1, len(cells), width=12, height=3.6)
+    rows = [row for row in rows if row["tasks"] == "new"]
     names = list(dict.fromkeys(row["recipe"] for row in rows))
     for axis, (ways, shots) in zip(axes[0], cells, strict=True):
         mine = {row["recipe"]: row for row in rows if (row["ways"], row["shots"]) == (ways, shots)}
@@ -279,9 +293,10 @@ def draw(rows: list[dict[str, Any]], cells: tuple[tuple[int, int], ...], folder:
 
 def table(result: dict[str, Any], cells: tuple[tuple[int, int], ...], published: dict[str, tuple[float, ...]]) -> str:
     """Accuracy by learner and cell, what was published below it; a star where queries see each other."""
-    found = {(row["recipe"], row["ways"], row["shots"]): row for row in result["rows"]}
+    rows = [row for row in result["rows"] if row["tasks"] == "new"]
+    found = {(row["recipe"], row["ways"], row["shots"]): row for row in rows}
     lines = [["accuracy (%)", *(f"{ways}-way {shots}-shot" for ways, shots in cells)]]
-    for name in dict.fromkeys(row["recipe"] for row in result["rows"]):
+    for name in dict.fromkeys(row["recipe"] for row in rows):
         mine = [found.get((name, *cell)) for cell in cells]
         sees = "\\*" if any(row and row["transductive"] for row in mine) else ""
         values = ("" if row is None else f"{row['value']:.2f} ± {row['ci95']:.2f}" for row in mine)

@@ -48,5 +48,7 @@ Nobody has published numbers for these pictures.
 
 ![Accuracy](accuracy.svg)
 
+{self._seen_in_words(result)}
+
 {self._sizes_in_words(result)}
 """

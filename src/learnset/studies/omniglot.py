@@ -80,6 +80,8 @@ alphabets; where few alphabets are held out, two classes of a task are often of 
 
 We had set ourselves: {goals}.
 
+{self._seen_in_words(result)}
+
 {self._sizes_in_words(result)} The papers train for 60,000 steps, with 64 filters and 32 tasks a step:
 `learnset study omniglot --full`, for a machine with an accelerator.
 """

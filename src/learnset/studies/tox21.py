@@ -28,7 +28,7 @@ class Tox21Study:
     - `steps`: of training of a network of one hidden layer of `width`.
     """
 
-    seeds: int = 3
+    seeds: int = 6
     steps: int = 200
     width: int = 32
 
