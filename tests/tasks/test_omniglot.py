@@ -162,6 +162,16 @@ def test_the_background_set_has_964_characters_of_30_alphabets_drawn_by_20_peopl
 
 
 @real
+@pytest.mark.parametrize("number, characters", ((1, 136), (2, 156)))
+def test_a_small_set_is_five_of_the_background_alphabets(cache, number, characters):
+    if omniglot.find(f"images_background_small{number}.zip") is None:
+        pytest.skip(f"images_background_small{number}.zip is not in LEARNSET_DATA")
+    small = omniglot.minimal(number)
+    assert len(set(small.groups)) == 5 and set(small.groups) < set(omniglot.background().groups)
+    assert len(small) == characters and set(small.names) < set(omniglot.background().names)
+
+
+@real
 def test_the_official_runs_are_20_against_20(cache):
     runs = omniglot.one_shot_runs()
     for run in runs:

@@ -51,7 +51,8 @@ def evaluation(*, size: int = 28) -> Labelled:
 
 def minimal(number: int, *, size: int = 28) -> Labelled:
     """One of the two smaller background sets, 1 or 2, of five background alphabets each (136 and 156 characters), from
-    its own zip, `images_background_small1.zip` or `...2.zip`. As `background`."""
+    its own zip, `images_background_small1.zip` or `...2.zip`. Their names are `set(minimal(number).groups)`, and on the
+    page of `learnset study omniglot-challenge` where the zips are at hand. As `background`."""
     if number not in (1, 2):
         raise InputError(f"`number={number}`, but the small background sets are 1 and 2.")
     return _characters(f"images_background_small{number}.zip", size)
