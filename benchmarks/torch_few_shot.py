@@ -39,14 +39,15 @@ def _features(params: Params, x: Tensor, fused: bool = True, pooled: bool = Fals
 
 
 def _rate(step: Callable[[], None], seconds: float, threads: int) -> float:
-    """Steps a processor second: the best single step, after a warm-up."""
+    """Steps a second (of the processor, or with several threads of the clock): the best single step, after a warm-up."""
     torch.set_num_threads(threads)
+    clock = time.process_time if threads == 1 else time.perf_counter
     step()
     best, spent = 0.0, 0.0
     while spent < seconds:
-        began = time.process_time()
+        began = clock()
         step()
-        took = time.process_time() - began
+        took = clock() - began
         best, spent = max(best, 1 / took), spent + took
     return best
 
@@ -107,13 +108,14 @@ def torch_protonet(last: bool, pooled: bool = False, seconds: float = 4.0, threa
     return _rate(step, seconds, threads)
 
 
-def torch_rates(seconds: float) -> dict[str, dict[str, float]]:
+def torch_rates(seconds: float, threads: int = 1) -> dict[str, dict[str, float]]:
     """All forms: tasks a second of MAML and steps a second of a prototypical network."""
-    maml: dict[str, float] = {"torch.func vmap": torch_maml("vmap", False, seconds=seconds)}
+    sizes = {"seconds": seconds, "threads": threads}
+    maml: dict[str, float] = {"torch.func vmap": torch_maml("vmap", False, **sizes)}
     protonet: dict[str, float] = {}
     for last in (False, True):
         order = ", channels last" if last else ""
         for form in ("loop", "loop, normalisation written out"):
-            maml[f"torch {form}{order}"] = torch_maml(form, last, seconds=seconds)
-        protonet[f"torch{order}"] = torch_protonet(last, seconds=seconds)
+            maml[f"torch {form}{order}"] = torch_maml(form, last, **sizes)
+        protonet[f"torch{order}"] = torch_protonet(last, **sizes)
     return {"maml": maml, "protonet": protonet}
