@@ -297,9 +297,9 @@ def page(found: dict) -> str:
         sizes.append(f"| {name} | " + " | ".join(f"{of[str(count)]:,.0f} MiB" for count in BATCHES) + " |")
     return f"""# Speed of few-shot classification
 
-Made by `python benchmarks/few_shot.py --threads {" ".join(found["speeds"])}`. With one thread for each side seconds are the processor's, with more the
-clock's. Turns that each side took: {found["rounds"]}; the best counts. Images of 28 by 28, four strided convolutions of
-64 with batch normalisation.
+Made by `python benchmarks/few_shot.py --threads {" ".join(found["speeds"])}`. With one thread for each side
+seconds are the processor's, with more the clock's. Turns that each side took: {found["rounds"]}; the best counts.
+Images of 28 by 28, four strided convolutions of 64 with batch normalisation.
 
 ## Second-order MAML
 
