@@ -18,6 +18,7 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
+from learnset._checkpoint import where_apart
 
 ADAM = optax.adam(1e-3)
 
@@ -194,6 +195,13 @@ def test_a_directory_that_holds_no_run_is_never_deleted(model, getkey, tmp_path)
     with pytest.raises(ls.InputError, match="not deleted"):
         train(model, getkey(), steps=4, out=tmp_path, overwrite=True)
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_of_long_descriptions_only_the_place_where_they_differ_is_shown():
+    lines = "\n".join(f"[{number}]" for number in range(1000))
+    was, now = where_apart(f"{lines}\nways=5 {lines}", f"{lines}\nways=20 {lines}")
+    assert "ways=5 [0]" in was and "ways=20 [0]" in now
+    assert all("\n" not in words and len(words) < 200 for words in (was, now))
 
 
 def test_a_checkpoint_of_another_model_method_or_key_is_refused(model, getkey, tmp_path):

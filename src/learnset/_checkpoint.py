@@ -2,6 +2,7 @@
 leaves the last good one. Arrays and JSON only; no pickle is written or read."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,29 @@ class Checkpoints:
                 f" {odd[0]} (of {len(there)} and {len(here)} arrays). Use the model it was made with, or another folder."
             )
         for name, words in self.identity.items():
-            if meta["identity"].get(name) != words:
+            before = meta["identity"].get(name)
+            if before != words:
+                was, now = where_apart(str(before), words)
                 raise InputError(
-                    f"The checkpoint {self.folder / str(step)} was made with another {name}: it was"
-                    f" {meta['identity'].get(name)}, and is {words}. Resume with the same, or use another folder."
+                    f"The checkpoint {self.folder / str(step)} was made with another {name}: it was {was}, and is {now}."
+                    " Resume with the same, or use another folder."
                 )
+
+
+def where_apart(one: str, other: str, before: int = 60, after: int = 80) -> tuple[str, str]:
+    """Both texts in one line; of long ones what stands around the first place where they differ.
+
+    >>> where_apart("MLP(width=40)", "MLP(width=80)")
+    ('MLP(width=40)', 'MLP(width=80)')
+    """
+    one, other = (" ".join(words.split()) for words in (one, other))
+    first = len(os.path.commonprefix([one, other]))
+
+    def around(words: str) -> str:
+        start, end = max(0, first - before), first + after
+        return f"{'…' * (start > 0)}{words[start:end]}{'…' * (end < len(words))}"
+
+    return around(one), around(other)
 
 
 def _is_key(leaf: Any) -> bool:

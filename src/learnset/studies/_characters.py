@@ -82,6 +82,10 @@ class Characters(abc.ABC):
         """Characters to train, validate and test on, and words about them."""
 
     @abc.abstractmethod
+    def queries(self, ways: int) -> int:
+        """Queries of each class, when scored."""
+
+    @abc.abstractmethod
     def beside(self, learner: str, ways: int, shots: int, accuracy: float, half: float) -> dict[str, Any]:
         """What a row says of published values, and of what was to be reached."""
 
@@ -104,6 +108,8 @@ class Characters(abc.ABC):
         **Returns:** what `result.json` holds.
         """
         splits, which = self.data()
+        fewest = max(shots + self.queries(ways) for ways, shots in self.cells)
+        scored = Splits(*(classes.of_size(fewest) for classes in splits))
         keys = jr.split(key, 4)
         learners = [
             Learner("raw pixels", Headed(Raw(), None), Prototypes()),
@@ -114,13 +120,13 @@ class Characters(abc.ABC):
             ),
             *self._adapting(splits, keys[2], folder, options),
         ]
-        rows = [row for learner in learners for row in self._rows(learner, splits, keys[3])]
-        seen = Splits(splits.test, splits.validation, splits.train)  # scored on what was trained on
+        rows = [row for learner in learners for row in self._rows(learner, scored, keys[3])]
+        seen = Splits(scored.test, scored.validation, scored.train)  # scored on what was trained on
         compares = (learner for learner in learners if learner.compares)
         rows += [row for learner in compares for row in self._rows(learner, seen, keys[3], "seen")]
         draw(rows, self.cells, folder)
         training = {learner.name: learner.seconds for learner in learners if learner.seconds}
-        counts = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
+        counts = {"train": len(splits.train), "validation": len(splits.validation), "test": len(scored.test)}
         result = {"rows": rows, "training": training, "data": which, "classes": counts}
         (folder / "README.md").write_text(self.page(result))
         return result
@@ -199,8 +205,7 @@ class Characters(abc.ABC):
         for number, (ways, shots) in enumerate(self.cells):
             if learner.ways not in (None, ways):
                 continue
-            queries = 15 if ways <= 5 else 5
-            tasks = Episodes(splits.train, splits.validation, splits.test, ways=ways, shots=shots, queries=queries)
+            tasks = Episodes(*splits, ways=ways, shots=shots, queries=self.queries(ways))
             options = {"num_tasks": self.test_tasks, "metric": error_rate, "key": jr.fold_in(key, number)}
             errors = np.asarray(in_portions(AtTheEnd(learner.adapter), model, tasks, **options))
             accuracy, half = 100 * (1 - float(errors.mean())), 196 * float(errors.std()) / np.sqrt(len(errors))

@@ -27,6 +27,9 @@ class GlyphStudy(Characters):
         test = ", ".join(glyphs.TEST)
         return glyphs.split(), f"characters in the fonts that Matplotlib brings along; tested on {test}"
 
+    def queries(self, ways: int) -> int:
+        return 5  # many characters are in a dozen fonts only
+
     def beside(self, learner: str, ways: int, shots: int, accuracy: float, half: float) -> dict[str, Any]:
         del learner, accuracy, half
         return {"chance": 100 / ways}
@@ -37,9 +40,9 @@ class GlyphStudy(Characters):
         return f"""# Glyphs: characters of a new script from one font, or from a few
 
 Made by `learnset study glyphs`; all numbers are in [result.json](result.json). Data: {result["data"]};
-{counts["train"]} characters to train on, {counts["test"]} to test on, of other scripts. An image is a character in one font, so
-that a new image of a class is another font's. {self.test_tasks} held-out tasks a cell, the same for all. "2-way 4-shot" is the
-problem that lectures show.
+{counts["train"]} characters to train on, {counts["test"]} to test on, of other scripts and in ten fonts or more. An image
+is a character in one font, so that a new image of a class is another font's. {self.test_tasks} held-out tasks a cell, the same
+for all. "2-way 4-shot" is the problem that lectures show.
 
 {table(result, self.cells, {})}
 

@@ -40,6 +40,9 @@ class OmniglotStudy(Characters):
             return omniglot.official(), "official: trained on background alphabets, tested on the evaluation alphabets"
         return omniglot.development(), "development: background alphabets alone, some of them held out"
 
+    def queries(self, ways: int) -> int:
+        return 15 if ways <= 5 else 5
+
     def beside(self, learner: str, ways: int, shots: int, accuracy: float, half: float) -> dict[str, Any]:
         row: dict[str, Any] = {}
         needed = NEEDED.get(learner, {}).get((ways, shots))
