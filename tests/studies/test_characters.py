@@ -58,6 +58,14 @@ def test_the_page_tells_data_sizes_and_every_cell(study):
     assert "| **ProtoNet** | 90.00 ± 0.25 |" in words and "ProtoNet 99.0, 99.0, 99.0, 99.0 %" in words
 
 
+def test_every_cell_can_be_drawn_from_the_characters_that_are_scored():
+    study = GlyphStudy()
+    splits = study.scored(study.data()[0])
+    for cell in study.cells:
+        assert (study.tasks(splits, *cell).ways, study.tasks(splits, *cell).shots) == cell
+    assert len(splits.test) > 200
+
+
 def test_the_lecture_s_cell_is_among_those_of_glyphs():
     assert (2, 4) in GlyphStudy.cells
 

@@ -108,8 +108,7 @@ class Characters(abc.ABC):
         **Returns:** what `result.json` holds.
         """
         splits, which = self.data()
-        fewest = max(shots + self.queries(ways) for ways, shots in self.cells)
-        scored = Splits(*(classes.of_size(fewest) for classes in splits))
+        scored = self.scored(splits)
         keys = jr.split(key, 4)
         learners = [
             Learner("raw pixels", Headed(Raw(), None), Prototypes()),
@@ -130,6 +129,15 @@ class Characters(abc.ABC):
         result = {"rows": rows, "training": training, "data": which, "classes": counts}
         (folder / "README.md").write_text(self.page(result))
         return result
+
+    def scored(self, splits: Splits) -> Splits:
+        """The classes that have enough examples for every cell."""
+        fewest = max(shots + self.queries(ways) for ways, shots in self.cells)
+        return Splits(*(classes.of_size(fewest) for classes in splits))
+
+    def tasks(self, splits: Splits, ways: int, shots: int) -> Episodes:
+        """The tasks of a cell."""
+        return Episodes(*splits, ways=ways, shots=shots, queries=self.queries(ways))
 
     @property
     def matching_steps(self) -> int:
@@ -205,7 +213,7 @@ class Characters(abc.ABC):
         for number, (ways, shots) in enumerate(self.cells):
             if learner.ways not in (None, ways):
                 continue
-            tasks = Episodes(*splits, ways=ways, shots=shots, queries=self.queries(ways))
+            tasks = self.tasks(splits, ways, shots)
             options = {"num_tasks": self.test_tasks, "metric": error_rate, "key": jr.fold_in(key, number)}
             errors = np.asarray(in_portions(AtTheEnd(learner.adapter), model, tasks, **options))
             accuracy, half = 100 * (1 - float(errors.mean())), 196 * float(errors.std()) / np.sqrt(len(errors))
