@@ -12,7 +12,8 @@ from .._tree import mix, trainable
 from .._types import Batch, Model, State, Task
 from ..models import Kinds, SharedBody
 from ..models._kinds import from_features
-from ._balancer import AbstractWeighting, gramian_of, Seen, weighting_metrics
+from ._balancer import AbstractWeighting, Seen, weighting_metrics
+from ._gramian import gramian_of
 from ._task_gradients import even, in_batch, own_and_shared
 
 

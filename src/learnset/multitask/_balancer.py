@@ -15,6 +15,7 @@ from .._losses import Loss
 from .._method import AbstractMethod, Metrics
 from .._tree import mix, trainable
 from .._types import Model, State, Task
+from ._gramian import gramian_by_leaf, gramian_of
 from ._task_gradients import in_batch, mean_of_own, own_and_shared, shared_rows, task_gradients, task_losses
 
 if TYPE_CHECKING:
@@ -189,17 +190,6 @@ class AbstractScalarisation(AbstractBalancer):
 
         grads, (seen, weights, state) = weighted(model)
         return grads, state, weighting_metrics(seen, weights)
-
-
-def gramian_of(jacobian: Float[Array, "tasks params"]) -> Float[Array, "tasks tasks"]:
-    """Inner products of all rows, in full precision."""
-    return jnp.matmul(jacobian, jacobian.T, precision=jax.lax.Precision.HIGHEST)
-
-
-def gramian_by_leaf(grads: PyTree, losses: Float[Array, "tasks"]) -> Float[Array, "tasks tasks"]:
-    """Inner products of the tasks' gradients, the sum of those of each leaf: no copy of all of them as one matrix."""
-    leaves = [gramian_of(leaf.reshape(len(leaf), -1)) for leaf in jax.tree.leaves(grads)]
-    return sum(leaves, jnp.zeros((len(losses),) * 2, losses.dtype))
 
 
 def weighting_metrics(seen: Seen, weights: Float[Array, "tasks"]) -> Metrics:

@@ -11,8 +11,9 @@ from .._losses import Loss, mse
 from .._method import AbstractMethod, Metrics
 from .._tree import rows, trainable
 from .._types import Model, Task
-from ._balancer import gramian_of, Seen
+from ._balancer import Seen
 from ._bilevel import mean_there, query_only, support_only
+from ._gramian import gramian_of
 from ._memory import blank, check_num_tasks, Learnt, recall, renew
 from ._shares import softmax, to_simplex
 from ._task_gradients import in_batch, task_gradients, task_losses

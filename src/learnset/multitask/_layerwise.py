@@ -13,7 +13,8 @@ from .._method import AbstractMethod, Metrics
 from .._predict import for_task
 from .._tree import trainable
 from .._types import Model, State, Task
-from ._balancer import AbstractWeighting, gramian_by_leaf, Seen, weighting_metrics
+from ._balancer import AbstractWeighting, Seen, weighting_metrics
+from ._gramian import gramian_by_leaf
 from ._task_gradients import in_batch, own_and_shared, weighted_gradient
 
 

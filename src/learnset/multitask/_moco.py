@@ -7,7 +7,8 @@ from jaxtyping import Array, Float, Int, Key
 from .._errors import check_not_negative, check_positive
 from .._losses import Loss, mse
 from .._types import Model
-from ._balancer import AbstractJacobian, gramian_of, Seen
+from ._balancer import AbstractJacobian, Seen
+from ._gramian import gramian_of
 from ._memory import blank, check_num_tasks, num_shared, recall, renew
 from ._shares import to_simplex
 
