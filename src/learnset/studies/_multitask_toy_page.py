@@ -8,7 +8,7 @@ import numpy as np
 from .._figure import FAINT, INK, new_figure, write_figure
 from ._study import markdown_table
 
-STRETCHES = 80  # of a drawn path, each of one colour
+STRETCHES, STEPS = 16, 5  # of a drawn path, each of one colour; straight ones of each
 FRONT = -8.0  # below this y a point is on the front, or on its last steps to it
 
 
@@ -28,10 +28,10 @@ def draw(scale: float, paths: dict[str, np.ndarray], ground: tuple[np.ndarray, .
         lowest = np.unravel_index(mean.argmin(), mean.shape)
         axis.plot(x[lowest[1]], y[lowest[0]], "*", color="#D55E00", markersize=12, markeredgecolor="white", zorder=4)
         for way in path[0]:
-            way = way[np.linspace(0, len(way) - 1, min(len(way), STRETCHES + 1)).round().astype(int)]
-            stretches = np.stack([way[:-1], way[1:]], axis=1)
+            way = way[np.linspace(0, len(way) - 1, min(len(way), STRETCHES * STEPS + 1)).round().astype(int)]
+            stretches = [way[i : i + STEPS + 1] for i in range(0, len(way) - 1, STEPS)]
             coloured = matplotlib.collections.LineCollection(
-                stretches, colors=colours(np.linspace(0, 0.92, len(stretches))), linewidths=2
+                stretches, colors=colours(np.linspace(0, 0.92, len(stretches))), linewidths=2, capstyle="round"
             )
             axis.add_collection(coloured)
             axis.plot(*way[0], "o", color=INK, markersize=4.5, zorder=5)
