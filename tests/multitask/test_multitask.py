@@ -48,6 +48,12 @@ def matrix(tree):
     return np.concatenate([np.asarray(leaf, np.float64).reshape(NUM, -1) for leaf in jax.tree.leaves(tree)], axis=1)
 
 
+def test_pooled_is_the_mean_of_the_tasks_that_are_there(models, batch, key):
+    there = jax.tree.map(lambda leaf: leaf[:-1], batch)
+    absent = eqx.tree_at(lambda b: (b.support.weight, b.query.weight), batch, replace_fn=lambda w: w.at[-1].set(0))
+    assert_close(gradient(ls.Pooled(), models, absent, key), gradient(ls.Pooled(), models, there, key))
+
+
 def test_soft_sharing_without_penalties_learns_every_task_alone(models, batch, key):
     shared, pooled = (gradient(method, models, batch, key) for method in (ls.SoftSharing(), ls.Pooled()))
     assert_close(shared, pooled)

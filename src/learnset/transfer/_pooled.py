@@ -1,17 +1,18 @@
-"""The mean loss over all points of all tasks."""
+"""The mean of the tasks' losses."""
 
 import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key, PyTree
 
-from .._losses import Loss, mse
+from .._losses import Loss, mse, weighted_mean
 from .._method import AbstractMethod, Metrics
 from .._predict import for_task
 from .._types import Model, State, Task
 
 
 class Pooled(AbstractMethod):
-    """Solves all tasks at once: each loss weighs the same, and support and query are training points alike.
+    """Solves all tasks at once: each loss weighs the same, and support and query are training points alike. A
+    task without any point in the batch does not count.
 
     With one model for all tasks this is the pretraining of transfer learning; with a model that has parts for each task
     (`SharedBody`) it is multi-task learning with uniform weights ("linear scalarisation"); with `Separate` models it is
@@ -36,7 +37,8 @@ class Pooled(AbstractMethod):
         @eqx.filter_value_and_grad
         def mean_loss(model: Model) -> Float[Array, ""]:
             losses = jax.vmap(lambda task: self.loss(for_task(model, task.index), task.points))(tasks)
-            return losses.mean()
+            there = jax.vmap(lambda task: task.points.weight.max() > 0)(tasks)
+            return weighted_mean(losses, there.astype(losses.dtype))
 
         loss, grads = mean_loss(model)
         return grads, state, {"loss": loss}
