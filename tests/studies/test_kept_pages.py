@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from learnset.studies import sarcos, school, tox21
+from learnset.studies import GlyphStudy, sarcos, school, tox21
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 PAGES = {
+    "glyphs": lambda result: GlyphStudy().page(result),
     "sarcos": lambda result: sarcos.page(result, sarcos.SarcosStudy()),
     "school": lambda result: school.page(result, school.SchoolStudy()),
     "tox21": lambda result: tox21.page(result, tox21.Tox21Study()),

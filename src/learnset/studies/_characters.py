@@ -295,12 +295,12 @@ def draw(rows: list[dict[str, Any]], cells: tuple[tuple[int, int], ...], folder:
         axis.axvline(100 / ways, color=FAINT, linestyle=":", linewidth=1)
         axis.set_yticks(range(len(names)), names if (ways, shots) == cells[0] else [""] * len(names))
         axis.set(
-            title=f"{ways}-way {shots}-shot", xlabel="accuracy (%)", xlim=(None, 100.5), ylim=(len(names) - 0.5, -0.5)
+            title=f"{ways}-way {shots}-shot", xlabel="accuracy (%)", xlim=(None, 102), ylim=(len(names) - 0.5, -0.5)
         )
-    axes[0][0].plot([], [], "o", color=COLOURS[0], label="ours")
     if any("published" in row for row in rows):
+        axes[0][0].plot([], [], "o", color=COLOURS[0], label="ours")
         axes[0][0].plot([], [], "D", color=COLOURS[1], label="published")
-    axes[0][0].legend(frameon=False, fontsize=8, labelcolor=INK)
+        axes[0][0].legend(frameon=False, fontsize=8, labelcolor=INK)
     write_figure(figure, folder, "accuracy")
 
 

@@ -101,8 +101,9 @@ class MultiMNISTStudy:
         self, method: AbstractMethod, single: bool, tasks: "Overlaid", key: Key[Array, ""]
     ) -> tuple[np.ndarray, np.ndarray]:
         keys, found = seed_keys(key, 0, self.seeds), []
+        models = started(single, keys)
         for lr in self.lrs:
-            got = learnt(traced(method), single, tasks, jnp.asarray(lr), keys, self.steps, self.scored)
+            got = learnt(traced(method), models, tasks, jnp.asarray(lr), keys, self.steps, self.scored)
             found.append(np.asarray(got, np.float64))
         return tuple(np.stack(found, axis=1))
 
@@ -213,22 +214,33 @@ def network(key: Key[Array, ""]) -> Headed:
 
 
 @eqx.filter_jit
+def started(single: bool, keys: Key[Array, "seeds"]) -> Model:
+    """The networks that training begins with, one for each key: a shared body, or a network for each task."""
+
+    def one(key: Key[Array, ""]) -> Model:
+        model_key, heads_key, _, _ = jr.split(key, 4)
+        body = network(model_key)
+        twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]) if eqx.is_array(leaf) else leaf, body)
+        return Separate(twice) if single else SharedBody(body, num_tasks=2, key=heads_key)
+
+    return eqx.filter_vmap(one)(keys)
+
+
+@eqx.filter_jit
 def learnt(
     method: AbstractMethod,
-    single: bool,
+    models: Model,
     tasks: Overlaid,
     lr: Float[Array, ""],
     keys: Key[Array, "seeds"],
     steps: int,
     scored: int,
 ) -> Float[Array, "2 seeds tasks"]:
-    """Accuracies on validation and on test images of networks that a method trained, one for each key."""
+    """Accuracies on validation and on test images of networks that a method trained, one for each key. Where they begin
+    is made elsewhere, for random numbers are long to compile."""
 
-    def one(tasks: Overlaid, lr: Array, key: Key[Array, ""]) -> Float[Array, "2 tasks"]:
-        model_key, heads_key, train_key, score_key = jr.split(key, 4)
-        body = network(model_key)
-        twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]) if eqx.is_array(leaf) else leaf, body)
-        model: Model = Separate(twice) if single else SharedBody(body, num_tasks=2, key=heads_key)
+    def one(model: Model, tasks: Overlaid, lr: Array, key: Key[Array, ""]) -> Float[Array, "2 tasks"]:
+        _, _, train_key, score_key = jr.split(key, 4)
         optimiser = optax.adam(optax.cosine_decay_schedule(lr, steps))
         run = train(method, model, tasks, optimiser, steps=steps, key=train_key, tasks_per_step=2)
         return jnp.stack([accuracy(run.model, tasks, part, score_key) for part in (Split.VALIDATION, Split.TEST)])
@@ -237,5 +249,5 @@ def learnt(
         seen = tasks.with_shots(1, scored).draw(2, split, key=key)
         return jax.vmap(lambda task: 1 - error_rate(for_task(model, task.index), task.query))(seen)
 
-    every = eqx.filter_vmap(one, in_axes=(None, None, 0), out_axes=1)
-    return fast_dots(every)(tasks, lr, keys)
+    every = eqx.filter_vmap(one, in_axes=(eqx.if_array(0), None, None, 0), out_axes=1)
+    return fast_dots(every)(models, tasks, lr, keys)
