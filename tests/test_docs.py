@@ -1,7 +1,6 @@
 """Every piece of Python in the README and the docs runs, and so does every example."""
 
 import re
-import runpy
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,22 @@ def code(page: Path) -> str:
     return "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL))
 
 
+def shortened(text: str) -> str:
+    """With fewer steps of training: a reader wants a result, and a test wants to know that it runs."""
+    return re.sub(r"\bsteps=\d[\d_]{2,}", "steps=20", text)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if code(page)], ids=lambda page: page.name)
 def test_code_in_pages_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # Published scale is for readers; a test needs to know that it runs.
-    text = re.sub(r"steps=\d[\d_]{3,}", "steps=20", code(page))
-    exec(compile(text, str(page), "exec"), {"__name__": page.stem})
+    exec(compile(shortened(code(page)), str(page), "exec"), {"__name__": page.stem})
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_examples_run_and_are_short(example, tmp_path, monkeypatch, capsys):
     assert len(example.read_text().splitlines()) < 100
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(example), run_name="__main__")
+    exec(compile(shortened(example.read_text()), str(example), "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.strip()
 
 

@@ -20,6 +20,13 @@ PUBLISHED = {  # standardised mean squared error of the first torque, with 44 48
     "LWPR": 0.040,
     "Gaussian process": 0.011,
 }
+BALANCERS = {
+    "MGDA": (MGDA, "Sener & Koltun 2018"),
+    "PCGrad": (PCGrad, "Yu et al. 2020"),
+    "CAGrad": (CAGrad, "Liu et al. 2021"),
+    "IMTL-G": (IMTLG, "Liu et al. 2021"),
+    "Nash-MTL": (NashMTL, "Navon et al. 2022"),
+}
 LRS = (0.003, 0.01)
 RECIPES = (
     "ridge per task", "network per task", "shared body", "shared body, FAMO", "shared body, UPGrad",
@@ -34,19 +41,21 @@ class SarcosStudy:
 
     - `seeds`: random divisions of the rows.
     - `steps`: of training of a network of two hidden layers of `width`.
+    - `balancers`: those beside FAMO and UPGrad, by their names.
     """
 
     seeds: int = 4
     steps: int = 400
     width: int = 40
+    balancers: tuple[str, ...] = tuple(BALANCERS)
 
     def __post_init__(self):
         if self.seeds < 2 or self.steps < 1 or self.width < 1:
             raise InputError("sarcos: `seeds` must be at least 2, `steps` and `width` at least 1.")
 
     def quick(self) -> "SarcosStudy":
-        """A fast run, whose networks have not learnt much."""
-        return SarcosStudy(2, 3, 4)
+        """A fast run of fewer balancers, whose networks have not learnt much."""
+        return SarcosStudy(2, 3, 4, ("MGDA",))
 
     def with_steps(self, steps: int) -> "SarcosStudy":
         """The same study with other training."""
@@ -59,14 +68,9 @@ class SarcosStudy:
         """
         table, sizes = sarcos(), {"steps": self.steps, "lrs": LRS}
         recipes = chosen_recipes(table, RECIPES, **sizes)
-        for name, method, source in (
-            ("MGDA", MGDA(mse), "Sener & Koltun 2018"),
-            ("PCGrad", PCGrad(mse), "Yu et al. 2020"),
-            ("CAGrad", CAGrad(mse), "Liu et al. 2021"),
-            ("IMTL-G", IMTLG(mse), "Liu et al. 2021"),
-            ("Nash-MTL", NashMTL(mse), "Navon et al. 2022"),
-        ):
-            recipes.append(balanced(method, name, source, **sizes))
+        for name in self.balancers:
+            method, source = BALANCERS[name]
+            recipes.append(balanced(method(mse), name, source, **sizes))
         _, rows = compared(recipes, table, Network(self.width, 2), folder, key, seeds=self.seeds, **options)
         draw_scores(rows, folder, label="explained variance, mean over seven torques (1 - SMSE)")
         rows += [
