@@ -57,7 +57,7 @@ def here(tmp_path_factory):
 
 def test_a_trained_network_is_scored_on_new_classes(here, capsys):
     assert main(["evaluate", str(here / "protonet"), "--tasks", "20"]) == 0
-    assert capsys.readouterr().out.startswith("1 shots: error")
+    assert capsys.readouterr().out.startswith("1 shot: error")
     rows = json.loads((here / "protonet" / "result.json").read_text())["rows"]
     assert [(row["recipe"], row["shots"]) for row in rows] == [("protonet", 1)]
     assert 0 <= rows[0]["error"] <= 1
@@ -83,6 +83,13 @@ def test_a_head_for_other_classes_is_refused_with_what_to_do(here, tmp_path, cap
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "has 3 classes" in said and "`--ways 3`" in said and "protonet" in said
     assert not (tmp_path / "classifier").exists()
+
+
+def test_features_are_told_apart_by_a_classifier_of_features(here, tmp_path, capsys):
+    pair = features(tmp_path / "two.npz", 2)
+    assert main(["adapt", str(here / "maml"), str(pair), "--out", str(tmp_path / "classifier")]) == 0
+    assert main(["predict", str(tmp_path / "classifier"), str(pair)]) == 0
+    assert capsys.readouterr().out.count("%") == 16
 
 
 def test_features_are_compared_from_a_file(here, tmp_path, capsys):
@@ -122,8 +129,8 @@ def test_what_is_left_out_of_a_folder_is_counted_and_said(here, tmp_path, capsys
     (folder / "empty").mkdir()
     assert main(["draw", str(folder), *SMALL, "--out", str(tmp_path / "drawn")]) == 0
     said = capsys.readouterr().out
-    assert "Note: 1 broken images: class-00/broken.png." in said and "class-01/notes.txt" in said
-    assert "Note: 1 folders without a whole image: empty." in said
+    assert "Left out or changed: 1 broken images: class-00/broken.png." in said and "class-01/notes.txt" in said
+    assert "Left out or changed: 1 folders without a whole image: empty." in said
 
 
 BAD = [
@@ -134,12 +141,12 @@ BAD = [
     ("draw {here}/other.npz", "no array `x`"),
     ("draw {here}/pictures --ways 50", "`ways=50`"),
     ("draw {here}/pictures --ways 1", "`ways=1`"),
-    ("draw {here}/pictures --ways 2 --shots 7", "No class is left"),
+    ("draw {here}/pictures --ways 2 --shots 7", "`--shots 7`"),
     ("draw {here}/pictures --shots 5 1", "`--shots 5 1`"),
     ("draw {here}/pictures --shots 0", "`--shots 0`"),
     ("draw {here}/pictures --size 0", "`size=0`"),
     ("draw {here}/numbers.npz --ways 2 --shots 1 --turned", "`--turned`"),
-    ("draw {here}/numbers.npz --ways 2 --shots 1", "only images are drawn"),
+    ("draw {here}/numbers.npz --ways 2 --shots 1", "Only images are drawn"),
     ("train pooled files {here}/pictures --ways 2 --shots 1", "`pooled` is not for classes here"),
     ("train protonet files {here}/pictures --ways 2 --shots 1 --filters 0", "`out_size=0`"),
     ("train protonet files {here}/pictures --ways 2 --shots 1 --size 12 --pooled", "12 by 12 pixels are gone"),
@@ -148,7 +155,10 @@ BAD = [
     ("adapt {here}/protonet {here}/nowhere", "is not there"),
     ("adapt {here}/nowhere {here}/own", "no finished run"),
     ("predict {here}/nowhere {here}/own/class-00/0.png", "no classifier"),
-    ("predict {here}/kept {here}/broken.npz", "is no image"),
+    ("predict {here}/kept {here}/broken.npz", "is no whole `.npz` file"),
+    ("predict {here}/kept {here}/numbers.npz", "examples of shape (4,)"),
+    ("predict {here}/kept {here}/notes.txt", "is no image"),
+    ("predict {here}/kept-numbers {here}/own/class-00/0.png", "reads features of shape (4,)"),
     ("predict {here}/kept {here}/nowhere.png", "There is no file"),
 ]
 
@@ -160,7 +170,10 @@ def mistaken(here):
     fill(here / "single", 4, images=1)
     (here / "broken.npz").write_bytes((here / "numbers.npz").read_bytes()[:300])
     np.savez(here / "other.npz", pictures=np.zeros(3))
+    (here / "notes.txt").write_text("no picture")
     assert main(["adapt", str(here / "protonet"), str(here / "own"), "--out", str(here / "kept")]) == 0
+    shutil.copytree(here / "kept", here / "kept-numbers")
+    (here / "kept-numbers" / "classes.json").write_text(json.dumps({"names": ["0", "1", "2"], "shape": [4]}))
     return here
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -186,7 +187,7 @@ def _scored(recipe, trained, finite, tasks, budget, metric, key) -> Outcome:
     for number in shots:
         best, place = _best(recipe.candidates, models, validation, number * each, budget, metric)
         adapter = recipe.candidates[best]
-        if not chosen:
+        if not chosen and _shapes(test) != _shapes(validation):
             _errors(adapter, models, test, number * each, budget, metric)  # compiles, so that the next is timed
         began = time.perf_counter()
         found, sure = _errors(adapter, models, test, number * each, budget, metric)
@@ -233,6 +234,10 @@ def _draw(recipe: Recipe, finite: Any, tasks: AbstractTasks, budget: Budget, spl
         return eqx.filter_jit(eqx.filter_vmap(lambda f, k: f.draw(len(f), split, key=k)))(finite, keys)
     number = budget.test_tasks if split is Split.TEST else budget.validation_tasks
     return draw_seeds(recipe.view(tasks).with_shots(max(budget.shots), budget.queries), number, split, keys)
+
+
+def _shapes(batch: Task) -> list[tuple[int, ...]]:
+    return [leaf.shape for leaf in jax.tree.leaves(batch)]
 
 
 @eqx.filter_jit

@@ -45,7 +45,9 @@ class Draw:
         episodes = source.episodes()
         task, classes = episodes.named(Split.TEST, key=jr.key(self.seed))
         if task.support.x.ndim != 4:
-            raise InputError("These examples are features: only images are drawn.")
+            raise InputError(
+                "Only images are drawn (uint8, height × width × channels), but these examples are features."
+            )
         say_notes(episodes.notes, console)
         folder = claim(self.out, resume=True)
         draw_episode(task, classes, folder, name)

@@ -21,6 +21,7 @@ from .._method import AbstractAdapter
 from .._run import claim, write_json
 from .._types import Batch, Model
 from ..tasks import Classes, Episodes, from_folder, from_image, from_npz, Labelled
+from ..tasks._arrays import rows_of
 from ._train import training_of
 from ._words import say_notes
 
@@ -62,7 +63,7 @@ class Adapt:
             f"{folder} tells {len(classes)} classes apart, from {len(classes.x)} examples. Ask it with"
             f" `learnset predict {folder} IMAGE`."
         )
-        say_notes(classes.skipped, console)
+        say_notes([f"Left out or changed: {line}" for line in classes.skipped], console)
 
     def _support(self, shape: tuple[int, ...]) -> Labelled:
         if self.support.suffix == ".npz":
@@ -92,12 +93,12 @@ def _takes_any(adapter: AbstractAdapter, model: Model, support: Batch) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Says which class each image belongs to."""
+    """Says which class each image, or each row of an .npz file, belongs to."""
 
     classifier: Annotated[tyro.conf.Positional[Path], arg(metavar="CLASSIFIER")]
     """directory that `learnset adapt` wrote"""
     images: Annotated[tyro.conf.Positional[tuple[Path, ...]], arg(metavar="IMAGE")]
-    """image files"""
+    """image files, or .npz files with an array `x`"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments
@@ -105,11 +106,12 @@ class Predict:
         predictor = load(self.classifier / "predictor")
         if not self.images:
             raise InputError("No image was given. `learnset predict CLASSIFIER IMAGE...`.")
-        images = np.stack([from_image(path, size=shape[:2], channels=shape[-1]) for path in self.images])
-        chances = np.asarray(jax.nn.softmax(predictor(jnp.asarray(images, jnp.result_type(float)) / 255), axis=1))
-        table = Table("image", "class", "confidence")
-        for path, chance in zip(self.images, chances, strict=True):
-            table.add_row(str(path), names[int(chance.argmax())], f"{chance.max():.1%}")
+        found = [example for path in self.images for example in _examples(path, tuple(shape))]
+        x = jnp.asarray(np.stack([x for _, x in found]), jnp.result_type(float))
+        chances = np.asarray(jax.nn.softmax(predictor(x), axis=1))
+        table = Table("example", "class", "confidence")
+        for (name, _), chance in zip(found, chances, strict=True):
+            table.add_row(name, names[int(chance.argmax())], f"{chance.max():.1%}")
         console.print(table)
 
     def _classes(self) -> tuple[list[str], list[int]]:
@@ -123,3 +125,16 @@ class Predict:
             return known["names"], known["shape"]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} cannot be read ({type(error).__name__}): it is damaged.") from None
+
+
+def _examples(path: Path, shape: tuple[int, ...]) -> list[tuple[str, np.ndarray]]:
+    """The examples of one file with their names, as a classifier of this shape reads them."""
+    if path.suffix == ".npz":
+        x = rows_of(path)
+        if x.shape[1:] != shape:
+            raise InputError(f"{path} has examples of shape {x.shape[1:]}, but the classifier reads {shape}.")
+        x = x / 255 if x.dtype == np.uint8 else x
+        return [(f"{path}, row {i}", row) for i, row in enumerate(x)]
+    if len(shape) != 3:
+        raise InputError(f"The classifier reads features of shape {shape}: give an .npz file with an array `x`.")
+    return [(str(path), from_image(path, size=shape[:2], channels=shape[-1]) / 255)]

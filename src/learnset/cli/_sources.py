@@ -55,7 +55,7 @@ class AbstractSource(abc.ABC):
     def episodes(self) -> Episodes:
         """Tasks as they are trained on."""
         least = self.shots[-1] + FEWEST_QUERIES
-        train, validation, test = (part.of_size(least) for part in self.splits())
+        train, validation, test = (self._of_size(part, least) for part in self.splits())
         if (self.turned or self.augmented) and train.x.ndim != 4:
             raise InputError("`--turned` and `--augmented` are for images; these examples are features.")
         train = turned(train, mirrored=True) if self.turned else train
@@ -64,6 +64,15 @@ class AbstractSource(abc.ABC):
         queries = min(5, left) if self.queries is None else self.queries
         sizes, limit = (self.ways, self.shots[0], queries), self.device_bytes
         return Episodes(train, validation, test, *sizes, augment, device_bytes=limit)
+
+    def _of_size(self, part: Labelled, least: int) -> Labelled:
+        largest = int(part.sizes.max())
+        if largest < least:
+            raise InputError(
+                f"`--shots {self.shots[-1]}` and {FEWEST_QUERIES} queries need {least} examples of a class, but the largest"
+                f" has {largest}. Lower `--shots`, or give more examples."
+            )
+        return part.of_size(least)
 
     def queries_beside(self, shots: int, episodes: Episodes) -> int:
         """How many examples of each class are asked beside so many that are learnt from: fifteen, or what is left."""

@@ -98,7 +98,7 @@ class Evaluate:
             tasks = given.tasks.with_shots(shots, training.tasks.queries_beside(shots, given.tasks) if images else 50)
             options = {"num_tasks": self.tasks, "metric": given.metric}
             result = evaluate(adapter, model, tasks, key=jr.key(self.seed), **options)
-            console.print(f"{shots} {'shots' if images else 'points'}: {result}")
+            console.print(f"{shots} {'shot' if images else 'point'}{'s' * (shots != 1)}: {result}")
             rows += [
                 {"recipe": word(training.method), "tasks": "new", "shots": shots, "steps": step,
                  "error": float(result.mean[step]), "ci95": float(result.ci95[step]), "num_tasks": result.num_tasks}

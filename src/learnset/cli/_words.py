@@ -196,7 +196,7 @@ def family(tasks: Any) -> Family:
 def say_notes(notes: Sequence[str], console: Console) -> None:
     """What is to be known of the data, in a line each."""
     for line in notes:
-        console.print(f"Note: {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def word(thing: Any) -> str:

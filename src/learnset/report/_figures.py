@@ -38,12 +38,14 @@ def draw_steps(comparison: Comparison, shots: int, folder: Path) -> None:
         # Step 0 stands at one half, because a logarithmic axis has no zero; what takes no steps is level.
         steps = np.maximum(outcome.watched, 0.5) if outcome.steps else np.array([0.5, _most_steps(comparison)])
         values = values if outcome.steps else np.repeat(values, 2, axis=0)
-        axis.plot(steps, values[:, 0], **style)
+        # Dots where not every step is watched: what is between them was not seen.
+        some = outcome.watched != tuple(range(outcome.steps + 1))
+        axis.plot(steps, values[:, 0], marker="o" if some else None, markersize=3, **style)
         low, high = values[:, 0] - values[:, 1], values[:, 0] + values[:, 1]
         narrow = low > 0  # what diverges has a band that covers everything
         axis.fill_between(steps, low, high, where=narrow, color=style["color"], alpha=0.12, linewidth=0)
 
-    _panels(comparison, f"gradient steps on the new task ({shots} {_unit(comparison)})", curve, folder, "steps")
+    _panels(comparison, f"gradient steps on the new task ({shown.amount(shots)})", curve, folder, "steps")
 
 
 def draw_shots(comparison: Comparison, folder: Path) -> None:
@@ -54,11 +56,7 @@ def draw_shots(comparison: Comparison, folder: Path) -> None:
         values = np.array([interval(shown(outcome.at(shots))) for shots in comparison.shots])
         axis.errorbar(comparison.shots, values[:, 0], values[:, 1], capsize=2, marker="o", markersize=3, **style)
 
-    _panels(comparison, f"{_unit(comparison)} of the new task", curve, folder, "shots", comparison.shots)
-
-
-def _unit(comparison: Comparison) -> str:
-    return "points" if scale(comparison.metric).logarithmic else "shots"
+    _panels(comparison, f"{shown.unit}s of the new task", curve, folder, "shots", comparison.shots)
 
 
 def _panels(
@@ -125,7 +123,7 @@ def draw_differences(comparison: Comparison, shots: int, folder: Path) -> None:
     axis.set_yticks(range(len(found)), names)
     axis.axvline(0, color=INK, linewidth=1)
     measure = "error" if shown.logarithmic else "accuracy (%)"
-    axis.set_xlabel(f"{measure} minus that of scratch, paired by task ({shots} {_unit(comparison)}, each at its best)")
+    axis.set_xlabel(f"{measure} minus that of scratch, paired by task ({shown.amount(shots)}, each at its best)")
     for setting, colour in colours.items():
         if any(outcome.recipe.setting is setting for outcome, _ in found):
             axis.plot([], [], "o", color=colour, label=setting.value)

@@ -47,9 +47,7 @@ def write_comparison_page(
         "sources": [(o.recipe.name, o.recipe.source) for o in comparison],
         "figures": [(Markup(_inline(path.parent / f"{name}.svg")), CAPTIONS[name]) for name in figures],
     }
-    sections["measure"] = (
-        f"{shown.words[0].upper()}{shown.words[1:]} from {shots} {'points' if shown.logarithmic else 'shots'}"
-    )
+    sections["measure"] = f"{shown.words[0].upper()}{shown.words[1:]} from {shown.amount(shots)}"
     title = f"Past tasks on {type(tasks).__name__}: does sharing help?"
     _write(path, title=title, tasks=repr(tasks), shots=shots, meta=meta, **sections)
 
@@ -65,10 +63,9 @@ def answers(comparison: Comparison, shots: int) -> list[str]:
     if scratch is None or not new:
         return []
     shown = scale(comparison.metric)
-    unit = "points" if shown.logarithmic else "shots"
     best = min(new, key=lambda o: interval(o.at(shots))[0])
     found = [
-        f"{shown.best} on new tasks from {shots} {unit}: {best.recipe.name}, {shown.text(best.at(shots))}; scratch has"
+        f"{shown.best} on new tasks from {shown.amount(shots)}: {best.recipe.name}, {shown.text(best.at(shots))}; scratch has"
         f" {shown.one(float(scratch.at(shots).mean()))}."
     ]
     faster = [(o, comparison.acceleration(o, shots)) for o in new if o.steps]
@@ -85,7 +82,7 @@ def answers(comparison: Comparison, shots: int) -> list[str]:
         o, b = min(fewer, key=lambda pair: (pair[1].reached, float(pair[0].at(shots).mean())))
         bound = ("at most ", "at least ") if b.at_most else ("", "")
         found.append(
-            f"Less data: scratch comes to {shown.one(b.target)} with {b.scratch:.0f} {unit}, {o.recipe.name} with"
+            f"Less data: scratch comes to {shown.one(b.target)} with {shown.amount(int(b.scratch))}, {o.recipe.name} with"
             f" {bound[0]}{b.reached:.3g} ({bound[1]}{b.ratio:.3g}×)."
         )
     return found

@@ -13,6 +13,7 @@ class Errors:
 
     words = "mean squared error"
     best = "Lowest error"
+    unit = "point"  # what a task is learnt from
     logarithmic = True
 
     def __call__(self, errors: np.ndarray | float) -> np.ndarray | float:
@@ -27,6 +28,14 @@ class Errors:
         """A mean alone."""
         return number(error)
 
+    def amount(self, number: int) -> str:
+        """How much a task is learnt from.
+
+        >>> Errors().amount(10), Accuracy().amount(1)
+        ('10 points', '1 shot')
+        """
+        return f"{number} {self.unit}{'s' * (number != 1)}"
+
     def difference(self, difference: float, half: float) -> str:
         """A difference of errors and its interval."""
         return f"{difference:+.3g} ± {number(half)}"
@@ -37,6 +46,7 @@ class Accuracy(Errors):
 
     words = "accuracy (%)"
     best = "Highest accuracy"
+    unit = "shot"
     logarithmic = False
 
     def __call__(self, errors: np.ndarray | float) -> np.ndarray | float:

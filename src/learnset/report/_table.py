@@ -106,9 +106,10 @@ CLASSES = {
 
 def terminal_table(comparison: Comparison, shots: int) -> Table:
     """The table for a terminal."""
-    classes = scale(comparison.metric).words.startswith("accuracy")
+    shown = scale(comparison.metric)
+    classes = not shown.logarithmic
     caption = "± is the 95 % interval over tasks and seeds; needed: to do as well as scratch at its best"
-    title = f"Accuracy from {shots} shots" if classes else f"Error from {shots} points"
+    title = f"{'Accuracy' if classes else 'Error'} from {shown.amount(shots)}"
     table = Table(title=title, caption=caption)
     columns = CLASSES if classes else COMPACT
     for i, words in columns.items():

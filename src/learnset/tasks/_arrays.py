@@ -23,7 +23,7 @@ def from_npz(path: str | Path, *, min_size: int = 1) -> Labelled:
     ...     ls.from_npz(f"{folder}/features.npz")
     Labelled(3 classes, 6 examples of 640 float32)
     """
-    arrays = _arrays(Path(path))
+    arrays = _arrays(Path(path), ("x", "y"))
     words = {name: _words(path, name, arrays[name]) for name in ("names", "groups") if name in arrays}
     try:
         return Labelled.from_arrays(arrays["x"], arrays["y"], **words, min_size=min_size)
@@ -31,12 +31,21 @@ def from_npz(path: str | Path, *, min_size: int = 1) -> Labelled:
         raise InputError(f"{path}: {error}") from None
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
+def rows_of(path: str | Path) -> np.ndarray:
+    """The examples `x` of such a file, whether it has labels or not, as `from_npz` reads them."""
+    x = _arrays(Path(path), ("x",))["x"]
+    try:
+        return Labelled.from_arrays(x, np.zeros(x.shape[:1], int)).x
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _arrays(path: Path, needed: tuple[str, ...]) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise InputError(f"{path} is {'a folder' if path.is_dir() else 'not there'}; a file of arrays is needed.")
     try:
         with path.open("rb") as stream, np.load(stream) as file:
-            missing = [name for name in ("x", "y") if name not in file.files]
+            missing = [name for name in needed if name not in file.files]
             arrays = {name: file[name] for name in file.files if name in ("x", "y", "names", "groups")}
             there = ", ".join(file.files) or "nothing"
     except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:

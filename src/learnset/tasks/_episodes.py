@@ -86,7 +86,7 @@ class Episodes(AbstractTasks):
     def notes(self) -> tuple[str, ...]:
         """What is to be known of the data, in a line each: what was left out of them, and whether they are streamed."""
         pools = [self.pool(split) for split in Split]
-        lines = [line for pool in pools for line in pool.skipped]
+        lines = [f"Left out or changed: {line}" for pool in pools for line in pool.skipped]
         streamed = [pool for pool in pools if isinstance(pool, Streamed)]
         if streamed:
             examples, size = sum(pool.examples for pool in streamed), sum(pool.x.array.nbytes for pool in streamed)

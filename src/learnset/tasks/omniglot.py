@@ -153,9 +153,10 @@ def _fetch(name: str) -> Path:
         return Path(pooch.retrieve(ADDRESS + name, CHECKSUMS[name], fname=name, path=folder))
     except (OSError, ValueError) as error:  # no network, no room; another checksum
         reason = str(error).splitlines()[0][:200]
+        without = " The development split (`--split development`) does without it." if "evaluation" in name else ""
         raise InputError(
             f"Omniglot's {name} is not at hand and could not be downloaded ({reason})."
-            f" Put it into {_folder() or 'the folder omniglot/ of a folder that LEARNSET_DATA names'}."
+            f" Put it into {_folder() or 'the folder omniglot/ of a folder that LEARNSET_DATA names'}.{without}"
         ) from error
 
 
