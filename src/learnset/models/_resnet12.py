@@ -102,8 +102,8 @@ class ResNet12(eqx.Module):
         def block(before: int, after: int, key: Key[Array, ""]) -> ResidualBlock:
             *keys, shortcut_key = jr.split(key, 4)
             sizes = (before, after, after)
-            layers = tuple(layer(size, after, 3, k) for size, k in zip(sizes, keys, strict=True))
-            return ResidualBlock(layers, layer(before, after, 1, shortcut_key))
+            first, second, third = (layer(size, after, 3, k) for size, k in zip(sizes, keys, strict=True))
+            return ResidualBlock((first, second, third), layer(before, after, 1, shortcut_key))
 
         befores, keys = (channels, *widths[:-1]), jr.split(key, len(widths))
         self.blocks = tuple(block(*sizes) for sizes in zip(befores, widths, keys, strict=True))

@@ -1,5 +1,7 @@
 """The direction near the mean gradient that serves the worst-served task best."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -24,7 +26,7 @@ class CAGrad(AbstractGramian):
     `MGDA`. For one task it is the gradient, `1 + c` times as long. Where no direction helps all tasks, it is the mean
     gradient projected onto those that hurt none (`DualProj`), if that is near enough.
 
-    Source: Liu et al. 2021, *Conflict-Averse Gradient Descent for Multi-task Learning*, eq. 3 and algorithm 1; `c` as in
+    Source: Liu et al. 2021, *Conflict-Averse Gradient Descent for Multi-task Learning*, algorithm 1; `c` as in
     their toy problem. Their program then divides by `1 + c²`, which is not done here.
 
     **Raises:** `InputError` for a `c` below zero.
@@ -68,12 +70,12 @@ class CAGrad(AbstractGramian):
             length = jnp.sqrt(jnp.maximum(weights @ product(gramian, weights), floor**2))
             return weights, jnp.log(radius) - jnp.log(length)
 
-        def unfinished(carry: tuple[Array, ...]) -> Bool[Array, ""]:
+        def unfinished(carry: tuple[Any, ...]) -> Bool[Array, ""]:
             ends, _, _, (_, missed), steps = carry
             wide = ends[1] - ends[0] > 8 * eps * (1 + jnp.abs(ends[0]))
             return wide & (jnp.abs(missed) > 8 * eps) & (steps < MOST)
 
-        def step(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        def step(carry: tuple[Any, ...]) -> tuple[Any, ...]:
             """The Illinois method: where a line through both ends is zero, an end that stays twice counting half."""
             ends, excess, last, _, steps = carry
             slope = jnp.maximum(excess[1] - excess[0], tiny)

@@ -17,7 +17,7 @@ class FairGrad(AbstractGramian):
     the mean delay least, and a very large number is fair as max-min is. The direction's length is what the equation says,
     for one task too: the gradient, to length `|g| ** ((1 - alpha) / (1 + alpha))`.
 
-    Source: Ban & Ji 2024, *Fair Resource Allocation in Multi-Task Learning*, eq. 4 and algorithm 1; `alpha` is that of their
+    Source: Ban & Ji 2024, *Fair Resource Allocation in Multi-Task Learning*, algorithm 1; `alpha` is that of their
     program. Theirs solves by least squares of the equation.
 
     **Raises:** `InputError` for an `alpha` below zero.

@@ -1,6 +1,7 @@
 """Weights under which gains are shared out fairly."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,11 +40,11 @@ def fair_weights(gramian: Float[Array, "tasks tasks"], power: float | Float[Arra
         """The best multiple."""
         return v * ((gain * v ** (1 - power)).sum() / (v @ product(between, v))) ** (1 / (1 + power))
 
-    def unfinished(carry: tuple[Array, Array, int]) -> Bool[Array, ""]:
+    def unfinished(carry: tuple[Any, ...]) -> Bool[Array, ""]:
         _, change, steps = carry
         return (change > jnp.sqrt(eps) / 8) & (steps < MOST)  # what is left is the square of it
 
-    def step(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def step(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         v, _, steps = carry
         scaled, wanted = v[:, None] * between * v[None], gain * v ** (1 - power)
         factor = jnp.linalg.cholesky(scaled + jnp.diag(power * wanted))

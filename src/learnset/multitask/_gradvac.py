@@ -23,7 +23,7 @@ class GradVac(AbstractWeighting):
     it has just remembered.
 
     Source: Wang et al. 2021, *Gradient Vaccine: Investigating and Improving Multi-task Optimization in Massively Multilingual
-    Models*, algorithm 1 and eq. 3, for all parameters together; the default of `beta` is LibMTL's.
+    Models*, algorithm 1, for all parameters together; the default of `beta` is LibMTL's.
 
     **Arguments:**
 

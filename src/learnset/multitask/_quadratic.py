@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -65,12 +66,12 @@ def _proportioning(
     # Both bound the largest eigenvalue from above.
     rate = 1 / jnp.maximum(jnp.minimum(jnp.abs(matrix).sum(axis=1).max(), jnp.sqrt((matrix**2).sum())), tiny)
 
-    def unfinished(carry: tuple[Array, ...]) -> Bool[Array, ""]:
+    def unfinished(carry: tuple[Any, ...]) -> Bool[Array, ""]:
         x, gradient, *_, steps = carry
         violation = jnp.where(x > 0, jnp.abs(gradient), jnp.maximum(-gradient, 0)).max()
         return (steps < most) & (violation > tolerance + 2 * eps * x.sum())
 
-    def step(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+    def step(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         x, gradient, last, image, same_face, steps = carry
         free = jnp.where(x > 0, gradient, 0)
         chopped = jnp.where(x > 0, 0, jnp.minimum(gradient, 0))

@@ -25,7 +25,7 @@ class SDMGrad(AbstractTwoBatches):
     gradients of two independent batches, the support and the query sets, over the square of their mean length.
 
     Source: Xiao, Ban & Ji 2023, *Direction-oriented Multi-objective Learning: Simple and Provable Stochastic Algorithms*,
-    eq. 4 and algorithm 1; rates and `strength` are those of the authors' experiments.
+    algorithm 1; rates and `strength` are those of the authors' experiments.
 
     **Arguments:**
 

@@ -60,7 +60,7 @@ def read_table(
         raise InputError(f"Column {sorted(map(str, both))[0]!r} cannot be an input and a task, a target or left out.")
     notes: list[str] = []
     y, classes = _labels(where, columns, answers, classification)
-    keep = np.isfinite(y).any(axis=1)
+    keep: np.ndarray = np.isfinite(y).any(axis=1)
     if keep.any() and not keep.all():
         notes.append(f"{(~keep).sum()} of {len(keep)} rows have no label and are left out.")
     if not keep.any():
@@ -252,7 +252,7 @@ def _labels(
         raise InputError(f"{where}: the target {worded[0]!r} is words, and numbers are asked for. Leave it out.")
     if worded:
         return _classes(where, names, [columns[name] for name in names])
-    y = np.stack(found, axis=1)
+    y = np.stack([numbers for numbers in found if numbers is not None], axis=1)
     if np.isinf(y).any():
         row, which = (int(i) for i in np.argwhere(np.isinf(y))[0])
         raise InputError(f"{where}: column {names[which]!r} is infinite in row {row + 1}. Mend or empty the cell.")
@@ -261,7 +261,7 @@ def _labels(
         classification = len(values) == 2 and values.tolist() == [0, 1]
     if not classification:
         return y, ()
-    return _classes(where, names, [np.array([None if c != c else _plain(c) for c in n], dtype=object) for n in found])
+    return _classes(where, names, [np.array([_plain(cell) for cell in column], dtype=object) for column in y.T])
 
 
 def _classes(where: str, names: list[str], cells: list[np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:

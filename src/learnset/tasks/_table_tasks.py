@@ -1,6 +1,7 @@
 """Tasks made of a table: the same tasks and other rows, or new tasks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -103,19 +104,19 @@ def by_rows(
     names = encoding.names + tuple("nothing" for _ in range(x.shape[1] - len(encoding.names)))
     smallest = min(len(learn) for learn, _, _ in groups)
     shots, queries = min(shots, max(1, smallest // 2)), min(queries, max(1, smallest - smallest // 2))
-    common = {"names": table.names, "classes": table.classes, "inputs": names}
+    common: dict[str, Any] = {"names": table.names, "classes": table.classes, "inputs": names}
     dtype = jnp.result_type(float)
-    scales = {"mean": jnp.asarray(mean, dtype), "std": jnp.asarray(std, dtype)}
+    common |= {"mean": jnp.asarray(mean, dtype), "std": jnp.asarray(std, dtype)}
     if table.task is None:
         learn, score = np.flatnonzero(part == 0), _interleaved(*(np.flatnonzero(part == p) for p in (1, 2)))
         points, held_out = (_shared(table, x, mean, std, rows) for rows in (learn, score))
         rows = (jnp.asarray(learn), jnp.asarray(score))
-        return TableTasks(points, held_out, shots, queries, rows=rows, shared=True, **common, **scales)
+        return TableTasks(points, held_out, shots, queries, rows=rows, shared=True, **common)
     y = _targets(table, mean[table.task][:, None], std[table.task][:, None])
     learn, score = [learn for learn, _, _ in groups], [_interleaved(*held) for _, *held in groups]
     points, held_out = (_of_tasks(x, y, [(group, 0) for group in groups]) for groups in (learn, score))
     rows = (jnp.asarray(_filled(learn)), jnp.asarray(_filled(score)))
-    return TableTasks(points, held_out, shots, queries, rows=rows, **common, **scales)
+    return TableTasks(points, held_out, shots, queries, rows=rows, **common)
 
 
 class NewTasks(AbstractTasks):
@@ -208,22 +209,22 @@ def by_tasks(
     mean, std = _scales(table, rows if table.task is None else [rows[i] for i in of[0]])
     y = _targets(table, *((mean, std) if table.task is None else (mean[:1], std[:1])))
     target = range(len(table)) if table.task is None else [0] * len(table)
-    batches = [_of_tasks(x, y, [(rows[i], target[i]) for i in numbers]) for numbers in of]
+    train, validation, test = (_of_tasks(x, y, [(rows[i], target[i]) for i in numbers]) for numbers in of)
     names = tuple(tuple(table.names[i] for i in numbers) for numbers in of)
-    return NewTasks(*batches, shots, queries, names, table.classes)
+    return NewTasks(train, validation, test, shots, queries, names, table.classes)
 
 
 def _groups(table: Table, part: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The labelled rows of a task to train on, to choose settings on and to score on."""
     rows = table.rows_of(number)
-    groups = tuple(rows[part[rows] == split.value] for split in Split)
-    for split, group in zip(Split, groups, strict=True):
+    learn, choose, score = (rows[part[rows] == split.value] for split in Split)
+    for split, group in zip(Split, (learn, choose, score), strict=True):
         if not len(group):
             raise InputError(
                 f"Task {table.names[number]!r} has no labelled row in the {split.name.lower()} part, of {len(rows)} in all."
                 " Leave out small tasks with `min_rows`, or divide the rows otherwise."
             )
-    return groups
+    return learn, choose, score
 
 
 def _scales(table: Table, learn: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
