@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from learnset.studies import GlyphStudy, multimnist, sarcos, school, tox21
+from learnset.studies import GlyphStudy, multimnist, OmniglotStudy, sarcos, school, tox21
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 PAGES = {
     "glyphs": lambda result: GlyphStudy().page(result),
     "multimnist": lambda result: multimnist.page(result, multimnist.MultiMNISTStudy(), multimnist.SOURCE),
+    "omniglot": lambda result: OmniglotStudy().page(result),
     "sarcos": lambda result: sarcos.page(result, sarcos.SarcosStudy()),
     "school": lambda result: school.page(result, school.SchoolStudy()),
     "tox21": lambda result: tox21.page(result, tox21.Tox21Study()),
