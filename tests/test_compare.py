@@ -14,6 +14,7 @@ import learnset as ls
 from learnset._comparison import first_step, shots_needed
 from learnset._result import interval
 from learnset.report import below_constant
+from learnset.report._page import answers
 
 BUDGET = ls.Budget(steps=150, seeds=3, shots=(4, 8), validation_tasks=10, test_tasks=40, queries=20)
 
@@ -139,6 +140,20 @@ def test_first_step_and_shots_needed():
     assert shots_needed((2, 4, 8), np.array([3.0, 2.0, 1.0]), 1.5) == pytest.approx(4 * 2**0.5)
     assert shots_needed((2, 4), np.array([3.0, 2.0]), 1.0) is None
     assert shots_needed((2, 4), np.array([1.0, 0.5]), 1.0) == 2
+
+
+@pytest.mark.parametrize(
+    "errors, announced", (((3.0, 1.0, 0.9), True), ((3.0, 2.0, 1.0), False)), ids=("faster", "slower")
+)
+def test_only_who_needs_fewer_steps_than_scratch_is_said_to_learn_faster(errors, announced):
+    def outcome(recipe, errors):
+        shape = np.array(errors)[None, None, None] + np.zeros((1, 2, 3, 1))
+        return ls.Outcome(recipe, (5,), shape, (0, 1, 10), ((0, 10),), 0, 0.0, 0.0, 0.0)
+
+    scratch = outcome(ls.recipes.scratch(steps=10), (3.0, 2.0, 1.0))
+    found = ls.Comparison((scratch, outcome(ls.recipes.maml(steps=10), errors)), (5,), 2)
+    said = [sentence for sentence in answers(found, 5) if sentence.startswith("Faster")]
+    assert said == (["Faster learning: scratch comes to 1 in 10 steps, MAML in 1 (10×)."] if announced else [])
 
 
 def test_the_interval_holds_the_truth_95_times_in_100():

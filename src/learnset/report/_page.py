@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from .._comparison import Comparison
 from .._recipe import Setting
 from .._result import interval
-from ..tasks import AbstractTasks, Unrelated
+from ..tasks import AbstractTasks, Episodes, Unrelated
 from ._scale import number, scale
 from ._table import HEAD, table_rows
 
@@ -49,7 +49,23 @@ def write_comparison_page(
     }
     sections["measure"] = f"{shown.words[0].upper()}{shown.words[1:]} from {shown.amount(shots)}"
     title = f"Past tasks on {type(tasks).__name__}: does sharing help?"
-    _write(path, title=title, tasks=repr(tasks), shots=shots, meta=meta, **sections)
+    _write(path, title=title, tasks=described(tasks), shots=shots, meta=meta, **sections)
+
+
+def described(tasks: AbstractTasks) -> str:
+    """The tasks in words; of few-shot tasks how many classes there are, instead of all of their names.
+
+    >>> import numpy as np, learnset as ls
+    >>> classes = ls.Labelled.from_arrays(np.zeros((60, 2)), np.repeat(np.arange(6), 10))
+    >>> described(ls.Episodes(*classes.split((2, 2, 2)), ways=2))
+    'Episodes(ways=2, shots=1, queries=5, augment=None): 2 classes (20 examples) to train, 2 (20) to validate, 2 (20) to test on'
+    """
+    if not isinstance(tasks, Episodes):
+        return repr(tasks)
+    sizes = [f"{len(pool):,} ({pool.examples:,})" for pool in (tasks.validation, tasks.test)]
+    fields = f"ways={tasks.ways}, shots={tasks.shots}, queries={tasks.queries}, augment={tasks.augment}"
+    first = f"{len(tasks.train):,} classes ({tasks.train.examples:,} examples)"
+    return f"Episodes({fields}): {first} to train, {sizes[0]} to validate, {sizes[1]} to test on"
 
 
 def answers(comparison: Comparison, shots: int) -> list[str]:
@@ -69,7 +85,7 @@ def answers(comparison: Comparison, shots: int) -> list[str]:
         f" {shown.one(float(scratch.at(shots).mean()))}."
     ]
     faster = [(o, comparison.acceleration(o, shots)) for o in new if o.steps]
-    faster = [(o, b) for o, b in faster if b is not None and b.reached is not None]
+    faster = [(o, b) for o, b in faster if b is not None and b.ratio is not None and b.ratio > 1]
     if faster:
         o, b = min(faster, key=lambda pair: (pair[1].reached, float(pair[0].at(shots).mean())))
         found.append(
@@ -77,7 +93,7 @@ def answers(comparison: Comparison, shots: int) -> list[str]:
             f" {b.reached:.0f} ({b.ratio:.0f}×)."
         )
     fewer = [(o, comparison.sample_efficiency(o)) for o in new]
-    fewer = [(o, b) for o, b in fewer if b is not None and b.reached is not None]
+    fewer = [(o, b) for o, b in fewer if b is not None and b.ratio is not None and b.ratio > 1]
     if fewer:
         o, b = min(fewer, key=lambda pair: (pair[1].reached, float(pair[0].at(shots).mean())))
         bound = ("at most ", "at least ") if b.at_most else ("", "")
