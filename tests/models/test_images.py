@@ -9,7 +9,7 @@ from conftest import assert_close
 
 import learnset as ls
 from learnset._predict import settled
-from learnset.models._convolution import by_lax, by_product, max_pool
+from learnset.models._convolution import by_lax, by_product, by_row_products, max_pool
 from learnset.models._normalisation import moments
 
 
@@ -26,6 +26,25 @@ def test_a_convolution_by_product_is_that_of_lax_with_its_gradients(getkey, kern
 
     product, plain = both(x, weight)
     assert_close(product, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kernel, height, width", [(3, 7, 6), (5, 6, 7), (1, 5, 5), (3, 1, 2)])
+def test_a_convolution_by_row_products_is_that_of_lax_with_its_first_and_second_gradients(
+    getkey, kernel, height, width
+):
+    """With other weights for each of two tasks."""
+    x = jr.normal(getkey(), (2, 3, height, width, 3))
+    weight = jr.normal(getkey(), (2, kernel, kernel, 3, 4)) / (3 * kernel)
+
+    def derivatives(form):
+        def value(x, weight):
+            return jnp.sin(jax.vmap(form)(x, weight)).sum()
+
+        gradient = jax.value_and_grad(value, (0, 1))
+        return gradient(x, weight), jax.grad(lambda x, weight: gradient(x, weight)[1][0].sum(), (0, 1))(x, weight)
+
+    products, plain = jax.jit(lambda: (derivatives(by_row_products), derivatives(lambda x, w: by_lax(x, w, 1))))()
+    assert_close(products, plain, rtol=1e-4, atol=1e-4)
 
 
 def test_max_pooling_leaves_out_an_odd_last_row():

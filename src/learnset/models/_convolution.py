@@ -55,7 +55,11 @@ def convolve(
 ) -> Float[Array, "points down across out"]:
     """The convolution, as one matrix product on a CPU: with weights of their own for each of many tasks, as after
     adaptation, XLA's own there is slower by a factor of 17 or more; other devices take its own."""
-    return by_product(x, weight, stride) if jax.default_backend() == "cpu" else by_lax(x, weight, stride)
+    if jax.default_backend() != "cpu":
+        return by_lax(x, weight, stride)
+    channels, out = weight.shape[2:]
+    lighter = stride == 1 and out <= 2 * channels  # patches of few channels are smaller than a product of many
+    return by_row_products(x, weight) if lighter else by_product(x, weight, stride)
 
 
 def by_lax(x: Array, weight: Array, stride: int) -> Array:
@@ -78,6 +82,23 @@ def by_product(x: Array, weight: Array, stride: int) -> Array:
     patches = jnp.concatenate([shifted(row, column) for row in range(rows) for column in range(columns)], axis=-1)
     product = patches.reshape(-1, rows * columns * channels) @ weight.reshape(-1, out)
     return product.reshape(points, down, across, out)
+
+
+def by_row_products(x: Array, weight: Array) -> Array:
+    """At stride one, patches of one row, times all rows of the kernel; then the sum of products from neighbouring rows.
+
+    As many multiplications as `by_product`, but less to write and to read: patches and product are three times the images
+    each, for a kernel of three, instead of patches that are nine times them.
+    """
+    rows, columns, channels, out = weight.shape
+    points, height, width, _ = x.shape
+    padded = jnp.pad(x, ((0, 0), (0, 0), (columns // 2,) * 2, (0, 0)))
+    patches = jnp.concatenate([padded[:, :, first : first + width] for first in range(columns)], axis=-1)
+    kernels = weight.transpose(1, 2, 0, 3).reshape(columns * channels, rows * out)
+    product = (patches.reshape(-1, columns * channels) @ kernels).reshape(points, height, width, rows * out)
+    product = jnp.pad(product, ((0, 0), (rows // 2,) * 2, (0, 0), (0, 0)))
+    parts = jnp.split(product, rows, axis=-1)
+    return sum((part[:, row : row + height] for row, part in enumerate(parts[1:], 1)), parts[0][:, :height])
 
 
 def max_pool(x: Float[Array, "points height width channels"]) -> Float[Array, "points half_height half_width channels"]:
