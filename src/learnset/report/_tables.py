@@ -46,12 +46,15 @@ def _for_which(rows: RowComparison) -> str:
     gain, half = rows.rows.gains(rows.together().answers, rows.alone().answers)
     names, known = np.array(rows.rows.names), np.isfinite(gain)
     better, worse = (known & (gain - half > 0)), (known & (gain + half < 0))
-    most = names[np.argsort(np.where(known, -gain, np.inf))[:3]]
+    order = names[np.argsort(np.where(known, -gain, np.inf))]
+    most = order[: min(3, (known & (gain > 0)).sum())]
+    sentences = [f"Most is gained by {_listed(most)}."] if len(most) else []
+    sentences += [f"Lost beyond it: {_listed(names[worse][:3])}."] if worse.any() else []
     chance = 0.025 * known.sum()
     return (
         f"**For which tasks?** {better.sum()} of {known.sum()} tasks gain beyond their 95 % interval, and {worse.sum()} lose;"
         f" {(known & (gain > 0)).sum()} gain on average at all. By chance alone about {chance:.0f} would be beyond it on each"
-        f" side. Most is gained by {_listed(most)}" + (f"; {_listed(names[worse][:3])} lose." if worse.any() else ".")
+        f" side. {' '.join(sentences)}".rstrip()
     )
 
 
