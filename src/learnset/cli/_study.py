@@ -106,5 +106,5 @@ class Study(Common):
         write_json(folder / "result.json", result | {"meta": about})
         words = (folder / "README.md").read_text()
         write_study_page(folder / "report.html", f"learnset study {self.name}", words, about)
-        console.print(words, markup=False, highlight=False)
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
         console.print(f"{folder / 'report.html'} has the pictures too, {folder / 'result.json'} the numbers.")
