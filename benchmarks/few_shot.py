@@ -367,7 +367,7 @@ def _beside(ours: dict, theirs: dict, release: str) -> str:
     """easyfsl's rate beside ours, on the same tasks in the same run."""
     if not theirs:
         return "easyfsl was not installed where this was measured."
-    head = "| shots | learnset, ms a task | easyfsl, ms a task | ratio | tasks of easyfsl | right: learnset, easyfsl |"
+    head = "| shots | learnset, ms a task | easyfsl, ms a task | times as fast | tasks of easyfsl | right: learnset, easyfsl |"
     rows = [
         f"easyfsl {release} on the same tasks in the same run, one task after the other, with one thread and as many steps as"
         " ours; of the slower methods on the first tasks alone. Methods differ in more than speed (TIM there goes down"
@@ -381,7 +381,7 @@ def _beside(ours: dict, theirs: dict, release: str) -> str:
             mine = ours[name][shots]
             each = mine["seconds"] / TASKS
             rows.append(
-                f"| {name} | {shots} | {1e3 * each:.2f} | {1e3 * his['seconds']:.2f} | {his['seconds'] / each:,.0f}× |"
+                f"| {name} | {shots} | {1e3 * each:.2f} | {1e3 * his['seconds']:.2f} | {his['seconds'] / each:,.1f}× |"
                 f" {his['tasks']:,} | {mine['right']:.1%}, {his['right']:.1%} |"
             )
     return "\n".join(rows)
