@@ -93,7 +93,7 @@ class Study(Common):
         study = STUDIES[self.name]()
         study = study.quick() if self.quick else study
         if self.full and not hasattr(study, "full"):
-            raise InputError(f"{self.name} has the paper's sizes as it is: leave `--full` out.")
+            raise InputError(f"{self.name} has no larger sizes than its own: leave `--full` out.")
         study = study.full() if self.full else study
         study = study if self.steps is None else study.with_steps(self.steps)
         if self.from_pretrained and self.name not in TRAINED:
