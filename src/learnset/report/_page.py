@@ -107,7 +107,7 @@ def answers(comparison: Comparison, shots: int) -> list[str]:
 def control(comparison: Comparison, tasks: AbstractTasks) -> str:
     """What the control family says: nobody can beat the best constant."""
     if not isinstance(tasks, Unrelated):
-        return "Control: `learnset compare unrelated` runs the same recipes on tasks that share nothing."
+        return "Control: “learnset compare unrelated” is a comparison on tasks that share nothing."
     below = below_constant(comparison)
     verdict = f"{', '.join(below)} came out below it: look for a leak." if below else "no recipe came out below it."
     return (
