@@ -15,7 +15,9 @@ from ._study import markdown_table
 
 PARTS = (0.8, 0.1, 0.1)
 LRS = (0.003, 0.01)
-RECIPES = ("network per task", "pooled network", "shared body", "shared body, FAMO", "shared body, UPGrad")
+RECIPES = (
+    "ridge per task", "network per task", "pooled network", "shared body", "shared body, FAMO", "shared body, UPGrad",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
