@@ -1,6 +1,7 @@
 """easyfsl's classifiers on given features, one task after the other, for the benchmark of few-shot classification."""
 
 import time
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def _meet_torchvision() -> None:
     """easyfsl imports torchvision, which does not load beside a torch of another build, because operators are missing
     that none of the classifiers here needs: their names are enough."""
     try:
-        import torchvision  # noqa: F401
+        import_module("torchvision")
     except RuntimeError:
         operators = torch.library.Library("torchvision", "DEF")
         for name in ("nms", "qnms"):

@@ -22,6 +22,7 @@ from .._run import claim, write_json
 from .._types import Batch, Model
 from ..tasks import Classes, Episodes, from_folder, from_image, from_npz, Labelled
 from ..tasks._arrays import rows_of
+from ..tasks._labelled import left_out
 from ._train import training_of
 from ._words import say_notes
 
@@ -63,7 +64,7 @@ class Adapt:
             f"{folder} tells {len(classes)} classes apart, from {len(classes.x)} examples. Ask it with"
             f" `learnset predict {folder} IMAGE`."
         )
-        say_notes([f"Left out or changed: {line}" for line in classes.skipped], console)
+        say_notes(left_out(classes.skipped), console)
 
     def _support(self, shape: tuple[int, ...]) -> Labelled:
         if self.support.suffix == ".npz":

@@ -120,9 +120,6 @@ class Characters(abc.ABC):
             *self._adapting(splits, keys[2], folder, options),
         ]
         rows = [row for learner in learners for row in self._rows(learner, scored, keys[3])]
-        seen = Splits(scored.test, scored.validation, scored.train)  # scored on what was trained on
-        compares = (learner for learner in learners if learner.compares)
-        rows += [row for learner in compares for row in self._rows(learner, seen, keys[3], "seen")]
         draw(rows, self.cells, folder)
         training = {learner.name: learner.seconds for learner in learners if learner.seconds}
         counts = {"train": len(splits.train), "validation": len(splits.validation), "test": len(scored.test)}
@@ -204,12 +201,21 @@ class Characters(abc.ABC):
         arguments = {"steps": steps, "tasks_per_step": number, "key": key, "out": where, "name": name} | options
         return train(method, model, tasks, optimiser, **arguments)
 
-    def _rows(self, learner: Learner, splits: Splits, key: Key[Array, ""], which: str = "new") -> list[dict[str, Any]]:
+    def _rows(self, learner: Learner, splits: Splits, key: Key[Array, ""]) -> list[dict[str, Any]]:
+        """Accuracy in each cell on new characters; of a learner that compares features also on those it was trained on."""
+        if not learner.compares:
+            return self._cells(learner, learner.model, splits, key)
+        # Images are seen once each, and not anew in every task.
+        splits, raw = Splits(*(embedded(learner.model, classes) for classes in splits)), Headed(Raw(), None)
+        seen = Splits(splits.test, splits.validation, splits.train)
+        rows = self._cells(learner, raw, splits, key)
+        return rows + self._cells(learner, raw, seen, key, "seen")
+
+    def _cells(
+        self, learner: Learner, model: Model, splits: Splits, key: Key[Array, ""], which: str = "new"
+    ) -> list[dict[str, Any]]:
         """Accuracy in each cell, on tasks that are the same for all learners."""
-        rows, model = [], learner.model
-        if learner.compares:  # images are seen once each, and not anew in every task
-            splits = Splits(*(embedded(model, classes) for classes in splits))
-            model = Headed(Raw(), None)
+        rows = []
         for number, (ways, shots) in enumerate(self.cells):
             if learner.ways not in (None, ways):
                 continue

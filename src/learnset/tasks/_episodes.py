@@ -14,7 +14,7 @@ from .._errors import InputError
 from .._types import Batch, Split, Task
 from ._base import AbstractTasks, check_points
 from ._classes import Classes
-from ._labelled import Labelled
+from ._labelled import Labelled, left_out
 from ._streamed import DEVICE_BYTES, placed, Streamed
 
 Augment = Callable[..., Array]  # (x, *, key) -> x, of one class: "examples *in"
@@ -86,7 +86,7 @@ class Episodes(AbstractTasks):
     def notes(self) -> tuple[str, ...]:
         """What is to be known of the data, in a line each: what was left out of them, and whether they are streamed."""
         pools = [self.pool(split) for split in Split]
-        lines = [f"Left out or changed: {line}" for pool in pools for line in pool.skipped]
+        lines = [line for pool in pools for line in left_out(pool.skipped)]
         streamed = [pool for pool in pools if isinstance(pool, Streamed)]
         if streamed:
             examples, size = sum(pool.examples for pool in streamed), sum(pool.x.array.nbytes for pool in streamed)

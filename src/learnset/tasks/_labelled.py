@@ -296,6 +296,11 @@ def _whole_groups(order: list, size: dict, targets: list[float]) -> list[set]:
     return shares
 
 
+def left_out(skipped: Sequence[str]) -> list[str]:
+    """The lines of `skipped`, as they are told."""
+    return [f"Left out or changed: {line}" for line in skipped]
+
+
 def some(words, most: int = 5) -> str:
     """The first few, and how many more there are."""
     words = sorted(words)
