@@ -55,7 +55,9 @@ def matrix(kind: str, tasks: int, params: int, seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     rows = random.normal(size=(tasks, params))
     if kind == "alike":
-        rows = (random.normal(size=params) + 0.1 * rows) * random.choice((-1, 1, 1, 1), size=(tasks, 1))
+        rows = (random.normal(size=params) + 0.1 * rows) * random.choice(
+            (-1, 1, 1, 1), size=(tasks, 1)
+        )
     return rows.astype(np.float32)
 
 
@@ -78,9 +80,13 @@ def residual(name: str, gramian: np.ndarray, weights: np.ndarray) -> float | Non
     mean = root.mean(axis=0)
     if name in ("UPGrad", "DualProj", "Aligned-MTL"):
         exact = {
-            "UPGrad": lambda: np.mean([exact_projection(root, gradient) for gradient in root], axis=0),
+            "UPGrad": lambda: np.mean(
+                [exact_projection(root, gradient) for gradient in root], axis=0
+            ),
             "DualProj": lambda: exact_projection(root, mean),
-            "Aligned-MTL": lambda: np.sqrt(values[0]) * vectors @ (1 / np.sqrt(values) * vectors.mean(axis=0)) @ root,
+            "Aligned-MTL": lambda: (
+                np.sqrt(values[0]) * vectors @ (1 / np.sqrt(values) * vectors.mean(axis=0)) @ root
+            ),
         }[name]()
         return float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
     if name == "MGDA":
@@ -125,23 +131,36 @@ def ours(kind: str, tasks: int, params: int, seconds: float) -> dict[str, dict[s
     import jax.random as jr
 
     rows = matrix(kind, tasks, params)
-    exact, jacobian, key, present = exact_gramian(rows), jnp.asarray(rows), jr.key(0), jnp.ones(tasks, bool)
+    exact, jacobian, key, present = (
+        exact_gramian(rows),
+        jnp.asarray(rows),
+        jr.key(0),
+        jnp.ones(tasks, bool),
+    )
     gramian, found = jnp.asarray(exact, jnp.float32), {}
     for name, method in _methods().items():
         began = time.process_time()
         whole = jax.jit(lambda j, k, m=method: m.direction(j, key=k)).lower(jacobian, key).compile()
         compiling = time.process_time() - began
-        part = jax.jit(lambda g, k, m=method: m.weights(g, present, key=k)).lower(gramian, key).compile()
+        part = (
+            jax.jit(lambda g, k, m=method: m.weights(g, present, key=k))
+            .lower(gramian, key)
+            .compile()
+        )
         found[name] = {
             "seconds": _seconds(lambda w=whole: jax.block_until_ready(w(jacobian, key)), seconds),
-            "gramian_seconds": _seconds(lambda p=part: jax.block_until_ready(p(gramian, key)), seconds),
+            "gramian_seconds": _seconds(
+                lambda p=part: jax.block_until_ready(p(gramian, key)), seconds
+            ),
             "compile_seconds": compiling,
             "residual": residual(name, exact, np.asarray(part(gramian, key), np.float64)),
         }
     return found
 
 
-def theirs(kind: str, tasks: int, params: int, seconds: float) -> dict[str, dict[str, float | None]]:
+def theirs(
+    kind: str, tasks: int, params: int, seconds: float
+) -> dict[str, dict[str, float | None]]:
     """The same of TorchJD. Nash-MTL, which goes on from its last answer, begins anew in every call."""
     import torch
 
@@ -149,7 +168,9 @@ def theirs(kind: str, tasks: int, params: int, seconds: float) -> dict[str, dict
     rows = matrix(kind, tasks, params)
     exact, jacobian, found = exact_gramian(rows), torch.from_numpy(rows), {}
     gramian = torch.from_numpy(exact.astype(np.float32))
-    values, vectors = np.linalg.eigh(exact)  # what has no form for Gramians gets a matrix that has this one
+    values, vectors = np.linalg.eigh(
+        exact
+    )  # what has no form for Gramians gets a matrix that has this one
     small = torch.from_numpy((vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32))
     for name, aggregator in _aggregators(tasks).items():
 
@@ -181,7 +202,11 @@ def ours_batched(seconds: float) -> dict[str, float]:
     many = jnp.asarray(np.stack([matrix("independent", *BATCHED, seed) for seed in range(BATCH)]))
     keys, found = jr.split(jr.key(0), BATCH), {}
     for name, method in _methods().items():
-        program = jax.jit(jax.vmap(lambda j, k, m=method: m.direction(j, key=k))).lower(many, keys).compile()
+        program = (
+            jax.jit(jax.vmap(lambda j, k, m=method: m.direction(j, key=k)))
+            .lower(many, keys)
+            .compile()
+        )
         found[name] = _seconds(lambda p=program: jax.block_until_ready(p(many, keys)), seconds)
     return found
 
@@ -208,8 +233,16 @@ def theirs_batched(seconds: float) -> dict[str, float]:
 def _methods() -> dict[str, Any]:
     import learnset as ls
 
-    methods = (ls.UPGrad(), ls.DualProj(), ls.MGDA(), ls.CAGrad(c=0.5), ls.NashMTL(), ls.PCGrad(), ls.IMTLG())
-    return dict(zip(METHODS, (*methods, ls.AlignedMTL()), strict=True))
+    methods = (
+        ls.UPGrad(),
+        ls.multitask.DualProj(),
+        ls.MGDA(),
+        ls.CAGrad(c=0.5),
+        ls.NashMTL(),
+        ls.PCGrad(),
+        ls.IMTLG(),
+    )
+    return dict(zip(METHODS, (*methods, ls.multitask.AlignedMTL()), strict=True))
 
 
 def _aggregators(tasks: int) -> dict[str, Any]:
@@ -218,19 +251,34 @@ def _aggregators(tasks: int) -> dict[str, Any]:
     from torchjd import aggregation as a
 
     warnings.filterwarnings("ignore")
-    methods = (a.UPGrad(), a.DualProj(), a.MGDA(), a.CAGrad(c=0.5), a.NashMTL(n_tasks=tasks), a.PCGrad(), a.IMTLG())
+    methods = (
+        a.UPGrad(),
+        a.DualProj(),
+        a.MGDA(),
+        a.CAGrad(c=0.5),
+        a.NashMTL(n_tasks=tasks),
+        a.PCGrad(),
+        a.IMTLG(),
+    )
     return dict(zip(METHODS, (*methods, a.AlignedMTL()), strict=True))
 
 
 WORKERS = {f.__name__: f for f in (ours, theirs, ours_batched, theirs_batched)}
-ONE = {name: "1" for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE = {
+    name: "1" for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+}
 
 
 def apart(function: str, **arguments: Any) -> dict:
     """The result of a worker in a process of its own, with one thread."""
     call = json.dumps([function, arguments])
     environment = dict(os.environ) | ONE
-    done = subprocess.run([sys.executable, __file__, "--worker", call], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, __file__, "--worker", call],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
@@ -250,8 +298,12 @@ def measure(rounds: int) -> dict:
             for _ in range(rounds):
                 for side in ("ours", "theirs"):
                     new = apart(side, kind=kind, tasks=tasks, params=params, seconds=0.1)
-                    of[side] = {name: _better(of.get(side, {}).get(name), new[name]) for name in METHODS}
-            times = {n: round(of["theirs"][n]["seconds"] / of["ours"][n]["seconds"], 1) for n in METHODS}
+                    of[side] = {
+                        name: _better(of.get(side, {}).get(name), new[name]) for name in METHODS
+                    }
+            times = {
+                n: round(of["theirs"][n]["seconds"] / of["ours"][n]["seconds"], 1) for n in METHODS
+            }
             print(kind, tasks, params, times, flush=True)
     for _ in range(rounds):
         for side in ("ours", "theirs"):
@@ -277,8 +329,14 @@ def page(found: dict) -> str:
         ]
         for name in METHODS:
             one, two = of["ours"][name], of["theirs"][name]
-            cells = [f"{_ms(one[k])} | {_ms(two[k])} | {two[k] / one[k]:.1f}×" for k in ("seconds", "gramian_seconds")]
-            wrong = [f"{side['residual']:.0e}" if side["residual"] is not None else "" for side in (one, two)]
+            cells = [
+                f"{_ms(one[k])} | {_ms(two[k])} | {two[k] / one[k]:.1f}×"
+                for k in ("seconds", "gramian_seconds")
+            ]
+            wrong = [
+                f"{side['residual']:.0e}" if side["residual"] is not None else ""
+                for side in (one, two)
+            ]
             rows.append(f"| {name} | {cells[0]} | {cells[1]} | {wrong[0]} | {wrong[1]} |")
         tasks, params = size.split()
         return f"### {tasks} tasks, {int(params):,} parameters\n\n" + "\n".join(rows)
@@ -289,7 +347,10 @@ def page(found: dict) -> str:
         batched.append(f"| {name} | {_ms(one)} | {_ms(two)} | {two / one:.0f}× |")
     last = found["sizes"][KINDS[0]]["128 100000"]
     compiling = [last["ours"][name]["compile_seconds"] for name in METHODS]
-    upgrad = {k: last["theirs"]["UPGrad"][k] / last["ours"]["UPGrad"][k] for k in ("seconds", "gramian_seconds")}
+    upgrad = {
+        k: last["theirs"]["UPGrad"][k] / last["ours"]["UPGrad"][k]
+        for k in ("seconds", "gramian_seconds")
+    }
     slower = [
         f"{name} at {size.split()[0]} tasks ({kind}{'' if key == 'seconds' else ', Gramian only'}: {ratio:.2f}×)"
         for kind, sizes in found["sizes"].items()
@@ -299,9 +360,14 @@ def page(found: dict) -> str:
         if (ratio := of["theirs"][name][key] / of["ours"][name][key]) < 1
     ]
     least = min(found["batched"]["theirs"][n] / found["batched"]["ours"][n] for n in METHODS)
-    newline, bound = "\n\n", 1 - last["ours"]["UPGrad"]["gramian_seconds"] / last["ours"]["UPGrad"]["seconds"]
+    newline, bound = (
+        "\n\n",
+        1 - last["ours"]["UPGrad"]["gramian_seconds"] / last["ours"]["UPGrad"]["seconds"],
+    )
     word = (
-        "reached" if upgrad["seconds"] >= STEP else f"not reached: {bound:.0%} of our time is the Gramian and the sum"
+        "reached"
+        if upgrad["seconds"] >= STEP
+        else f"not reached: {bound:.0%} of our time is the Gramian and the sum"
     )
     return f"""# Speed of multi-task balancers
 

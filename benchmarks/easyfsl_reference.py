@@ -21,13 +21,15 @@ def methods(others: np.ndarray) -> dict[str, Any]:
     # Its power is of features that are not negative, so that they are not centred before; nor are they of length one
     # after it, as in the paper, whose sharpness of 10 would let all of the transport underflow.
     square_length = (others / np.linalg.norm(others, axis=1, keepdims=True)).sum(axis=1).mean()
-    steps, sharpness = ls.PTMAP().steps, float(10 / square_length)
+    steps, sharpness = ls.transfer.PTMAP().steps, float(10 / square_length)
     return {
         "ProtoNet": PrototypicalNetworks(),
         "SimpleShot": SimpleShot(**centred),
         "BD-CSPN": BDCSPN(**centred),
-        "TIM": TIM(**centred, fine_tuning_steps=ls.TIM().steps),
-        "PT-MAP": PTMAP(feature_normalization=2.0, fine_tuning_steps=steps, lambda_regularization=sharpness),
+        "TIM": TIM(**centred, fine_tuning_steps=ls.transfer.TIM().steps),
+        "PT-MAP": PTMAP(
+            feature_normalization=2.0, fine_tuning_steps=steps, lambda_regularization=sharpness
+        ),
     }
 
 
@@ -35,7 +37,11 @@ def per_task(method: Any, tasks: Any, seconds: float) -> dict[str, float]:
     """Processor seconds for each task, as many as fit into `seconds` after a warm-up, with their number and the share of
     queries that are told right."""
     torch.set_num_threads(1)
-    arrays = [torch.tensor(np.asarray(part)) for batch in (tasks.support, tasks.query) for part in (batch.x, batch.y)]
+    arrays = [
+        torch.tensor(np.asarray(part))
+        for batch in (tasks.support, tasks.query)
+        for part in (batch.x, batch.y)
+    ]
     rights, spent = [], 0.0
     _right(method, *(array[0] for array in arrays))
     for task in zip(*arrays, strict=True):
@@ -48,7 +54,9 @@ def per_task(method: Any, tasks: Any, seconds: float) -> dict[str, float]:
 
 
 @torch.no_grad()
-def _right(method: Any, support: Tensor, classes: Tensor, queries: Tensor, answers: Tensor) -> float:
+def _right(
+    method: Any, support: Tensor, classes: Tensor, queries: Tensor, answers: Tensor
+) -> float:
     method.process_support_set(support, classes.argmax(1))
     return float((method(queries).argmax(1) == answers.argmax(1)).float().mean())
 

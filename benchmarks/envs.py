@@ -44,7 +44,7 @@ def mazes(batch: int) -> Any:
 
     import learnset as ls
 
-    return ls.MatchingToPlace().draw(batch, ls.Split.TRAIN, key=jr.key(0))
+    return ls.envs.MatchingToPlace().draw(batch, ls.Split.TRAIN, key=jr.key(0))
 
 
 def random_rate(batch: int, seconds: float) -> dict[str, float]:
@@ -58,14 +58,18 @@ def random_rate(batch: int, seconds: float) -> dict[str, float]:
     envs, steps = mazes(batch), max(HORIZON, 2**17 // batch)
 
     @eqx.filter_jit
-    def swim(envs: ls.WaterMaze, key: Any) -> Any:
-        def step(worlds: ls.World, key: Any) -> Any:
+    def swim(envs: ls.envs.WaterMaze, key: Any) -> Any:
+        def step(worlds: ls.envs.World, key: Any) -> Any:
             action = jr.randint(key, (batch,), 0, 8)
-            go = jax.vmap(lambda env, world, action: ls.advance(env, world, action, endless=True, key=key))
+            go = jax.vmap(
+                lambda env, world, action: ls.envs.advance(
+                    env, world, action, endless=True, key=key
+                )
+            )
             worlds = go(envs, worlds, action)
             return worlds, worlds.percept.observation.sum() + worlds.percept.feedback.reward.sum()
 
-        worlds = jax.vmap(lambda env: ls.begin(env, key=key))(envs)
+        worlds = jax.vmap(lambda env: ls.envs.begin(env, key=key))(envs)
         return jax.lax.scan(step, worlds, jr.split(key, steps))[1].sum()
 
     began = time.perf_counter()
@@ -81,12 +85,18 @@ def acting_rate(batch: int, seconds: float) -> dict[str, float]:
     import jax.random as jr
 
     import learnset as ls
-    from learnset._lowering import fast_dots
+    from learnset.core._lowering import fast_dots
 
     envs, agent = mazes(batch), new_agent()
-    act = eqx.filter_jit(fast_dots(lambda a, e: ls.rollout(a, e, HORIZON, endless=True, key=jr.key(0)).reward.sum()))
+    act = eqx.filter_jit(
+        fast_dots(
+            lambda a, e: ls.rl.rollout(a, e, HORIZON, endless=True, key=jr.key(0)).reward.sum()
+        )
+    )
     act(agent, envs).block_until_ready()
-    return {"rate": best_rate(lambda: act(agent, envs).block_until_ready(), batch * HORIZON, seconds)}
+    return {
+        "rate": best_rate(lambda: act(agent, envs).block_until_ready(), batch * HORIZON, seconds)
+    }
 
 
 def new_agent() -> Any:
@@ -94,7 +104,9 @@ def new_agent() -> Any:
 
     import learnset as ls
 
-    return ls.RecurrentAgent(ls.MatchingToPlace().sample(ls.Split.TRAIN, key=jr.key(0)), width=WIDTH, key=jr.key(1))
+    return ls.rl.RecurrentAgent(
+        ls.envs.MatchingToPlace().sample(ls.Split.TRAIN, key=jr.key(0)), width=WIDTH, key=jr.key(1)
+    )
 
 
 def trained(steps: int, batch: int, agent: Any, key: Any) -> Any:
@@ -102,7 +114,7 @@ def trained(steps: int, batch: int, agent: Any, key: Any) -> Any:
 
     import learnset as ls
 
-    method, days = ls.A2C(horizon=HORIZON, endless=True), ls.MatchingToPlace()
+    method, days = ls.rl.A2C(horizon=HORIZON, endless=True), ls.envs.MatchingToPlace()
     options = {"tasks_per_step": batch, "log_every": 1, "progress": False}
     return ls.train(method, agent, days, optax.adam(1e-3), steps=steps, key=key, **options)
 
@@ -126,10 +138,15 @@ def seeds_rate(batch: int, seconds: float) -> dict[str, float]:
     import jax.random as jr
 
     keys, agent = jr.split(jr.key(2), SEEDS), new_agent()
-    agents = jax.tree.map(lambda leaf: jnp.stack([leaf] * SEEDS) if eqx.is_array(leaf) else leaf, agent)
+    agents = jax.tree.map(
+        lambda leaf: jnp.stack([leaf] * SEEDS) if eqx.is_array(leaf) else leaf, agent
+    )
     alone, together = trained(1, batch, agent, keys[0]), trained(1, batch, agents, keys)
     steps, found = max(1, round(seconds / 4 / together.seconds)), {}
-    found["alone_compile"], found["together_compile"] = alone.compile_seconds, together.compile_seconds
+    found["alone_compile"], found["together_compile"] = (
+        alone.compile_seconds,
+        together.compile_seconds,
+    )
     for _ in range(2):
         one = sum(trained(steps, batch, agent, key).seconds for key in keys)
         all_five = trained(steps, batch, agents, keys).seconds
@@ -144,7 +161,9 @@ def product_rate() -> dict[str, float]:
     import jax.numpy as jnp
 
     many = jnp.ones((1024, 256)), jnp.ones((256, 3 * WIDTH))
-    product = jax.jit(lambda a, b: jax.lax.fori_loop(0, 100, lambda i, a: (a @ b)[:, :256] * 1e-3, a))
+    product = jax.jit(
+        lambda a, b: jax.lax.fori_loop(0, 100, lambda i, a: (a @ b)[:, :256] * 1e-3, a)
+    )
     product(*many).block_until_ready()
     rate = best_rate(lambda: product(*many).block_until_ready(), 100, 1.0)
     return {"gflops": rate * 2 * 1024 * 256 * 3 * WIDTH / 1e9}
@@ -168,7 +187,9 @@ WORKERS = {
 def apart(function: str, **arguments: Any) -> dict[str, float]:
     """The result of a worker in a process of its own."""
     call = json.dumps([function, arguments])
-    done = subprocess.run([sys.executable, __file__, "--worker", call], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--worker", call], capture_output=True, text=True
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
@@ -182,7 +203,9 @@ def measure(rounds: int) -> dict[str, Any]:
     best: dict[str, dict[str, float]] = {}
 
     def note(name: str, setting: str, found: dict[str, float]) -> None:
-        best.setdefault(name, {})[setting] = max(best.get(name, {}).get(setting, 0.0), found["rate"])
+        best.setdefault(name, {})[setting] = max(
+            best.get(name, {}).get(setting, 0.0), found["rate"]
+        )
         print(f"{name}, {setting}: {found['rate']:,.0f} steps/s", flush=True)
 
     compiling: dict[str, float] = {}
@@ -195,13 +218,28 @@ def measure(rounds: int) -> dict[str, Any]:
             note("acting", str(batch), apart("acting_rate", batch=batch, seconds=2))
             if batch <= 1024:
                 for threads in (1, 2):
-                    found = apart("torch_rate", kind="numpy", batch=batch, threads=threads, seconds=4, horizon=HORIZON)
+                    found = apart(
+                        "torch_rate",
+                        kind="numpy",
+                        batch=batch,
+                        threads=threads,
+                        seconds=4,
+                        horizon=HORIZON,
+                    )
                     note(f"torch, NumPy, {threads} thread(s)", str(batch), found)
-                note("random, NumPy", str(batch), apart("gym_random_rate", kind="numpy", batch=batch, seconds=1))
+                note(
+                    "random, NumPy",
+                    str(batch),
+                    apart("gym_random_rate", kind="numpy", batch=batch, seconds=1),
+                )
         for batch in (16, 64):
             found = apart("torch_rate", kind="gym", batch=batch, threads=2, seconds=4, horizon=64)
             note("torch, SyncVectorEnv", str(batch), found)
-            note("random, SyncVectorEnv", str(batch), apart("gym_random_rate", kind="gym", batch=batch, seconds=1))
+            note(
+                "random, SyncVectorEnv",
+                str(batch),
+                apart("gym_random_rate", kind="gym", batch=batch, seconds=1),
+            )
     seeds = {str(batch): apart("seeds_rate", batch=batch, seconds=8) for batch in (16, 64)}
     print(seeds, flush=True)
     return {
@@ -230,11 +268,18 @@ def page(found: dict[str, Any]) -> str:
     ours = top["training"]
     torch = max(rate for name, rate in top.items() if name.startswith("torch, NumPy"))
     sync, gym = top["torch, SyncVectorEnv"], max(top["random, NumPy"], top["random, SyncVectorEnv"])
-    table = ["| | " + " | ".join(f"{batch:,}" for batch in BATCHES) + " |", "|---|" + "---|" * len(BATCHES)]
+    table = [
+        "| | " + " | ".join(f"{batch:,}" for batch in BATCHES) + " |",
+        "|---|" + "---|" * len(BATCHES),
+    ]
     for name, line in rates.items():
         cells = [f"{line[str(b)]:,.0f}" if str(b) in line else "" for b in BATCHES]
         table.append(f"| {name} | " + " | ".join(cells) + " |")
-    table.append("| seconds to compile | " + " | ".join(f"{found['compile'][str(b)]:.1f}" for b in BATCHES) + " |")
+    table.append(
+        "| seconds to compile | "
+        + " | ".join(f"{found['compile'][str(b)]:.1f}" for b in BATCHES)
+        + " |"
+    )
     seeds = [
         "| tasks a seed | five runs, seconds a training step | together | ratio | compiling once | together |",
         "|---|---|---|---|---|---|",
@@ -242,12 +287,18 @@ def page(found: dict[str, Any]) -> str:
     for batch, line in found["seeds"].items():
         ratio = line["alone"] / line["together"]
         compiles = f"{line['alone_compile']:.1f} s | {line['together_compile']:.1f} s"
-        seeds.append(f"| {batch} | {line['alone']:.3f} | {line['together']:.3f} | {ratio:.2f}x | {compiles} |")
+        seeds.append(
+            f"| {batch} | {line['alone']:.3f} | {line['together']:.3f} | {ratio:.2f}x | {compiles} |"
+        )
     need = sum(FLOPS.values())
     parts = "; ".join(f"{name} {flops / 1e3:.0f}" for name, flops in FLOPS.items())
     floor, whole = need / found["gflops"] / 1e3, 1e6 / ours
     acting, alone = 1e6 / top["acting"], 1e6 / top["random"]
-    trials, apart, gflops = found["agreement"]["trials"], found["agreement"]["apart"], found["gflops"]
+    trials, apart, gflops = (
+        found["agreement"]["trials"],
+        found["agreement"]["apart"],
+        found["gflops"],
+    )
     return f"""# Speed of environments and of meta-reinforcement learning
 
 Made by `python benchmarks/envs.py`. The water maze, matching to place: 97 place cells and the heading are seen, one of

@@ -21,7 +21,12 @@ from typing import Any
 
 import tyro
 
-LIMITS = {"ProtoNet": 1, "SimpleShot": 1, "TIM": 10, "PT-MAP": 60}  # seconds for 1 000 tasks, to be reached
+LIMITS = {
+    "ProtoNet": 1,
+    "SimpleShot": 1,
+    "TIM": 10,
+    "PT-MAP": 60,
+}  # seconds for 1 000 tasks, to be reached
 EASYFSL = {"ProtoNet": 6, "TIM": 185, "PT-MAP": 2380}  # seconds for 1 000 tasks in its own table
 TASKS = 1000
 KEPT = {
@@ -55,7 +60,7 @@ def _episodes(ways: int, shots: int, queries: int) -> Any:
     import learnset as ls
 
     x = np.random.default_rng(0).integers(0, 256, (60 * 20, 28, 28, 1), dtype=np.uint8)
-    classes = ls.Labelled.from_arrays(x, np.repeat(np.arange(60), 20))
+    classes = ls.data.Labelled.from_arrays(x, np.repeat(np.arange(60), 20))
     parts = (classes.subset(range(first, first + 20)) for first in (0, 20, 40))
     return ls.Episodes(*parts, ways=ways, shots=shots, queries=queries)
 
@@ -80,17 +85,19 @@ def _gradient(method: Any, model: Any, tasks: Any, count: int) -> tuple[Any, Any
     import jax.random as jr
 
     import learnset as ls
-    from learnset._lowering import fast_dots
+    from learnset.core._lowering import fast_dots
 
     def gradient(model: Any, batch: Any) -> Any:
-        return fast_dots(lambda model, batch: method.gradient(model, batch, method.init(model), key=jr.key(0))[0])(
-            model, batch
-        )
+        return fast_dots(
+            lambda model, batch: method.gradient(model, batch, method.init(model), key=jr.key(0))[0]
+        )(model, batch)
 
     return eqx.filter_jit(gradient), tasks.draw(count, ls.Split.TRAIN, key=jr.key(1))
 
 
-def maml_rate(seconds: float, threads: int = 1, tasks: int = 16, together: bool = False) -> dict[str, float]:
+def maml_rate(
+    seconds: float, threads: int = 1, tasks: int = 16, together: bool = False
+) -> dict[str, float]:
     """Tasks a second of the gradient of second-order MAML; `together` takes all tasks at once."""
     import jax.random as jr
 
@@ -99,8 +106,8 @@ def maml_rate(seconds: float, threads: int = 1, tasks: int = 16, together: bool 
 
     if together:
         _through.APART = float("inf")
-    encoder = ls.Conv4((28, 28, 1), strided=True, normalisation=ls.BatchNorm, key=jr.key(0))
-    model = ls.classifier(encoder, 5, key=jr.key(1))
+    encoder = ls.Conv4((28, 28, 1), strided=True, normalisation=ls.models.BatchNorm, key=jr.key(0))
+    model = ls.models.classifier(encoder, 5, key=jr.key(1))
     gradient, batch = _gradient(ls.MAML(ls.cross_entropy, 0.4), model, _episodes(5, 1, 15), tasks)
     first = _seconds(lambda: gradient(model, batch), 0.1)
     took = _seconds(lambda: gradient(model, batch), seconds, threads)
@@ -115,8 +122,10 @@ def protonet_rate(seconds: float, threads: int = 1, strided: bool = True) -> dic
 
     import learnset as ls
 
-    encoder = ls.Conv4((28, 28, 1), strided=strided, normalisation=ls.BatchNorm, key=jr.key(0))
-    model, tasks, adam = ls.Headed(encoder, None), _episodes(20, 5, 5), optax.adam(1e-3)
+    encoder = ls.Conv4(
+        (28, 28, 1), strided=strided, normalisation=ls.models.BatchNorm, key=jr.key(0)
+    )
+    model, tasks, adam = ls.models.Headed(encoder, None), _episodes(20, 5, 5), optax.adam(1e-3)
     gradient, batch = _gradient(ls.ProtoNet(), model, tasks, 1)
     state = adam.init(eqx.filter(model, eqx.is_array))
 
@@ -125,14 +134,19 @@ def protonet_rate(seconds: float, threads: int = 1, strided: bool = True) -> dic
         updates, state = adam.update(grads, state)
         return eqx.apply_updates(model, updates), state
 
-    draw = eqx.filter_jit(lambda key: tasks.draw(32, ls.Split.TRAIN, key=key))  # 32 steps at once, as `train` does
+    draw = eqx.filter_jit(
+        lambda key: tasks.draw(32, ls.Split.TRAIN, key=key)
+    )  # 32 steps at once, as `train` does
 
     def step() -> Any:
         return update(gradient(model, batch), state, model)
 
     for call in (step, lambda: draw(jr.key(0))):
         _seconds(call, 0.01)
-    took, drawing = _seconds(step, seconds, threads), _seconds(lambda: draw(jr.key(0)), seconds / 4, threads) / 32
+    took, drawing = (
+        _seconds(step, seconds, threads),
+        _seconds(lambda: draw(jr.key(0)), seconds / 4, threads) / 32,
+    )
     return {"rate": 1 / (took + drawing), "drawing": drawing / (took + drawing)}
 
 
@@ -145,8 +159,10 @@ def _feature_tasks(shots: int) -> tuple[Any, Any]:
 
     random = np.random.default_rng(0)
     y = np.repeat(np.arange(60), 40)
-    x = np.maximum(random.normal(0, 1, (60, 640))[y] + random.normal(0, 2, (len(y), 640)), 0).astype(np.float32)
-    classes = ls.Labelled.from_arrays(x, y)
+    x = np.maximum(
+        random.normal(0, 1, (60, 640))[y] + random.normal(0, 2, (len(y), 640)), 0
+    ).astype(np.float32)
+    classes = ls.data.Labelled.from_arrays(x, y)
     parts = [classes.subset(range(first, first + 20)) for first in (0, 20, 40)]
     episodes = ls.Episodes(*parts, ways=5, shots=shots, queries=15)
     return episodes.draw(TASKS, ls.Split.TEST, key=jr.key(0)), classes.x[:512]
@@ -157,23 +173,23 @@ def adapters() -> dict[str, dict[str, dict[str, float]]]:
     import equinox as eqx
 
     import learnset as ls
-    from learnset._evaluate import score
-    from learnset._lowering import fast_dots
+    from learnset.core._lowering import fast_dots
+    from learnset.training._evaluate import score
 
     of = {
         "ProtoNet": ls.Prototypes(),
         "SimpleShot": ls.SimpleShot(),
-        "BD-CSPN": ls.BDCSPN(),
-        "LaplacianShot": ls.LaplacianShot(),
-        "TIM": ls.TIM(),
-        "PT-MAP": ls.PTMAP(),
-        "logistic head": ls.Logistic(),
-        "support vectors": ls.SupportVectors(),
+        "BD-CSPN": ls.transfer.BDCSPN(),
+        "LaplacianShot": ls.transfer.LaplacianShot(),
+        "TIM": ls.transfer.TIM(),
+        "PT-MAP": ls.transfer.PTMAP(),
+        "logistic head": ls.transfer.Logistic(),
+        "support vectors": ls.transfer.SupportVectors(),
     }
     found: dict[str, dict[str, dict[str, float]]] = {}
     for shots in SHOTS:
         batch, others = _feature_tasks(shots)
-        model = ls.centred(ls.Headed(ls.Raw(), None), others)
+        model = ls.transfer.centred(ls.models.Headed(ls.models.Raw(), None), others)
         for name, adapter in of.items():
 
             def scored(model: Any, batch: Any, adapter: Any = adapter) -> Any:
@@ -194,7 +210,9 @@ def easyfsl(seconds: float) -> dict[str, dict[str, dict[str, float]]]:
     for shots in SHOTS:
         batch, others = _feature_tasks(shots)
         for name, method in easyfsl_reference.methods(others).items():
-            found.setdefault(name, {})[str(shots)] = easyfsl_reference.per_task(method, batch, seconds)
+            found.setdefault(name, {})[str(shots)] = easyfsl_reference.per_task(
+                method, batch, seconds
+            )
     return found
 
 
@@ -204,18 +222,18 @@ def memory() -> dict[str, dict[str, float]]:
 
     import learnset as ls
 
-    encoder = ls.Conv4((28, 28, 1), strided=True, normalisation=ls.BatchNorm, key=jr.key(0))
-    model, loss = ls.classifier(encoder, 5, key=jr.key(1)), ls.cross_entropy
+    encoder = ls.Conv4((28, 28, 1), strided=True, normalisation=ls.models.BatchNorm, key=jr.key(0))
+    model, loss = ls.models.classifier(encoder, 5, key=jr.key(1)), ls.cross_entropy
     methods = {
         "MAML": (ls.MAML(loss, 0.4), model),
-        "FOMAML": (ls.MAML(loss, 0.4, unroll=ls.Unroll.FIRST_ORDER), model),
+        "FOMAML": (ls.MAML(loss, 0.4, unroll=ls.transfer.Unroll.FIRST_ORDER), model),
         "ANIL": (ls.ANIL(loss, 0.4), model),
         "BOIL": (ls.BOIL(loss, 0.4), model),
         "Proto-MAML": (ls.ProtoMAML(loss, 0.01, 1), model),
         "Reptile": (ls.Reptile(loss, 0.1), model),
         "ProtoNet": (ls.ProtoNet(), model),
-        "R2D2": (ls.R2D2(loss), ls.WithRidge(model, scale=1.0)),
-        "MetaOptNet": (ls.MetaOptNet(), ls.WithScale(model)),
+        "R2D2": (ls.R2D2(loss), ls.meta.WithRidge(model, scale=1.0)),
+        "MetaOptNet": (ls.meta.MetaOptNet(), ls.meta.WithScale(model)),
     }
     tasks, found = _episodes(5, 1, 15), {}
     for name, (method, start) in methods.items():
@@ -233,14 +251,23 @@ def torch_rates(seconds: float, threads: int = 1) -> dict[str, dict[str, float]]
     return torch_few_shot.torch_rates(seconds, threads)
 
 
-WORKERS = {f.__name__: f for f in (maml_rate, protonet_rate, adapters, easyfsl, memory, torch_rates)}
+WORKERS = {
+    f.__name__: f for f in (maml_rate, protonet_rate, adapters, easyfsl, memory, torch_rates)
+}
 
 
 def apart(function: str, environment: dict[str, str] | None = None, **arguments: float) -> dict:
     """The result of a worker in a process of its own, with as many threads for XLA as it is to be measured with."""
-    environment = dict(os.environ) | {"NPROC": str(arguments.get("threads", 1))} | (environment or {})
+    environment = (
+        dict(os.environ) | {"NPROC": str(arguments.get("threads", 1))} | (environment or {})
+    )
     call = json.dumps([function, arguments])
-    done = subprocess.run([sys.executable, __file__, "--worker", call], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, __file__, "--worker", call],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
@@ -255,7 +282,9 @@ def measure(rounds: int, threads: tuple[int, ...]) -> dict:
     at_once = apart("maml_rate", seconds=3, together=True)["rate"]
     speeds[str(threads[0])]["maml"]["learnset, all tasks at once"] = at_once
     there = find_spec("easyfsl") is not None
-    unoptimised = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # machine code alone: buffers are the same
+    unoptimised = {
+        "XLA_FLAGS": "--xla_backend_optimization_level=0"
+    }  # machine code alone: buffers are the same
     return {
         "rounds": rounds,
         "speeds": speeds,
@@ -283,7 +312,9 @@ def speed(rounds: int, threads: int) -> dict:
         drawing = min(drawing, ours["drawing"])
         note("protonet", "learnset", ours["rate"])
         for environment, words in (({}, ""), (KEPT, ", memory kept")):
-            for of, rates in apart("torch_rates", environment, seconds=1.5, threads=threads).items():
+            for of, rates in apart(
+                "torch_rates", environment, seconds=1.5, threads=threads
+            ).items():
                 for name, rate in rates.items():
                     note(of, name + words, rate)
     return best | {"compile_seconds": compiling, "drawing": drawing}
@@ -292,9 +323,14 @@ def speed(rounds: int, threads: int) -> dict:
 def page(found: dict) -> str:
     """The page, all of its numbers from `found`."""
     alone = next(iter(found["speeds"].values()))
-    sizes = ["| method | " + " | ".join(f"meta-batch {count}" for count in BATCHES) + " |", "|---|---|---|---|"]
+    sizes = [
+        "| method | " + " | ".join(f"meta-batch {count}" for count in BATCHES) + " |",
+        "|---|---|---|---|",
+    ]
     for name, of in found["memory"].items():
-        sizes.append(f"| {name} | " + " | ".join(f"{of[str(count)]:,.0f} MiB" for count in BATCHES) + " |")
+        sizes.append(
+            f"| {name} | " + " | ".join(f"{of[str(count)]:,.0f} MiB" for count in BATCHES) + " |"
+        )
     return f"""# Speed of few-shot classification
 
 Made by `python benchmarks/few_shot.py --threads {" ".join(found["speeds"])}`. With one thread for each side
@@ -355,11 +391,16 @@ def _rates(speeds: dict, of: str, unit: str, target: float) -> str:
 
 def _limits(ours: dict) -> str:
     """Our seconds for all tasks beside what was to be reached."""
-    rows = ["| 1 000 tasks | 1 shot | 5 shots | to be reached | easyfsl's table |", "|---|---|---|---|---|"]
+    rows = [
+        "| 1 000 tasks | 1 shot | 5 shots | to be reached | easyfsl's table |",
+        "|---|---|---|---|---|",
+    ]
     for name, of in ours.items():
         limit = f"{LIMITS[name]} s" if name in LIMITS else ""
         theirs = f"{EASYFSL[name]:,} s" if name in EASYFSL else ""
-        rows.append(f"| {name} | {of['1']['seconds']:.2f} s | {of['5']['seconds']:.2f} s | {limit} | {theirs} |")
+        rows.append(
+            f"| {name} | {of['1']['seconds']:.2f} s | {of['5']['seconds']:.2f} s | {limit} | {theirs} |"
+        )
     return "\n".join(rows)
 
 

@@ -11,7 +11,7 @@ from gymnasium import spaces
 import learnset as ls
 
 WIDTH = 128
-POOL, DAYS = ls.Pool(), ls.MatchingToPlace()
+POOL, DAYS = ls.envs.Pool(), ls.envs.MatchingToPlace()
 CENTRES = np.float32(POOL.centres)
 WAYS = np.float32([[np.cos(angle), np.sin(angle)] for angle in np.arange(8) * np.pi / 4])
 STARTS = np.float32([[0, 0.95], [0.95, 0], [0, -0.95], [-0.95, 0]])
@@ -45,18 +45,28 @@ class NumPyMazes(gymnasium.vector.VectorEnv):
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict]:
         batch, self.random = self.num_envs, np.random.default_rng(seed)
         self.position, self.heading, self.platform = np.zeros((3, batch, 2), np.float32)
-        self.trial, self.time, self.over = np.full(batch, -1), np.zeros(batch, int), np.zeros(batch, bool)
+        self.trial, self.time, self.over = (
+            np.full(batch, -1),
+            np.zeros(batch, int),
+            np.zeros(batch, bool),
+        )
         self._begin(np.ones(batch, bool))
         return self.observed(), {}
 
-    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
         begins, start, new = self.over, self.position, WAYS[actions]
         way = (1 - LEFT) * new + LEFT * self.heading
         size = np.sqrt(dot(way, way))[:, None]
         way = np.where(size > 1e-6, way / np.maximum(size, 1e-6), new)
         first = np.minimum(to_wall(start, way), LENGTH)
         wall = start + first[:, None] * way
-        back = np.where((first < LENGTH)[:, None], way - 2 * dot(way, wall)[:, None] * wall / POOL.radius**2, way)
+        back = np.where(
+            (first < LENGTH)[:, None],
+            way - 2 * dot(way, wall)[:, None] * wall / POOL.radius**2,
+            way,
+        )
         rest = np.minimum(LENGTH - first, np.maximum(to_wall(wall, back), 0))
         found = (self._crosses(start, way, first) | self._crosses(wall, back, rest)) & ~begins
         self.time = self.time + 1
@@ -79,7 +89,9 @@ class NumPyMazes(gymnasium.vector.VectorEnv):
         """The next trial, and after four of them another day."""
         self.trial = np.where(which, (self.trial + 1) % 4, self.trial)
         new = np.flatnonzero(which & (self.trial == 0))
-        angle = np.radians(self.random.uniform(15, 37.5, len(new)) + 45 * self.random.integers(0, 8, len(new)))
+        angle = np.radians(
+            self.random.uniform(15, 37.5, len(new)) + 45 * self.random.integers(0, 8, len(new))
+        )
         away = DAYS.reach * np.sqrt(self.random.uniform(size=len(new)))
         self.platform[new] = np.stack([away * np.cos(angle), away * np.sin(angle)], axis=-1)
         self.position = np.where(which[:, None], STARTS[self.trial], self.position)
@@ -124,7 +136,7 @@ def agreement(steps: int = 1000, batch: int = 64) -> dict[str, float]:
     @jax.jit
     def stepped(platform: Any, position: Any, heading: Any, time: Any, action: Any) -> Any:
         def one(platform: Any, position: Any, heading: Any, time: Any, action: Any) -> Any:
-            maze = ls.WaterMaze(platform[None])
+            maze = ls.envs.WaterMaze(platform[None])
             start = maze.reset(0, key=jr.key(0))
             here = type(start)(position, heading, start.elapsed, start.travelled, time, start.trial)
             state, told = maze.step(here, action, key=jr.key(0))
@@ -137,11 +149,15 @@ def agreement(steps: int = 1000, batch: int = 64) -> dict[str, float]:
     apart, trials = 0.0, 0
     for _ in range(steps):
         action, counts = random.integers(0, 8, batch), ~envs.over
-        expected = stepped(envs.platform.copy(), envs.position, envs.heading, envs.time.astype(np.int32), action)
+        expected = stepped(
+            envs.platform.copy(), envs.position, envs.heading, envs.time.astype(np.int32), action
+        )
         seen, _, *ends, _ = envs.step(action)
         apart = max(apart, float(np.abs(np.asarray(expected[0]) - seen)[counts].max()))
         for theirs, ours in zip(ends, expected[1:], strict=True):
-            assert np.array_equal(theirs[counts], np.asarray(ours)[counts]), "NumPy and learnset end other trials"
+            assert np.array_equal(theirs[counts], np.asarray(ours)[counts]), (
+                "NumPy and learnset end other trials"
+            )
         trials += int(envs.over.sum())
     return {"apart": apart, "trials": trials}
 
@@ -159,7 +175,9 @@ def gym_random_rate(kind: str, batch: int, seconds: float) -> dict[str, float]:
     return {"rate": best_rate(swim, steps * batch, seconds)}
 
 
-def torch_rate(kind: str, batch: int, threads: int, seconds: float, horizon: int) -> dict[str, float]:
+def torch_rate(
+    kind: str, batch: int, threads: int, seconds: float, horizon: int
+) -> dict[str, float]:
     """Steps a second of A2C with a GRU: acting without gradient, then the whole sequence by the fused GRU, advantages, loss
     and Adam. Senses and network are learnset's, but that the critic is told nothing of what is hidden."""
     import torch
@@ -169,12 +187,16 @@ def torch_rate(kind: str, batch: int, threads: int, seconds: float, horizon: int
     envs = many_mazes(kind, batch)
     gru, actor = nn.GRU(POOL.cells + 2 + 2 * 8 + 4, WIDTH), nn.Linear(WIDTH, 8)
     critic = nn.Sequential(nn.Linear(WIDTH, 64), nn.ReLU(), nn.Linear(64, 1))
-    adam = torch.optim.Adam([*gru.parameters(), *actor.parameters(), *critic.parameters()], lr=1e-3, fused=True)
+    adam = torch.optim.Adam(
+        [*gru.parameters(), *actor.parameters(), *critic.parameters()], lr=1e-3, fused=True
+    )
 
     def sensed(seen: np.ndarray, action: Tensor, told: tuple, first: np.ndarray) -> Tensor:
         reward, *flags = (torch.from_numpy(np.float32(value))[:, None] for value in (*told, first))
         acted = nn.functional.one_hot(action, 8) * (1 - flags[-1])
-        return torch.cat([torch.from_numpy(np.float32(seen)), acted, acted * reward, reward, *flags], 1)
+        return torch.cat(
+            [torch.from_numpy(np.float32(seen)), acted, acted * reward, reward, *flags], 1
+        )
 
     nothing = np.zeros(batch, bool)
     now = [envs.reset(seed=0)[0], torch.zeros(batch, dtype=torch.int64), (nothing,) * 3, ~nothing]
@@ -197,7 +219,11 @@ def torch_rate(kind: str, batch: int, threads: int, seconds: float, horizon: int
 
     @torch.no_grad()
     def advantages(got: Tensor, value: Tensor) -> Tensor:
-        surprise, later, gained = got + 0.95 * value[1:] - value[:-1], torch.zeros(batch), torch.zeros(horizon, batch)
+        surprise, later, gained = (
+            got + 0.95 * value[1:] - value[:-1],
+            torch.zeros(batch),
+            torch.zeros(horizon, batch),
+        )
         for step in reversed(range(horizon)):
             later = surprise[step] + 0.95 * 0.95 * later
             gained[step] = later

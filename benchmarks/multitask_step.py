@@ -19,7 +19,11 @@ from typing import Any
 import tyro
 
 HEADS = 10
-SHAPES = {"small": (28, 64, 32), "medium": (64, 256, 64), "large": (256, 256, 256)}  # inputs, width, points of a task
+SHAPES = {
+    "small": (28, 64, 32),
+    "medium": (64, 256, 64),
+    "large": (256, 256, 256),
+}  # inputs, width, points of a task
 TARGET, LIMIT = 5, 2.0  # times as fast as TorchJD; GiB
 SCHOOL_STEPS = 500
 
@@ -67,8 +71,8 @@ def _stepping(method: Any, model: Any, batch: Any) -> tuple[Callable[[], Any], f
     import jax.random as jr
     import optax
 
-    from learnset._lowering import fast_dots
-    from learnset._tree import trainable, updated
+    from learnset.core._lowering import fast_dots
+    from learnset.core._tree import trainable, updated
 
     adam = optax.adam(1e-3)
 
@@ -91,24 +95,33 @@ def _batch(x: Any, y: Any) -> Any:
     import learnset as ls
 
     same, x, half = len(x) == 1, jnp.broadcast_to(x, (len(y), *x.shape[1:])), x.shape[1] // 2
-    parts = [ls.Batch(a, b, jnp.ones(a.shape[:2])) for a, b in ((x[:, :half], y[:, :half]), (x[:, half:], y[:, half:]))]
+    parts = [
+        ls.Batch(a, b, jnp.ones(a.shape[:2]))
+        for a, b in ((x[:, :half], y[:, :half]), (x[:, half:], y[:, half:]))
+    ]
     return ls.Task(*parts, jnp.arange(len(y)), jnp.zeros((len(y), 0)), same_inputs=same)
 
 
-def learnset_step(shape: str, same: bool, at_representation: bool, seconds: float) -> dict[str, float]:
+def learnset_step(
+    shape: str, same: bool, at_representation: bool, seconds: float
+) -> dict[str, float]:
     """Seconds of a step of a shared body of two layers and ten heads with UPGrad."""
     import jax.random as jr
 
     import learnset as ls
 
     inputs, width, _ = SHAPES[shape]
-    model = ls.SharedBody(ls.MLP(inputs, 1, width=width, depth=2, key=jr.key(0)), num_tasks=HEADS, key=jr.key(1))
-    method = ls.AtRepresentation(ls.UPGrad()) if at_representation else ls.UPGrad()
+    model = ls.SharedBody(
+        ls.MLP(inputs, 1, width=width, depth=2, key=jr.key(0)), num_tasks=HEADS, key=jr.key(1)
+    )
+    method = ls.multitask.AtRepresentation(ls.UPGrad()) if at_representation else ls.UPGrad()
     step, compiling = _stepping(method, model, _batch(*_rows(shape, same)))
     return {"seconds": _seconds(step, seconds), "compile_seconds": compiling}
 
 
-def torchjd_step(shape: str, same: bool, at_representation: bool, seconds: float) -> dict[str, float]:
+def torchjd_step(
+    shape: str, same: bool, at_representation: bool, seconds: float
+) -> dict[str, float]:
     """The same with TorchJD's `mtl_backward`; with tasks of their own inputs, these go through the body together."""
     import torch
     from torchjd.aggregation import UPGrad
@@ -117,7 +130,12 @@ def torchjd_step(shape: str, same: bool, at_representation: bool, seconds: float
     del at_representation
     torch.set_num_threads(1)
     inputs, width, _ = SHAPES[shape]
-    layers = [torch.nn.Linear(inputs, width), torch.nn.ReLU(), torch.nn.Linear(width, width), torch.nn.ReLU()]
+    layers = [
+        torch.nn.Linear(inputs, width),
+        torch.nn.ReLU(),
+        torch.nn.Linear(width, width),
+        torch.nn.ReLU(),
+    ]
     body = torch.nn.Sequential(*layers)
     heads = [torch.nn.Linear(width, 1) for _ in range(HEADS)]
     parameters = [*body.parameters(), *(p for head in heads for p in head.parameters())]
@@ -127,7 +145,9 @@ def torchjd_step(shape: str, same: bool, at_representation: bool, seconds: float
     def step() -> None:
         features = body(x.reshape(-1, inputs))
         of_tasks = [features] * HEADS if same else features.reshape(HEADS, -1, width)
-        losses = [((head(z) - t) ** 2).mean() for head, z, t in zip(heads, of_tasks, y, strict=True)]
+        losses = [
+            ((head(z) - t) ** 2).mean() for head, z, t in zip(heads, of_tasks, y, strict=True)
+        ]
         mtl_backward(losses, features)
         jac_to_grad(body.parameters(), aggregator)
         adam.step()
@@ -143,8 +163,10 @@ def school(balanced: bool) -> dict[str, float]:
 
     import learnset as ls
 
-    tasks = ls.by_rows(ls.school())
-    model = ls.SharedBody(ls.MLP(tasks.points.x.shape[-1], 1, key=jr.key(0)), num_tasks=len(tasks), key=jr.key(1))
+    tasks = ls.by_rows(ls.data.school())
+    model = ls.SharedBody(
+        ls.MLP(tasks.points.x.shape[-1], 1, key=jr.key(0)), num_tasks=len(tasks), key=jr.key(1)
+    )
     method = ls.UPGrad() if balanced else ls.Mean()
     began = time.process_time()
     run = ls.train(
@@ -177,10 +199,12 @@ def peak(depth: int, width: int, chunk: int, layerwise: bool) -> dict[str, float
 
     import learnset as ls
 
-    model = ls.SharedBody(ls.MLP(width, 1, width=width, depth=depth, key=jr.key(0)), num_tasks=40, key=jr.key(1))
+    model = ls.SharedBody(
+        ls.MLP(width, 1, width=width, depth=depth, key=jr.key(0)), num_tasks=40, key=jr.key(1)
+    )
     random = np.random.default_rng(0)
     batch = _batch(*(random.normal(size=(40, 16, size)).astype(np.float32) for size in (width, 1)))
-    method = ls.Layerwise(ls.UPGrad(), chunk=chunk or None) if layerwise else ls.UPGrad()
+    method = ls.multitask.Layerwise(ls.UPGrad(), chunk=chunk or None) if layerwise else ls.UPGrad()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     step, _ = _stepping(method, model, batch)
     seconds = _seconds(step, 0.1)
@@ -196,7 +220,9 @@ def apart(function: str, **arguments: Any) -> dict:
     """The result of a worker in a process of its own, with one thread for XLA."""
     call = json.dumps([function, arguments])
     command = [sys.executable, __file__, "--worker", call]
-    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ) | {"NPROC": "1"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=dict(os.environ) | {"NPROC": "1"}
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)
     print(call, done.stdout.splitlines()[-1], flush=True)
@@ -213,7 +239,12 @@ FORMS = {
 MODELS = {
     "ten layers": {"depth": 10, "width": 1000, "chunk": 0, "layerwise": True},
     "one layer, 8 tasks at a time": {"depth": 1, "width": 3162, "chunk": 8, "layerwise": True},
-    "ten layers, the whole matrix of gradients": {"depth": 10, "width": 1000, "chunk": 0, "layerwise": False},
+    "ten layers, the whole matrix of gradients": {
+        "depth": 10,
+        "width": 1000,
+        "chunk": 0,
+        "layerwise": False,
+    },
 }
 
 
@@ -226,7 +257,11 @@ def measure(rounds: int) -> dict:
                 for form, (worker, at_representation) in FORMS.items():
                     if at_representation and inputs == "own":
                         continue  # there tasks share no points
-                    settings = {"shape": shape, "same": inputs == "same", "at_representation": at_representation}
+                    settings = {
+                        "shape": shape,
+                        "same": inputs == "same",
+                        "at_representation": at_representation,
+                    }
                     new = apart(worker, **settings, seconds=1.0)
                     old = of.setdefault(shape, {}).setdefault(form, new)
                     of[shape][form] = {name: min(old[name], new[name]) for name in new}
@@ -242,17 +277,26 @@ def page(found: dict) -> str:
     """The page, all of its numbers from `found`."""
 
     def table(of: dict) -> str:
-        lines = ["| shape | form | ms a step | TorchJD takes | compiling |", "|---|---|---|---|---|"]
+        lines = [
+            "| shape | form | ms a step | TorchJD takes | compiling |",
+            "|---|---|---|---|---|",
+        ]
         for shape, forms in of.items():
             words = "{}: {} inputs, 2 × {}, {} points".format(shape, *SHAPES[shape])
             for form, one in forms.items():
                 ratio = f"{forms['TorchJD']['seconds'] / one['seconds']:.1f}×"
                 compiling = f"{one['compile_seconds']:.1f} s" if "compile_seconds" in one else ""
-                lines.append(f"| {words} | {form} | {1e3 * one['seconds']:.2f} | {ratio} | {compiling} |")
+                lines.append(
+                    f"| {words} | {form} | {1e3 * one['seconds']:.2f} | {ratio} | {compiling} |"
+                )
         return "\n".join(lines)
 
     def word(of: dict) -> str:
-        reached = [s for s, forms in of.items() if forms["TorchJD"]["seconds"] >= TARGET * forms["learnset"]["seconds"]]
+        reached = [
+            s
+            for s, forms in of.items()
+            if forms["TorchJD"]["seconds"] >= TARGET * forms["learnset"]["seconds"]
+        ]
         return f"reached for {', '.join(reached)}" if reached else "reached for none of them"
 
     schools = [
@@ -261,17 +305,27 @@ def page(found: dict) -> str:
     schools += ["|---|---|---|---|---|"]
     for name, one in found["school"].items():
         losses = f"{one['first_loss']:.3f} | {one['last_loss']:.3f}"
-        schools.append(f"| {name} | {one['seconds']:.1f} | {one['with_compilation']:.1f} | {losses} |")
+        schools.append(
+            f"| {name} | {one['seconds']:.1f} | {one['with_compilation']:.1f} | {losses} |"
+        )
     memory = [
         "| model | parameters | method | GiB at most | before the first step | s a step |",
         "|---|---|---|---|---|---|",
     ]
     for name, one in found["memory"].items():
         method = "`Layerwise(UPGrad())`" if MODELS[name]["layerwise"] else "`UPGrad()`"
-        method = f"`Layerwise(UPGrad(), chunk={MODELS[name]['chunk']})`" if MODELS[name]["chunk"] else method
+        method = (
+            f"`Layerwise(UPGrad(), chunk={MODELS[name]['chunk']})`"
+            if MODELS[name]["chunk"]
+            else method
+        )
         cells = f"{one['gib']:.2f} | {one['before']:.2f} | {one['seconds']:.1f}"
         memory.append(f"| {name} | {one['parameters'] / 1e6:.1f} M | {method} | {cells} |")
-    within = all(found["memory"][name]["gib"] <= LIMIT for name, settings in MODELS.items() if settings["layerwise"])
+    within = all(
+        found["memory"][name]["gib"] <= LIMIT
+        for name, settings in MODELS.items()
+        if settings["layerwise"]
+    )
     same, own = found["steps"]["same"], found["steps"]["own"]
     number = next(iter(found["school"].values()))["tasks"]
     return f"""# Speed and memory of many tasks

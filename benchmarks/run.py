@@ -18,7 +18,18 @@ from pathlib import Path
 import tyro
 
 GRID = [(tasks, steps) for steps in (1, 5, 10) for tasks in (1, 5, 20, 100, 500)]
-METHODS = ("Pooled", "MAML", "FOMAML", "Reptile", "ANIL", "MetaSGD", "CAVIA", "IMAML", "R2D2", "CNP")
+METHODS = (
+    "Pooled",
+    "MAML",
+    "FOMAML",
+    "Reptile",
+    "ANIL",
+    "MetaSGD",
+    "CAVIA",
+    "IMAML",
+    "R2D2",
+    "CNP",
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ def jax_rate(tasks: int, inner_steps: int, seconds: float, plain: bool = False) 
 
     window = max(8, min(256, 6400 // (tasks * inner_steps)))
 
-    def run(steps: int) -> ls.Trained:
+    def run(steps: int) -> ls.training.Trained:
         options = {"tasks_per_step": tasks, "log_every": window, "progress": False}
         return ls.train(method, model, ls.Sinusoids(), adam, steps=steps, key=jr.key(1), **options)
 
@@ -74,16 +85,18 @@ def compile_times() -> dict[str, float]:
     methods = {
         "Pooled": (ls.Pooled(), model),
         "MAML": (ls.MAML(), model),
-        "FOMAML": (ls.MAML(unroll=ls.Unroll.FIRST_ORDER), model),
+        "FOMAML": (ls.MAML(unroll=ls.transfer.Unroll.FIRST_ORDER), model),
         "Reptile": (ls.Reptile(), model),
         "ANIL": (ls.ANIL(), model),
-        "MetaSGD": (ls.MetaSGD(), ls.WithRates(model)),
-        "CAVIA": (ls.CAVIA(), ls.WithContext(model.extend_inputs(5, key=jr.key(1)), 5)),
+        "MetaSGD": (ls.MetaSGD(), ls.meta.WithRates(model)),
+        "CAVIA": (ls.CAVIA(), ls.meta.WithContext(model.extend_inputs(5, key=jr.key(1)), 5)),
         "IMAML": (ls.IMAML(), model),
-        "R2D2": (ls.R2D2(), ls.WithRidge(model)),
-        "CNP": (ls.CNP(), ls.ConditionalNeuralProcess(1, 1, key=jr.key(2))),
+        "R2D2": (ls.R2D2(), ls.meta.WithRidge(model)),
+        "CNP": (ls.CNP(), ls.models.ConditionalNeuralProcess(1, 1, key=jr.key(2))),
     }
-    eqx.filter_jit(lambda m: m(jr.normal(jr.key(0), (1,))))(model)  # what only the first compilation of a process pays
+    eqx.filter_jit(lambda m: m(jr.normal(jr.key(0), (1,))))(
+        model
+    )  # what only the first compilation of a process pays
     return {
         name: ls.train(
             method, m, ls.Sinusoids(), optax.adam(1e-3), steps=1, key=jr.key(3), progress=False
@@ -102,10 +115,12 @@ def memory() -> dict[str, dict[str, float]]:
     model = ls.MLP(1, 1, width=40, depth=2, key=jr.key(0))
     batch = ls.Sinusoids().draw(25, ls.Split.TRAIN, key=jr.key(1))
     found: dict[str, dict[str, float]] = {}
-    for unroll in ls.Unroll:
+    for unroll in ls.transfer.Unroll:
         for steps in (1, 10, 50):
             method = ls.MAML(ls.mse, 1e-3, steps, unroll)
-            program = eqx.filter_jit(lambda m, b, method=method: method.gradient(m, b, None, key=jr.key(0))[0])
+            program = eqx.filter_jit(
+                lambda m, b, method=method: method.gradient(m, b, None, key=jr.key(0))[0]
+            )
             analysis = program.lower(model, batch).compile().compiled.memory_analysis()
             found.setdefault(unroll.value, {})[str(steps)] = analysis.temp_size_in_bytes / 2**20
     return found
@@ -123,7 +138,16 @@ def flat_memory() -> dict[str, float]:
 
     found, adam, model = {}, optax.adam(1e-3), ls.MLP(1, 1, width=40, depth=2, key=jr.key(0))
     for steps in (1_000, 10_000):
-        ls.train(ls.MAML(), model, ls.Sinusoids(), adam, steps=steps, key=jr.key(1), log_every=100, progress=False)
+        ls.train(
+            ls.MAML(),
+            model,
+            ls.Sinusoids(),
+            adam,
+            steps=steps,
+            key=jr.key(1),
+            log_every=100,
+            progress=False,
+        )
         found[f"arrays {steps}"] = sum(array.nbytes for array in jax.live_arrays()) / 2**20
         found[f"process {steps}"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     return found
@@ -147,13 +171,23 @@ def product_rate() -> dict[str, float]:
 WORKERS = {f.__name__: f for f in (jax_rate, compile_times, memory, flat_memory, product_rate)}
 
 
-def apart(function: str, *, threads: int = 0, cache: Path | None = None, **arguments: float) -> dict:
+def apart(
+    function: str, *, threads: int = 0, cache: Path | None = None, **arguments: float
+) -> dict:
     """The result of a worker in a process of its own; `threads` is the size of XLA's pool, 0 for its default."""
     environment = dict(os.environ) | ({"NPROC": str(threads)} if threads else {})
     if cache is not None:
-        environment |= {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+        environment |= {
+            "JAX_COMPILATION_CACHE_DIR": str(cache),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
     call = json.dumps([function, arguments])
-    done = subprocess.run([sys.executable, __file__, "--worker", call], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, __file__, "--worker", call],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
@@ -173,9 +207,15 @@ def measure(rounds: int) -> dict:
         print(f"{name}: {rate:,.0f} steps/s", flush=True)
 
     for _ in range(rounds):
-        note("learnset, one thread", apart("jax_rate", threads=1, tasks=25, inner_steps=1, seconds=2)["rate"])
+        note(
+            "learnset, one thread",
+            apart("jax_rate", threads=1, tasks=25, inner_steps=1, seconds=2)["rate"],
+        )
         note("torch.func vmap, 1 thread", torch_vmap(threads=1, seconds=2))
-        note("learnset, XLA's default threads", apart("jax_rate", tasks=25, inner_steps=1, seconds=2)["rate"])
+        note(
+            "learnset, XLA's default threads",
+            apart("jax_rate", tasks=25, inner_steps=1, seconds=2)["rate"],
+        )
         note("torch.func vmap, 2 threads", torch_vmap(threads=2, seconds=2))
         note(
             "simple form, one thread",
@@ -185,9 +225,13 @@ def measure(rounds: int) -> dict:
     grid = []
     for tasks, steps in GRID:
         ours = apart("jax_rate", threads=1, tasks=tasks, inner_steps=steps, seconds=0.6)["rate"]
-        batched = max(torch_vmap(tasks, inner_steps=steps, threads=threads, seconds=0.5) for threads in (1, 2))
+        batched = max(
+            torch_vmap(tasks, inner_steps=steps, threads=threads, seconds=0.5) for threads in (1, 2)
+        )
         loop = torch_loop(tasks, inner_steps=steps, seconds=0.5) if tasks <= 100 else None
-        grid.append({"tasks": tasks, "inner_steps": steps, "learnset": ours, "vmap": batched, "loop": loop})
+        grid.append(
+            {"tasks": tasks, "inner_steps": steps, "learnset": ours, "vmap": batched, "loop": loop}
+        )
         print(grid[-1], flush=True)
     with tempfile.TemporaryDirectory() as cache:
         cold, warm = (apart("compile_times", cache=Path(cache)) for _ in range(2))
@@ -197,7 +241,10 @@ def measure(rounds: int) -> dict:
         "compile": {"cold": cold, "warm": warm},
         "memory": apart("memory"),
         "flat_memory": apart("flat_memory"),
-        "gflops": {"one thread": apart("product_rate", threads=1)["gflops"], "two": apart("product_rate")["gflops"]},
+        "gflops": {
+            "one thread": apart("product_rate", threads=1)["gflops"],
+            "two": apart("product_rate")["gflops"],
+        },
     }
 
 
@@ -210,7 +257,10 @@ def page(found: dict) -> str:
     """The page, all of its numbers from `found`."""
     main = found["main"]
     best_torch = max(main["torch.func vmap, 1 thread"], main["torch.func vmap, 2 threads"])
-    rows = ["| training step | steps/s | µs a step | against torch.func | against the loop |", "|---|---|---|---|---|"]
+    rows = [
+        "| training step | steps/s | µs a step | against torch.func | against the loop |",
+        "|---|---|---|---|---|",
+    ]
     for name, rate in sorted(main.items(), key=lambda item: -item[1]):
         against = f"{rate / best_torch:.1f}× | {rate / main['torch loop over tasks']:.0f}×"
         rows.append(f"| {name} | {rate:,.0f} | {1e6 / rate:,.0f} | {against} |")
@@ -224,11 +274,16 @@ def page(found: dict) -> str:
         cells = f"{ours:.1f} | {batched:,.0f} | {loop} | {batched / ours:.1f}×"
         grid.append(f"| {g['inner_steps']} | {g['tasks']} | {cells} |")
     times = ["| method | first start | second start |", "|---|---|---|"]
-    times += [f"| {m} | {found['compile']['cold'][m]:.1f} s | {found['compile']['warm'][m]:.1f} s |" for m in METHODS]
+    times += [
+        f"| {m} | {found['compile']['cold'][m]:.1f} s | {found['compile']['warm'][m]:.1f} s |"
+        for m in METHODS
+    ]
     sizes = ["| inner steps | exact | remat | first order |", "|---|---|---|---|"]
     for steps in ("1", "10", "50"):
         sizes.append(
-            f"| {steps} | " + " | ".join(f"{found['memory'][u][steps]:.1f} MiB" for u in found["memory"]) + " |"
+            f"| {steps} | "
+            + " | ".join(f"{found['memory'][u][steps]:.1f} MiB" for u in found["memory"])
+            + " |"
         )
     rate, gflops, flat = main["learnset, one thread"], found["gflops"], found["flat_memory"]
     floor = FLOPS / gflops["one thread"] / 1e3

@@ -27,13 +27,17 @@ def _init(classes: int = 0) -> Params:
 
 def _features(params: Params, x: Tensor, fused: bool = True, pooled: bool = False) -> Tensor:
     """Features of images; `fused` takes torch's own batch normalisation, instead of one that is written out."""
-    for weight, bias, scale, shift in zip(*(params[first : first + 16 : 4] for first in range(4)), strict=True):
+    for weight, bias, scale, shift in zip(
+        *(params[first : first + 16 : 4] for first in range(4)), strict=True
+    ):
         x = F.conv2d(x, weight, bias, stride=1 if pooled else 2, padding=1)
         if fused:
             x = F.batch_norm(x, None, None, scale, shift, training=True)
         else:
             variance, mean = torch.var_mean(x, (0, 2, 3), keepdim=True, correction=0)
-            x = (x - mean) * torch.rsqrt(variance + 1e-5) * scale[:, None, None] + shift[:, None, None]
+            x = (x - mean) * torch.rsqrt(variance + 1e-5) * scale[:, None, None] + shift[
+                :, None, None
+            ]
         x = F.max_pool2d(x.relu(), 2) if pooled else x.relu()
     return x.flatten(1)
 
@@ -52,7 +56,9 @@ def _rate(step: Callable[[], None], seconds: float, threads: int) -> float:
     return best
 
 
-def torch_maml(form: str, last: bool, tasks: int = 16, seconds: float = 4.0, threads: int = 1) -> float:
+def torch_maml(
+    form: str, last: bool, tasks: int = 16, seconds: float = 4.0, threads: int = 1
+) -> float:
     """Tasks a second of second-order MAML, one inner step, with fused Adam.
 
     `form` is "loop" (over tasks, `create_graph`), "loop, normalisation written out" or "vmap"; `last` keeps channels
@@ -60,7 +66,10 @@ def torch_maml(form: str, last: bool, tasks: int = 16, seconds: float = 4.0, thr
     """
     params, fused = _init(WAYS), form == "loop"
     optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)
-    supports, queries = torch.rand(tasks, WAYS, 1, 28, 28), torch.rand(tasks, WAYS * QUERIES, 1, 28, 28)
+    supports, queries = (
+        torch.rand(tasks, WAYS, 1, 28, 28),
+        torch.rand(tasks, WAYS * QUERIES, 1, 28, 28),
+    )
     labels, asked = torch.arange(WAYS), torch.arange(WAYS).repeat(QUERIES)
 
     def ordered(x: Tensor) -> Tensor:
@@ -81,7 +90,9 @@ def torch_maml(form: str, last: bool, tasks: int = 16, seconds: float = 4.0, thr
             vmap(of_one, in_dims=(None, 0, 0))(params, supports, queries).mean().backward()
         else:
             for support, query in zip(supports, queries, strict=True):
-                grads = torch.autograd.grad(loss(params, ordered(support), labels), params, create_graph=True)
+                grads = torch.autograd.grad(
+                    loss(params, ordered(support), labels), params, create_graph=True
+                )
                 # One task's graph is gone before the next: less memory, and faster.
                 (loss(after(params, grads), ordered(query), asked) / tasks).backward()
         optimizer.step()
@@ -89,7 +100,9 @@ def torch_maml(form: str, last: bool, tasks: int = 16, seconds: float = 4.0, thr
     return tasks * _rate(step, seconds, threads)
 
 
-def torch_protonet(last: bool, pooled: bool = False, seconds: float = 4.0, threads: int = 1) -> float:
+def torch_protonet(
+    last: bool, pooled: bool = False, seconds: float = 4.0, threads: int = 1
+) -> float:
     """Training steps a second of a prototypical network, 20 ways, 5 shots, 5 queries, with fused Adam."""
     params, ways, shots = _init(), 20, 5
     optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)
@@ -99,7 +112,8 @@ def torch_protonet(last: bool, pooled: bool = False, seconds: float = 4.0, threa
     def step() -> None:
         optimizer.zero_grad()
         support, query = (
-            _features(params, x.to(memory_format=torch.channels_last) if last else x, pooled=pooled) for x in images
+            _features(params, x.to(memory_format=torch.channels_last) if last else x, pooled=pooled)
+            for x in images
         )
         means = support.unflatten(0, (shots, ways)).mean(0)
         F.cross_entropy(-torch.cdist(query, means).square(), labels).backward()

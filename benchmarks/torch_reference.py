@@ -14,7 +14,9 @@ Params = tuple[Tensor, ...]
 def _init() -> Params:
     """Weights of the 1-40-40-1 network, ready for autograd."""
     layers = [torch.nn.Linear(i, o) for i, o in ((1, WIDTH), (WIDTH, WIDTH), (WIDTH, 1))]
-    return tuple(p.detach().clone().requires_grad_() for layer in layers for p in layer.parameters())
+    return tuple(
+        p.detach().clone().requires_grad_() for layer in layers for p in layer.parameters()
+    )
 
 
 def _sample(tasks: int, shots: int) -> tuple[Tensor, Tensor]:
@@ -51,7 +53,9 @@ def _rate(step: Callable[[], None], threads: int, seconds: float) -> float:
         torch.set_num_threads(before)
 
 
-def torch_loop(tasks: int = 25, shots: int = 10, inner_steps: int = 1, threads: int = 1, seconds: float = 5.0) -> float:
+def torch_loop(
+    tasks: int = 25, shots: int = 10, inner_steps: int = 1, threads: int = 1, seconds: float = 5.0
+) -> float:
     """Meta-training steps a second of a Python loop over tasks with `create_graph=True` and fused Adam."""
     params = _init()
     optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)
@@ -62,7 +66,9 @@ def torch_loop(tasks: int = 25, shots: int = 10, inner_steps: int = 1, threads: 
         for x, y in zip(xs, ys, strict=True):
             fast = params
             for _ in range(inner_steps):
-                grads = torch.autograd.grad(_loss(fast, x[:shots], y[:shots]), fast, create_graph=True)
+                grads = torch.autograd.grad(
+                    _loss(fast, x[:shots], y[:shots]), fast, create_graph=True
+                )
                 fast = tuple(p - LR * g for p, g in zip(fast, grads, strict=True))
             total = total + _loss(fast, x[shots:], y[shots:])
         optimizer.zero_grad()
@@ -72,7 +78,9 @@ def torch_loop(tasks: int = 25, shots: int = 10, inner_steps: int = 1, threads: 
     return _rate(step, threads, seconds)
 
 
-def torch_vmap(tasks: int = 25, shots: int = 10, inner_steps: int = 1, threads: int = 1, seconds: float = 5.0) -> float:
+def torch_vmap(
+    tasks: int = 25, shots: int = 10, inner_steps: int = 1, threads: int = 1, seconds: float = 5.0
+) -> float:
     """Meta-training steps a second of `torch.func`: `vmap` over tasks, autograd through `grad`, fused Adam."""
     params = _init()
     optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)

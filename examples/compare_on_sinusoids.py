@@ -23,10 +23,18 @@ print("pretrained:", ls.evaluate(fine_tune, pooled.model, tasks, key=test_key))
 print("from scratch:", ls.evaluate(fine_tune, model, tasks, key=test_key))
 
 # All at once, step sizes chosen on validation tasks, paired with scratch on the same tasks.
-recipes = [ls.recipes.scratch(steps=100), ls.recipes.transfer_pooled(steps=10), ls.recipes.maml(steps=10)]
+recipes = [
+    ls.recipes.regression.scratch(steps=100),
+    ls.recipes.regression.transfer_pooled(steps=10),
+    ls.recipes.regression.maml(steps=10),
+]
 budget = ls.Budget(steps=500, seeds=3, shots=(5, 10), test_tasks=50)
 for outcome in (
-    comparison := ls.compare(recipes, lambda key: ls.MLP(1, 1, key=key), tasks, key=jr.key(1), budget=budget)
+    comparison := ls.compare(
+        recipes, lambda key: ls.MLP(1, 1, key=key), tasks, key=jr.key(1), budget=budget
+    )
 ):
     difference, half = comparison.difference(outcome, shots=10)
-    print(f"{outcome.recipe.name}: error {outcome.at(10).mean():.2f}, against scratch {difference:+.2f} ± {half:.2f}")
+    print(
+        f"{outcome.recipe.name}: error {outcome.at(10).mean():.2f}, against scratch {difference:+.2f} ± {half:.2f}"
+    )

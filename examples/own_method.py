@@ -15,7 +15,7 @@ import learnset as ls
 class Cautious(ls.AbstractGramian):
     """Each task weighs as much as its gradient is short."""
 
-    loss: ls.Loss = ls.mse
+    loss: ls.core.Loss = ls.mse
 
     def weights(self, gramian, present, *, key):
         inverse = jnp.where(present, 1 / jnp.sqrt(jnp.diagonal(gramian)), 0)
@@ -31,7 +31,9 @@ class SignDescent(ls.AbstractAdapter):
     def adapt(self, model, support):
         def step(model, _):
             grads = eqx.filter_grad(ls.mse)(model, support)
-            return eqx.apply_updates(model, jax.tree.map(lambda g: -self.lr * jnp.sign(g), grads)), None
+            return eqx.apply_updates(
+                model, jax.tree.map(lambda g: -self.lr * jnp.sign(g), grads)
+            ), None
 
         moving, fixed = eqx.partition(model, eqx.is_inexact_array)
         moved, _ = jax.lax.scan(lambda m, x: (eqx.filter(step(eqx.combine(m, fixed), x)[0], eqx.is_inexact_array), None),

@@ -23,13 +23,16 @@ class Decays(ls.AbstractTasks):
         half_life = jr.uniform(life_key, minval=0.5, maxval=4.0)  # hours
         x = jr.uniform(time_key, (self.shots + self.queries, 1), maxval=8.0)  # hours
         y = amount * 0.5 ** (x / half_life) + 0.05 * jr.normal(noise_key, x.shape)
-        support, query = ls.Batch(x[: self.shots], y[: self.shots]), ls.Batch(x[self.shots :], y[self.shots :])
+        support, query = (
+            ls.Batch(x[: self.shots], y[: self.shots]),
+            ls.Batch(x[self.shots :], y[self.shots :]),
+        )
         return ls.Task(support, query, latents=jnp.stack([amount, half_life]))
 
 
 decays = Decays()
 ls.checks.tasks(decays)  # the promises that `train` and `evaluate` rely on
-model = ls.WithRidge(ls.MLP(1, 1, width=40, depth=2, key=jr.key(0)))
+model = ls.meta.WithRidge(ls.MLP(1, 1, width=40, depth=2, key=jr.key(0)))
 method = ls.R2D2(ls.mse)
 run = ls.train(method, model, decays, optax.adam(1e-3), steps=1000, key=jr.key(1))
 print("a family:", ls.evaluate(method, run.model, decays, key=jr.key(2)))
@@ -43,7 +46,9 @@ past, new = sensor < 30, sensor >= 30
 tasks = ls.FiniteTasks.from_arrays(x[past], y[past], sensor[past], shots=5)
 new_tasks = ls.FiniteTasks.from_arrays(x[new], y[new], sensor[new], shots=5)
 run = ls.train(method, model, tasks, optax.adam(1e-3), steps=500, key=jr.key(3))
-print("a table:", ls.evaluate(method, run.model, new_tasks, key=jr.key(4), num_tasks=len(new_tasks)))
+print(
+    "a table:", ls.evaluate(method, run.model, new_tasks, key=jr.key(4), num_tasks=len(new_tasks))
+)
 
 # The predictor of one new sensor is a thing to keep: a file that needs neither model code nor support set.
 task = new_tasks.sample(ls.Split.TEST, key=jr.key(5))

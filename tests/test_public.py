@@ -10,9 +10,15 @@ import pytest
 
 import learnset as ls
 
-PUBLIC = sorted(name for name in vars(ls) if not name.startswith("_") and not inspect.ismodule(getattr(ls, name)))
+PUBLIC = sorted(
+    name
+    for name in vars(ls)
+    if not name.startswith("_") and not inspect.ismodule(getattr(ls, name))
+)
 MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(ls.__path__, "learnset.") if not module.name.endswith("__main__")
+    module.name
+    for module in pkgutil.walk_packages(ls.__path__, "learnset.")
+    if not module.name.endswith("__main__")
 )
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -33,15 +39,21 @@ def test_public_functions_are_annotated_in_full(name):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_run(name):
-    failures, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    failures, _ = doctest.testmod(
+        importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE
+    )
     assert failures == 0
 
 
 def test_every_method_is_on_the_page_that_helps_to_choose():
     page = (DOCS / "how-to-choose.md").read_text()
     chosen = (ls.AbstractMethod, ls.AbstractAdapter)
-    names = [n for n in PUBLIC if inspect.isclass(getattr(ls, n)) and issubclass(getattr(ls, n), chosen)]
-    assert [name for name in names if not name.startswith("Abstract") and f"`{name}`" not in page] == []
+    names = [
+        n for n in PUBLIC if inspect.isclass(getattr(ls, n)) and issubclass(getattr(ls, n), chosen)
+    ]
+    assert [
+        name for name in names if not name.startswith("Abstract") and f"`{name}`" not in page
+    ] == []
 
 
 def test_no_pickle_and_no_registry_address_anywhere():

@@ -15,10 +15,20 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PyTree
 
-from ._method import AbstractAdapter, AbstractIterativeAdapter, AbstractMethod, trace
-from ._predict import for_task, predict
-from ._tree import all_finite, trainable
-from ._types import Batch, Model, Split, Task
+from .core import (
+    AbstractAdapter,
+    AbstractIterativeAdapter,
+    AbstractMethod,
+    all_finite,
+    Batch,
+    for_task,
+    Model,
+    predict,
+    Split,
+    Task,
+    trace,
+    trainable,
+)
 from .models import MLP
 from .tasks import AbstractTasks, Sinusoids
 
@@ -54,22 +64,48 @@ def method(
         return method.gradient(model, batch, state, key=jr.key(2))
 
     grads, new_state, metrics = gradient(model, batch)
-    _same_structure(grads, trainable(model)[0], "1. the gradient has the structure and shapes of the model")
+    _same_structure(
+        grads, trainable(model)[0], "1. the gradient has the structure and shapes of the model"
+    )
     _promise(_finite(grads), "1. the gradient is finite")
-    _promise("loss" in metrics and jnp.shape(metrics["loss"]) == (), "2. `metrics` has a scalar `loss`")
+    _promise(
+        "loss" in metrics and jnp.shape(metrics["loss"]) == (), "2. `metrics` has a scalar `loss`"
+    )
     _same_structure(new_state, state, "2. the state keeps its structure and shapes")
     again = gradient(model, batch)[0]
     _promise(bool(eqx.tree_equal(grads, again)), "3. same key, same gradient")
-    _close(grads, eqx.filter_jit(gradient)(model, batch)[0], tolerance, "3. compiled and plain gradients agree")
+    _close(
+        grads,
+        eqx.filter_jit(gradient)(model, batch)[0],
+        tolerance,
+        "3. compiled and plain gradients agree",
+    )
     turned = jax.tree.map(lambda leaf: leaf[::-1], batch)
     if not _random(method, model, batch, state):
-        _close(grads, gradient(model, turned)[0], tolerance, "4. the order of tasks does not matter")
-        _close(gradient(model, _padded(batch, 0.0))[0], grads, tolerance, "5. points of weight zero change nothing")
+        _close(
+            grads, gradient(model, turned)[0], tolerance, "4. the order of tasks does not matter"
+        )
+        _close(
+            gradient(model, _padded(batch, 0.0))[0],
+            grads,
+            tolerance,
+            "5. points of weight zero change nothing",
+        )
     garbage = gradient(model, _padded(batch, 7.0))[0]
-    _close(garbage, gradient(model, _padded(batch, 0.0))[0], tolerance, "5. what absent points hold changes nothing")
-    mapped = jax.vmap(lambda key: method.gradient(model, batch, state, key=key)[0])(jr.split(jr.key(2), 2))
+    _close(
+        garbage,
+        gradient(model, _padded(batch, 0.0))[0],
+        tolerance,
+        "5. what absent points hold changes nothing",
+    )
+    mapped = jax.vmap(lambda key: method.gradient(model, batch, state, key=key)[0])(
+        jr.split(jr.key(2), 2)
+    )
     _promise(_finite(mapped), "6. it can be mapped over seeds")
-    _promise(_descends(method, model, batch, state), "7. small steps against the gradient do not raise the loss")
+    _promise(
+        _descends(method, model, batch, state),
+        "7. small steps against the gradient do not raise the loss",
+    )
 
 
 def adapter(
@@ -105,12 +141,26 @@ def adapter(
     for value in (0.0, 7.0):
         padded = jax.tree.map(lambda leaf: leaf[0], _padded(batch, value)).support
         _close(predictions(padded), expected, tolerance, "3. points of weight zero change nothing")
-    many = jax.vmap(lambda task: predict(adapter.adapt(for_task(model, task.index), task.support), task.query.x))(batch)
-    _close(jax.tree.map(lambda leaf: leaf[0], many), expected, tolerance, "4. many tasks at once are as one by one")
+    many = jax.vmap(
+        lambda task: predict(adapter.adapt(for_task(model, task.index), task.support), task.query.x)
+    )(batch)
+    _close(
+        jax.tree.map(lambda leaf: leaf[0], many),
+        expected,
+        tolerance,
+        "4. many tasks at once are as one by one",
+    )
     seen = trace(adapter, view, one.support, lambda predictor: predict(predictor, one.query.x))
-    _close(jax.tree.map(lambda leaf: leaf[-1], seen), expected, tolerance, "5. `trace` ends where `adapt` ends")
+    _close(
+        jax.tree.map(lambda leaf: leaf[-1], seen),
+        expected,
+        tolerance,
+        "5. `trace` ends where `adapt` ends",
+    )
     if isinstance(adapter, AbstractIterativeAdapter):
-        _promise(len({len(leaf) for leaf in jax.tree.leaves(seen)}) == 1, "5. `trace` has one length")
+        _promise(
+            len({len(leaf) for leaf in jax.tree.leaves(seen)}) == 1, "5. `trace` has one length"
+        )
 
 
 def tasks(tasks: AbstractTasks) -> None:
@@ -129,13 +179,27 @@ def tasks(tasks: AbstractTasks) -> None:
     again, other = (tasks.draw(4, Split.TRAIN, key=jr.key(seed)) for seed in (0, 1))
     _promise(bool(eqx.tree_equal(batch, again)), "1. the same key gives the same tasks")
     _promise(not bool(eqx.tree_equal(batch, other)), "1. another key gives other tasks")
-    for name, points, count in (("support", batch.support, tasks.shots), ("query", batch.query, tasks.queries)):
-        _promise(points.x.shape[:2] == (4, count), f"2. {name} sets have {count} points, here {points.x.shape[:2]}")
+    for name, points, count in (
+        ("support", batch.support, tasks.shots),
+        ("query", batch.query, tasks.queries),
+    ):
+        _promise(
+            points.x.shape[:2] == (4, count),
+            f"2. {name} sets have {count} points, here {points.x.shape[:2]}",
+        )
         _promise(_finite(points.x), f"2. {name} inputs are finite")
         _promise(bool((points.weight >= 0).all()), f"2. {name} weights are not negative")
-        weight = points.weight.reshape(points.weight.shape + (1,) * (points.y.ndim - points.weight.ndim))
-        _promise(_finite(jnp.where(weight > 0, points.y, 0)), f"3. {name} targets that count are finite")
-    for one, two in ((Split.TRAIN, Split.VALIDATION), (Split.TRAIN, Split.TEST), (Split.VALIDATION, Split.TEST)):
+        weight = points.weight.reshape(
+            points.weight.shape + (1,) * (points.y.ndim - points.weight.ndim)
+        )
+        _promise(
+            _finite(jnp.where(weight > 0, points.y, 0)), f"3. {name} targets that count are finite"
+        )
+    for one, two in (
+        (Split.TRAIN, Split.VALIDATION),
+        (Split.TRAIN, Split.TEST),
+        (Split.VALIDATION, Split.TEST),
+    ):
         different = not bool(jnp.array_equal(draws[one].query.y, draws[two].query.y))
         _promise(different, f"4. {one.name} and {two.name} queries differ")
     compiled = eqx.filter_jit(lambda key: tasks.draw(4, Split.TRAIN, key=key))(jr.key(0))
@@ -157,7 +221,10 @@ def _promise(kept: bool, words: str) -> None:
 
 
 def _same_structure(left: PyTree, right: PyTree, words: str) -> None:
-    shapes = [jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), tree) for tree in (left, right)]
+    shapes = [
+        jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), tree)
+        for tree in (left, right)
+    ]
     _promise(shapes[0] == shapes[1] or str(shapes[0]) == str(shapes[1]), words)
 
 
@@ -178,11 +245,15 @@ def _padded(batch: Task, value: float) -> Task:
 
     def pad(points: Batch) -> Batch:
         def more(leaf: jax.Array, fill: float) -> jax.Array:
-            return jnp.pad(leaf, [(0, 0), (0, 1)] + [(0, 0)] * (leaf.ndim - 2), constant_values=fill)
+            return jnp.pad(
+                leaf, [(0, 0), (0, 1)] + [(0, 0)] * (leaf.ndim - 2), constant_values=fill
+            )
 
         return Batch(more(points.x, value), more(points.y, value), more(points.weight, 0.0))
 
-    return eqx.tree_at(lambda t: (t.support, t.query), batch, (pad(batch.support), pad(batch.query)))
+    return eqx.tree_at(
+        lambda t: (t.support, t.query), batch, (pad(batch.support), pad(batch.query))
+    )
 
 
 def _descends(method: AbstractMethod, model: Model, batch: Task, state: PyTree) -> bool:
@@ -190,7 +261,9 @@ def _descends(method: AbstractMethod, model: Model, batch: Task, state: PyTree) 
     moving, fixed = trainable(model)
     losses = []
     for _ in range(11):
-        grads, state, metrics = method.gradient(eqx.combine(moving, fixed), batch, state, key=jr.key(4))
+        grads, state, metrics = method.gradient(
+            eqx.combine(moving, fixed), batch, state, key=jr.key(4)
+        )
         losses.append(float(metrics["loss"]))
         norm = jnp.sqrt(sum((leaf**2).sum() for leaf in jax.tree.leaves(grads))) + 1e-12
         moving = jax.tree.map(lambda p, g, norm=norm: p - 1e-2 * g / norm, moving, grads)

@@ -14,7 +14,9 @@ def test_a_curve_is_itself():
     for shifted in (True, False):
         fit = behaviour.compare_curves(FALLING, FALLING, unit="s", shifted=shifted)
         assert (fit.scale, fit.r_squared, fit.unfitted) == (pytest.approx(1), pytest.approx(1), 0)
-        assert fit.offset == pytest.approx(0, abs=1e-12) and fit.residual == pytest.approx(0, abs=1e-12)
+        assert fit.offset == pytest.approx(0, abs=1e-12) and fit.residual == pytest.approx(
+            0, abs=1e-12
+        )
 
 
 def test_scale_and_offset_are_found():
@@ -30,7 +32,9 @@ def test_the_fit_is_numpys_least_squares(seed, shifted):
     columns = np.stack([simulated, np.ones(8)] if shifted else [simulated], axis=1)
     solution, squares, *_ = np.linalg.lstsq(columns, real, rcond=None)
     fit = behaviour.compare_curves(real, simulated, unit="s", shifted=shifted)
-    np.testing.assert_allclose([fit.scale, fit.offset][: len(solution)], solution, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(
+        [fit.scale, fit.offset][: len(solution)], solution, rtol=1e-7, atol=1e-9
+    )
     assert fit.residual == pytest.approx(float(np.sqrt(squares[0] / 8)))
     if shifted:
         assert fit.r_squared == pytest.approx(float(np.corrcoef(real, simulated)[0, 1] ** 2))
@@ -43,7 +47,9 @@ def test_without_an_offset_a_curve_can_be_worse_than_a_constant():
 def test_a_flat_simulation_explains_nothing():
     fit = behaviour.compare_curves(FALLING, np.full(6, 120.0), unit="s")
     assert (fit.scale, fit.offset) == (0, pytest.approx(FALLING.mean()))
-    assert fit.r_squared == pytest.approx(0, abs=1e-12) and fit.residual == pytest.approx(FALLING.std())
+    assert fit.r_squared == pytest.approx(0, abs=1e-12) and fit.residual == pytest.approx(
+        FALLING.std()
+    )
     assert "does not go the way of the real one" in str(fit)
 
 
@@ -53,7 +59,11 @@ def test_a_flat_real_curve_has_no_variance_to_explain():
 
 def test_the_sentence_says_what_was_fitted_and_in_which_unit():
     fit = behaviour.compare_curves(FALLING, RISING, unit="s", standard_error=np.full(6, 3.0))
-    assert str(fit).startswith("real = -") and "does not go the way" in str(fit) and "2 numbers fitted" in str(fit)
+    assert (
+        str(fit).startswith("real = -")
+        and "does not go the way" in str(fit)
+        and "2 numbers fitted" in str(fit)
+    )
     assert "± 3 s (standard error)" in str(fit) and str(fit).endswith(".") and "\n" not in str(fit)
 
 
@@ -71,9 +81,13 @@ def test_curves_that_cannot_be_compared_are_refused(real, simulated, reason):
 
 
 def test_percent_correct_leaves_out_what_is_missing():
-    correct = np.array([[1.0, np.nan, np.nan], [0.0, 1.0, np.nan], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    correct = np.array(
+        [[1.0, np.nan, np.nan], [0.0, 1.0, np.nan], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]
+    )
     np.testing.assert_array_equal(behaviour.percent_correct(correct), [[50, 200 / 3, 100]])
-    np.testing.assert_array_equal(behaviour.percent_correct(correct, 2), [[50, 100, np.nan], [50, 50, 100]])
+    np.testing.assert_array_equal(
+        behaviour.percent_correct(correct, 2), [[50, 100, np.nan], [50, 50, 100]]
+    )
 
 
 def test_percent_correct_needs_a_problem_for_each_stage():
@@ -82,6 +96,8 @@ def test_percent_correct_needs_a_problem_for_each_stage():
 
 
 def test_savings_are_from_the_first_trial_to_the_second_and_need_both():
-    np.testing.assert_array_equal(behaviour.savings(np.array([[90.0, 30.0, 10.0], [20.0, 40.0, 10.0]])), [60, -20])
+    np.testing.assert_array_equal(
+        behaviour.savings(np.array([[90.0, 30.0, 10.0], [20.0, 40.0, 10.0]])), [60, -20]
+    )
     with pytest.raises(InputError, match="two trials"):
         behaviour.savings(np.ones((3, 1)))

@@ -7,8 +7,23 @@ import pytest
 
 from learnset import behaviour, InputError
 
-real = pytest.mark.skipif("LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no real data here")
-CONTROL = [72.1, 65.2, 57.8, 50.0, 58.9, 47.8, 45.7, 37.4, 43.3, 30.2, 23.7, 30.8]  # seconds, by trial
+real = pytest.mark.skipif(
+    "LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no real data here"
+)
+CONTROL = [
+    72.1,
+    65.2,
+    57.8,
+    50.0,
+    58.9,
+    47.8,
+    45.7,
+    37.4,
+    43.3,
+    30.2,
+    23.7,
+    30.8,
+]  # seconds, by trial
 SALINE = [44.2, 21.9, 20.7, 19.0]  # seconds, by swim
 
 
@@ -26,7 +41,9 @@ def arrivals(swims, platforms, **options) -> np.ndarray:
     size = swims.arena.platform_radius
     return np.array(
         [
-            behaviour.latency(*swims.path(i), platforms[i], platform_radius=size, limit=swims.limit, **options)
+            behaviour.latency(
+                *swims.path(i), platforms[i], platform_radius=size, limit=swims.limit, **options
+            )
             for i in range(len(swims))
         ]
     )
@@ -34,7 +51,9 @@ def arrivals(swims, platforms, **options) -> np.ndarray:
 
 @real
 def test_latency_of_rats_by_trial_is_the_published_one(rats):
-    np.testing.assert_allclose(rats.by_trial(rats.duration, "control").mean(axis=0), CONTROL, atol=0.051)
+    np.testing.assert_allclose(
+        rats.by_trial(rats.duration, "control").mean(axis=0), CONTROL, atol=0.051
+    )
 
 
 @real
@@ -47,7 +66,9 @@ def test_there_are_27_control_and_30_stressed_rats_of_12_swims(rats):
 @real
 def test_path_length_from_tracks_is_the_recorded_one(rats):
     lengths = np.array([behaviour.path_length(rats.path(i)[1]) for i in range(len(rats))])
-    np.testing.assert_allclose(lengths, rats.length, atol=0.0015)  # metres: the table is rounded, and so are tracks
+    np.testing.assert_allclose(
+        lengths, rats.length, atol=0.0015
+    )  # metres: the table is rounded, and so are tracks
 
 
 @real
@@ -74,11 +95,15 @@ def test_the_documented_platform_is_missed_by_one_found_swim_in_five(rats):
 def test_relearning_by_swim_is_the_published_one(relearning):
     table = relearning.by_trial(relearning.duration, "saline")
     np.testing.assert_allclose(table.mean(axis=0), SALINE, atol=0.051)
-    assert [len(relearning.by_trial(relearning.duration, g)) for g in ("saline", "MK", "LY", "MK-LY")] == [10, 9, 10, 9]
+    assert [
+        len(relearning.by_trial(relearning.duration, g)) for g in ("saline", "MK", "LY", "MK-LY")
+    ] == [10, 9, 10, 9]
 
 
 @real
-def test_every_found_swim_of_relearning_crosses_the_platform_at_least_a_second_before_its_end(relearning):
+def test_every_found_swim_of_relearning_crosses_the_platform_at_least_a_second_before_its_end(
+    relearning,
+):
     arrival = arrivals(relearning, relearning.platforms)[relearning.found]
     assert len(arrival) == 99 and (arrival < relearning.limit).all()
     assert (relearning.duration[relearning.found] - arrival).min() > 1.2
@@ -94,7 +119,9 @@ def test_after_one_swim_to_a_new_place_it_is_searched_more_unless_drugs_prevent_
         searching = behaviour.between(times, places, times[0], arrival[swim])
         shares.append(behaviour.search_preference(*searching, platform, sites))
     shares = np.array(shares)
-    saline, both = (np.nanmean(relearning.by_trial(shares, group), axis=0) for group in ("saline", "MK-LY"))
+    saline, both = (
+        np.nanmean(relearning.by_trial(shares, group), axis=0) for group in ("saline", "MK-LY")
+    )
     assert len(sites) == 8 and saline[0] < 0.125 and saline[1:].min() > 0.25 and both.max() < 0.15
     assert behaviour.savings(relearning.by_trial(relearning.duration, "saline")).mean() > 20
 
@@ -125,19 +152,40 @@ def folder(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
     place = tmp_path / "water_maze_rats"
     rows = ["1,7,1,1,9.0,1,90.0", "1,7,1,2,2.0,1,50.0", "3,7,2,1,4.0,1,70.0", "3,7,2,2,89.8,0,70.0"]
-    (place / "trials.csv").write_text("\n".join(["set,rat,group,trial_overall,latency_s,found,path_cm", *rows]))
+    (place / "trials.csv").write_text(
+        "\n".join(["set,rat,group,trial_overall,latency_s,found,path_cm", *rows])
+    )
     t, x = np.tile([0, 100, 200], 4), np.tile([1000, -2500, -5000], 4)
-    np.savez(place / "tracks.npz", offsets=3 * np.arange(5), t_cs=t, x_cmm=x, y_cmm=np.repeat([0, 0, 900, 0], 3))
+    np.savez(
+        place / "tracks.npz",
+        offsets=3 * np.arange(5),
+        t_cs=t,
+        x_cmm=x,
+        y_cmm=np.repeat([0, 0, 900, 0], 3),
+    )
     place = tmp_path / "water_maze_relearning"
     heading = "animal,group,swim,elapsed_ms,target_x_cm,target_y_cm,target_r_cm,arena_d_m"
-    (place / "trials.csv").write_text(f"{heading}\nA,saline,1,3000,40,0,5,1.8\nB,MK,2,60000,0,40,5,1.8\n")
-    x = np.array([np.nan, 0, 20, 40, 0, 1, 2, 3])
-    np.savez(place / "tracks.npz", offsets=[0, 4, 8], t_ms=np.tile(np.arange(4) * 1000, 2), x_cm=x, y_cm=np.zeros(8))
-    names = (
-        "subject block set_size trial stimulus iteration correct_action choice correct reward condition rt_ms".split()
+    (place / "trials.csv").write_text(
+        f"{heading}\nA,saline,1,3000,40,0,5,1.8\nB,MK,2,60000,0,40,5,1.8\n"
     )
-    trials = [[0, b, 2, 1, 1, i, 1, 1, c, c, -1, 500] for b, i, c in ((2, 1, 0), (2, 2, 1), (1, 1, 1), (1, 2, -1))]
-    np.savez(tmp_path / "human_stimulus_action" / "rlwm_trials.npz", columns=names, expe1=np.array(trials, np.int16))
+    x = np.array([np.nan, 0, 20, 40, 0, 1, 2, 3])
+    np.savez(
+        place / "tracks.npz",
+        offsets=[0, 4, 8],
+        t_ms=np.tile(np.arange(4) * 1000, 2),
+        x_cm=x,
+        y_cm=np.zeros(8),
+    )
+    names = "subject block set_size trial stimulus iteration correct_action choice correct reward condition rt_ms".split()
+    trials = [
+        [0, b, 2, 1, 1, i, 1, 1, c, c, -1, 500]
+        for b, i, c in ((2, 1, 0), (2, 2, 1), (1, 1, 1), (1, 2, -1))
+    ]
+    np.savez(
+        tmp_path / "human_stimulus_action" / "rlwm_trials.npz",
+        columns=names,
+        expe1=np.array(trials, np.int16),
+    )
     return tmp_path
 
 
@@ -146,9 +194,13 @@ def test_rats_come_in_metres_and_seconds(folder):
     times, places = rats.path(2)
     np.testing.assert_allclose(times, [0, 1, 2])
     np.testing.assert_allclose(places, [[0.1, 0.09], [-0.25, 0.09], [-0.5, 0.09]])
-    np.testing.assert_allclose(rats.platforms[[0, 3]], [[-0.5, 0], [-0.5, 0.09]])  # where found swims of the set ended
+    np.testing.assert_allclose(
+        rats.platforms[[0, 3]], [[-0.5, 0], [-0.5, 0.09]]
+    )  # where found swims of the set ended
     np.testing.assert_array_equal(rats.by_trial(rats.length, "control"), [[0.9, 0.5]])
-    assert rats.animal.tolist() == ["1-7", "1-7", "3-7", "3-7"] and rats.found.tolist() == [True] * 3 + [False]
+    assert rats.animal.tolist() == ["1-7", "1-7", "3-7", "3-7"] and rats.found.tolist() == [
+        True
+    ] * 3 + [False]
 
 
 def test_points_that_were_not_tracked_are_left_out(folder):
@@ -160,7 +212,9 @@ def test_points_that_were_not_tracked_are_left_out(folder):
 
 
 def test_problems_come_in_the_order_of_blocks_and_missing_answers_are_not_wrong(folder):
-    np.testing.assert_array_equal(behaviour.read_stimulus_action().by_repetition(2), [[1, np.nan], [0, 1]])
+    np.testing.assert_array_equal(
+        behaviour.read_stimulus_action().by_repetition(2), [[1, np.nan], [0, 1]]
+    )
 
 
 def test_what_is_not_there_is_named_with_what_is(folder):
@@ -189,7 +243,11 @@ def test_a_file_that_was_cut_is_refused_in_one_line(folder, file, kept):
     path.write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(InputError) as caught:
         READERS[file]()
-    assert "damaged" in str(caught.value) and path.parent.name in str(caught.value) and "\n" not in str(caught.value)
+    assert (
+        "damaged" in str(caught.value)
+        and path.parent.name in str(caught.value)
+        and "\n" not in str(caught.value)
+    )
 
 
 @pytest.mark.parametrize("file", READERS)
@@ -199,7 +257,9 @@ def test_a_file_that_is_missing_is_refused(folder, file):
         READERS[file]()
 
 
-@pytest.mark.parametrize("reader", list(dict.fromkeys(READERS.values())), ids=lambda reader: reader.__name__)
+@pytest.mark.parametrize(
+    "reader", list(dict.fromkeys(READERS.values())), ids=lambda reader: reader.__name__
+)
 def test_without_a_folder_there_is_one_clear_line(reader, tmp_path, monkeypatch):
     monkeypatch.setenv("LEARNSET_DATA", str(tmp_path))
     with pytest.raises(InputError, match="There is no folder"):

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from learnset import behaviour, InputError
-from learnset.envs import WaterMaze
-from learnset.envs.water_maze import SITES
+from learnset.envs.water_maze import SITES, WaterMaze
 
 PLATFORM = np.array([0.3, 0.0])
 ANY = {"platform_radius": 0.06, "limit": 120.0}
@@ -31,7 +30,9 @@ def straight(start, end, seconds: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def circle(radius: float, centre=(0.0, 0.0), points: int = 4001) -> tuple[np.ndarray, np.ndarray]:
-    return np.linspace(0, 60, points), _round(radius, np.linspace(0, 2 * np.pi, points)) + np.array(centre)
+    return np.linspace(0, 60, points), _round(radius, np.linspace(0, 2 * np.pi, points)) + np.array(
+        centre
+    )
 
 
 def raster(lines: int = 201) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +73,9 @@ def test_the_mirror_image_changes_no_measure_but_swaps_the_quadrants_at_the_side
     mirror = np.array([1.0, -1.0])
     before = all_measures(times, places, PLATFORM, np.array(SITES))
     after = all_measures(times, places * mirror, PLATFORM * mirror, np.array(SITES) * mirror)
-    np.testing.assert_allclose(after, before[[0, 1, 2, 3, 4, 5, 6, 7, 10, 9, 8]], rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(
+        after, before[[0, 1, 2, 3, 4, 5, 6, 7, 10, 9, 8]], rtol=1e-7, atol=1e-9
+    )
 
 
 @settings(deadline=None, max_examples=30)
@@ -81,7 +84,10 @@ def test_cutting_segments_in_two_changes_no_measure(seed):
     times, places = path(seed)
     finer = np.sort(np.append(times, (times[1:] + 2 * times[:-1]) / 3))
     finer_places = np.stack([np.interp(finer, times, along) for along in places.T], axis=1)
-    before, after = (all_measures(t, p, PLATFORM, np.array(SITES)) for t, p in ((times, places), (finer, finer_places)))
+    before, after = (
+        all_measures(t, p, PLATFORM, np.array(SITES))
+        for t, p in ((times, places), (finer, finer_places))
+    )
     np.testing.assert_allclose(after, before, rtol=1e-7, atol=1e-8)
 
 
@@ -93,21 +99,31 @@ def test_time_spent_is_what_a_million_readings_say(seed):
     moments = np.linspace(times[0], times[-1], 10**6)
     read = np.stack([np.interp(moments, times, along) for along in places.T], axis=1)
     away = np.hypot(*(read - PLATFORM).T)
-    assert behaviour.zone_time(times, places, PLATFORM, 0.2) == pytest.approx((away < 0.2).mean(), abs=1e-4)
+    assert behaviour.zone_time(times, places, PLATFORM, 0.2) == pytest.approx(
+        (away < 0.2).mean(), abs=1e-4
+    )
     assert behaviour.proximity(times, places, PLATFORM) == pytest.approx(away.mean(), abs=1e-4)
     quadrant = np.floor((np.arctan2(read[:, 1], read[:, 0]) / (np.pi / 2) + 0.5) % 4).astype(int)
     counted = np.bincount(quadrant, minlength=4) / len(read)
     np.testing.assert_allclose(behaviour.quadrant_time(times, places, PLATFORM), counted, atol=1e-4)
     first = moments[(away < 0.06).argmax()] if (away < 0.06).any() else 120.0
-    assert behaviour.latency(times, places, PLATFORM, **ANY) == pytest.approx(min(first, 120.0), abs=1e-3)
-    straight_way = np.hypot(*(places[0] - PLATFORM)) / behaviour.path_length(places) * (times[-1] - times[0])
+    assert behaviour.latency(times, places, PLATFORM, **ANY) == pytest.approx(
+        min(first, 120.0), abs=1e-3
+    )
+    straight_way = (
+        np.hypot(*(places[0] - PLATFORM)) / behaviour.path_length(places) * (times[-1] - times[0])
+    )
     late = away[moments > times[0] + straight_way].sum() * (moments[1] - moments[0])
-    assert behaviour.cumulative_search_error(times, places, PLATFORM) == pytest.approx(late, abs=1e-2)
+    assert behaviour.cumulative_search_error(times, places, PLATFORM) == pytest.approx(
+        late, abs=1e-2
+    )
 
 
 @pytest.mark.parametrize("platform", [(0.3, 0.0), (-0.5, 0.5), (0.1, -0.7)])
 def test_a_circle_around_the_pool_is_a_quarter_of_the_time_in_each_quadrant(platform):
-    np.testing.assert_allclose(behaviour.quadrant_time(*circle(0.9), np.array(platform)), 0.25, atol=1e-6)
+    np.testing.assert_allclose(
+        behaviour.quadrant_time(*circle(0.9), np.array(platform)), 0.25, atol=1e-6
+    )
 
 
 def test_quadrants_come_in_turn_and_the_first_is_the_platforms():
@@ -138,7 +154,9 @@ def test_swimming_around_the_platform_is_proximity_of_the_circles_radius():
 
 def test_a_platform_that_is_crossed_between_two_points_is_found():
     times, places = straight((0.0, 0.95), (0.0, -0.95), 1.9 / 0.3)
-    assert behaviour.latency(times, places, np.array([0.0, 0.3]), **ANY) == pytest.approx((0.95 - 0.36) / 0.3)
+    assert behaviour.latency(times, places, np.array([0.0, 0.3]), **ANY) == pytest.approx(
+        (0.95 - 0.36) / 0.3
+    )
     assert behaviour.latency(times, places, np.array([0.061, 0.3]), **ANY) == 120.0
 
 
@@ -146,7 +164,9 @@ def test_only_a_long_enough_stay_counts_where_one_is_asked_for():
     times = np.array([0.0, 10.0, 15.0, 20.0, 25.0])
     places = np.array([[-1.0, 0.0], [1.0, 0.0], [0.3, 0.0], [0.3, 0.0], [0.3, 0.0]])
     assert behaviour.latency(times, places, PLATFORM, **ANY) == pytest.approx(6.2)
-    assert behaviour.latency(times, places, PLATFORM, **ANY, stay=5.0) == pytest.approx(15 - 5 * 0.06 / 0.7)
+    assert behaviour.latency(times, places, PLATFORM, **ANY, stay=5.0) == pytest.approx(
+        15 - 5 * 0.06 / 0.7
+    )
     assert behaviour.latency(times, places, PLATFORM, **ANY, stay=11.0) == 120.0
 
 
@@ -163,15 +183,21 @@ def test_straight_swims_have_no_search_error_from_wherever_they_start():
 def test_a_detour_costs_what_lies_beyond_the_time_of_a_straight_swim():
     """To a platform half a metre away, past it, and back, at 0.1 m/s: the five seconds on the far side remain twice."""
     times, places = np.array([0.0, 10.0, 15.0]), np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.0]])
-    assert behaviour.cumulative_search_error(times, places, np.array([0.5, 0.0])) == pytest.approx(2 * 5 * 0.25)
+    assert behaviour.cumulative_search_error(times, places, np.array([0.5, 0.0])) == pytest.approx(
+        2 * 5 * 0.25
+    )
 
 
 def test_an_even_search_is_at_chance():
     swim = raster()
-    np.testing.assert_allclose(behaviour.quadrant_time(*swim, np.array([0.3, 0.2])), 0.25, atol=0.005)
+    np.testing.assert_allclose(
+        behaviour.quadrant_time(*swim, np.array([0.3, 0.2])), 0.25, atol=0.005
+    )
     assert behaviour.zone_time(*swim, PLATFORM, 0.2) == pytest.approx(0.04, abs=0.001)
     for site in SITES:
-        assert behaviour.search_preference(*swim, np.array(site), np.array(SITES)) == pytest.approx(0.125, abs=0.002)
+        assert behaviour.search_preference(*swim, np.array(site), np.array(SITES)) == pytest.approx(
+            0.125, abs=0.002
+        )
 
 
 def test_search_preference_without_search_is_not_a_number():
@@ -196,7 +222,9 @@ def test_the_mazes_own_clock_agrees():
 def test_a_part_of_a_path_is_that_part():
     times, places = path(3)
     middle = (times[0] + times[-1]) / 2
-    first, second = (behaviour.between(times, places, *ends) for ends in ((-1, middle), (middle, 1e9)))
+    first, second = (
+        behaviour.between(times, places, *ends) for ends in ((-1, middle), (middle, 1e9))
+    )
     assert behaviour.path_length(first[1]) + behaviour.path_length(second[1]) == pytest.approx(
         behaviour.path_length(places)
     )

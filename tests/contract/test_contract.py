@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import learnset as ls
-from learnset._tree import head
+from learnset.core._tree import head
 
 SINES = ls.Sinusoids(shots=5, queries=6)
 NUMBERED = ls.FiniteTasks.from_family(SINES, num_tasks=5, points=12, held_out=14, key=jr.key(0))
@@ -21,7 +21,9 @@ def net(in_size=1):
 
 
 def separate():
-    return ls.separate(lambda key: ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=key), 5, key=jr.key(1))
+    return ls.models.separate(
+        lambda key: ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=key), 5, key=jr.key(1)
+    )
 
 
 def body(in_size=1):
@@ -30,13 +32,17 @@ def body(in_size=1):
 
 OF_TASKS = {"num_tasks": 5, "width": 4, "activation": jnp.tanh, "key": jr.key(2)}
 TARGETS = ls.ManyTargets.from_arrays(
-    np.linspace(-1, 1, 60)[:, None], np.sin(np.linspace(-1, 1, 60)[:, None] * [1, 2, 3, 4, 5]), shots=5, queries=6
+    np.linspace(-1, 1, 60)[:, None],
+    np.sin(np.linspace(-1, 1, 60)[:, None] * [1, 2, 3, 4, 5]),
+    shots=5,
+    queries=6,
 )
 
 
 BLOBS = ls.Episodes(
-    *ls.Labelled.from_arrays(
-        np.random.default_rng(0).normal(size=(48, 2)) + np.repeat(np.eye(12, 2), 4, axis=0), np.repeat(np.arange(12), 4)
+    *ls.data.Labelled.from_arrays(
+        np.random.default_rng(0).normal(size=(48, 2)) + np.repeat(np.eye(12, 2), 4, axis=0),
+        np.repeat(np.arange(12), 4),
     ).split((4, 4, 4)),
     ways=3,
     shots=2,
@@ -51,7 +57,7 @@ def classifier():
 class Norms(ls.AbstractGramian):
     """Every task's gradient is made as long as one."""
 
-    loss: ls.Loss = ls.mse
+    loss: ls.core.Loss = ls.mse
 
     def weights(self, gramian, present, *, key):
         inverse = 1 / jnp.sqrt(jnp.diagonal(gramian))
@@ -61,113 +67,155 @@ class Norms(ls.AbstractGramian):
 # A method, the model that it needs, and tasks.
 METHODS = {
     "pooled": (ls.Pooled, net, SINES),
-    "pooled, shared body": (ls.Pooled, lambda: ls.SharedBody(net(), num_tasks=5, key=jr.key(2)), NUMBERED),
+    "pooled, shared body": (
+        ls.Pooled,
+        lambda: ls.SharedBody(net(), num_tasks=5, key=jr.key(2)),
+        NUMBERED,
+    ),
     "maml": (lambda: ls.MAML(steps=2, inner_lr=0.05), net, SINES),
-    "maml, remat": (lambda: ls.MAML(steps=2, unroll=ls.Unroll.REMAT), net, SINES),
-    "maml, first order": (lambda: ls.MAML(steps=2, unroll=ls.Unroll.FIRST_ORDER), net, SINES),
+    "maml, remat": (lambda: ls.MAML(steps=2, unroll=ls.transfer.Unroll.REMAT), net, SINES),
+    "maml, first order": (
+        lambda: ls.MAML(steps=2, unroll=ls.transfer.Unroll.FIRST_ORDER),
+        net,
+        SINES,
+    ),
     "maml without steps": (lambda: ls.MAML(steps=0), net, SINES),
     "anil": (lambda: ls.ANIL(steps=2, inner_lr=0.05), net, SINES),
     "reptile": (lambda: ls.Reptile(steps=3, points=4), net, SINES),
     "reptile, all points": (lambda: ls.Reptile(steps=3, points=None), net, SINES),
-    "meta-sgd": (ls.MetaSGD, lambda: ls.WithRates(net(), 0.05), SINES),
-    "cavia": (lambda: ls.CAVIA(inner_lr=0.1), lambda: ls.WithContext(net(3), 2), SINES),
+    "meta-sgd": (ls.MetaSGD, lambda: ls.meta.WithRates(net(), 0.05), SINES),
+    "cavia": (lambda: ls.CAVIA(inner_lr=0.1), lambda: ls.meta.WithContext(net(3), 2), SINES),
     "imaml": (lambda: ls.IMAML(steps=4, cg_steps=3), net, SINES),
-    "r2d2": (ls.R2D2, lambda: ls.WithRidge(net()), SINES),
-    "cnp": (ls.CNP, lambda: ls.ConditionalNeuralProcess(1, 1, width=8, depth=1, key=jr.key(1)), SINES),
-    "proto-maml": (lambda: ls.ProtoMAML(inner_lr=0.05, steps=2), lambda: ls.Headed(classifier(), None), BLOBS),
+    "r2d2": (ls.R2D2, lambda: ls.meta.WithRidge(net()), SINES),
+    "cnp": (
+        ls.CNP,
+        lambda: ls.models.ConditionalNeuralProcess(1, 1, width=8, depth=1, key=jr.key(1)),
+        SINES,
+    ),
+    "proto-maml": (
+        lambda: ls.ProtoMAML(inner_lr=0.05, steps=2),
+        lambda: ls.models.Headed(classifier(), None),
+        BLOBS,
+    ),
     "boil": (lambda: ls.BOIL(inner_lr=0.05), classifier, BLOBS),
-    "maml++": (lambda: ls.MAMLPlusPlus(steps=2), lambda: ls.WithStepRates(classifier(), 2, 0.05), BLOBS),
+    "maml++": (
+        lambda: ls.MAMLPlusPlus(steps=2),
+        lambda: ls.meta.WithStepRates(classifier(), 2, 0.05),
+        BLOBS,
+    ),
     "cnp, classes": (
         lambda: ls.CNP(ls.cross_entropy),
-        lambda: ls.NeuralProcessClassifier(classifier(), size=8, width=8, key=jr.key(1)),
+        lambda: ls.meta.NeuralProcessClassifier(classifier(), size=8, width=8, key=jr.key(1)),
         BLOBS,
     ),
     "in context": (
-        ls.InContext,
-        lambda: ls.InContextClassifier(classifier(), size=8, width=8, heads=2, key=jr.key(1)),
+        ls.meta.InContext,
+        lambda: ls.meta.InContextClassifier(classifier(), size=8, width=8, heads=2, key=jr.key(1)),
         BLOBS,
     ),
     "soft sharing": (lambda: ls.SoftSharing(to_zero=0.01, to_mean=0.1), separate, NUMBERED),
     "gramian": (Norms, net, SINES),
-    "layerwise": (lambda: ls.Layerwise(Norms()), body, NUMBERED),
-    "layerwise, by chunks": (lambda: ls.Layerwise(Norms(), chunk=2), net, SINES),
-    "at representation": (lambda: ls.AtRepresentation(Norms()), body, TARGETS),
-    "gramian, cross-stitch": (Norms, lambda: ls.CrossStitch(1, 1, **OF_TASKS), NUMBERED),
-    "gramian, mtan": (Norms, lambda: ls.MTAN(1, 1, num_tasks=5, width=4, key=jr.key(2)), NUMBERED),
-    "gramian, mmoe": (Norms, lambda: ls.MMoE(1, 1, **OF_TASKS), NUMBERED),
-    "gramian, cgc": (Norms, lambda: ls.CGC(1, 1, **OF_TASKS), NUMBERED),
-    "layerwise, ple": (lambda: ls.Layerwise(Norms()), lambda: ls.PLE(1, 1, **OF_TASKS), NUMBERED),
+    "layerwise": (lambda: ls.multitask.Layerwise(Norms()), body, NUMBERED),
+    "layerwise, by chunks": (lambda: ls.multitask.Layerwise(Norms(), chunk=2), net, SINES),
+    "at representation": (lambda: ls.multitask.AtRepresentation(Norms()), body, TARGETS),
+    "gramian, cross-stitch": (Norms, lambda: ls.models.CrossStitch(1, 1, **OF_TASKS), NUMBERED),
+    "gramian, mtan": (
+        Norms,
+        lambda: ls.models.MTAN(1, 1, num_tasks=5, width=4, key=jr.key(2)),
+        NUMBERED,
+    ),
+    "gramian, mmoe": (Norms, lambda: ls.models.MMoE(1, 1, **OF_TASKS), NUMBERED),
+    "gramian, cgc": (Norms, lambda: ls.models.CGC(1, 1, **OF_TASKS), NUMBERED),
+    "layerwise, ple": (
+        lambda: ls.multitask.Layerwise(Norms()),
+        lambda: ls.models.PLE(1, 1, **OF_TASKS),
+        NUMBERED,
+    ),
     "pooled, dselect-k": (
-        lambda: ls.Pooled(ls.Penalised(ls.mse, ls.gate_entropy)),
-        lambda: ls.DSelectK(1, 1, **OF_TASKS),
+        lambda: ls.Pooled(ls.models.Penalised(ls.mse, ls.models.gate_entropy)),
+        lambda: ls.models.DSelectK(1, 1, **OF_TASKS),
         NUMBERED,
     ),
     "pooled, low rank": (
-        lambda: ls.Pooled(ls.Penalised(ls.mse, ls.code_size)),
-        lambda: ls.LowRank(1, 1, num_tasks=5, rank=2, key=jr.key(2)),
+        lambda: ls.Pooled(ls.models.Penalised(ls.mse, ls.models.code_size)),
+        lambda: ls.models.LowRank(1, 1, num_tasks=5, rank=2, key=jr.key(2)),
         NUMBERED,
     ),
     "pooled, clustered": (
         ls.Pooled,
-        lambda: ls.clustered(lambda k: net(), clusters=2, num_tasks=5, key=jr.key(2)),
+        lambda: ls.models.clustered(lambda k: net(), clusters=2, num_tasks=5, key=jr.key(2)),
         NUMBERED,
     ),
-    "pooled, embedding": (ls.Pooled, lambda: ls.TaskEmbedding(net(3), num_tasks=5, size=2, key=jr.key(2)), NUMBERED),
+    "pooled, embedding": (
+        ls.Pooled,
+        lambda: ls.models.TaskEmbedding(net(3), num_tasks=5, size=2, key=jr.key(2)),
+        NUMBERED,
+    ),
     "by kind": (
-        lambda: ls.Mean(ls.by_kind),
-        lambda: ls.Kinds(body(), [ls.Kind.REGRESSION] * 5, in_sizes=[1] * 5, out_sizes=[1] * 5),
+        lambda: ls.Mean(ls.models.by_kind),
+        lambda: ls.models.Kinds(
+            body(), [ls.models.Kind.REGRESSION] * 5, in_sizes=[1] * 5, out_sizes=[1] * 5
+        ),
         NUMBERED,
     ),
-    "sum": (ls.Sum, net, SINES),
-    "fixed weights": (lambda: ls.FixedWeights(weights=jnp.array([1.0, 2.0, 0.5, 1.0, 1.5])), net, NUMBERED),
+    "sum": (ls.multitask.Sum, net, SINES),
+    "fixed weights": (
+        lambda: ls.multitask.FixedWeights(weights=jnp.array([1.0, 2.0, 0.5, 1.0, 1.5])),
+        net,
+        NUMBERED,
+    ),
     "uw": (lambda: ls.UW(num_tasks=5), net, NUMBERED),
-    "uw, classification, positive": (lambda: ls.UW(num_tasks=5, classification=True, positive=True), net, NUMBERED),
-    "imtl-l": (lambda: ls.IMTLL(num_tasks=5), net, NUMBERED),
-    "dwa": (lambda: ls.DWA(num_tasks=5, window=2), net, NUMBERED),
-    "gls": (ls.GLS, net, SINES),
-    "rlw": (ls.RLW, net, SINES),
-    "stch": (lambda: ls.STCH(num_tasks=5, warmup=2, window=2), net, NUMBERED),
+    "uw, classification, positive": (
+        lambda: ls.UW(num_tasks=5, classification=True, positive=True),
+        net,
+        NUMBERED,
+    ),
+    "imtl-l": (lambda: ls.multitask.IMTLL(num_tasks=5), net, NUMBERED),
+    "dwa": (lambda: ls.multitask.DWA(num_tasks=5, window=2), net, NUMBERED),
+    "gls": (ls.multitask.GLS, net, SINES),
+    "rlw": (ls.multitask.RLW, net, SINES),
+    "stch": (lambda: ls.multitask.STCH(num_tasks=5, warmup=2, window=2), net, NUMBERED),
     "famo": (lambda: ls.FAMO(num_tasks=5), net, NUMBERED),
     "famo, shared body": (
         lambda: ls.FAMO(num_tasks=5),
         lambda: ls.SharedBody(net(), num_tasks=5, key=jr.key(2)),
         NUMBERED,
     ),
-    "cosmos": (ls.COSMOS, net, SINES),
-    "pbi": (lambda: ls.PBI(penalty=0.5), net, SINES),
+    "cosmos": (ls.multitask.COSMOS, net, SINES),
+    "pbi": (lambda: ls.multitask.PBI(penalty=0.5), net, SINES),
     "gradnorm": (lambda: ls.GradNorm(num_tasks=5), net, NUMBERED),
-    "graddrop": (ls.GradDrop, net, SINES),
+    "graddrop": (ls.multitask.GradDrop, net, SINES),
     "mgda": (ls.MGDA, net, SINES),
     "pcgrad": (ls.PCGrad, net, SINES),
     "cagrad": (ls.CAGrad, net, SINES),
     "imtl-g": (ls.IMTLG, net, SINES),
     "nash-mtl": (ls.NashMTL, net, SINES),
     "upgrad": (ls.UPGrad, net, SINES),
-    "dualproj": (ls.DualProj, net, SINES),
-    "fairgrad": (lambda: ls.FairGrad(alpha=2.0), net, SINES),
-    "config": (ls.ConFIG, net, SINES),
-    "aligned-mtl": (ls.AlignedMTL, net, SINES),
-    "krum": (lambda: ls.Krum(num_selected=3), net, SINES),
-    "gradvac": (lambda: ls.GradVac(num_tasks=5), net, NUMBERED),
-    "modo": (lambda: ls.MoDo(num_tasks=5), net, NUMBERED),
-    "sdmgrad": (lambda: ls.SDMGrad(num_tasks=5), net, NUMBERED),
-    "cr-mogm": (lambda: ls.CRMOGM(ls.UPGrad(), num_tasks=5), net, NUMBERED),
-    "pcd": (lambda: ls.PCD(num_tasks=5), net, NUMBERED),
-    "moco": (lambda: ls.MoCo(num_tasks=5), net, NUMBERED),
-    "db-mtl": (lambda: ls.DBMTL(num_tasks=5), net, NUMBERED),
+    "dualproj": (ls.multitask.DualProj, net, SINES),
+    "fairgrad": (lambda: ls.multitask.FairGrad(alpha=2.0), net, SINES),
+    "config": (ls.multitask.ConFIG, net, SINES),
+    "aligned-mtl": (ls.multitask.AlignedMTL, net, SINES),
+    "krum": (lambda: ls.multitask.Krum(num_selected=3), net, SINES),
+    "gradvac": (lambda: ls.multitask.GradVac(num_tasks=5), net, NUMBERED),
+    "modo": (lambda: ls.multitask.MoDo(num_tasks=5), net, NUMBERED),
+    "sdmgrad": (lambda: ls.multitask.SDMGrad(num_tasks=5), net, NUMBERED),
+    "cr-mogm": (lambda: ls.multitask.CRMOGM(ls.UPGrad(), num_tasks=5), net, NUMBERED),
+    "pcd": (lambda: ls.multitask.PCD(num_tasks=5), net, NUMBERED),
+    "moco": (lambda: ls.multitask.MoCo(num_tasks=5), net, NUMBERED),
+    "db-mtl": (lambda: ls.multitask.DBMTL(num_tasks=5), net, NUMBERED),
     "db-mtl, shared body": (
-        lambda: ls.DBMTL(num_tasks=5),
+        lambda: ls.multitask.DBMTL(num_tasks=5),
         lambda: ls.SharedBody(net(), num_tasks=5, key=jr.key(2)),
         NUMBERED,
     ),
-    "excessmtl": (lambda: ls.ExcessMTL(num_tasks=5), net, NUMBERED),
-    "trimmed mean": (ls.TrimmedMean, net, SINES),
-    "metabalance": (lambda: ls.MetaBalance(num_tasks=5), net, NUMBERED),
-    "auto-lambda": (lambda: ls.AutoLambda(num_tasks=5), net, NUMBERED),
-    "moml": (lambda: ls.MOML(num_tasks=5), net, NUMBERED),
-    "forum": (lambda: ls.FORUM(num_tasks=5, inner_lr=0.05), net, NUMBERED),
+    "excessmtl": (lambda: ls.multitask.ExcessMTL(num_tasks=5), net, NUMBERED),
+    "trimmed mean": (ls.multitask.TrimmedMean, net, SINES),
+    "metabalance": (lambda: ls.multitask.MetaBalance(num_tasks=5), net, NUMBERED),
+    "auto-lambda": (lambda: ls.multitask.AutoLambda(num_tasks=5), net, NUMBERED),
+    "moml": (lambda: ls.multitask.MOML(num_tasks=5), net, NUMBERED),
+    "forum": (lambda: ls.multitask.FORUM(num_tasks=5, inner_lr=0.05), net, NUMBERED),
     "forum, shared body": (
-        lambda: ls.FORUM(num_tasks=5, inner_lr=0.05),
+        lambda: ls.multitask.FORUM(num_tasks=5, inner_lr=0.05),
         lambda: ls.SharedBody(net(), num_tasks=5, key=jr.key(2)),
         NUMBERED,
     ),
@@ -193,7 +241,9 @@ class CompiledMethod(ls.AbstractMethod):
         return _gradient(self.method, model, tasks, state, key)
 
 
-_gradient = eqx.filter_jit(lambda method, model, tasks, state, key: method.gradient(model, tasks, state, key=key))
+_gradient = eqx.filter_jit(
+    lambda method, model, tasks, state, key: method.gradient(model, tasks, state, key=key)
+)
 
 
 def check_method(method, model, tasks, **tolerance):
@@ -213,19 +263,46 @@ def test_a_method_keeps_its_promises_in_double_precision():
 
 # An adapter, the model that it needs, and tasks.
 ADAPTERS = {
-    "as is": (ls.AsIs, net, SINES),
-    "as is, shared body": (ls.AsIs, lambda: ls.SharedBody(net(), num_tasks=5, key=jr.key(2)), NUMBERED),
+    "as is": (ls.transfer.AsIs, net, SINES),
+    "as is, shared body": (
+        ls.transfer.AsIs,
+        lambda: ls.SharedBody(net(), num_tasks=5, key=jr.key(2)),
+        NUMBERED,
+    ),
     "fine-tune": (lambda: ls.FineTune(lr=0.05, steps=3), net, SINES),
     "fine-tune the head": (lambda: ls.FineTune(lr=0.05, steps=3, where=head), net, SINES),
     "ridge": (ls.Ridge, net, SINES),
-    "context descent": (lambda: ls.ContextDescent(lr=0.1, steps=2), lambda: ls.WithContext(net(3), 2), SINES),
-    "proximal descent": (lambda: ls.ProximalDescent(steps=3), net, SINES),
-    "rated descent": (lambda: ls.RatedDescent(steps=2), lambda: ls.WithRates(net(), 0.05), SINES),
-    "learnt ridge": (ls.LearntRidge, lambda: ls.WithRidge(net()), SINES),
-    "amortised": (ls.Amortised, METHODS["cnp"][1], SINES),
+    "context descent": (
+        lambda: ls.meta.ContextDescent(lr=0.1, steps=2),
+        lambda: ls.meta.WithContext(net(3), 2),
+        SINES,
+    ),
+    "proximal descent": (lambda: ls.meta.ProximalDescent(steps=3), net, SINES),
+    "rated descent": (
+        lambda: ls.meta.RatedDescent(steps=2),
+        lambda: ls.meta.WithRates(net(), 0.05),
+        SINES,
+    ),
+    "learnt ridge": (ls.meta.LearntRidge, lambda: ls.meta.WithRidge(net()), SINES),
+    "amortised": (ls.meta.Amortised, METHODS["cnp"][1], SINES),
 }
-LEARNERS = ("maml", "anil", "reptile", "meta-sgd", "cavia", "imaml", "r2d2", "cnp")  # methods that adapt, too
-CLASSIFIERS = ("proto-maml", "boil", "maml++", "cnp, classes", "in context")  # methods that adapt, too
+LEARNERS = (
+    "maml",
+    "anil",
+    "reptile",
+    "meta-sgd",
+    "cavia",
+    "imaml",
+    "r2d2",
+    "cnp",
+)  # methods that adapt, too
+CLASSIFIERS = (
+    "proto-maml",
+    "boil",
+    "maml++",
+    "cnp, classes",
+    "in context",
+)  # methods that adapt, too
 
 
 @pytest.mark.parametrize("name", (*ADAPTERS, *LEARNERS, *CLASSIFIERS))
@@ -246,11 +323,15 @@ FAMILIES = {
     "reptile's sines": ls.Sinusoids.reptile(),
     "linear": ls.LinearGaussian(),
     "unrelated": ls.Unrelated(),
-    "revealed": ls.Revealed(SINES),
+    "revealed": ls.tasks.Revealed(SINES),
     "many targets": TARGETS,
     "numbered": NUMBERED,
     "numbered, unequal": ls.FiniteTasks.from_arrays(
-        np.arange(30.0)[:, None], np.arange(30.0)[:, None], np.repeat([0, 1, 2], [6, 10, 14]), shots=3, queries=4
+        np.arange(30.0)[:, None],
+        np.arange(30.0)[:, None],
+        np.repeat([0, 1, 2], [6, 10, 14]),
+        shots=3,
+        queries=4,
     ),
 }
 
@@ -288,11 +369,26 @@ def scaled(grads, factor):
 
 BAD_METHODS = {
     "ignores weights": (ls.Pooled(unweighted), "5. points of weight zero change nothing"),
-    "other structure": (Spoilt(spoil=lambda g, m, _: (g.head, m)), "1. the gradient has the structure and shapes"),
-    "not finite": (Spoilt(spoil=lambda g, m, _: (scaled(g, jnp.nan), m)), "1. the gradient is finite"),
-    "no loss": (Spoilt(spoil=lambda g, m, _: (g, {"error": m["loss"]})), "2. `metrics` has a scalar `loss`"),
-    "order of tasks": (Spoilt(spoil=lambda g, m, tasks: (scaled(g, tasks.latents[0, 0]), m)), "4. the order of tasks"),
-    "uphill": (Spoilt(spoil=lambda g, m, _: (scaled(g, -1.0), m)), "7. small steps against the gradient"),
+    "other structure": (
+        Spoilt(spoil=lambda g, m, _: (g.head, m)),
+        "1. the gradient has the structure and shapes",
+    ),
+    "not finite": (
+        Spoilt(spoil=lambda g, m, _: (scaled(g, jnp.nan), m)),
+        "1. the gradient is finite",
+    ),
+    "no loss": (
+        Spoilt(spoil=lambda g, m, _: (g, {"error": m["loss"]})),
+        "2. `metrics` has a scalar `loss`",
+    ),
+    "order of tasks": (
+        Spoilt(spoil=lambda g, m, tasks: (scaled(g, tasks.latents[0, 0]), m)),
+        "4. the order of tasks",
+    ),
+    "uphill": (
+        Spoilt(spoil=lambda g, m, _: (scaled(g, -1.0), m)),
+        "7. small steps against the gradient",
+    ),
 }
 
 
@@ -318,7 +414,10 @@ class Overshooting(ls.FineTune):
 
 BAD_ADAPTERS = {
     "order of points": (LastPoint(), "2. the order of points does not matter"),
-    "ignores weights": (ls.FineTune(unweighted, 0.05, steps=2), "3. points of weight zero change nothing"),
+    "ignores weights": (
+        ls.FineTune(unweighted, 0.05, steps=2),
+        "3. points of weight zero change nothing",
+    ),
     "another trace": (Overshooting(ls.mse, 0.05, steps=2), "5. `trace` ends where `adapt` ends"),
     "not finite": (ls.FineTune(ls.mse, 1e30, steps=3), "1. predictions are finite"),
 }
@@ -336,7 +435,9 @@ class SpoiltTasks(ls.Sinusoids):
     spoil: Callable = eqx.field(static=True, default=None)
 
     def draw(self, num_tasks, split, *, key):
-        return self.spoil(lambda split, key: super(SpoiltTasks, self).draw(num_tasks, split, key=key), split, key)
+        return self.spoil(
+            lambda split, key: super(SpoiltTasks, self).draw(num_tasks, split, key=key), split, key
+        )
 
 
 def with_targets(tasks, value):
@@ -344,10 +445,18 @@ def with_targets(tasks, value):
 
 
 BAD_FAMILIES = {
-    "one split": (lambda draw, split, key: draw(ls.Split.TRAIN, key), "4. TRAIN and VALIDATION queries differ"),
-    "one task": (lambda draw, split, key: draw(split, jr.key(0)), "1. another key gives other tasks"),
+    "one split": (
+        lambda draw, split, key: draw(ls.Split.TRAIN, key),
+        "4. TRAIN and VALIDATION queries differ",
+    ),
+    "one task": (
+        lambda draw, split, key: draw(split, jr.key(0)),
+        "1. another key gives other tasks",
+    ),
     "too few points": (
-        lambda draw, split, key: eqx.tree_at(lambda t: t.support, draw(split, key), draw(split, key).support.first(3)),
+        lambda draw, split, key: eqx.tree_at(
+            lambda t: t.support, draw(split, key), draw(split, key).support.first(3)
+        ),
         "2. support sets have 5 points",
     ),
     "infinite targets": (

@@ -18,7 +18,7 @@ MEANS = st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4)
 
 def test_with_one_arm_regret_is_zero():
     bandit = Bandits(arms=1, pulls=20).sample(TEST, key=jr.key(0))
-    life = ls.live(ls.AtRandom(1), bandit, key=jr.key(1))
+    life = ls.envs.live(ls.rl.AtRandom(1), bandit, key=jr.key(1))
     assert not expected_regret(bandit, life.action[life.counts]).any()
 
 
@@ -43,7 +43,7 @@ def test_arms_pay_as_often_as_they_should():
 
 
 def test_the_last_pull_terminates_and_nothing_is_cut():
-    life = ls.live(ls.AtRandom(3), Bandit(jnp.ones(3), pulls=7), key=jr.key(0))
+    life = ls.envs.live(ls.rl.AtRandom(3), Bandit(jnp.ones(3), pulls=7), key=jr.key(0))
     assert life.counts.tolist() == [True] * 7 + [False]
     assert life.over.tolist() == life.found.tolist() == [False] * 6 + [True, False]
     assert float(life.reward.sum()) == 7.0
@@ -77,7 +77,7 @@ def test_with_a_low_arm_there_are_two_bandits_equally_often(low):
     assert abs((means[:, 0] < 0.5).mean() - 0.5) < 4 * 0.5 / 4000**0.5
 
 
-class Asks(ls.AbstractAgent):
+class Asks(ls.envs.AbstractAgent):
     """Pulls the arm that tells, and then the one that it told."""
 
     def begin(self):
@@ -94,7 +94,7 @@ def test_who_asks_the_informative_arm_gets_what_is_known():
     drawn = InformativeBandits().draw(4000, TEST, key=jr.key(0))
     each = jnp.unique(drawn.means.argmax(axis=1), return_index=True)[1]
     ten = jax.tree.map(lambda means: means[each], drawn)
-    total = jax.vmap(lambda bandit: ls.live(Asks(), bandit, key=jr.key(1)).reward.sum())(ten)
+    total = jax.vmap(lambda bandit: ls.envs.live(Asks(), bandit, key=jr.key(1)).reward.sum())(ten)
     assert total.shape == (10,)
     assert jnp.allclose(total, 20 + jnp.arange(1, 11) / 10)  # 20.55 on average
 
@@ -107,12 +107,22 @@ def test_splits_have_different_bandits():
 def test_many_bandits_are_one_module():
     bandits = Bandits(arms=5, pulls=3).draw(4, TEST, key=jr.key(0))
     one = jax.tree.map(lambda leaf: leaf[2], bandits)
-    lives = jax.vmap(lambda bandit: ls.live(ls.AtRandom(5), bandit, key=jr.key(1)))(bandits)
-    assert eqx.tree_equal(jax.tree.map(lambda leaf: leaf[2], lives), ls.live(ls.AtRandom(5), one, key=jr.key(1)))
+    lives = jax.vmap(lambda bandit: ls.envs.live(ls.rl.AtRandom(5), bandit, key=jr.key(1)))(bandits)
+    assert eqx.tree_equal(
+        jax.tree.map(lambda leaf: leaf[2], lives),
+        ls.envs.live(ls.rl.AtRandom(5), one, key=jr.key(1)),
+    )
 
 
 @pytest.mark.parametrize(
-    "bad", ({"arms": 0}, {"pulls": 0}, {"arms": 3, "correlated": True}, {"low": 0.1}, {"correlated": True, "low": 2.0})
+    "bad",
+    (
+        {"arms": 0},
+        {"pulls": 0},
+        {"arms": 3, "correlated": True},
+        {"low": 0.1},
+        {"correlated": True, "low": 2.0},
+    ),
 )
 def test_an_error_names_the_argument_and_its_value(bad):
     name, value = list(bad.items())[0 if "arms" in bad or "pulls" in bad else -1]
@@ -122,8 +132,12 @@ def test_an_error_names_the_argument_and_its_value(bad):
 
 def test_of_a_uniform_arm_the_second_thing_to_guess_is_one_on_average_and_says_how_sure_one_is():
     bandits = Bandits(arms=2, pulls=3, moments=2).draw(20_000, ls.Split.TRAIN, key=jr.key(0))
-    told = np.asarray(jax.vmap(lambda bandit: bandit.secret(bandit.reset(0, key=jr.key(1))))(bandits))
+    told = np.asarray(
+        jax.vmap(lambda bandit: bandit.secret(bandit.reset(0, key=jr.key(1))))(bandits)
+    )
     assert told.shape == (20_000, 4)
     assert np.allclose(told.mean(axis=0), [0.5, 0.5, 1, 1], atol=0.02)
     # Whoever guesses both right knows the variance: of a uniform number it is 1/12.
-    assert np.allclose(told[:, 2:].mean(axis=0) / 3 - told[:, :2].mean(axis=0) ** 2, 1 / 12, atol=0.005)
+    assert np.allclose(
+        told[:, 2:].mean(axis=0) / 3 - told[:, :2].mean(axis=0) ** 2, 1 / 12, atol=0.005
+    )

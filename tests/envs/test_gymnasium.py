@@ -14,7 +14,9 @@ import learnset as ls
 from learnset.envs.gymnasium import GymEnv
 
 NAMES = sorted(name for name in gymnasium.registry if name.startswith("learnset/"))
-BRIEF = ls.MatchingToPlace(ls.Pool(time_limit=3.0, cells=20, platform_radius=0.4), trials=3)  # six steps a trial
+BRIEF = ls.envs.MatchingToPlace(
+    ls.envs.Pool(time_limit=3.0, cells=20, platform_radius=0.4), trials=3
+)  # six steps a trial
 
 
 def test_every_kind_of_environment_is_registered():
@@ -32,9 +34,11 @@ def test_gymnasium_s_own_checks_pass_without_a_warning(name):
 CASES = {name: {} for name in NAMES} | {
     "learnset/WaterMaze-v0": {"envs": BRIEF},
     "continuous": {
-        "envs": ls.MatchingToPlace(ls.Pool(time_limit=3.0, continuous=True, landmarks=((2.0, 1.0),)), trials=3)
+        "envs": ls.envs.MatchingToPlace(
+            ls.envs.Pool(time_limit=3.0, continuous=True, landmarks=((2.0, 1.0),)), trials=3
+        )
     },
-    "fixation": {"envs": ls.Harlow(features=3, fixation=True), "split": ls.Split.TEST},
+    "fixation": {"envs": ls.envs.Harlow(features=3, fixation=True), "split": ls.Split.TEST},
 }
 
 
@@ -45,8 +49,12 @@ class Ours:
         self.envs, self.split, self.key, self.trial, self.task = envs, split, key, 0, None
         self.draw = eqx.filter_jit(lambda key: envs.sample(split, key=key))
         self.sensed = lambda task, state, told=None: (state, task.observe(state), told)
-        self.begin = eqx.filter_jit(lambda task, trial, key: self.sensed(task, task.reset(trial, key=key)))
-        self.go = eqx.filter_jit(lambda task, state, action, key: self.sensed(task, *task.step(state, action, key=key)))
+        self.begin = eqx.filter_jit(
+            lambda task, trial, key: self.sensed(task, task.reset(trial, key=key))
+        )
+        self.go = eqx.filter_jit(
+            lambda task, state, action, key: self.sensed(task, *task.step(state, action, key=key))
+        )
 
     def next_key(self):
         self.key, now = jr.split(self.key)
@@ -61,7 +69,12 @@ class Ours:
 
     def step(self, action):
         self.state, observation, told = self.go(self.task, self.state, action, self.next_key())
-        return np.asarray(observation), float(told.reward), bool(told.terminated), bool(told.truncated)
+        return (
+            np.asarray(observation),
+            float(told.reward),
+            bool(told.terminated),
+            bool(told.truncated),
+        )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -79,7 +92,9 @@ def test_both_forms_side_by_side_are_the_same_at_every_step(name):
     for i in range(80):
         action = env.action_space.sample()
         theirs, mine = env.step(action), ours.step(np.asarray(action))
-        assert np.allclose(theirs[0], mine[0], atol=1e-5) and np.isclose(theirs[1], mine[1], atol=1e-5)
+        assert np.allclose(theirs[0], mine[0], atol=1e-5) and np.isclose(
+            theirs[1], mine[1], atol=1e-5
+        )
         assert theirs[2:4] == mine[2:] and theirs[4] == {"trial": ours.trial, "new_task": False}
         over = mine[2] or mine[3]
         ends |= {mine[2:]} if over else set()
@@ -152,7 +167,11 @@ def test_tasks_are_of_the_split_that_was_asked_for():
         env.reset(seed=0)
         platform = np.asarray(env.task.platforms[0])
         degrees = (np.rad2deg(np.arctan2(platform[1], platform[0])) + 7.5) % 45 - 7.5
-        low, high = {ls.Split.TEST: (-7.5, 7.5), ls.Split.VALIDATION: (7.5, 15), ls.Split.TRAIN: (15, 37.5)}[split]
+        low, high = {
+            ls.Split.TEST: (-7.5, 7.5),
+            ls.Split.VALIDATION: (7.5, 15),
+            ls.Split.TRAIN: (15, 37.5),
+        }[split]
         assert low <= degrees <= high
 
 
@@ -161,7 +180,7 @@ def test_tasks_are_of_the_split_that_was_asked_for():
 
 def test_actions_and_senses_have_the_spaces_of_the_environment():
     assert GymEnv(BRIEF).action_space == gymnasium.spaces.Discrete(8)
-    assert GymEnv(ls.Harlow(fixation=True)).action_space == gymnasium.spaces.Discrete(3)
+    assert GymEnv(ls.envs.Harlow(fixation=True)).action_space == gymnasium.spaces.Discrete(3)
     env = GymEnv(CASES["continuous"]["envs"])
     assert env.action_space == gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
     assert env.observation_space.shape == (97 + 2 + 2,)
@@ -176,7 +195,7 @@ def test_an_action_that_does_not_exist_is_refused(action):
 
 
 def test_nothing_happens_before_the_first_trial_or_after_the_end_of_one():
-    env = GymEnv(ls.Harlow(features=4))
+    env = GymEnv(ls.envs.Harlow(features=4))
     with pytest.raises(ls.InputError, match="Call `reset`"):
         env.step(0)
     env.reset(seed=0)
@@ -187,7 +206,7 @@ def test_nothing_happens_before_the_first_trial_or_after_the_end_of_one():
     env.step(1)
 
 
-class CountedProblem(ls.HarlowProblem):
+class CountedProblem(ls.envs.HarlowProblem):
     """Says each time that a step or a beginning is compiled."""
 
     def reset(self, trial, *, key):
@@ -199,7 +218,7 @@ class CountedProblem(ls.HarlowProblem):
         return super().step(state, action, key=key)
 
 
-class Counted(ls.Harlow):
+class Counted(ls.envs.Harlow):
     def sample(self, split, *, key):
         COMPILED.append("sample")
         one = super().sample(split, key=key)
@@ -232,7 +251,9 @@ def test_observations_belong_to_who_gets_them():
 
 
 def test_many_at_once_go_through_trials_by_themselves():
-    envs = gymnasium.vector.SyncVectorEnv([lambda: GymEnv(ls.Harlow(features=3, trials=2))] * 2)
+    envs = gymnasium.vector.SyncVectorEnv(
+        [lambda: GymEnv(ls.envs.Harlow(features=3, trials=2))] * 2
+    )
     _, info = envs.reset(seed=[0, 1])
     new, trials = [info["new_task"]], [info["trial"]]
     for _ in range(7):
@@ -240,7 +261,9 @@ def test_many_at_once_go_through_trials_by_themselves():
         new, trials = [*new, info["new_task"]], [*trials, info["trial"]]
     # Each trial is one step, after which the next call begins the next trial.
     assert np.array_equal(np.array(trials)[:, 0], [0, 0, 1, 1, 0, 0, 1, 1])
-    assert np.array_equal(np.array(new)[:, 1], [True, False, False, False, True, False, False, False])
+    assert np.array_equal(
+        np.array(new)[:, 1], [True, False, False, False, True, False, False, False]
+    )
     envs.close()
 
 
@@ -258,7 +281,7 @@ def test_a_swim_is_drawn_as_it_goes_on():
 
 
 def test_other_environments_draw_what_is_observed():
-    env = GymEnv(ls.Harlow(features=3), render_mode="rgb_array")
+    env = GymEnv(ls.envs.Harlow(features=3), render_mode="rgb_array")
     env.reset(seed=0)
     first = env.render()
     assert np.array_equal(first, env.render())
@@ -292,7 +315,9 @@ print(gymnasium.make("learnset.envs.gymnasium:learnset/Harlow-v0").spec.id)
 
 
 def test_learnset_works_without_gymnasium_and_with_it_is_found_by_module_and_name():
-    said = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
+    ).stdout
     assert said.splitlines() == [
         "Gymnasium is not installed, which `GymEnv` needs: `pip install learnset[gymnasium]`.",
         "learnset/Harlow-v0",

@@ -17,10 +17,10 @@ PROBLEMS = 2000
 CHANCE = 4 * math.sqrt(0.25 / PROBLEMS)  # four standard errors of a half
 KEY = jr.key(0)
 LENGTH = 4  # of an object's vector
-SOME = ls.Harlow(features=LENGTH)
+SOME = ls.envs.Harlow(features=LENGTH)
 
 
-class Rule(ls.AbstractAgent):
+class Rule(ls.envs.AbstractAgent):
     """Stores nothing: what it does follows from what it perceives now, and nothing else."""
 
     act_on: Callable
@@ -34,12 +34,14 @@ class Rule(ls.AbstractAgent):
 
 
 def always_left(percept):
-    return jnp.asarray(ls.LEFT)
+    return jnp.asarray(ls.envs.LEFT)
 
 
 def larger(percept):
     """The object whose first feature is larger, whichever side it is on: a choice of an object, not of a side."""
-    return jnp.where(percept.observation[0] > percept.observation[LENGTH], ls.LEFT, ls.RIGHT)
+    return jnp.where(
+        percept.observation[0] > percept.observation[LENGTH], ls.envs.LEFT, ls.envs.RIGHT
+    )
 
 
 def same_side_if_it_won(percept):
@@ -54,7 +56,7 @@ def scores(agent, envs, split=ls.Split.TEST):
     def one(key):
         problem_key, life_key = jr.split(key)
         problem = envs.sample(split, key=problem_key)
-        life = ls.live(agent, problem, key=life_key)
+        life = ls.envs.live(agent, problem, key=life_key)
         return jnp.zeros(problem.trials).at[life.trial].add(life.reward), life.counts.sum()
 
     return jax.vmap(one)(jr.split(jr.key(7), PROBLEMS))
@@ -69,7 +71,9 @@ def percent_correct(agent, envs):
 
 @pytest.mark.parametrize("fixation", (False, True))
 def test_win_stay_lose_shift_scores_50_and_then_100(fixation):
-    rewards, steps = scores(ls.WinStayLoseShift(LENGTH), ls.Harlow(LENGTH, fixation=fixation))
+    rewards, steps = scores(
+        ls.rl.WinStayLoseShift(LENGTH), ls.envs.Harlow(LENGTH, fixation=fixation)
+    )
     assert abs((rewards[:, 0] == 1).mean() - 0.5) < CHANCE
     assert np.all(rewards[:, 1:] == 1)
     assert np.all(np.abs(rewards[:, 0]) == 1)
@@ -78,7 +82,7 @@ def test_win_stay_lose_shift_scores_50_and_then_100(fixation):
 
 @pytest.mark.parametrize(
     "agent",
-    (ls.AtRandom(2), Rule(always_left), Rule(larger), Rule(same_side_if_it_won)),
+    (ls.rl.AtRandom(2), Rule(always_left), Rule(larger), Rule(same_side_if_it_won)),
     ids=lambda agent: str(agent)[:40],
 )
 def test_who_stores_nothing_stays_at_50_in_every_trial(agent):
@@ -87,7 +91,7 @@ def test_who_stores_nothing_stays_at_50_in_every_trial(agent):
 
 def test_after_a_reversal_the_learnt_object_is_wrong_once():
     expected = np.array([50, 100, 100, 0, 100, 100])
-    found = percent_correct(ls.WinStayLoseShift(LENGTH), ls.Harlow(LENGTH, reversed_at=3))
+    found = percent_correct(ls.rl.WinStayLoseShift(LENGTH), ls.envs.Harlow(LENGTH, reversed_at=3))
     assert abs(found[0] - 50) < 100 * CHANCE and np.array_equal(found[1:], expected[1:])
 
 
@@ -118,7 +122,7 @@ def test_each_object_is_on_the_left_three_times_in_every_order(problems):
 
 
 def test_without_counterbalancing_earlier_sides_do_not_tell_the_last():
-    left = np.asarray(draw(ls.Harlow(LENGTH, counterbalanced=False))[0].left)
+    left = np.asarray(draw(ls.envs.Harlow(LENGTH, counterbalanced=False))[0].left)
     assert len(np.unique(left, axis=0)) == 2**6
     assert abs(np.corrcoef(left[:, :5].sum(axis=1), left[:, 5])[0, 1]) < 4 / math.sqrt(PROBLEMS)
 
@@ -130,7 +134,7 @@ def test_either_object_has_the_food_and_keeps_it(problems):
 
 
 def test_a_reversal_turns_the_reward():
-    rewarded = np.asarray(draw(ls.Harlow(LENGTH, reversed_at=2))[0].rewarded)
+    rewarded = np.asarray(draw(ls.envs.Harlow(LENGTH, reversed_at=2))[0].rewarded)
     assert np.ptp(rewarded[:, :2], axis=1).max() == np.ptp(rewarded[:, 2:], axis=1).max() == 0
     assert np.array_equal(rewarded[:, 2], 1 - rewarded[:, 0])
 
@@ -146,8 +150,11 @@ SIZE = 23  # pictures
 @pytest.fixture(scope="module")
 def pictures():
     """Numbers of both objects of each problem, by split: pictures of a bank are told apart by the place of their 1."""
-    drawn = draw(ls.Harlow(bank=jnp.eye(SIZE)), tuple(ls.Split))
-    return {split: np.asarray(some.objects).argmax(axis=-1) for split, some in zip(ls.Split, drawn, strict=True)}
+    drawn = draw(ls.envs.Harlow(bank=jnp.eye(SIZE)), tuple(ls.Split))
+    return {
+        split: np.asarray(some.objects).argmax(axis=-1)
+        for split, some in zip(ls.Split, drawn, strict=True)
+    }
 
 
 def test_objects_of_a_bank_in_test_problems_are_never_in_training_problems(pictures):
@@ -177,33 +184,39 @@ def play(problem, trial, actions):
 
 
 def problem_of(fixation, left=(0, 1), rewarded=(0, 0)):
-    return ls.HarlowProblem(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array(left), jnp.array(rewarded), fixation)
+    return ls.envs.HarlowProblem(
+        jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array(left), jnp.array(rewarded), fixation
+    )
 
 
 @pytest.mark.parametrize("trial, left_is_right_choice", ((0, True), (1, False)))
-@pytest.mark.parametrize("action", (ls.LEFT, ls.RIGHT))
+@pytest.mark.parametrize("action", (ls.envs.LEFT, ls.envs.RIGHT))
 def test_the_object_is_rewarded_and_not_its_side(trial, left_is_right_choice, action):
     seen, told = play(problem_of(False), jnp.asarray(trial), jnp.array([action]))
-    assert told.reward[0] == (1 if (action == ls.LEFT) == left_is_right_choice else -1)
+    assert told.reward[0] == (1 if (action == ls.envs.LEFT) == left_is_right_choice else -1)
     assert told.terminated[0] and not told.truncated[0]
     objects = [1, 2, 3, 4] if trial == 0 else [3, 4, 1, 2]
     assert np.array_equal(seen, [[*objects, 0]] * 2)  # they stay, to learn from
 
 
-@given(st.lists(st.sampled_from((ls.LEFT, ls.RIGHT, ls.LOOK)), min_size=8, max_size=8))
+@given(
+    st.lists(st.sampled_from((ls.envs.LEFT, ls.envs.RIGHT, ls.envs.LOOK)), min_size=8, max_size=8)
+)
 @settings(deadline=None, max_examples=60, derandomize=True)
 def test_with_fixation_nothing_happens_before_the_cross_was_looked_at(actions):
     seen, told = play(problem_of(True), jnp.asarray(0), jnp.asarray(actions))
-    looked = actions.index(ls.LOOK) if ls.LOOK in actions else 8
+    looked = actions.index(ls.envs.LOOK) if ls.envs.LOOK in actions else 8
     assert np.array_equal(seen[: looked + 1], [[0, 0, 0, 0, 1]] * (looked + 1))
     assert not told.reward[: looked + 1].any() and not told.terminated[: looked + 1].any()
-    chosen = next((i for i in range(looked, 8) if actions[i] != ls.LOOK), None)
+    chosen = next((i for i in range(looked, 8) if actions[i] != ls.envs.LOOK), None)
     if chosen is None:
         assert told.truncated.tolist() == [False] * 7 + [True] and not told.reward.any()
     else:
-        assert np.array_equal(seen[looked + 1 : chosen + 2], [[1, 2, 3, 4, 0]] * (chosen + 1 - looked))
+        assert np.array_equal(
+            seen[looked + 1 : chosen + 2], [[1, 2, 3, 4, 0]] * (chosen + 1 - looked)
+        )
         assert told.terminated[chosen] and not told.truncated[: chosen + 1].any()
-        assert told.reward[chosen] == (1 if actions[chosen] == ls.LEFT else -1)
+        assert told.reward[chosen] == (1 if actions[chosen] == ls.envs.LEFT else -1)
 
 
 def test_a_problem_says_its_sizes():
@@ -216,11 +229,11 @@ def test_a_problem_says_its_sizes():
 @pytest.mark.parametrize(
     "make, word",
     (
-        (lambda: ls.Harlow(features=0), "features=0"),
-        (lambda: ls.Harlow(trials=0), "trials=0"),
-        (lambda: ls.Harlow(reversed_at=0), "reversed_at=0"),
-        (lambda: ls.Harlow(reversed_at=6), "reversed_at=6"),
-        (lambda: ls.Harlow(bank=jnp.eye(19)), "19 pictures"),
+        (lambda: ls.envs.Harlow(features=0), "features=0"),
+        (lambda: ls.envs.Harlow(trials=0), "trials=0"),
+        (lambda: ls.envs.Harlow(reversed_at=0), "reversed_at=0"),
+        (lambda: ls.envs.Harlow(reversed_at=6), "reversed_at=6"),
+        (lambda: ls.envs.Harlow(bank=jnp.eye(19)), "19 pictures"),
     ),
 )
 def test_wrong_settings_are_refused_in_one_line(make, word):

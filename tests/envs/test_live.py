@@ -23,7 +23,7 @@ class Place(eqx.Module):
     step: Int[Array, ""]
 
 
-class Lengths(ls.AbstractEnv):
+class Lengths(ls.envs.AbstractEnv):
     """Trials of given lengths and with given rewards, whatever is done. One sees which trial and which step it is."""
 
     lengths: Int[Array, "trials"]
@@ -37,7 +37,7 @@ class Lengths(ls.AbstractEnv):
 
     @property
     def actions(self):
-        return ls.Discrete(100)
+        return ls.envs.Discrete(100)
 
     def reset(self, trial, *, key):
         return Place(jnp.asarray(trial, jnp.int32), jnp.asarray(0, jnp.int32))
@@ -46,13 +46,13 @@ class Lengths(ls.AbstractEnv):
         reward = self.rewards[state.trial, state.step]
         state = Place(state.trial, state.step + 1)
         last = state.step >= self.lengths[state.trial]
-        return state, ls.Feedback(reward, last & (not self.truncates), last & self.truncates)
+        return state, ls.envs.Feedback(reward, last & (not self.truncates), last & self.truncates)
 
     def observe(self, state):
         return jnp.stack([state.trial, state.step]).astype(float)
 
 
-class Total(ls.AbstractAgent):
+class Total(ls.envs.AbstractAgent):
     """Does as much as it was rewarded so far: its actions are its memory."""
 
     def begin(self):
@@ -65,7 +65,7 @@ class Total(ls.AbstractAgent):
 
 @eqx.filter_jit
 def alive(agent, env, key=KEY, steps=None):
-    return ls.live(agent, env, key=key, steps=steps)
+    return ls.envs.live(agent, env, key=key, steps=steps)
 
 
 def lengths_of(lengths, rewards, truncates=False):
@@ -81,11 +81,13 @@ def expected_counts(lengths, steps=3 * (LONGEST + 1)):
 @given(some_lengths, some_rewards)
 @a_few
 def test_steps_between_trials_and_after_the_last_do_not_count(lengths, rewards):
-    life = alive(ls.AtRandom(2), lengths_of(lengths, rewards))
+    life = alive(ls.rl.AtRandom(2), lengths_of(lengths, rewards))
     counts = np.asarray(life.counts)
     assert np.array_equal(counts, expected_counts(lengths))
     assert np.array_equal(np.asarray(life.trial)[counts], np.repeat(np.arange(3), lengths))
-    assert np.array_equal(np.asarray(life.before.step)[counts], np.concatenate([np.arange(n) for n in lengths]))
+    assert np.array_equal(
+        np.asarray(life.before.step)[counts], np.concatenate([np.arange(n) for n in lengths])
+    )
     assert np.array_equal(life.after.step[counts], life.before.step[counts] + 1)
     assert not np.asarray(life.reward)[~counts].any() and not np.asarray(life.over)[~counts].any()
     assert int(life.over.sum()) == 3
@@ -96,28 +98,32 @@ def test_steps_between_trials_and_after_the_last_do_not_count(lengths, rewards):
 def test_rewards_are_what_the_agent_was_told(lengths, rewards):
     env = lengths_of(lengths, rewards)
     life = alive(Total(), env)
-    given_out = np.concatenate([row[:length] for row, length in zip(env.rewards, lengths, strict=True)])
+    given_out = np.concatenate(
+        [row[:length] for row, length in zip(env.rewards, lengths, strict=True)]
+    )
     assert np.array_equal(np.asarray(life.reward)[np.asarray(life.counts)], given_out)
-    heard = np.asarray(life.action)[sum(lengths) + 2]  # when it has heard of the last step of the last trial
+    heard = np.asarray(life.action)[
+        sum(lengths) + 2
+    ]  # when it has heard of the last step of the last trial
     assert heard == np.asarray(life.reward).sum() == given_out.sum()
 
 
 @pytest.mark.parametrize("truncates", (False, True))
 def test_found_is_over_but_not_for_lack_of_time(truncates):
-    life = alive(ls.AtRandom(2), lengths_of([2, 1, 4], np.zeros(12), truncates))
+    life = alive(ls.rl.AtRandom(2), lengths_of([2, 1, 4], np.zeros(12), truncates))
     assert np.array_equal(np.flatnonzero(life.over), [1, 3, 8])
     assert np.array_equal(life.found, np.zeros(15, bool) if truncates else life.over)
 
 
 def test_a_short_life_is_the_beginning_of_a_long_one():
     env = lengths_of([2, 1, 4], np.arange(12))
-    long, short = alive(ls.AtRandom(2), env), alive(ls.AtRandom(2), env, steps=7)
+    long, short = alive(ls.rl.AtRandom(2), env), alive(ls.rl.AtRandom(2), env, steps=7)
     assert eqx.tree_equal(short, jax.tree.map(lambda leaf: leaf[:7], long))
 
 
 def test_the_same_key_gives_the_same_life_and_another_key_another():
-    problem = ls.Harlow(features=3, trials=20).sample(ls.Split.TEST, key=KEY)
-    one, again, other = (alive(ls.AtRandom(2), problem, key=jr.key(seed)) for seed in (1, 1, 2))
+    problem = ls.envs.Harlow(features=3, trials=20).sample(ls.Split.TEST, key=KEY)
+    one, again, other = (alive(ls.rl.AtRandom(2), problem, key=jr.key(seed)) for seed in (1, 1, 2))
     assert eqx.tree_equal(one, again)
     assert not np.array_equal(one.action, other.action)
 
@@ -128,10 +134,10 @@ def test_the_same_key_gives_the_same_life_and_another_key_another():
 @eqx.filter_jit
 def percepts(env, actions, endless):
     """Percepts and worlds, first to last."""
-    first = ls.begin(env, key=KEY)
+    first = ls.envs.begin(env, key=KEY)
 
     def step(world, action):
-        world = ls.advance(env, world, action, endless=endless, key=KEY)
+        world = ls.envs.advance(env, world, action, endless=endless, key=KEY)
         return world, world
 
     rest = jax.lax.scan(step, first, actions)[1]
@@ -157,10 +163,12 @@ def test_what_is_done_between_trials_leaves_no_trace(actions, other):
     env = lengths_of([2, 1, 4], np.arange(12))
     changed = np.array(actions)
     changed[[2, 4, 9]] = other  # after the percepts that said `over`
-    assert eqx.tree_equal(percepts(env, jnp.asarray(actions), False), percepts(env, jnp.asarray(changed), False))
+    assert eqx.tree_equal(
+        percepts(env, jnp.asarray(actions), False), percepts(env, jnp.asarray(changed), False)
+    )
 
 
-class NoteTaker(ls.AbstractAgent):
+class NoteTaker(ls.envs.AbstractAgent):
     """Stores nothing, but says after each trial, when nothing counts, which object had the food: 1 if it is that whose
     first feature is larger. If it heard its own words in the next trial, it would need no memory."""
 
@@ -169,15 +177,17 @@ class NoteTaker(ls.AbstractAgent):
 
     def act(self, memory, percept, *, key):
         left, right = percept.observation[0], percept.observation[1]
-        left_had_it = (percept.action == ls.LEFT) == (percept.feedback.reward > 0)
+        left_had_it = (percept.action == ls.envs.LEFT) == (percept.feedback.reward > 0)
         note = (left > right) == left_had_it
-        choice = jnp.where((percept.action == 1) == (left > right), ls.LEFT, ls.RIGHT)
+        choice = jnp.where((percept.action == 1) == (left > right), ls.envs.LEFT, ls.envs.RIGHT)
         return jnp.where(percept.feedback.over, note.astype(int), choice), memory
 
 
 def test_an_agent_cannot_leave_itself_a_note():
-    problems = ls.Harlow(features=1).draw(500, ls.Split.TEST, key=KEY)
-    reward = jax.jit(jax.vmap(lambda env, key: ls.live(NoteTaker(), env, key=key).reward))(problems, jr.split(KEY, 500))
+    problems = ls.envs.Harlow(features=1).draw(500, ls.Split.TEST, key=KEY)
+    reward = jax.jit(jax.vmap(lambda env, key: ls.envs.live(NoteTaker(), env, key=key).reward))(
+        problems, jr.split(KEY, 500)
+    )
     correct = (np.asarray(reward)[:, ::2] == 1).mean(axis=0)
     assert np.all(np.abs(correct - 0.5) < 4 * np.sqrt(0.25 / 500))
 
@@ -190,10 +200,12 @@ class Coin(Lengths):
         return Place(jnp.asarray(trial, jnp.int32), coin)
 
     def step(self, state, action, *, key):
-        return state, ls.Feedback((action == state.step).astype(float), jnp.asarray(True), jnp.asarray(False))
+        return state, ls.envs.Feedback(
+            (action == state.step).astype(float), jnp.asarray(True), jnp.asarray(False)
+        )
 
 
-class Thrower(ls.AbstractAgent):
+class Thrower(ls.envs.AbstractAgent):
     """Throws its own coin."""
 
     def begin(self):
@@ -205,7 +217,9 @@ class Thrower(ls.AbstractAgent):
 
 def test_the_chance_of_the_world_and_that_of_the_agent_are_independent():
     env = Coin(jnp.ones(2, jnp.int32), jnp.zeros((2, 1)))
-    reward = jax.jit(jax.vmap(lambda key: ls.live(Thrower(), env, key=key, steps=3).reward))(jr.split(KEY, 1000))
+    reward = jax.jit(jax.vmap(lambda key: ls.envs.live(Thrower(), env, key=key, steps=3).reward))(
+        jr.split(KEY, 1000)
+    )
     agreed = np.asarray(reward)[:, [0, 2]].mean(axis=0)
     assert np.all(np.abs(agreed - 0.5) < 4 * np.sqrt(0.25 / 1000))
 
@@ -230,5 +244,5 @@ def test_an_endless_world_begins_the_trials_again(lengths, rewards):
 
 
 def test_begin_knows_continuous_actions():
-    maze = ls.WaterMaze(jnp.zeros((1, 2)), pool=ls.Pool(continuous=True, cells=5))
-    assert ls.begin(maze, key=KEY).percept.action.shape == (2,)
+    maze = ls.envs.WaterMaze(jnp.zeros((1, 2)), pool=ls.envs.Pool(continuous=True, cells=5))
+    assert ls.envs.begin(maze, key=KEY).percept.action.shape == (2,)

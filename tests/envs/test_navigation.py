@@ -14,7 +14,7 @@ TEST = ls.Split.TEST
 PAIR = st.tuples(st.floats(-1, 1, width=32), st.floats(-1, 1, width=32)).map(jnp.array)
 
 
-class Heads(ls.AbstractAgent):
+class Heads(ls.envs.AbstractAgent):
     """Always the same velocity."""
 
     velocity: jnp.ndarray
@@ -34,14 +34,16 @@ def at(position):
 
 
 def test_who_heads_for_the_goal_is_there_after_five_steps():
-    life = ls.live(Heads(jnp.array([0.1, 0.0])), PointNavigation(jnp.array([0.5, 0.0])), key=jr.key(0))
+    life = ls.envs.live(
+        Heads(jnp.array([0.1, 0.0])), PointNavigation(jnp.array([0.5, 0.0])), key=jr.key(0)
+    )
     assert int(life.counts.sum()) == 5
     assert jnp.allclose(life.reward[:5], -jnp.array([0.16, 0.09, 0.04, 0.01, 0.0]), atol=1e-6)
     assert life.found[4] and life.over[4]
 
 
 def test_who_stays_is_cut_after_a_hundred_steps():
-    life = ls.live(Heads(jnp.zeros(2)), PointNavigation(jnp.array([0.3, 0.4])), key=jr.key(0))
+    life = ls.envs.live(Heads(jnp.zeros(2)), PointNavigation(jnp.array([0.3, 0.4])), key=jr.key(0))
     assert int(life.counts.sum()) == 100
     assert life.over[99] and not life.found.any()
     assert jnp.allclose(life.reward.sum(), -25.0, rtol=1e-5)
@@ -101,7 +103,7 @@ def test_goals_fill_the_square():
 
 def test_a_second_trial_starts_at_the_origin_again():
     env = Navigation(trials=2, trial_steps=3).sample(TEST, key=jr.key(0))
-    life = ls.live(Heads(jnp.array([0.1, 0.1])), env, key=jr.key(1))
+    life = ls.envs.live(Heads(jnp.array([0.1, 0.1])), env, key=jr.key(1))
     assert life.before.position[4].tolist() == [0.0, 0.0]
     assert life.reward[:3].tolist() == life.reward[4:7].tolist()
 

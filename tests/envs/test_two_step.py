@@ -11,7 +11,7 @@ from learnset.envs.two_step import DriftingTwoStep, stay_probabilities, TwoStep,
 TEST = ls.Split.TEST
 
 
-class Repeats(ls.AbstractAgent):
+class Repeats(ls.envs.AbstractAgent):
     """Repeats the first choice after a reward, and changes it after none; or, by `model`, chooses what leads to the
     place where it was rewarded, and away from the one where it was not."""
 
@@ -35,23 +35,23 @@ def task():
 
 
 def test_who_repeats_what_was_rewarded_stays_after_rewards(task):
-    life = ls.live(Repeats(model=False), task, key=jr.key(1))
+    life = ls.envs.live(Repeats(model=False), task, key=jr.key(1))
     assert stay_probabilities(life).tolist() == [[0.0, 0.0], [1.0, 1.0]]
 
 
 def test_who_knows_where_choices_lead_shifts_after_rare_rewards(task):
-    life = ls.live(Repeats(model=True), task, key=jr.key(1))
+    life = ls.envs.live(Repeats(model=True), task, key=jr.key(1))
     assert stay_probabilities(life).tolist() == [[0.0, 1.0], [1.0, 0.0]]
 
 
 def test_what_never_happened_has_no_probability():
     never = TwoStepTask(jnp.zeros((20, 2, 2)), jnp.asarray(1.0))
-    found = stay_probabilities(ls.live(ls.AtRandom(2), never, key=jr.key(0)))
+    found = stay_probabilities(ls.envs.live(ls.rl.AtRandom(2), never, key=jr.key(0)))
     assert jnp.isnan(found).tolist() == [[False, True], [True, True]]
 
 
 def test_a_trial_is_two_steps_and_the_second_one_pays(task):
-    life = ls.live(ls.AtRandom(2), task, key=jr.key(1))
+    life = ls.envs.live(ls.rl.AtRandom(2), task, key=jr.key(1))
     assert life.counts.reshape(-1, 3).all(axis=0).tolist() == [True, True, False]
     assert (life.over == life.found).all()
     assert life.reward.reshape(-1, 3).sum(axis=0)[jnp.array([0, 2])].tolist() == [0.0, 0.0]
@@ -60,13 +60,17 @@ def test_a_trial_is_two_steps_and_the_second_one_pays(task):
 
 def test_transitions_and_rewards_are_as_frequent_as_they_should_be():
     tasks = TwoStep(trials=50).draw(200, TEST, key=jr.key(0))
-    lives = jax.vmap(lambda task, key: ls.live(ls.AtRandom(2), task, key=key))(tasks, jr.split(jr.key(1), 200))
+    lives = jax.vmap(lambda task, key: ls.envs.live(ls.rl.AtRandom(2), task, key=key))(
+        tasks, jr.split(jr.key(1), 200)
+    )
     choice, place = lives.action[:, 0::3], lives.after.place[:, 0::3]
     commonly = (place == choice + 1).mean()
     assert abs(commonly - 0.75) < 4 * (0.75 * 0.25 / 10_000) ** 0.5
     rich = tasks.chances[..., 0].argmax(axis=-1) == place - 1
     for there, chance in ((rich, 0.9), (~rich, 0.1)):
-        assert abs(lives.reward[:, 1::3][there].mean() - chance) < 4 * (0.09 / int(there.sum())) ** 0.5
+        assert (
+            abs(lives.reward[:, 1::3][there].mean() - chance) < 4 * (0.09 / int(there.sum())) ** 0.5
+        )
 
 
 def test_the_second_choice_makes_no_difference_where_places_are_rich_or_poor():
@@ -77,7 +81,9 @@ def test_the_second_choice_makes_no_difference_where_places_are_rich_or_poor():
 
 @pytest.mark.parametrize("reversal", (0.0, 0.025, 1.0))
 def test_places_change_over_as_often_as_they_should(reversal):
-    chances = TwoStep(trials=101, reversal=reversal).draw(200, TEST, key=jr.key(0)).chances[..., 0, 0]
+    chances = (
+        TwoStep(trials=101, reversal=reversal).draw(200, TEST, key=jr.key(0)).chances[..., 0, 0]
+    )
     changed = (chances[:, 1:] != chances[:, :-1]).mean()
     assert abs(changed - reversal) <= 4 * (reversal * (1 - reversal) / 20_000) ** 0.5
     assert abs((chances[:, 0] > 0.5).mean() - 0.5) < 4 * 0.5 / 200**0.5
@@ -91,7 +97,9 @@ def test_drifting_chances_stay_within_their_limits_and_move_by_small_steps():
     assert abs(chances[:, -1].std() - 0.5 / 12**0.5) < 0.02  # between mirrors, it becomes uniform
 
 
-@pytest.mark.parametrize("bad", ({"trials": 0}, {"common": 1.5}, {"rich": -0.1}, {"reversal": 2.0}), ids=str)
+@pytest.mark.parametrize(
+    "bad", ({"trials": 0}, {"common": 1.5}, {"rich": -0.1}, {"reversal": 2.0}), ids=str
+)
 def test_an_error_names_the_argument_and_its_value(bad):
     ((name, value),) = bad.items()
     with pytest.raises(ls.InputError, match=f"`{name}={value}`"):

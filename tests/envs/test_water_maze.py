@@ -15,7 +15,7 @@ import learnset as ls
 from learnset.envs.water_maze import SITES, Swimmer
 
 KEY = jr.key(0)  # the pool itself has no chance in it
-EIGHT, ANY = ls.Pool(), ls.Pool(continuous=True)
+EIGHT, ANY = ls.envs.Pool(), ls.envs.Pool(continuous=True)
 STEPS = 12  # of a swim that is looked at as a whole
 LONGEST = 60  # steps; all swims are compiled for so many
 NEAR = 1e-4  # metres; rounding of 32 bits, which a grazing reflection enlarges
@@ -33,14 +33,18 @@ def way(angle):
 def maze(platform, start, pool, probe=False):
     """A maze of one trial."""
     places = (np.asarray(place, np.float32)[None] for place in (platform, start))
-    return ls.WaterMaze(*places, np.array([probe]), pool)
+    return ls.envs.WaterMaze(*places, np.array([probe]), pool)
 
 
 def swim(maze, actions):
     """States, first to last, and what was told after each action. Nothing stops at a trial's end."""
     actions = np.asarray(actions)
-    states, told = jax.tree.map(np.asarray, longest(maze, np.resize(actions, (LONGEST, *actions.shape[1:]))))
-    return jax.tree.map(lambda x: x[: len(actions) + 1], states), jax.tree.map(lambda x: x[: len(actions)], told)
+    states, told = jax.tree.map(
+        np.asarray, longest(maze, np.resize(actions, (LONGEST, *actions.shape[1:])))
+    )
+    return jax.tree.map(lambda x: x[: len(actions) + 1], states), jax.tree.map(
+        lambda x: x[: len(actions)], told
+    )
 
 
 @eqx.filter_jit
@@ -52,14 +56,18 @@ def longest(maze, actions):
         return state, (state, told)
 
     states, told = jax.lax.scan(step, start, actions)[1]
-    return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, states), told
+    return jax.tree.map(
+        lambda first, rest: jnp.concatenate([first[None], rest]), start, states
+    ), told
 
 
 def until_over(states, told):
     """Numbers up to the end of the trial: positions, found or not, seconds, metres."""
     steps = int(told.over.argmax()) + 1 if told.over.any() else len(told.over)
     found = bool(told.terminated[steps - 1])
-    return tuple(x[: steps + 1] for x in (states.position, states.elapsed, states.travelled)) + (found,)
+    return tuple(x[: steps + 1] for x in (states.position, states.elapsed, states.travelled)) + (
+        found,
+    )
 
 
 def headed(angles):
@@ -71,7 +79,9 @@ def clearance(positions, platform):
     """How surely the last step ends where it does: metres between the platform's edge and the straight path."""
     start, end = np.float64(positions[:-1, None]), np.float64(positions[1:, None])
     path = start + np.linspace(0, 1, 200)[:, None] * (end - start)
-    return np.abs(np.linalg.norm(path - platform, axis=-1).min(axis=1) - EIGHT.platform_radius).min()
+    return np.abs(
+        np.linalg.norm(path - platform, axis=-1).min(axis=1) - EIGHT.platform_radius
+    ).min()
 
 
 def same_swim(one, other, turned):
@@ -80,7 +90,9 @@ def same_swim(one, other, turned):
     theirs = until_over(*other)
     assert found == theirs[3]
     assert np.allclose(positions @ turned.T, theirs[0], atol=NEAR)
-    assert np.allclose(elapsed, theirs[1], atol=NEAR / EIGHT.speed) and np.allclose(travelled, theirs[2], atol=NEAR)
+    assert np.allclose(elapsed, theirs[1], atol=NEAR / EIGHT.speed) and np.allclose(
+        travelled, theirs[2], atol=NEAR
+    )
 
 
 # Symmetry.
@@ -92,7 +104,11 @@ def test_turning_the_pool_turns_the_swim(platform, start, actions, angle):
     turn = np.array([way(angle), way(angle + math.pi / 2)]).T
     plain = swim(maze(platform, start, ANY), headed(actions))
     assume(clearance(plain[0].position, platform) > NEAR)
-    same_swim(plain, swim(maze(turn @ platform, turn @ start, ANY), headed(np.asarray(actions) + angle)), turn)
+    same_swim(
+        plain,
+        swim(maze(turn @ platform, turn @ start, ANY), headed(np.asarray(actions) + angle)),
+        turn,
+    )
 
 
 @given(places, places, swims)
@@ -101,12 +117,24 @@ def test_the_mirror_image_of_the_pool_gives_the_mirror_image_of_the_swim(platfor
     mirror = np.diag([1.0, -1.0])
     plain = swim(maze(platform, start, ANY), headed(actions))
     assume(clearance(plain[0].position, platform) > NEAR)
-    same_swim(plain, swim(maze(mirror @ platform, mirror @ start, ANY), headed(-np.asarray(actions))), mirror)
+    same_swim(
+        plain,
+        swim(maze(mirror @ platform, mirror @ start, ANY), headed(-np.asarray(actions))),
+        mirror,
+    )
 
 
-@given(places, places, st.lists(st.integers(0, 7), min_size=STEPS, max_size=STEPS), st.integers(0, 7), st.booleans())
+@given(
+    places,
+    places,
+    st.lists(st.integers(0, 7), min_size=STEPS, max_size=STEPS),
+    st.integers(0, 7),
+    st.booleans(),
+)
 @a_few
-def test_with_eight_directions_so_do_turns_by_an_eighth_and_their_mirror_images(platform, start, actions, turns, flip):
+def test_with_eight_directions_so_do_turns_by_an_eighth_and_their_mirror_images(
+    platform, start, actions, turns, flip
+):
     angle, sign = turns * math.pi / 4, -1 if flip else 1
     turn = np.array([way(angle), way(angle + math.pi / 2)]).T @ np.diag([1.0, sign])
     other = (sign * np.asarray(actions) + turns) % 8
@@ -134,9 +162,14 @@ def bounced(position, heading, length, pool, step=1e-4):
             for _ in range(50):
                 middle = (low + high) / 2
                 low, high = (
-                    (low, middle) if np.linalg.norm(points[-1] + middle * heading) > pool.radius else (middle, high)
+                    (low, middle)
+                    if np.linalg.norm(points[-1] + middle * heading) > pool.radius
+                    else (middle, high)
                 )
-            far, leg = np.append(far[:inside], low), np.vstack([leg[:inside], points[-1] + low * heading])
+            far, leg = (
+                np.append(far[:inside], low),
+                np.vstack([leg[:inside], points[-1] + low * heading]),
+            )
         start = metres[-1]
         points, metres = points + list(leg[1:]), metres + list(start + far[1:])
         if inside == len(outside):
@@ -168,15 +201,19 @@ def steps():
     @jax.jit
     @jax.vmap
     def ours(position, course, action, platform):
-        one = ls.WaterMaze(platform[None], pool=ANY)
-        before = Swimmer(position, course, jnp.zeros(()), jnp.zeros(()), jnp.asarray(0), jnp.asarray(0))
+        one = ls.envs.WaterMaze(platform[None], pool=ANY)
+        before = Swimmer(
+            position, course, jnp.zeros(()), jnp.zeros(()), jnp.asarray(0), jnp.asarray(0)
+        )
         return before, *one.step(before, action, key=KEY)
 
     left = math.exp(-ANY.interval / ANY.turning)
     theirs = []
     for where, old, new in zip(*map(np.float64, (position, course, action)), strict=True):
         heading = (1 - left) * new + left * old
-        theirs.append(bounced(where, heading / np.linalg.norm(heading), ANY.speed * ANY.interval, ANY))
+        theirs.append(
+            bounced(where, heading / np.linalg.norm(heading), ANY.speed * ANY.interval, ANY)
+        )
     before, after, told = jax.tree.map(np.asarray, ours(position, course, action, platform))
     return before, after, told, platform, theirs
 
@@ -184,7 +221,8 @@ def steps():
 def test_the_platform_is_found_if_and_only_if_the_path_crosses_it(steps):
     _, after, told, platform, theirs = steps
     nearest = [
-        np.linalg.norm(points - there, axis=1).min() for there, (points, _, _) in zip(platform, theirs, strict=True)
+        np.linalg.norm(points - there, axis=1).min()
+        for there, (points, _, _) in zip(platform, theirs, strict=True)
     ]
     sure = np.abs(np.array(nearest) - ANY.platform_radius) > 1e-5
     crossed = np.array(nearest) <= ANY.platform_radius
@@ -199,9 +237,14 @@ def test_the_time_of_arrival_is_that_of_the_platform_s_edge(steps):
     for i in np.flatnonzero(told.terminated):
         points, metres, _ = theirs[i]
         away = np.linalg.norm(points - platform[i], axis=1)
-        if away.min() < ANY.platform_radius - 1e-4:  # where it is grazed, the sampled path may miss where that begins
+        if (
+            away.min() < ANY.platform_radius - 1e-4
+        ):  # where it is grazed, the sampled path may miss where that begins
             edge = metres[(away <= ANY.platform_radius).argmax()]
-            assert abs(after.travelled[i] - edge) < 2e-4 and abs(after.elapsed[i] - edge / ANY.speed) < 1e-3
+            assert (
+                abs(after.travelled[i] - edge) < 2e-4
+                and abs(after.elapsed[i] - edge / ANY.speed) < 1e-3
+            )
 
 
 def test_who_does_not_find_it_ends_where_the_reflected_path_does(steps):
@@ -210,7 +253,10 @@ def test_who_does_not_find_it_ends_where_the_reflected_path_does(steps):
         points, metres, heading = theirs[i]
         assert np.allclose(after.position[i], points[-1], atol=NEAR)
         assert abs(after.travelled[i] - metres[-1]) < NEAR
-        assert np.allclose(after.heading[i], heading, atol=1e-3) or metres[-1] < ANY.speed * ANY.interval - 1e-6
+        assert (
+            np.allclose(after.heading[i], heading, atol=1e-3)
+            or metres[-1] < ANY.speed * ANY.interval - 1e-6
+        )
 
 
 def test_seconds_are_metres_over_speed_but_for_a_second_touch_of_the_wall(steps):
@@ -227,7 +273,9 @@ def test_no_step_is_faster_than_the_swimmer(steps):
     moved = np.linalg.norm(after.position - before.position, axis=1)
     assert np.all(moved[~told.terminated] <= ANY.speed * ANY.interval + 1e-6)
     # Who arrives is put on the middle of the platform.
-    assert np.all(moved[told.terminated] <= after.travelled[told.terminated] + ANY.platform_radius + 1e-6)
+    assert np.all(
+        moved[told.terminated] <= after.travelled[told.terminated] + ANY.platform_radius + 1e-6
+    )
 
 
 # The wall.
@@ -261,7 +309,9 @@ def test_head_on_the_wall_throws_back():
 def test_no_direction_is_no_movement():
     states, _ = swim(maze([0.5, 0.5], [0.1, 0.2], ANY), np.zeros((3, 2), np.float32))
     assert np.array_equal(states.position, np.broadcast_to(np.float32([0.1, 0.2]), (4, 2)))
-    assert np.array_equal(states.travelled, np.zeros(4)) and np.allclose(states.elapsed, [0, 0.5, 1, 1.5])
+    assert np.array_equal(states.travelled, np.zeros(4)) and np.allclose(
+        states.elapsed, [0, 0.5, 1, 1.5]
+    )
 
 
 # Time.
@@ -280,17 +330,27 @@ def test_a_straight_swim_takes_as_long_at_any_interval(intervals, angle, distanc
         steps = round(3 / pool.interval)
         states, told = swim(maze(distance * way(angle), [0.0, 0.0], pool), headed([angle] * steps))
         _, elapsed, travelled, found = until_over(states, told)
-        assert found and abs(elapsed[-1] - expected) < 1e-4 and abs(travelled[-1] - expected * ANY.speed) < 1e-4
+        assert (
+            found
+            and abs(elapsed[-1] - expected) < 1e-4
+            and abs(travelled[-1] - expected * ANY.speed) < 1e-4
+        )
 
 
 @pytest.mark.parametrize(
-    "seconds, interval, steps", ((1.1, 0.1, 11), (120.0, 0.5, 240), (120.0, 0.1, 1200), (1.0, 0.3, 4))
+    "seconds, interval, steps",
+    ((1.1, 0.1, 11), (120.0, 0.5, 240), (120.0, 0.1, 1200), (1.0, 0.3, 4)),
 )
 def test_a_trial_has_as_many_steps_as_fit_the_last_one_begun(seconds, interval, steps):
-    assert maze([0.0, 0.0], [0.0, 0.5], ls.Pool(time_limit=seconds, interval=interval)).trial_steps == steps
+    assert (
+        maze(
+            [0.0, 0.0], [0.0, 0.5], ls.envs.Pool(time_limit=seconds, interval=interval)
+        ).trial_steps
+        == steps
+    )
 
 
-SHORT = ls.Pool(time_limit=2.0)  # four steps
+SHORT = ls.envs.Pool(time_limit=2.0)  # four steps
 
 
 @pytest.mark.parametrize("guided", (True, False))
@@ -312,7 +372,9 @@ def test_a_probe_trial_has_no_platform_and_ends_with_time():
     states, told = swim(maze([0.0, 0.3], [0.0, 0.0], SHORT, probe=True), [2] * 4)
     assert not told.terminated.any() and not told.reward.any()
     assert told.truncated.tolist() == [False, False, False, True]
-    assert np.allclose(states.position[-1], [0.0, 0.6], atol=1e-6)  # through where it was, and not carried back
+    assert np.allclose(
+        states.position[-1], [0.0, 0.6], atol=1e-6
+    )  # through where it was, and not carried back
 
 
 def test_after_a_tenth_of_a_second_three_quarters_of_the_old_direction_are_left():
@@ -324,7 +386,7 @@ def test_after_a_tenth_of_a_second_three_quarters_of_the_old_direction_are_left(
 
 # Senses.
 
-SENSES = ls.Pool(cells=50, landmarks=((2.0, 0.0), (0.0, 3.0)))
+SENSES = ls.envs.Pool(cells=50, landmarks=((2.0, 0.0), (0.0, 3.0)))
 
 
 @given(places)
@@ -335,7 +397,9 @@ def test_place_cells_fire_from_0_to_1_and_directions_have_length_1(place):
     assert 0 <= senses[:50].min() and senses[:50].max() <= 1 and senses[:50].max() > 0.5
     assert np.array_equal(senses[50:52], [0.0, 0.0])  # at rest
     marks = np.array([[2.0, 0.0], [0.0, 3.0]]) - place
-    assert np.allclose(senses[52:].reshape(2, 2), marks / np.linalg.norm(marks, axis=1, keepdims=True), atol=1e-5)
+    assert np.allclose(
+        senses[52:].reshape(2, 2), marks / np.linalg.norm(marks, axis=1, keepdims=True), atol=1e-5
+    )
 
 
 @eqx.filter_jit
@@ -358,7 +422,9 @@ def test_a_place_cell_fires_as_a_gaussian_of_the_distance():
 @pytest.fixture(scope="module")
 def days():
     """3000 days of each split."""
-    draw_all = eqx.filter_jit(lambda key: [ls.MatchingToPlace().draw(3000, split, key=key) for split in ls.Split])
+    draw_all = eqx.filter_jit(
+        lambda key: [ls.envs.MatchingToPlace().draw(3000, split, key=key) for split in ls.Split]
+    )
     return dict(zip(ls.Split, jax.tree.map(np.asarray, draw_all(jr.key(1))), strict=True))
 
 
@@ -371,7 +437,9 @@ def test_platforms_of_the_splits_lie_in_different_sectors(days):
     sector = {split: np.sort(eighth(mazes.platforms[:, 0]) % 45) for split, mazes in days.items()}
     train, validation = sector[ls.Split.TRAIN], sector[ls.Split.VALIDATION]
     test = eighth(days[ls.Split.TEST].platforms[:, 0])
-    assert test.min() > -7.5 - 1e-3 and test.max() < validation.min() < validation.max() < train.min()
+    assert (
+        test.min() > -7.5 - 1e-3 and test.max() < validation.min() < validation.max() < train.min()
+    )
     assert train.max() < 45 + test.min()
     assert abs(train.max() - train.min() - 22.5) < 0.1 and abs(test.max() - test.min() - 15) < 0.1
 
@@ -396,7 +464,9 @@ def test_platforms_are_anywhere_within_reach_alike(days):
 
 def test_a_day_has_one_place_and_four_different_starts(days):
     mazes = days[ls.Split.TEST]
-    assert np.array_equal(mazes.platforms, np.broadcast_to(mazes.platforms[:, :1], mazes.platforms.shape))
+    assert np.array_equal(
+        mazes.platforms, np.broadcast_to(mazes.platforms[:, :1], mazes.platforms.shape)
+    )
     assert not mazes.probe.any() and np.allclose(mazes.platform_radius, 0.06)
     orders = {tuple(map(tuple, np.round(starts, 2))) for starts in mazes.starts[:500].tolist()}
     compass = {(0.0, 0.95), (0.95, 0.0), (0.0, -0.95), (-0.95, 0.0)}
@@ -404,9 +474,12 @@ def test_a_day_has_one_place_and_four_different_starts(days):
 
 
 def test_sites_and_probe_and_sizes_are_as_asked_for():
-    family = ls.MatchingToPlace(sites=SITES, probe=1, largest=0.16)
+    family = ls.envs.MatchingToPlace(sites=SITES, probe=1, largest=0.16)
     mazes = jax.jit(lambda key: family.draw(100, ls.Split.TRAIN, key=key))(jr.key(0))
-    found = {tuple(place) for place in np.round(np.asarray(mazes.platforms[:, 0], np.float64), 3).tolist()}
+    found = {
+        tuple(place)
+        for place in np.round(np.asarray(mazes.platforms[:, 0], np.float64), 3).tolist()
+    }
     assert found == set(SITES)
     assert np.array_equal(mazes.probe, np.broadcast_to([False, True, False, False], (100, 4)))
     size = np.asarray(mazes.platform_radius)
@@ -424,14 +497,17 @@ def test_a_larger_platform_is_found_from_further_away(size, found):
 
 @pytest.mark.parametrize("moved", (3, None))
 def test_reference_memory_has_one_place_until_the_day_it_moves(moved):
-    family = ls.ReferenceMemory(days=5, trials_a_day=2, moved=moved)
+    family = ls.envs.ReferenceMemory(days=5, trials_a_day=2, moved=moved)
     one = eqx.filter_jit(lambda key: family.sample(ls.Split.TEST, key=key))(jr.key(0))
     day = np.asarray(one.platforms).reshape(5, 2, 2)
     assert one.trials == family.trials == 10
     before, after = day[: moved or 5], day[moved or 5 :]
     assert np.ptp(before, axis=(0, 1)).max() == 0
     if moved:
-        assert np.ptp(after, axis=(0, 1)).max() == 0 and np.linalg.norm(after[0, 0] - before[0, 0]) > 0.06
+        assert (
+            np.ptp(after, axis=(0, 1)).max() == 0
+            and np.linalg.norm(after[0, 0] - before[0, 0]) > 0.06
+        )
 
 
 def test_many_mazes_at_once_are_one_after_another():
@@ -439,13 +515,19 @@ def test_many_mazes_at_once_are_one_after_another():
         np.float32([[[0.0, 0.95], [0.95, 0.0]]] * 3),
         np.float32(way(np.arange(6.0)).reshape(3, 2, 2) * 0.7),
     )
-    mazes = [ls.WaterMaze(p, s, np.zeros(2, bool), SHORT) for p, s in zip(platforms, starts, strict=True)]
+    mazes = [
+        ls.envs.WaterMaze(p, s, np.zeros(2, bool), SHORT)
+        for p, s in zip(platforms, starts, strict=True)
+    ]
     actions = np.random.default_rng(0).integers(0, 8, (3, LONGEST))
     together = jax.tree.map(lambda *leaves: np.stack(leaves), *mazes)
     many = jax.tree.map(np.asarray, eqx.filter_jit(jax.vmap(longest))(together, actions))
     for i, one in enumerate(mazes):
         alone = jax.tree.map(np.asarray, longest(one, actions[i]))
-        assert all(np.allclose(a, b[i], atol=1e-4) for a, b in zip(*map(jax.tree.leaves, (alone, many)), strict=True))
+        assert all(
+            np.allclose(a, b[i], atol=1e-4)
+            for a, b in zip(*map(jax.tree.leaves, (alone, many)), strict=True)
+        )
 
 
 # What cannot be.
@@ -454,23 +536,23 @@ def test_many_mazes_at_once_are_one_after_another():
 @pytest.mark.parametrize(
     "make, word",
     (
-        (lambda: ls.Pool(radius=0.0), "radius=0.0"),
-        (lambda: ls.Pool(speed=-1.0), "speed=-1.0"),
-        (lambda: ls.Pool(interval=math.nan), "interval=nan"),
-        (lambda: ls.Pool(time_limit=math.inf), "time_limit=inf"),
-        (lambda: ls.Pool(platform_radius=1.0), "does not fit"),
-        (lambda: ls.Pool(cells=-1), "cells=-1"),
-        (lambda: ls.Pool(cells=0, heading=False), "nothing can be observed"),
-        (lambda: ls.MatchingToPlace(trials=0), "trials=0"),
-        (lambda: ls.MatchingToPlace(probe=4), "probe=4"),
-        (lambda: ls.MatchingToPlace(reach=0.0), "reach=0.0"),
-        (lambda: ls.MatchingToPlace(ls.Pool(radius=0.6)), "Lower `reach`"),
-        (lambda: ls.MatchingToPlace(sites=((0.9, 0.9),)), "Lower `sites`"),
-        (lambda: ls.MatchingToPlace(largest=0.05), "largest=0.05"),
-        (lambda: ls.MatchingToPlace(largest=1.0), "largest=1.0"),
-        (lambda: ls.ReferenceMemory(ls.Pool(radius=0.6)), "Lower `reach`"),
-        (lambda: ls.ReferenceMemory(days=0), "days=0"),
-        (lambda: ls.ReferenceMemory(trials_a_day=0), "trials_a_day=0"),
+        (lambda: ls.envs.Pool(radius=0.0), "radius=0.0"),
+        (lambda: ls.envs.Pool(speed=-1.0), "speed=-1.0"),
+        (lambda: ls.envs.Pool(interval=math.nan), "interval=nan"),
+        (lambda: ls.envs.Pool(time_limit=math.inf), "time_limit=inf"),
+        (lambda: ls.envs.Pool(platform_radius=1.0), "does not fit"),
+        (lambda: ls.envs.Pool(cells=-1), "cells=-1"),
+        (lambda: ls.envs.Pool(cells=0, heading=False), "nothing can be observed"),
+        (lambda: ls.envs.MatchingToPlace(trials=0), "trials=0"),
+        (lambda: ls.envs.MatchingToPlace(probe=4), "probe=4"),
+        (lambda: ls.envs.MatchingToPlace(reach=0.0), "reach=0.0"),
+        (lambda: ls.envs.MatchingToPlace(ls.envs.Pool(radius=0.6)), "Lower `reach`"),
+        (lambda: ls.envs.MatchingToPlace(sites=((0.9, 0.9),)), "Lower `sites`"),
+        (lambda: ls.envs.MatchingToPlace(largest=0.05), "largest=0.05"),
+        (lambda: ls.envs.MatchingToPlace(largest=1.0), "largest=1.0"),
+        (lambda: ls.envs.ReferenceMemory(ls.envs.Pool(radius=0.6)), "Lower `reach`"),
+        (lambda: ls.envs.ReferenceMemory(days=0), "days=0"),
+        (lambda: ls.envs.ReferenceMemory(trials_a_day=0), "trials_a_day=0"),
     ),
 )
 def test_wrong_settings_are_refused_in_one_line(make, word):

@@ -9,7 +9,7 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset.meta import query_loss
+from learnset.meta._through import query_loss
 
 
 @eqx.filter_jit
@@ -19,7 +19,9 @@ def gradient(method, model, batch):
 
 def wide(tree):
     """The tree in float64; inside `jax.enable_x64(True)` only."""
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, tree)
+    return jax.tree.map(
+        lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, tree
+    )
 
 
 @pytest.fixture
@@ -28,22 +30,31 @@ def batch(tasks, getkey):
 
 
 def test_maml_with_no_steps_is_plain_training_on_the_query_sets(model, batch):
-    plain = eqx.filter_jit(eqx.filter_grad(lambda m: jax.vmap(lambda t: ls.mse(m, t.query))(batch).mean()))(model)
+    plain = eqx.filter_jit(
+        eqx.filter_grad(lambda m: jax.vmap(lambda t: ls.mse(m, t.query))(batch).mean())
+    )(model)
     assert_close(gradient(ls.MAML(ls.mse, steps=0), model, batch), plain)
 
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_first_order_maml_is_the_query_gradient_at_the_adapted_parameters(model, batch, steps):
     adapter = ls.FineTune(ls.mse, 0.05, steps)
-    at_adapted = jax.vmap(lambda t: eqx.filter_grad(ls.mse)(adapter.adapt(model, t.support), t.query))
+    at_adapted = jax.vmap(
+        lambda t: eqx.filter_grad(ls.mse)(adapter.adapt(model, t.support), t.query)
+    )
     at_adapted = eqx.filter_jit(at_adapted)(batch)
-    method = ls.MAML(ls.mse, 0.05, steps, ls.Unroll.FIRST_ORDER)
-    assert_close(gradient(method, model, batch), jax.tree.map(lambda leaf: leaf.mean(axis=0), at_adapted))
+    method = ls.MAML(ls.mse, 0.05, steps, ls.transfer.Unroll.FIRST_ORDER)
+    assert_close(
+        gradient(method, model, batch), jax.tree.map(lambda leaf: leaf.mean(axis=0), at_adapted)
+    )
 
 
 @pytest.mark.parametrize("steps", [1, 4])
 def test_remat_gives_the_exact_gradient(model, batch, steps):
-    exact, remat = (ls.MAML(ls.mse, 0.05, steps, unroll) for unroll in (ls.Unroll.EXACT, ls.Unroll.REMAT))
+    exact, remat = (
+        ls.MAML(ls.mse, 0.05, steps, unroll)
+        for unroll in (ls.transfer.Unroll.EXACT, ls.transfer.Unroll.REMAT)
+    )
     assert_close(gradient(exact, model, batch), gradient(remat, model, batch))
 
 
@@ -56,9 +67,13 @@ def test_exact_maml_agrees_with_finite_differences(model, batch, steps):
         direction = jax.tree.map(lambda g: jr.normal(jr.key(g.size), g.shape, g.dtype), grads)
         loss = eqx.filter_jit(lambda m: query_loss(m, method.adapter, ls.mse, batch))
         ahead, behind = (
-            loss(eqx.apply_updates(model, jax.tree.map(lambda d, s=s: s * 1e-5 * d, direction))) for s in (1, -1)
+            loss(eqx.apply_updates(model, jax.tree.map(lambda d, s=s: s * 1e-5 * d, direction)))
+            for s in (1, -1)
         )
-        slope = sum(jnp.vdot(g, d) for g, d in zip(jax.tree.leaves(grads), jax.tree.leaves(direction), strict=True))
+        slope = sum(
+            jnp.vdot(g, d)
+            for g, d in zip(jax.tree.leaves(grads), jax.tree.leaves(direction), strict=True)
+        )
         assert (ahead - behind) / 2e-5 == pytest.approx(float(slope), rel=1e-7)
 
 
@@ -75,9 +90,9 @@ def test_the_one_step_gradient_is_the_hessian_formula(model, batch):
         @jax.jit
         def formula(flat):
             adapted = flat - 0.05 * jax.grad(loss)(flat, task.support)
-            return (jnp.eye(len(flat)) - 0.05 * jax.hessian(loss)(flat, task.support)) @ jax.grad(loss)(
-                adapted, task.query
-            )
+            return (jnp.eye(len(flat)) - 0.05 * jax.hessian(loss)(flat, task.support)) @ jax.grad(
+                loss
+            )(adapted, task.query)
 
         expected = formula(flat)
         one = jax.tree.map(lambda leaf: leaf[None], task)
@@ -86,7 +101,7 @@ def test_the_one_step_gradient_is_the_hessian_formula(model, batch):
 
 
 def test_meta_sgd_with_a_constant_rate_is_maml(model, batch):
-    found = gradient(ls.MetaSGD(ls.mse, steps=2), ls.WithRates(model, 0.05), batch).model
+    found = gradient(ls.MetaSGD(ls.mse, steps=2), ls.meta.WithRates(model, 0.05), batch).model
     assert_close(found, gradient(ls.MAML(ls.mse, 0.05, steps=2), model, batch))
 
 
@@ -97,55 +112,81 @@ def test_anil_is_maml_that_moves_the_head_alone(model, batch):
 
 def test_reptile_with_one_step_over_all_points_is_the_pooled_gradient(model, batch):
     reptile = ls.Reptile(ls.mse, inner_lr=0.05, steps=1, points=None)
-    assert_close(gradient(reptile, model, batch), gradient(ls.Pooled(ls.mse), model, batch), rtol=1e-4, atol=1e-5)
+    assert_close(
+        gradient(reptile, model, batch),
+        gradient(ls.Pooled(ls.mse), model, batch),
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 def test_reptile_goes_to_where_plain_gradient_descent_ends(model, batch):
     descent = ls.FineTune(ls.mse, 0.05, 4)
     ends = jax.vmap(lambda t: eqx.filter(descent.adapt(model, t.points), eqx.is_inexact_array))
     ends = eqx.filter_jit(ends)(batch)
-    expected = jax.tree.map(lambda a, b: (a - b.mean(axis=0)) / 0.05, eqx.filter(model, eqx.is_inexact_array), ends)
+    expected = jax.tree.map(
+        lambda a, b: (a - b.mean(axis=0)) / 0.05, eqx.filter(model, eqx.is_inexact_array), ends
+    )
     found = gradient(ls.Reptile(ls.mse, inner_lr=0.05, steps=4, points=None), model, batch)
     assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_gradient_reaches_the_context_that_every_task_resets(getkey, batch):
     net = ls.MLP(1, 1, width=8, key=getkey()).extend_inputs(3, key=getkey())
-    grads = gradient(ls.CAVIA(ls.mse), ls.WithContext(net, 3), batch)
+    grads = gradient(ls.CAVIA(ls.mse), ls.meta.WithContext(net, 3), batch)
     assert not grads.context.any()
-    assert grads.model.layers[0].weight[1:].any()  # but one reaches the weights that the context is read by
+    assert (
+        grads.model.layers[0].weight[1:].any()
+    )  # but one reaches the weights that the context is read by
 
 
-def test_imaml_approaches_differentiation_through_the_inner_problem_as_that_converges(getkey, batch):
+def test_imaml_approaches_differentiation_through_the_inner_problem_as_that_converges(
+    getkey, batch
+):
     with jax.enable_x64(True):
         model = wide(ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=getkey()))
         batch = wide(batch)
         apart = []
         for steps in (1, 3, 10, 300):
             method = ls.IMAML(ls.mse, inner_lr=0.02, steps=steps, proximity=20.0, cg_steps=60)
-            through = eqx.filter_jit(eqx.filter_grad(query_loss))(model, method.adapter, ls.mse, batch)
-            found, expected = (jax.flatten_util.ravel_pytree(g)[0] for g in (gradient(method, model, batch), through))
+            through = eqx.filter_jit(eqx.filter_grad(query_loss))(
+                model, method.adapter, ls.mse, batch
+            )
+            found, expected = (
+                jax.flatten_util.ravel_pytree(g)[0]
+                for g in (gradient(method, model, batch), through)
+            )
             apart.append(float(jnp.linalg.norm(found - expected) / jnp.linalg.norm(expected)))
         assert apart[0] > apart[1] > apart[2] > apart[3]
-        assert apart[3] < 1e-7  # the square root of rounding: there the inner problem cannot tell up from down
+        assert (
+            apart[3] < 1e-7
+        )  # the square root of rounding: there the inner problem cannot tell up from down
 
 
 def test_ridge_features_learn_through_the_closed_form(model, batch):
     """R2D2's gradient against finite differences."""
     with jax.enable_x64(True):
-        model, batch = ls.WithRidge(wide(model), 0.5), wide(batch)
+        model, batch = ls.meta.WithRidge(wide(model), 0.5), wide(batch)
         method = ls.R2D2(ls.mse)
         slope = gradient(method, model, batch).log_l2
         up, down = (
             eqx.filter_jit(query_loss)(
-                eqx.tree_at(lambda m: m.log_l2, model, model.log_l2 + e), method.adapter, ls.mse, batch
+                eqx.tree_at(lambda m: m.log_l2, model, model.log_l2 + e),
+                method.adapter,
+                ls.mse,
+                batch,
             )
             for e in (1e-5, -1e-5)
         )
         assert (up - down) / 2e-5 == pytest.approx(float(slope), rel=1e-6)
 
 
-METHODS = [ls.MAML(ls.mse, 0.05, 2), ls.Pooled(ls.mse), ls.ANIL(ls.mse, 0.05), ls.Reptile(ls.mse, points=None)]
+METHODS = [
+    ls.MAML(ls.mse, 0.05, 2),
+    ls.Pooled(ls.mse),
+    ls.ANIL(ls.mse, 0.05),
+    ls.Reptile(ls.mse, points=None),
+]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
@@ -154,13 +195,22 @@ def test_points_of_weight_zero_equal_removed_points(method, model, batch):
         return jax.tree.map(lambda leaf: leaf[:, :keep], points)
 
     def hide(points, keep):
-        weight = points.weight * (jnp.arange(points.weight.shape[1]) < keep).astype(points.weight.dtype)[None]
+        weight = (
+            points.weight
+            * (jnp.arange(points.weight.shape[1]) < keep).astype(points.weight.dtype)[None]
+        )
         return ls.Batch(
-            jnp.where((weight > 0)[..., None], points.x, 9.0), points.y + 7 * (1 - weight[..., None]), weight
+            jnp.where((weight > 0)[..., None], points.x, 9.0),
+            points.y + 7 * (1 - weight[..., None]),
+            weight,
         )
 
     removed, hidden = (
-        eqx.tree_at(lambda t: (t.support, t.query), batch, (change(batch.support, 3), change(batch.query, 4)))
+        eqx.tree_at(
+            lambda t: (t.support, t.query),
+            batch,
+            (change(batch.support, 3), change(batch.query, 4)),
+        )
         for change in (cut, hide)
     )
     assert_close(gradient(method, model, removed), gradient(method, model, hidden), rtol=1e-4)
@@ -169,18 +219,25 @@ def test_points_of_weight_zero_equal_removed_points(method, model, batch):
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
 def test_the_order_of_tasks_and_points_changes_nothing(method, model, batch):
     turned = jax.tree.map(lambda leaf: leaf[::-1], batch)
-    sets = (jax.tree.map(lambda leaf: leaf[:, ::-1], points) for points in (turned.support, turned.query))
+    sets = (
+        jax.tree.map(lambda leaf: leaf[:, ::-1], points)
+        for points in (turned.support, turned.query)
+    )
     turned = eqx.tree_at(lambda t: (t.support, t.query), turned, tuple(sets))
     assert_close(gradient(method, model, batch), gradient(method, model, turned), rtol=1e-4)
 
 
 def test_ridge_with_the_right_prior_reaches_the_bayes_optimum_which_nobody_beats(getkey):
     """With one scale for all weights and a mean of zero, Bayes is ridge with the penalty noise² / scale²."""
-    family = ls.LinearGaussian(shots=12, queries=200, mean=0.0, largest=0.7, smallest=0.7, noise=0.3)
+    family = ls.LinearGaussian(
+        shots=12, queries=200, mean=0.0, largest=0.7, smallest=0.7, noise=0.3
+    )
     batch = eqx.filter_jit(family.draw)(400, ls.Split.TEST, key=getkey())
 
     def error(weights):
-        return np.asarray(jax.vmap(lambda w, q: jnp.mean((q.x @ w - q.y[:, 0]) ** 2))(weights, batch.query))
+        return np.asarray(
+            jax.vmap(lambda w, q: jnp.mean((q.x @ w - q.y[:, 0]) ** 2))(weights, batch.query)
+        )
 
     def ridge(l2):
         def solve(s):

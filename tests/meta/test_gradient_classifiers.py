@@ -9,7 +9,7 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset._tree import trainable
+from learnset.core._tree import trainable
 
 WAYS = 3
 
@@ -17,7 +17,9 @@ WAYS = 3
 def batch(key, shots, ways=WAYS):
     """Points shot by shot, around a centre for each class."""
     y = jnp.tile(jnp.eye(ways), (shots, 1))
-    return ls.Batch(jr.normal(key, (shots * ways, 2)) + y @ (3 * jr.normal(jr.key(9), (ways, 2))), y)
+    return ls.Batch(
+        jr.normal(key, (shots * ways, 2)) + y @ (3 * jr.normal(jr.key(9), (ways, 2))), y
+    )
 
 
 def task(seed=0):
@@ -34,15 +36,18 @@ def net(key=0):
 
 def images():
     encoder = ls.Conv4((4, 4, 1), filters=3, blocks=2, key=jr.key(0))
-    return ls.classifier(encoder, WAYS, key=jr.key(1))
+    return ls.models.classifier(encoder, WAYS, key=jr.key(1))
 
 
 LEARNERS = {
-    "Proto-MAML": (ls.ProtoMAML(inner_lr=0.1, steps=2), lambda: ls.Headed(net(), None)),
-    "CNP": (ls.CNP(ls.cross_entropy), lambda: ls.NeuralProcessClassifier(net(), size=8, width=8, key=jr.key(1))),
+    "Proto-MAML": (ls.ProtoMAML(inner_lr=0.1, steps=2), lambda: ls.models.Headed(net(), None)),
+    "CNP": (
+        ls.CNP(ls.cross_entropy),
+        lambda: ls.meta.NeuralProcessClassifier(net(), size=8, width=8, key=jr.key(1)),
+    ),
     "in context": (
-        ls.InContext(),
-        lambda: ls.InContextClassifier(net(), size=8, width=8, heads=2, key=jr.key(1)),
+        ls.meta.InContext(),
+        lambda: ls.meta.InContextClassifier(net(), size=8, width=8, heads=2, key=jr.key(1)),
     ),
 }
 
@@ -64,19 +69,28 @@ def test_permuting_the_classes_permutes_the_predictions(learner):
     learner, model, expected = learner
     support, order = task().support, jnp.array([2, 0, 1])
     permuted = ls.Batch(support.x, support.y[:, order], support.weight)
-    assert_close(predictions(learner, model, permuted, task().query.x), expected[:, order], rtol=1e-4, atol=1e-5)
+    assert_close(
+        predictions(learner, model, permuted, task().query.x),
+        expected[:, order],
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 def test_the_order_of_the_support_points_does_not_matter(learner):
     learner, model, expected = learner
     support = jax.tree.map(lambda leaf: leaf[jnp.array([3, 1, 5, 0, 2, 4])], task().support)
-    assert_close(predictions(learner, model, support, task().query.x), expected, rtol=1e-4, atol=1e-5)
+    assert_close(
+        predictions(learner, model, support, task().query.x), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_one_query_does_not_depend_on_the_others(learner):
     learner, model, expected = learner
     xs = task().query.x.at[1:].set(jr.normal(jr.key(3), (8, 2)))
-    assert_close(predictions(learner, model, task().support, xs)[0], expected[0], rtol=1e-4, atol=1e-5)
+    assert_close(
+        predictions(learner, model, task().support, xs)[0], expected[0], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_a_class_without_support_is_never_predicted_and_absent_points_change_nothing(learner):
@@ -84,7 +98,12 @@ def test_a_class_without_support_is_never_predicted_and_absent_points_change_not
     support = task().support
     weight = jnp.where(support.y[:, 1] > 0, 0.0, 1.0)
     seen = [
-        predictions(learner, model, ls.Batch(jnp.where(weight[:, None] > 0, support.x, value), support.y, weight), xs)
+        predictions(
+            learner,
+            model,
+            ls.Batch(jnp.where(weight[:, None] > 0, support.x, value), support.y, weight),
+            xs,
+        )
         for value, xs in ((0.0, task().query.x), (50.0, task().query.x))
     ]
     assert_close(seen[0], seen[1], rtol=1e-4, atol=1e-5)
@@ -94,21 +113,26 @@ def test_a_class_without_support_is_never_predicted_and_absent_points_change_not
 def test_gradients_reach_every_part_that_is_used(learner):
     learner, model, _ = learner
     grads = eqx.filter_jit(learner.gradient)(model, TASKS, None, key=jr.key(0))[0]
-    largest = {jax.tree_util.keystr(path): float(abs(leaf).max()) for path, leaf in jax.tree.leaves_with_path(grads)}
+    largest = {
+        jax.tree_util.keystr(path): float(abs(leaf).max())
+        for path, leaf in jax.tree.leaves_with_path(grads)
+    }
     # An MLP that is an encoder keeps a head, which nothing asks for.
     largest = {path: value for path, value in largest.items() if ".encoder.head" not in path}
     assert min(largest.values()) > 1e-8, largest
 
 
 def test_proto_maml_without_steps_is_a_prototypical_network():
-    model = ls.Headed(net(), None)
+    model = ls.models.Headed(net(), None)
     zero, proto = ls.ProtoMAML(steps=0), ls.ProtoNet()
 
     @jax.jit
     def both():
         logits = [ls.predict(m.adapt(model, task().support), task().query.x) for m in (zero, proto)]
         grads = [m.gradient(model, TASKS, None, key=jr.key(0))[0] for m in (zero, proto)]
-        return [jax.nn.log_softmax(value) for value in logits], [eqx.filter(g, eqx.is_array) for g in grads]
+        return [jax.nn.log_softmax(value) for value in logits], [
+            eqx.filter(g, eqx.is_array) for g in grads
+        ]
 
     (left, right), (left_grads, right_grads) = both()
     assert_close(left, right, rtol=1e-4, atol=1e-4)
@@ -116,9 +140,10 @@ def test_proto_maml_without_steps_is_a_prototypical_network():
 
 
 def test_proto_maml_moves_encoder_and_head():
-    model = ls.Headed(net(), None)
+    model = ls.models.Headed(net(), None)
     before, after = (
-        eqx.filter_jit(ls.ProtoMAML(inner_lr=0.1, steps=steps).adapt)(model, task().support) for steps in (0, 2)
+        eqx.filter_jit(ls.ProtoMAML(inner_lr=0.1, steps=steps).adapt)(model, task().support)
+        for steps in (0, 2)
     )
     assert not jnp.allclose(before.encoder.layers[0].weight, after.encoder.layers[0].weight)
     assert not jnp.allclose(before.head.weight, after.head.weight)
@@ -127,8 +152,12 @@ def test_proto_maml_moves_encoder_and_head():
 
 def test_bodies_move_and_the_head_does_not():
     for model, where in ((net(), lambda m: m.layers), (images(), lambda m: m.encoder)):
-        size = 6 if isinstance(model, ls.Headed) else None
-        support = task().support if size is None else ls.Batch(jr.normal(jr.key(0), (6, 4, 4, 1)), task().support.y)
+        size = 6 if isinstance(model, ls.models.Headed) else None
+        support = (
+            task().support
+            if size is None
+            else ls.Batch(jr.normal(jr.key(0), (6, 4, 4, 1)), task().support.y)
+        )
         adapted = eqx.filter_jit(ls.BOIL(inner_lr=0.5, steps=1).adapt)(model, support)
         assert bool(eqx.tree_equal(adapted.head, model.head))
         assert not bool(eqx.tree_equal(where(adapted), where(model)))
@@ -146,7 +175,7 @@ def test_boil_and_anil_together_take_the_step_of_maml():
 
 def test_boil_needs_a_head():
     with pytest.raises(ls.InputError, match="has no `head`"):
-        ls.BOIL().adapt(ls.Linear(2, 3, key=jr.key(0)), task().support)
+        ls.BOIL().adapt(ls.models.Linear(2, 3, key=jr.key(0)), task().support)
 
 
 def plus_plus(**settings):
@@ -162,11 +191,11 @@ def updates(number):
     return jnp.asarray(number, jnp.int32)
 
 
-@pytest.mark.parametrize("unroll", (ls.Unroll.EXACT, ls.Unroll.FIRST_ORDER))
+@pytest.mark.parametrize("unroll", (ls.transfer.Unroll.EXACT, ls.transfer.Unroll.FIRST_ORDER))
 def test_maml_plus_plus_with_equal_rates_and_the_last_loss_is_maml(unroll):
-    first = unroll is ls.Unroll.FIRST_ORDER
+    first = unroll is ls.transfer.Unroll.FIRST_ORDER
     method = plus_plus(multi_step=0, first_order=10 if first else 0)
-    grads, state, metrics = gradient(method, ls.WithStepRates(net(), 3, 0.1), updates(5))
+    grads, state, metrics = gradient(method, ls.meta.WithStepRates(net(), 3, 0.1), updates(5))
     expected, _, others = gradient(ls.MAML(ls.cross_entropy, 0.1, 3, unroll), net(), None)
     assert_close(grads.model, expected, rtol=1e-4)
     assert_close(metrics["loss"], others["loss"])
@@ -176,9 +205,10 @@ def test_maml_plus_plus_with_equal_rates_and_the_last_loss_is_maml(unroll):
 
 
 def test_first_derivatives_give_way_to_second_ones():
-    method, model = plus_plus(multi_step=0, first_order=10), ls.WithStepRates(net(), 3, 0.1)
+    method, model = plus_plus(multi_step=0, first_order=10), ls.meta.WithStepRates(net(), 3, 0.1)
     early, late, exact = (
-        gradient(m, model, updates(n))[0].model for m, n in ((method, 9), (method, 10), (plus_plus(multi_step=0), 0))
+        gradient(m, model, updates(n))[0].model
+        for m, n in ((method, 9), (method, 10), (plus_plus(multi_step=0), 0))
     )
     assert_close(late, exact)
     assert not jnp.allclose(early.layers[0].weight, late.layers[0].weight, rtol=1e-3)
@@ -193,17 +223,19 @@ def test_the_weights_of_early_steps_are_equal_at_first_and_none_in_the_end():
 
 
 def test_multi_step_loss_is_the_mean_of_the_losses_after_each_step():
-    method, model = plus_plus(multi_step=100), ls.WithStepRates(net(), 3, 0.1)
+    method, model = plus_plus(multi_step=100), ls.meta.WithStepRates(net(), 3, 0.1)
     _, _, metrics = gradient(method, model, updates(0))
     losses = eqx.filter_jit(
-        lambda: jax.vmap(lambda t: method.trace(model, t.support, lambda p: ls.cross_entropy(p, t.query)))(TASKS)
+        lambda: jax.vmap(
+            lambda t: method.trace(model, t.support, lambda p: ls.cross_entropy(p, t.query))
+        )(TASKS)
     )()
     assert_close(metrics["loss"], losses[:, 1:].mean())
     assert_close(metrics["last_step_loss"], losses[:, -1].mean())
 
 
 def test_each_step_has_a_scale_and_a_shift_of_its_own_which_the_inner_loop_does_not_move():
-    model = ls.WithStepRates(images(), steps=3, rate=0.1)
+    model = ls.meta.WithStepRates(images(), steps=3, rate=0.1)
     norm = model.model.encoder.blocks[0].normalisation
     assert norm.scale.shape == (4, 3) and norm.shift.shape == (4, 3)
     assert model.rates.encoder.blocks[0].normalisation.scale is None
@@ -222,7 +254,7 @@ def test_maml_plus_plus_is_told_of_a_wrong_model():
     with pytest.raises(ls.InputError, match="give `WithStepRates\\(model, steps=3\\)`, not MLP"):
         plus_plus().adapt(net(), task().support)
     with pytest.raises(ls.InputError, match="`steps=3`, but the model has step sizes for 5"):
-        plus_plus().adapt(ls.WithStepRates(net(), 5), task().support)
+        plus_plus().adapt(ls.meta.WithStepRates(net(), 5), task().support)
 
 
 class Clusters(ls.AbstractTasks):
@@ -241,8 +273,12 @@ class Clusters(ls.AbstractTasks):
 @pytest.mark.parametrize("name", ("CNP", "in context"))
 def test_readers_learn_to_classify_by_one_example(name):
     size = {"size": 8, "width": 8, "depth": 1, "key": jr.key(1)}
-    maker = {"CNP": ls.NeuralProcessClassifier, "in context": ls.InContextClassifier}[name]
+    maker = {"CNP": ls.meta.NeuralProcessClassifier, "in context": ls.meta.InContextClassifier}[
+        name
+    ]
     learner, model = LEARNERS[name][0], maker(net(), **size)
-    run = ls.train(learner, model, Clusters(), optax.adam(2e-2), steps=60, tasks_per_step=16, key=jr.key(0))
+    run = ls.train(
+        learner, model, Clusters(), optax.adam(2e-2), steps=60, tasks_per_step=16, key=jr.key(0)
+    )
     losses = run.metrics["loss"]
     assert losses[-10:].mean() < 0.7 * losses[:2].mean()

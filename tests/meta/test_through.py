@@ -8,7 +8,7 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset._lowering import fast_dots
+from learnset.core._lowering import fast_dots
 from learnset.meta._through import apart, one_by_one, together
 
 
@@ -20,11 +20,20 @@ def images(tasks, points, ways=2):
 
 
 def network(filters):
-    encoder = ls.Conv4((8, 8, 1), filters=filters, blocks=2, strided=True, normalisation=ls.BatchNorm, key=jr.key(2))
-    return ls.classifier(encoder, 2, key=jr.key(3))
+    encoder = ls.Conv4(
+        (8, 8, 1),
+        filters=filters,
+        blocks=2,
+        strided=True,
+        normalisation=ls.models.BatchNorm,
+        key=jr.key(2),
+    )
+    return ls.models.classifier(encoder, 2, key=jr.key(3))
 
 
-@pytest.mark.parametrize("method", (ls.MAML(ls.cross_entropy, 0.1), ls.ProtoNet()), ids=("MAML", "ProtoNet"))
+@pytest.mark.parametrize(
+    "method", (ls.MAML(ls.cross_entropy, 0.1), ls.ProtoNet()), ids=("MAML", "ProtoNet")
+)
 def test_tasks_one_by_one_and_together_have_the_same_loss_and_gradient(method):
     @eqx.filter_jit
     def both(model, tasks):

@@ -8,20 +8,27 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset._predict import settled
+from learnset.core._predict import settled
 from learnset.models._convolution import by_lax, by_product, by_row_products, max_pool
 from learnset.models._normalisation import moments
 
 
-@pytest.mark.parametrize("kernel, stride, height, width", [(3, 1, 7, 6), (3, 2, 7, 6), (3, 2, 6, 7), (1, 1, 5, 5)])
-def test_a_convolution_by_product_is_that_of_lax_with_its_gradients(getkey, kernel, stride, height, width):
+@pytest.mark.parametrize(
+    "kernel, stride, height, width", [(3, 1, 7, 6), (3, 2, 7, 6), (3, 2, 6, 7), (1, 1, 5, 5)]
+)
+def test_a_convolution_by_product_is_that_of_lax_with_its_gradients(
+    getkey, kernel, stride, height, width
+):
     x = jr.normal(getkey(), (2, height, width, 3))
     weight = jr.normal(getkey(), (kernel, kernel, 3, 4))
     cotangent = jr.normal(getkey(), by_lax(x, weight, stride).shape)
 
     @jax.jit
     def both(x, weight):
-        forms = [jax.vjp(lambda x, w, form=form: form(x, w, stride), x, weight) for form in (by_product, by_lax)]
+        forms = [
+            jax.vjp(lambda x, w, form=form: form(x, w, stride), x, weight)
+            for form in (by_product, by_lax)
+        ]
         return [(value, pull_back(cotangent)) for value, pull_back in forms]
 
     product, plain = both(x, weight)
@@ -41,9 +48,13 @@ def test_a_convolution_by_row_products_is_that_of_lax_with_its_first_and_second_
             return jnp.sin(jax.vmap(form)(x, weight)).sum()
 
         gradient = jax.value_and_grad(value, (0, 1))
-        return gradient(x, weight), jax.grad(lambda x, weight: gradient(x, weight)[1][0].sum(), (0, 1))(x, weight)
+        return gradient(x, weight), jax.grad(
+            lambda x, weight: gradient(x, weight)[1][0].sum(), (0, 1)
+        )(x, weight)
 
-    products, plain = jax.jit(lambda: (derivatives(by_row_products), derivatives(lambda x, w: by_lax(x, w, 1))))()
+    products, plain = jax.jit(
+        lambda: (derivatives(by_row_products), derivatives(lambda x, w: by_lax(x, w, 1)))
+    )()
     assert_close(products, plain, rtol=1e-4, atol=1e-4)
 
 
@@ -56,8 +67,10 @@ def encoder(name, normalisation, key):
     if name == "conv4":
         return ls.Conv4((8, 9, 1), filters=4, blocks=2, normalisation=normalisation, key=key)
     if name == "strided":
-        return ls.Conv4((8, 9, 1), filters=4, blocks=2, strided=True, normalisation=normalisation, key=key)
-    return ls.ResNet12((8, 9, 1), widths=(4, 6), normalisation=normalisation, key=key)
+        return ls.Conv4(
+            (8, 9, 1), filters=4, blocks=2, strided=True, normalisation=normalisation, key=key
+        )
+    return ls.models.ResNet12((8, 9, 1), widths=(4, 6), normalisation=normalisation, key=key)
 
 
 ENCODERS = ("conv4", "strided", "resnet12")
@@ -74,20 +87,24 @@ def adapted(model, support, xs, weight):
 
 
 @pytest.mark.parametrize("name", ("conv4", "resnet12"))
-@pytest.mark.parametrize("normalisation", (ls.SupportNorm, ls.BatchNorm, ls.GroupNorm))
-def test_one_query_depends_on_the_others_exactly_if_the_encoder_says_so(getkey, name, normalisation):
+@pytest.mark.parametrize(
+    "normalisation", (ls.models.SupportNorm, ls.models.BatchNorm, ls.models.GroupNorm)
+)
+def test_one_query_depends_on_the_others_exactly_if_the_encoder_says_so(
+    getkey, name, normalisation
+):
     model = encoder(name, normalisation, getkey())
     support = ls.Batch(jr.normal(getkey(), (4, 8, 9, 1)), jnp.zeros((4, 1)))
     xs, weight = jr.normal(getkey(), (3, 8, 9, 1)), jnp.ones(3)
     others = xs.at[1:].set(jr.normal(getkey(), (2, 8, 9, 1)))
     left, right = adapted(model, support, xs, weight)[0], adapted(model, support, others, weight)[0]
-    assert model.transductive == (normalisation is ls.BatchNorm)
+    assert model.transductive == (normalisation is ls.models.BatchNorm)
     assert bool(jnp.allclose(left, right, atol=1e-6)) != model.transductive
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_images_without_weight_have_no_part_in_the_statistics(getkey, name):
-    model = encoder(name, ls.BatchNorm, getkey())
+    model = encoder(name, ls.models.BatchNorm, getkey())
     xs = jr.normal(getkey(), (3, 8, 9, 1))
     weight = jnp.array([1.0, 1.0, 0.0])
     support = ls.Batch(xs, jnp.zeros((3, 1)))
@@ -97,10 +114,14 @@ def test_images_without_weight_have_no_part_in_the_statistics(getkey, name):
 
 
 def test_a_support_set_is_normalised_by_its_own_statistics_before_and_after_settling(getkey):
-    model = encoder("conv4", ls.SupportNorm, getkey())
-    support = ls.Batch(jr.normal(getkey(), (4, 8, 9, 1)), jnp.zeros((4, 1)), jnp.array([1.0, 1, 1, 0]))
+    model = encoder("conv4", ls.models.SupportNorm, getkey())
+    support = ls.Batch(
+        jr.normal(getkey(), (4, 8, 9, 1)), jnp.zeros((4, 1)), jnp.array([1.0, 1, 1, 0])
+    )
     assert_close(
-        adapted(model, support, support.x, support.weight), embedded(model, support.x, support.weight), atol=1e-5
+        adapted(model, support, support.x, support.weight),
+        embedded(model, support.x, support.weight),
+        atol=1e-5,
     )
 
 
@@ -115,29 +136,29 @@ def test_moments_are_the_mean_and_the_variance_of_what_has_weight(getkey):
 def test_group_norm_with_one_group_is_layer_norm(getkey):
     x = 3 + 2 * jr.normal(getkey(), (2, 5, 4, 6))
     plain = eqx.nn.LayerNorm((5, 4, 6), eps=1e-5, use_weight=False, use_bias=False)
-    assert_close(ls.GroupNorm(6)(x, jnp.ones(2)), jax.vmap(plain)(x), rtol=1e-4, atol=1e-5)
+    assert_close(ls.models.GroupNorm(6)(x, jnp.ones(2)), jax.vmap(plain)(x), rtol=1e-4, atol=1e-5)
 
 
 def test_groups_of_group_norm_do_not_see_each_other(getkey):
-    x, norm = jr.normal(getkey(), (2, 5, 4, 6)), ls.GroupNorm(6, groups=2)
+    x, norm = jr.normal(getkey(), (2, 5, 4, 6)), ls.models.GroupNorm(6, groups=2)
     other = x.at[..., 3:].set(7 * x[..., 3:] + 1)
     assert_close(norm(x, jnp.ones(2))[..., :3], norm(other, jnp.ones(2))[..., :3])
 
 
 def test_groups_must_divide_the_channels():
     with pytest.raises(ls.InputError, match="6 channels do not part into `groups=4`"):
-        ls.GroupNorm(6, groups=4)
+        ls.models.GroupNorm(6, groups=4)
 
 
 def test_images_too_small_for_the_halvings_are_refused(getkey):
     with pytest.raises(ls.InputError, match="images of 15 by 40 pixels are gone after 4 halvings"):
-        ls.ResNet12((15, 40, 1), key=getkey())
+        ls.models.ResNet12((15, 40, 1), key=getkey())
     with pytest.raises(ls.InputError, match="gone after 4 halvings"):
         ls.Conv4((15, 40, 1), key=getkey())
 
 
 def test_sizes_are_those_of_the_papers(getkey):
-    shapes = eqx.filter_eval_shape(lambda: ls.ResNet12((84, 84, 3), key=jr.key(0)))
+    shapes = eqx.filter_eval_shape(lambda: ls.models.ResNet12((84, 84, 3), key=jr.key(0)))
     assert shapes.size == 640
     # Four blocks: 9 ab + 18 bb weights of 3 by 3, ab of the shortcut; a bias, a scale and a shift for each channel.
     widths = [(3, 64), (64, 160), (160, 320), (320, 640)]
@@ -147,8 +168,10 @@ def test_sizes_are_those_of_the_papers(getkey):
     assert ls.Conv4((28, 28, 1), strided=True, key=getkey()).size == 256
 
 
-def test_attention_reads_the_same_from_a_context_in_any_order_and_nothing_from_absent_points(getkey):
-    block = ls.AttentionBlock(8, heads=2, key=getkey())
+def test_attention_reads_the_same_from_a_context_in_any_order_and_nothing_from_absent_points(
+    getkey,
+):
+    block = ls.models.AttentionBlock(8, heads=2, key=getkey())
     tokens, context = jr.normal(getkey(), (3, 8)), jr.normal(getkey(), (4, 8))
     there = jnp.array([True, True, False, True])
     read = eqx.filter_jit(block)
@@ -160,12 +183,17 @@ def test_attention_reads_the_same_from_a_context_in_any_order_and_nothing_from_a
 
 def test_heads_must_divide_the_width(getkey):
     with pytest.raises(ls.InputError, match="`width=8` does not part into `heads=3`"):
-        ls.AttentionBlock(8, heads=3, key=getkey())
+        ls.models.AttentionBlock(8, heads=3, key=getkey())
 
 
 def test_filters_may_grow_from_one_convolution_to_the_next(getkey):
     encoder = ls.Conv4((28, 28, 1), filters=(4, 8, 16, 32), key=getkey())
-    assert [block.convolution.weight.shape[2:] for block in encoder.blocks] == [(1, 4), (4, 8), (8, 16), (16, 32)]
+    assert [block.convolution.weight.shape[2:] for block in encoder.blocks] == [
+        (1, 4),
+        (4, 8),
+        (8, 16),
+        (16, 32),
+    ]
     assert encoder.features(jnp.ones((28, 28, 1))).shape == (encoder.size,) == (32,)
     with pytest.raises(ls.InputError, match="are 3, but there are 4"):
         ls.Conv4((28, 28, 1), filters=(4, 8, 16), key=getkey())

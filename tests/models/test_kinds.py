@@ -14,7 +14,12 @@ from scipy import stats
 import learnset as ls
 
 KEY = jr.key(0)
-KINDS = (ls.Kind.REGRESSION, ls.Kind.BINARY, ls.Kind.CLASSES, ls.Kind.COUNTS)
+KINDS = (
+    ls.models.Kind.REGRESSION,
+    ls.models.Kind.BINARY,
+    ls.models.Kind.CLASSES,
+    ls.models.Kind.COUNTS,
+)
 IN, OUT = (3, 2, 3, 1), (2, 2, 4, 1)
 WIDEST_IN, WIDEST_OUT, POINTS = 3, 4, 6
 
@@ -24,13 +29,13 @@ def alone(task):
     random = np.random.default_rng(task)
     x = random.normal(size=(POINTS, IN[task]))
     y = {
-        ls.Kind.REGRESSION: random.normal(size=(POINTS, OUT[task])),
-        ls.Kind.BINARY: random.integers(0, 2, size=(POINTS, OUT[task])),
-        ls.Kind.CLASSES: np.eye(4)[random.integers(0, 4, size=POINTS)],
-        ls.Kind.COUNTS: random.poisson(2.0, size=(POINTS, OUT[task])),
+        ls.models.Kind.REGRESSION: random.normal(size=(POINTS, OUT[task])),
+        ls.models.Kind.BINARY: random.integers(0, 2, size=(POINTS, OUT[task])),
+        ls.models.Kind.CLASSES: np.eye(4)[random.integers(0, 4, size=POINTS)],
+        ls.models.Kind.COUNTS: random.poisson(2.0, size=(POINTS, OUT[task])),
     }[KINDS[task]].astype(float)
     y[0] = np.nan  # a point without labels
-    if KINDS[task] is not ls.Kind.CLASSES:
+    if KINDS[task] is not ls.models.Kind.CLASSES:
         y[1, 0] = np.nan
     return x, y
 
@@ -43,15 +48,17 @@ def padded(task, garbage=0.0):
 
 
 def model(scale=1.0):
-    net = ls.SharedBody(ls.MLP(WIDEST_IN, WIDEST_OUT, width=5, depth=1, key=KEY), num_tasks=4, key=jr.key(1))
+    net = ls.SharedBody(
+        ls.MLP(WIDEST_IN, WIDEST_OUT, width=5, depth=1, key=KEY), num_tasks=4, key=jr.key(1)
+    )
     net = eqx.tree_at(lambda m: m.heads.bias, net, replace_fn=lambda bias: scale * bias)
-    return ls.Kinds(net, KINDS, in_sizes=IN, out_sizes=OUT)
+    return ls.models.Kinds(net, KINDS, in_sizes=IN, out_sizes=OUT)
 
 
 score = eqx.filter_jit(
     lambda model, index, batch: (
-        eqx.filter_value_and_grad(lambda m: ls.by_kind(m.for_task(index), batch))(model),
-        ls.error_by_kind(model.for_task(index), batch),
+        eqx.filter_value_and_grad(lambda m: ls.models.by_kind(m.for_task(index), batch))(model),
+        ls.models.error_by_kind(model.for_task(index), batch),
         ls.predict(model.for_task(index), batch.x),
     )
 )
@@ -72,10 +79,18 @@ def test_losses_are_the_likelihoods_that_scipy_has(task):
     there = ~np.isnan(y)
     y = np.where(there, y, 0)
     expected, wrong, there = {
-        ls.Kind.REGRESSION: lambda: ((z - y) ** 2, (z - y) ** 2, there),
-        ls.Kind.BINARY: lambda: (-stats.bernoulli.logpmf(y, one), (one > 0.5) != y, there),
-        ls.Kind.CLASSES: lambda: (-(y * log_p).sum(1), z.argmax(1) != y.argmax(1), there[:, 0]),
-        ls.Kind.COUNTS: lambda: (-stats.poisson.logpmf(y, np.exp(z)), deviance(y, np.exp(z)), there),
+        ls.models.Kind.REGRESSION: lambda: ((z - y) ** 2, (z - y) ** 2, there),
+        ls.models.Kind.BINARY: lambda: (-stats.bernoulli.logpmf(y, one), (one > 0.5) != y, there),
+        ls.models.Kind.CLASSES: lambda: (
+            -(y * log_p).sum(1),
+            z.argmax(1) != y.argmax(1),
+            there[:, 0],
+        ),
+        ls.models.Kind.COUNTS: lambda: (
+            -stats.poisson.logpmf(y, np.exp(z)),
+            deviance(y, np.exp(z)),
+            there,
+        ),
     }[KINDS[task]]()
     assert np.isclose(loss, expected[there].mean(), rtol=1e-5)
     assert np.isclose(error, wrong[there].mean(), rtol=1e-5)
@@ -87,7 +102,9 @@ def deviance(count, rate):
 
 @pytest.mark.parametrize("task", range(4), ids=[kind.name for kind in KINDS])
 def test_what_stands_in_the_padding_changes_nothing(task):
-    for left, right in zip(jax.tree.leaves(scored(task)[:2]), jax.tree.leaves(scored(task, 7.0)[:2]), strict=True):
+    for left, right in zip(
+        jax.tree.leaves(scored(task)[:2]), jax.tree.leaves(scored(task, 7.0)[:2]), strict=True
+    ):
         assert np.array_equal(left, right)
 
 
@@ -113,15 +130,23 @@ def test_the_gradient_of_a_padded_task_is_that_of_the_task_alone(task):
         there = ~jnp.isnan(y)
         safe = jnp.where(there, y, 0)
         each = {
-            ls.Kind.REGRESSION: (z - safe) ** 2,
-            ls.Kind.BINARY: -jax.nn.log_sigmoid(jnp.where(safe == 1, z, -z)),
-            ls.Kind.CLASSES: -safe * jax.nn.log_softmax(z) * OUT[task],
-            ls.Kind.COUNTS: jnp.exp(z) - safe * z,
+            ls.models.Kind.REGRESSION: (z - safe) ** 2,
+            ls.models.Kind.BINARY: -jax.nn.log_sigmoid(jnp.where(safe == 1, z, -z)),
+            ls.models.Kind.CLASSES: -safe * jax.nn.log_softmax(z) * OUT[task],
+            ls.models.Kind.COUNTS: jnp.exp(z) - safe * z,
         }[KINDS[task]]
         return jnp.where(there, each, 0).sum() / there.astype(z.dtype).sum()
 
-    body, heads = grads.model.model.layers[0], jax.tree.map(lambda leaf: leaf[task], grads.model.heads)
-    found = body.weight[: IN[task]], body.bias, heads.weight[:, : OUT[task]], heads.bias[: OUT[task]]
+    body, heads = (
+        grads.model.model.layers[0],
+        jax.tree.map(lambda leaf: leaf[task], grads.model.heads),
+    )
+    found = (
+        body.weight[: IN[task]],
+        body.bias,
+        heads.weight[:, : OUT[task]],
+        heads.bias[: OUT[task]],
+    )
     for left, right in zip(found, slope(params), strict=True):
         assert np.allclose(left, right, rtol=1e-4, atol=1e-6)
     assert np.abs(np.asarray(body.weight)[IN[task] :]).max(initial=0) == 0
@@ -146,11 +171,13 @@ def test_a_task_without_labels_has_no_loss_and_no_gradient(task):
 
 def test_padded_tasks_keep_rows_and_absent_labels():
     xs, ys = zip(*(alone(task) for task in range(4)), strict=True)
-    tasks = ls.padded_tasks(xs, ys, shots=1, queries=2)
+    tasks = ls.tasks.padded_tasks(xs, ys, shots=1, queries=2)
     assert tasks.points.x.shape == (4, 3, WIDEST_IN) and tasks.points.y.shape == (4, 3, WIDEST_OUT)
     for task in range(4):
         assert np.allclose(tasks.points.x[task, :, : IN[task]], xs[task][:3])
-        found = np.where(tasks.points.weight[task] > 0, tasks.points.y[task], np.nan)[:, : OUT[task]]
+        found = np.where(tasks.points.weight[task] > 0, tasks.points.y[task], np.nan)[
+            :, : OUT[task]
+        ]
         assert np.allclose(found, ys[task][:3], equal_nan=True)
 
 
@@ -165,27 +192,46 @@ def test_tasks_of_all_kinds_are_learnt_together():
         np.round(np.exp(1 + xs[3][:, :1])),
     ]
     body = ls.SharedBody(ls.MLP(8, WIDEST_OUT, width=32, depth=1, key=KEY), num_tasks=4, key=KEY)
-    start = ls.Kinds(ls.WithInputs(body, IN, size=8, key=KEY), KINDS, in_sizes=IN, out_sizes=OUT)
-    tasks = ls.padded_tasks(xs, ys, shots=10, queries=20)
+    start = ls.models.Kinds(
+        ls.models.WithInputs(body, IN, size=8, key=KEY), KINDS, in_sizes=IN, out_sizes=OUT
+    )
+    tasks = ls.tasks.padded_tasks(xs, ys, shots=10, queries=20)
     adam = optax.adam(1e-2)
-    run = ls.train(ls.Mean(ls.by_kind), start, tasks, adam, steps=200, tasks_per_step=4, key=KEY, progress=False)
+    run = ls.train(
+        ls.Mean(ls.models.by_kind),
+        start,
+        tasks,
+        adam,
+        steps=200,
+        tasks_per_step=4,
+        key=KEY,
+        progress=False,
+    )
     before, after = (
-        np.asarray(ls.evaluate(ls.AsIs(), m, tasks, key=KEY, num_tasks=4, metric=ls.error_by_kind).errors)[:, -1]
+        np.asarray(
+            ls.evaluate(
+                ls.transfer.AsIs(), m, tasks, key=KEY, num_tasks=4, metric=ls.models.error_by_kind
+            ).errors
+        )[:, -1]
         for m in (start, run.model)
     )
     assert (after < 0.5 * before).all()
 
 
 BAD = {
-    "`kinds`, `in_sizes` and `out_sizes` are of 1, 2 and 1 tasks": lambda: ls.Kinds(
+    "`kinds`, `in_sizes` and `out_sizes` are of 1, 2 and 1 tasks": lambda: ls.models.Kinds(
         model().model, KINDS[:1], in_sizes=[1, 2], out_sizes=[1]
     ),
-    "a MLP has no kind; wrap the model in `Kinds`": lambda: ls.by_kind(ls.MLP(1, 1, key=KEY), padded(0)),
-    r"`ys\[0\]` has shape \(6,\), but must be \(rows, columns\)": lambda: ls.padded_tasks(
+    "a MLP has no kind; wrap the model in `Kinds`": lambda: ls.models.by_kind(
+        ls.MLP(1, 1, key=KEY), padded(0)
+    ),
+    r"`ys\[0\]` has shape \(6,\), but must be \(rows, columns\)": lambda: ls.tasks.padded_tasks(
         [np.ones((6, 1))], [np.ones(6)]
     ),
-    "task 0 has 6 rows of inputs and 5 of targets": lambda: ls.padded_tasks([np.ones((6, 1))], [np.ones((5, 1))]),
-    "1 arrays of inputs and 0 of targets": lambda: ls.padded_tasks([np.ones((6, 1))], []),
+    "task 0 has 6 rows of inputs and 5 of targets": lambda: ls.tasks.padded_tasks(
+        [np.ones((6, 1))], [np.ones((5, 1))]
+    ),
+    "1 arrays of inputs and 0 of targets": lambda: ls.tasks.padded_tasks([np.ones((6, 1))], []),
 }
 
 

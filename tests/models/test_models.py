@@ -10,7 +10,7 @@ import scipy.stats
 from conftest import assert_close
 
 import learnset as ls
-from learnset.models import Linear, truncated_normal
+from learnset.models._linear import Linear, truncated_normal
 
 XS = np.linspace(-2, 2, 6, dtype=np.float32)[:, None]
 predict = eqx.filter_jit(ls.predict)
@@ -24,7 +24,9 @@ def pick(tree, index):
 def test_a_linear_layer_is_its_matrix(getkey):
     layer = Linear(3, 2, key=getkey())
     x = np.array([1.0, -2.0, 0.5], np.float32)
-    assert np.allclose(layer(jnp.asarray(x)), x @ np.asarray(layer.weight) + np.asarray(layer.bias), rtol=1e-6)
+    assert np.allclose(
+        layer(jnp.asarray(x)), x @ np.asarray(layer.weight) + np.asarray(layer.bias), rtol=1e-6
+    )
     assert (abs(layer.weight) <= 3**-0.5).all() and (abs(layer.bias) <= 3**-0.5).all()
 
 
@@ -55,7 +57,9 @@ def test_a_cut_normal_has_the_spread_that_the_cut_leaves():
     num = 200_000
     weights = np.asarray(truncated_normal(0.01)(jr.key(0), (num,), jnp.float32), np.float64)
     cut = scipy.stats.truncnorm(-2, 2)
-    spread = np.sqrt((cut.moment(4) - cut.moment(2) ** 2) / num) / (2 * cut.std())  # standard error of the deviation
+    spread = np.sqrt((cut.moment(4) - cut.moment(2) ** 2) / num) / (
+        2 * cut.std()
+    )  # standard error of the deviation
     assert abs(cut.std() - 0.8796) < 1e-4
     assert abs(weights.std() / 0.01 - cut.std()) < 3 * spread
     assert abs(weights.mean() / 0.01) < 3 * cut.std() / np.sqrt(num)
@@ -63,7 +67,9 @@ def test_a_cut_normal_has_the_spread_that_the_cut_leaves():
 
 
 def test_an_initialiser_leaves_biases_at_zero(getkey):
-    net = eqx.filter_jit(lambda key: ls.MLP(1, 1, width=4, initialiser=truncated_normal(0.01), key=key))(getkey())
+    net = eqx.filter_jit(
+        lambda key: ls.MLP(1, 1, width=4, initialiser=truncated_normal(0.01), key=key)
+    )(getkey())
     for layer in (*net.layers, net.head):
         assert not np.any(layer.bias) and np.all(layer.weight)
 
@@ -91,7 +97,9 @@ def test_heads_differ_and_stay_in_the_range_of_the_model_s(shared, model):
 
 
 def test_a_head_of_one_task_takes_no_gradient_from_another(shared):
-    grads = eqx.filter_jit(eqx.filter_grad(lambda m: (m.for_task(jnp.asarray(2))(XS[0]) ** 2).sum()))(shared)
+    grads = eqx.filter_jit(
+        eqx.filter_grad(lambda m: (m.for_task(jnp.asarray(2))(XS[0]) ** 2).sum())
+    )(shared)
     moved = [np.abs(leaf).reshape(4, -1).sum(axis=1) > 0 for leaf in jax.tree.leaves(grads.heads)]
     assert all(rows.tolist() == [False, False, True, False] for rows in moved)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(grads.model.head))
@@ -102,7 +110,7 @@ make = eqx.filter_jit(lambda key: ls.MLP(1, 1, width=5, depth=1, key=key))
 
 def test_separate_models_are_made_from_keys_of_their_own(getkey):
     key = getkey()
-    models, alone = ls.separate(make, 3, key=key), [make(one) for one in jr.split(key, 3)]
+    models, alone = ls.models.separate(make, 3, key=key), [make(one) for one in jr.split(key, 3)]
     for index, one in enumerate(alone):
         assert_close(see(models, jnp.asarray(index)), one)
     average = jax.tree.map(lambda *leaves: jnp.asarray(np.mean(leaves, axis=0)), *alone)
@@ -110,25 +118,32 @@ def test_separate_models_are_made_from_keys_of_their_own(getkey):
 
 
 def test_the_average_of_equal_models_is_the_model(model):
-    models = ls.Separate(jax.tree.map(lambda leaf: jnp.asarray(np.stack([leaf] * 4)), model))
+    models = ls.models.Separate(jax.tree.map(lambda leaf: jnp.asarray(np.stack([leaf] * 4)), model))
     assert_close(see(models, jnp.asarray(-1)), model, rtol=1e-6)
 
 
 def test_separate_models_of_equinox_may_hold_functions(getkey):
-    models = ls.separate(eqx.filter_jit(lambda key: eqx.nn.MLP(1, 1, 4, 1, key=key)), 3, key=getkey())
-    assert eqx.filter_jit(lambda models, x: models.for_task(jnp.asarray(1))(x))(models, XS[0]).shape == (1,)
+    models = ls.models.separate(
+        eqx.filter_jit(lambda key: eqx.nn.MLP(1, 1, 4, 1, key=key)), 3, key=getkey()
+    )
+    assert eqx.filter_jit(lambda models, x: models.for_task(jnp.asarray(1))(x))(
+        models, XS[0]
+    ).shape == (1,)
 
 
 @pytest.fixture(scope="module")
 def process():
-    return eqx.filter_jit(lambda key: ls.ConditionalNeuralProcess(1, 2, width=8, key=key))(jr.key(0))
+    return eqx.filter_jit(lambda key: ls.models.ConditionalNeuralProcess(1, 2, width=8, key=key))(
+        jr.key(0)
+    )
 
 
 @pytest.fixture(scope="module")
 def support():
     random = np.random.default_rng(0)
     return ls.Batch(
-        *(random.normal(size=shape).astype(np.float32) for shape in ((6, 1), (6, 2))), np.ones(6, np.float32)
+        *(random.normal(size=shape).astype(np.float32) for shape in ((6, 1), (6, 2))),
+        np.ones(6, np.float32),
     )
 
 
@@ -157,7 +172,9 @@ def test_a_neural_process_is_not_poisoned_by_a_single_absent_label(process, supp
     weight = np.ones((6, 2), np.float32)
     weight[2, 1] = 0
     poisoned = np.where(weight > 0, support.y, np.float32(np.nan))
-    assert all(np.isfinite(part).all() for part in gaussian(process, ls.Batch(support.x, poisoned, weight)))
+    assert all(
+        np.isfinite(part).all() for part in gaussian(process, ls.Batch(support.x, poisoned, weight))
+    )
 
 
 def test_a_neural_process_without_points_has_an_opinion(process, support):
@@ -166,8 +183,9 @@ def test_a_neural_process_without_points_has_an_opinion(process, support):
 
 
 def test_a_function_with_parameters_is_a_model(getkey):
-    model = ls.Function(
-        lambda params, x: params["slope"] * x + params["bias"], {"slope": jnp.ones(1), "bias": jnp.ones(1)}
+    model = ls.models.Function(
+        lambda params, x: params["slope"] * x + params["bias"],
+        {"slope": jnp.ones(1), "bias": jnp.ones(1)},
     )
     grads = eqx.filter_grad(lambda m: m(jnp.array([3.0])).sum())(model)
     assert (float(grads.params["slope"][0]), float(grads.params["bias"][0])) == (3.0, 1.0)

@@ -10,7 +10,7 @@ from flax import nnx
 from jax import lax
 
 import learnset as ls
-from learnset._tree import trainable
+from learnset.core._tree import trainable
 
 
 class Sums(ls.AbstractTasks):
@@ -23,7 +23,9 @@ class Sums(ls.AbstractTasks):
         slope_key, x_key = jr.split(split.fold(key))
         x = jr.normal(x_key, (self.shots + self.queries, 4, 1))
         y = jr.uniform(slope_key, (), minval=0.5, maxval=1.5) * x.sum(axis=1)
-        support, query = (ls.Batch(x[part], y[part]) for part in (slice(self.shots), slice(self.shots, None)))
+        support, query = (
+            ls.Batch(x[part], y[part]) for part in (slice(self.shots), slice(self.shots, None))
+        )
         return ls.Task(support, query)
 
 
@@ -85,7 +87,7 @@ class Flax(nnx.Module):
 def of_flax(*, key):
     """As in the words of `Function`."""
     graph, params = nnx.split(Flax(rngs=nnx.Rngs(params=key)))
-    return ls.Function(lambda params, x: nnx.merge(graph, params)(x), params)
+    return ls.models.Function(lambda params, x: nnx.merge(graph, params)(x), params)
 
 
 SINES = ls.Sinusoids(shots=5, queries=6)
@@ -96,7 +98,10 @@ MODELS = {
     "equinox": (lambda *, key: eqx.nn.MLP(1, 1, 16, 1, key=key), SINES),
     "flax": (of_flax, SINES),
 }
-STILL = {"unused": lambda model: model.unused, "frozen": lambda model: (model.embedding, model.order)}
+STILL = {
+    "unused": lambda model: model.unused,
+    "frozen": lambda model: (model.embedding, model.order),
+}
 each_model = pytest.mark.parametrize("name", MODELS)
 
 
@@ -104,7 +109,17 @@ def train(name, method, key):
     make, tasks = MODELS[name]
     model_key, train_key = jr.split(key)
     model, adam = make(key=model_key), optax.adam(1e-2)
-    run = ls.train(method, model, tasks, adam, steps=100, key=train_key, tasks_per_step=8, log_every=25, progress=False)
+    run = ls.train(
+        method,
+        model,
+        tasks,
+        adam,
+        steps=100,
+        key=train_key,
+        tasks_per_step=8,
+        log_every=25,
+        progress=False,
+    )
     return model, run
 
 

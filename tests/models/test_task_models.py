@@ -21,25 +21,38 @@ BATCH = ls.Batch(XS, XS)
 
 
 def linear(key):
-    return ls.Linear(IN, 2, key=key)
+    return ls.models.Linear(IN, 2, key=key)
 
 
 MODELS = {
-    "shared body": lambda: ls.SharedBody(ls.MLP(IN, 2, width=5, depth=1, key=KEY), num_tasks=NUM, key=KEY),
-    "separate": lambda: ls.separate(linear, NUM, key=KEY),
-    "cross-stitch": lambda: ls.CrossStitch(IN, 2, num_tasks=NUM, width=5, key=KEY),
-    "mtan": lambda: ls.MTAN(IN, 2, num_tasks=NUM, width=5, key=KEY),
-    "mmoe": lambda: ls.MMoE(IN, 2, num_tasks=NUM, width=5, tower=1, key=KEY),
-    "cgc": lambda: ls.CGC(IN, 2, num_tasks=NUM, width=5, tower=1, key=KEY),
-    "ple": lambda: ls.PLE(IN, 2, num_tasks=NUM, levels=3, width=5, key=KEY),
-    "dselect-k": lambda: ls.DSelectK(IN, 2, num_tasks=NUM, width=5, key=KEY),
-    "low rank": lambda: ls.LowRank(IN, 2, num_tasks=NUM, rank=2, key=KEY),
-    "clustered": lambda: ls.clustered(linear, clusters=2, num_tasks=NUM, key=KEY),
-    "embedding": lambda: ls.TaskEmbedding(ls.MLP(IN + 2, 2, width=5, key=KEY), num_tasks=NUM, size=2, key=KEY),
-    "with inputs": lambda: ls.WithInputs(MODELS["shared body"](), [2, 3, 4], size=IN, key=jr.key(1)),
-    "kinds": lambda: ls.Kinds(MODELS["mmoe"](), [ls.Kind.REGRESSION] * NUM, in_sizes=[IN] * NUM, out_sizes=[2] * NUM),
+    "shared body": lambda: ls.SharedBody(
+        ls.MLP(IN, 2, width=5, depth=1, key=KEY), num_tasks=NUM, key=KEY
+    ),
+    "separate": lambda: ls.models.separate(linear, NUM, key=KEY),
+    "cross-stitch": lambda: ls.models.CrossStitch(IN, 2, num_tasks=NUM, width=5, key=KEY),
+    "mtan": lambda: ls.models.MTAN(IN, 2, num_tasks=NUM, width=5, key=KEY),
+    "mmoe": lambda: ls.models.MMoE(IN, 2, num_tasks=NUM, width=5, tower=1, key=KEY),
+    "cgc": lambda: ls.models.CGC(IN, 2, num_tasks=NUM, width=5, tower=1, key=KEY),
+    "ple": lambda: ls.models.PLE(IN, 2, num_tasks=NUM, levels=3, width=5, key=KEY),
+    "dselect-k": lambda: ls.models.DSelectK(IN, 2, num_tasks=NUM, width=5, key=KEY),
+    "low rank": lambda: ls.models.LowRank(IN, 2, num_tasks=NUM, rank=2, key=KEY),
+    "clustered": lambda: ls.models.clustered(linear, clusters=2, num_tasks=NUM, key=KEY),
+    "embedding": lambda: ls.models.TaskEmbedding(
+        ls.MLP(IN + 2, 2, width=5, key=KEY), num_tasks=NUM, size=2, key=KEY
+    ),
+    "with inputs": lambda: ls.models.WithInputs(
+        MODELS["shared body"](), [2, 3, 4], size=IN, key=jr.key(1)
+    ),
+    "kinds": lambda: ls.models.Kinds(
+        MODELS["mmoe"](),
+        [ls.models.Kind.REGRESSION] * NUM,
+        in_sizes=[IN] * NUM,
+        out_sizes=[2] * NUM,
+    ),
 }
-HEADED = [name for name in MODELS if name not in ("separate", "clustered")]  # these are as `make` makes them
+HEADED = [
+    name for name in MODELS if name not in ("separate", "clustered")
+]  # these are as `make` makes them
 
 outputs = eqx.filter_jit(lambda model, index: ls.predict(model.for_task(jnp.asarray(index)), XS))
 
@@ -58,9 +71,11 @@ def seen(name):
             return ls.predict(eqx.combine(own, shared, fixed).for_task(index), XS)
 
         def slope(index):
-            return jax.grad(lambda moving: (ls.predict(eqx.combine(moving, fixed).for_task(index), XS) ** 2).sum())(
-                moving
-            )
+            return jax.grad(
+                lambda moving: (
+                    ls.predict(eqx.combine(moving, fixed).for_task(index), XS) ** 2
+                ).sum()
+            )(moving)
 
         numbers = jnp.arange(-1, NUM)
         view = model.for_task(jnp.asarray(1))
@@ -110,7 +125,9 @@ def at(tree, *index):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_what_a_task_owns_moves_no_other_task(name):
-    own, _ = own_and_shared(seen(name)["slopes"])  # leading axes: the task of the loss, the task that owns
+    own, _ = own_and_shared(
+        seen(name)["slopes"]
+    )  # leading axes: the task of the loss, the task that owns
     others = ~np.eye(NUM, dtype=bool)
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(own)]
     assert all(np.abs(leaf[others]).max() == 0 for leaf in leaves)
@@ -125,7 +142,10 @@ def test_tasks_differ_and_a_new_one_sees_finite_numbers(name):
 
 
 FRESH = ("shared body", "with inputs")  # a new task has a fresh head
-OF_OTHERS = ("cross-stitch", "ple")  # a task sees what others come to, of which a new one has the average
+OF_OTHERS = (
+    "cross-stitch",
+    "ple",
+)  # a task sees what others come to, of which a new one has the average
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in FRESH + OF_OTHERS])
@@ -143,7 +163,9 @@ def test_the_head_sees_the_features(name):
 def test_mixtures_are_as_in_plain_numpy():
     m, x = np_tree(make("mmoe")), XS[0]
     own = jax.tree.map(lambda leaf: leaf[1], m.own)
-    mixed = softmax(x @ own.gate.layer.weight + own.gate.layer.bias) @ [says(at(m.experts, e), x) for e in range(4)]
+    mixed = softmax(x @ own.gate.layer.weight + own.gate.layer.bias) @ [
+        says(at(m.experts, e), x) for e in range(4)
+    ]
     expected = says(own.tower.layers, mixed) @ own.head.weight + own.head.bias
     assert np.allclose(outputs_of("mmoe", 1)[0], expected, rtol=1e-5, atol=1e-6)
 
@@ -151,7 +173,9 @@ def test_mixtures_are_as_in_plain_numpy():
 def test_cgc_is_as_in_plain_numpy():
     m, x = np_tree(make("cgc")), XS[0]
     own = jax.tree.map(lambda leaf: leaf[1], m.own)
-    experts = [says(at(own.experts, e), x) for e in range(2)] + [says(at(m.shared, e), x) for e in range(2)]
+    experts = [says(at(own.experts, e), x) for e in range(2)] + [
+        says(at(m.shared, e), x) for e in range(2)
+    ]
     mixed = softmax(x @ own.gate.layer.weight + own.gate.layer.bias) @ experts
     expected = says(own.tower.layers, mixed) @ own.head.weight + own.head.bias
     assert np.allclose(outputs_of("cgc", 1)[0], expected, rtol=1e-5, atol=1e-6)
@@ -164,7 +188,10 @@ def test_ple_is_as_in_plain_numpy():
         shared = [says(at(level.shared, e), of_all) for e in range(2)]
         own = [[says(at(level.experts, t, e), of_tasks[t]) for e in range(2)] for t in range(NUM)]
         gates = level.gates.layer
-        new = [softmax(of_tasks[t] @ gates.weight[t] + gates.bias[t]) @ (own[t] + shared) for t in range(NUM)]
+        new = [
+            softmax(of_tasks[t] @ gates.weight[t] + gates.bias[t]) @ (own[t] + shared)
+            for t in range(NUM)
+        ]
         gate = level.shared_gate.layer
         of_all = softmax(of_all @ gate.weight + gate.bias) @ (sum(own, []) + shared)
         of_tasks = new
@@ -179,14 +206,16 @@ def test_ple_is_as_in_plain_numpy():
 def test_ple_of_one_level_is_cgc():
     @eqx.filter_jit
     def both():
-        model = ls.PLE(IN, 2, num_tasks=NUM, levels=1, width=5, key=KEY)
+        model = ls.models.PLE(IN, 2, num_tasks=NUM, levels=1, width=5, key=KEY)
         return [ls.predict(m.for_task(jnp.asarray(1)), XS) for m in (model, model.last)]
 
     assert_close(*both())
 
 
 def test_cross_stitch_that_mixes_nothing_is_a_network_for_each_task():
-    alone = eqx.tree_at(lambda m: m.stitches, make("cross-stitch"), jnp.tile(jnp.eye(NUM)[None], (2, 1, 1)))
+    alone = eqx.tree_at(
+        lambda m: m.stitches, make("cross-stitch"), jnp.tile(jnp.eye(NUM)[None], (2, 1, 1))
+    )
     m = np_tree(alone)
     network = [jax.tree.map(lambda leaf: leaf[1], layer) for layer in m.layers]
     expected = says(network, XS) @ m.own.weight[1] + m.own.bias[1]
@@ -220,8 +249,10 @@ def test_mtan_is_as_in_plain_numpy():
 def test_mtan_of_images_attends_to_what_the_shared_network_sees(getkey):
     @eqx.filter_jit
     def answers(images):
-        model = ls.MTAN((4, 4, 1), 2, num_tasks=NUM, width=3, blocks=2, key=KEY)
-        blind = eqx.tree_at(lambda m: [mask.outer.bias for mask in m.own.masks], model, replace_fn=lambda b: b - 1e3)
+        model = ls.models.MTAN((4, 4, 1), 2, num_tasks=NUM, width=3, blocks=2, key=KEY)
+        blind = eqx.tree_at(
+            lambda m: [mask.outer.bias for mask in m.own.masks], model, replace_fn=lambda b: b - 1e3
+        )
         return [ls.predict(m.for_task(jnp.asarray(0)), images) for m in (model, blind)]
 
     images = jr.normal(getkey(), (2, 4, 4, 1))
@@ -241,8 +272,10 @@ def test_a_decided_selector_says_the_number_of_an_expert_in_binary(expert):
 def test_selectors_are_distributions_and_begin_nearly_even():
     view = make("dselect-k").for_task(jnp.asarray(0))
     selectors = np.asarray(view.body.gate.selectors)
-    assert np.allclose(selectors.sum(axis=1), 1, rtol=1e-6) and np.allclose(selectors, 1 / 4, rtol=0.1)
-    entropy = ls.gate_entropy(view, BATCH)
+    assert np.allclose(selectors.sum(axis=1), 1, rtol=1e-6) and np.allclose(
+        selectors, 1 / 4, rtol=0.1
+    )
+    entropy = ls.models.gate_entropy(view, BATCH)
     assert np.isclose(entropy, -(selectors * np.log(selectors)).sum(), rtol=1e-5)
 
 
@@ -251,28 +284,38 @@ def test_the_entropy_of_decided_gates_is_zero_and_so_is_its_gradient():
     decided = eqx.tree_at(lambda m: m.own.gate.digits, model, jnp.ones_like(model.own.gate.digits))
 
     def entropy(model):
-        return ls.gate_entropy(model.for_task(jnp.asarray(0)), BATCH)
+        return ls.models.gate_entropy(model.for_task(jnp.asarray(0)), BATCH)
 
     assert entropy(decided) == 0
-    assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(eqx.filter_grad(entropy)(decided)))
+    assert all(
+        (np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(eqx.filter_grad(entropy)(decided))
+    )
 
 
 def test_the_smooth_step_is_flat_outside_and_its_slope_joins():
     t = jnp.asarray([-2.0, -0.5, 0.0, 0.5, 2.0])
     assert np.allclose(smooth_step(t), [0, 0, 0.5, 1, 1])
-    assert np.allclose(jax.vmap(jax.grad(smooth_step))(jnp.asarray([-0.5001, -0.4999, 0.4999, 0.5001])), 0, atol=1e-2)
+    assert np.allclose(
+        jax.vmap(jax.grad(smooth_step))(jnp.asarray([-0.5001, -0.4999, 0.4999, 0.5001])),
+        0,
+        atol=1e-2,
+    )
 
 
 def test_training_with_the_entropy_penalty_decides():
     model = make("dselect-k")
-    loss = ls.Penalised(lambda predictor, batch: jnp.asarray(0.0), ls.gate_entropy, 1.0)
+    loss = ls.models.Penalised(
+        lambda predictor, batch: jnp.asarray(0.0), ls.models.gate_entropy, 1.0
+    )
 
     @eqx.filter_jit
     def down(model):
         moving, fixed = eqx.partition(model, eqx.is_inexact_array)
 
         def step(moving, _):
-            slope = jax.grad(lambda part: loss(eqx.combine(part, fixed).for_task(jnp.asarray(0)), BATCH))(moving)
+            slope = jax.grad(
+                lambda part: loss(eqx.combine(part, fixed).for_task(jnp.asarray(0)), BATCH)
+            )(moving)
             return jax.tree.map(lambda p, g: p - 0.02 * g, moving, slope), None
 
         return eqx.combine(jax.lax.scan(step, moving, length=2000)[0], fixed)
@@ -282,42 +325,56 @@ def test_training_with_the_entropy_penalty_decides():
 
 
 def test_low_rank_models_have_few_directions():
-    model = eqx.filter_jit(lambda: ls.LowRank(8, 2, num_tasks=6, rank=3, key=KEY))()
+    model = eqx.filter_jit(lambda: ls.models.LowRank(8, 2, num_tasks=6, rank=3, key=KEY))()
     weights = [np.asarray(model.basis.weight) @ np.asarray(model.own.weight)[t] for t in range(6)]
     assert np.linalg.matrix_rank(np.concatenate(weights, axis=1), tol=1e-5) == 3
     x = jnp.ones(8)
     assert np.allclose(
-        model.for_task(jnp.asarray(4))(x), weights[4].sum(axis=0) + np.asarray(model.own.bias)[4], rtol=1e-5
+        model.for_task(jnp.asarray(4))(x),
+        weights[4].sum(axis=0) + np.asarray(model.own.bias)[4],
+        rtol=1e-5,
     )
 
 
 def test_a_sure_member_has_the_model_of_its_cluster():
     model = make("clustered")
-    sure = eqx.tree_at(lambda m: m.own, model, jnp.asarray([[0.0, 200.0], [200.0, 0.0], [0.0, 0.0]]))
+    sure = eqx.tree_at(
+        lambda m: m.own, model, jnp.asarray([[0.0, 200.0], [200.0, 0.0], [0.0, 0.0]])
+    )
     of_cluster = [jax.tree.map(lambda leaf, c=c: leaf[c], model.models) for c in (0, 1)]
     assert_close(outputs(sure, 0), ls.predict(of_cluster[1], XS))
     assert_close(outputs(sure, 1), ls.predict(of_cluster[0], XS))
-    assert_close(outputs(sure, 2), (ls.predict(of_cluster[0], XS) + ls.predict(of_cluster[1], XS)) / 2)
+    assert_close(
+        outputs(sure, 2), (ls.predict(of_cluster[0], XS) + ls.predict(of_cluster[1], XS)) / 2
+    )
 
 
 def test_an_embedding_is_more_inputs():
     model = make("embedding")
     told = np.concatenate([XS, np.tile(model.own[1][None], (len(XS), 1))], axis=1)
-    assert np.allclose(outputs_of("embedding", 1), ls.predict(model.model, told), rtol=1e-5, atol=1e-6)
+    assert np.allclose(
+        outputs_of("embedding", 1), ls.predict(model.model, told), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_inputs_beyond_the_tasks_own_have_no_weight():
     model = make("with inputs")
     padded = XS * [1, 1, 0, 0]
-    slope = eqx.filter_jit(eqx.filter_grad(lambda m: ls.predict(m.for_task(jnp.asarray(0)), padded).sum()))(model)
+    slope = eqx.filter_jit(
+        eqx.filter_grad(lambda m: ls.predict(m.for_task(jnp.asarray(0)), padded).sum())
+    )(model)
     assert np.abs(np.asarray(model.maps.weight)[0, 2:]).max() == 0
-    assert np.abs(np.asarray(slope.maps.weight)[0, 2:]).max() == 0 < np.abs(np.asarray(slope.maps.weight)[0, :2]).max()
+    assert (
+        np.abs(np.asarray(slope.maps.weight)[0, 2:]).max()
+        == 0
+        < np.abs(np.asarray(slope.maps.weight)[0, :2]).max()
+    )
 
 
 def test_the_penalty_of_codes_makes_them_sparse(getkey):
     """One step of subgradient descent with the penalty goes to zero by its strength, whatever the size."""
     model = make("low rank")
-    loss = ls.Penalised(lambda predictor, batch: jnp.asarray(0.0), ls.code_size, 0.3)
+    loss = ls.models.Penalised(lambda predictor, batch: jnp.asarray(0.0), ls.models.code_size, 0.3)
     grads, _, _ = ls.Pooled(loss).gradient(model, blank(getkey()), None, key=KEY)
     assert np.allclose(grads.own.weight, 0.3 * np.sign(model.own.weight) / NUM)
     assert np.abs(np.asarray(grads.basis.weight)).max() == 0
@@ -331,18 +388,26 @@ def blank(key):
 
 
 BAD = {
-    "MMoE: `experts=0`": lambda: ls.MMoE(3, 1, num_tasks=2, experts=0, key=KEY),
-    "CGC: `shared=-1`": lambda: ls.CGC(3, 1, num_tasks=2, shared=-1, key=KEY),
-    "PLE: `levels=0`": lambda: ls.PLE(3, 1, num_tasks=2, levels=0, key=KEY),
-    "DSelectK: `experts=6`": lambda: ls.DSelectK(3, 1, num_tasks=2, experts=6, key=KEY),
-    "CrossStitch: `same=1.5`": lambda: ls.CrossStitch(3, 1, num_tasks=2, same=1.5, key=KEY),
-    r"MTAN: images of \(4, 4, 1\)": lambda: ls.MTAN((4, 4, 1), 1, num_tasks=2, blocks=3, key=KEY),
-    "LowRank: `rank=0`": lambda: ls.LowRank(3, 1, num_tasks=2, rank=0, key=KEY),
-    "clustered: `clusters=0`": lambda: ls.clustered(linear, clusters=0, num_tasks=2, key=KEY),
-    "TaskEmbedding: `size=0`": lambda: ls.TaskEmbedding(linear(KEY), num_tasks=2, size=0, key=KEY),
-    "gate_entropy: the predictor has no selectors": lambda: ls.gate_entropy(linear(KEY), None),
-    "code_size: the predictor has no code": lambda: ls.code_size(linear(KEY), None),
-    "Penalised: `strength=-1.0`": lambda: ls.Penalised(ls.mse, ls.gate_entropy, -1.0),
+    "MMoE: `experts=0`": lambda: ls.models.MMoE(3, 1, num_tasks=2, experts=0, key=KEY),
+    "CGC: `shared=-1`": lambda: ls.models.CGC(3, 1, num_tasks=2, shared=-1, key=KEY),
+    "PLE: `levels=0`": lambda: ls.models.PLE(3, 1, num_tasks=2, levels=0, key=KEY),
+    "DSelectK: `experts=6`": lambda: ls.models.DSelectK(3, 1, num_tasks=2, experts=6, key=KEY),
+    "CrossStitch: `same=1.5`": lambda: ls.models.CrossStitch(3, 1, num_tasks=2, same=1.5, key=KEY),
+    r"MTAN: images of \(4, 4, 1\)": lambda: ls.models.MTAN(
+        (4, 4, 1), 1, num_tasks=2, blocks=3, key=KEY
+    ),
+    "LowRank: `rank=0`": lambda: ls.models.LowRank(3, 1, num_tasks=2, rank=0, key=KEY),
+    "clustered: `clusters=0`": lambda: ls.models.clustered(
+        linear, clusters=0, num_tasks=2, key=KEY
+    ),
+    "TaskEmbedding: `size=0`": lambda: ls.models.TaskEmbedding(
+        linear(KEY), num_tasks=2, size=0, key=KEY
+    ),
+    "gate_entropy: the predictor has no selectors": lambda: ls.models.gate_entropy(
+        linear(KEY), None
+    ),
+    "code_size: the predictor has no code": lambda: ls.models.code_size(linear(KEY), None),
+    "Penalised: `strength=-1.0`": lambda: ls.models.Penalised(ls.mse, ls.models.gate_entropy, -1.0),
 }
 
 

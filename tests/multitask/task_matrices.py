@@ -18,7 +18,7 @@ EPS = float(np.finfo(np.float32).eps)
 def weigh(method, gramian, present, key):
     """Compiled once for each method and number of tasks."""
     tasks = len(gramian)
-    seen = ls.Seen(jnp.ones(tasks, gramian.dtype), present, jnp.arange(tasks))
+    seen = ls.multitask.Seen(jnp.ones(tasks, gramian.dtype), present, jnp.arange(tasks))
     return method.weigh(gramian, seen, method.init(jnp.ones(3, gramian.dtype)), key=key)[0]
 
 
@@ -43,7 +43,9 @@ def gradients(kind, shape, seed):
     if kind == "opposed":  # there is little that helps all
         jacobian -= 0.98 * jacobian.mean(axis=0)
     if kind == "stationary":  # weights that are all positive take them to zero
-        jacobian[-1] = -random.uniform(0.5, 2, max(tasks - 1, 1)) @ jacobian[: max(tasks - 1, 1)] * (tasks > 1)
+        jacobian[-1] = (
+            -random.uniform(0.5, 2, max(tasks - 1, 1)) @ jacobian[: max(tasks - 1, 1)] * (tasks > 1)
+        )
     if kind == "dependent":
         jacobian = random.normal(size=(tasks, 1)) @ random.normal(size=(1, params))
     if kind == "unequal":
@@ -62,6 +64,8 @@ any_gradients = st.builds(
     st.integers(0, 10_000),
 )
 good_gradients = st.builds(
-    lambda shape, seed: gradients("any", shape, seed), st.sampled_from(SHAPES[:3]), st.integers(0, 10_000)
+    lambda shape, seed: gradients("any", shape, seed),
+    st.sampled_from(SHAPES[:3]),
+    st.integers(0, 10_000),
 )
 quick = settings(max_examples=15, deadline=None)

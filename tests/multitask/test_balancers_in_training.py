@@ -15,29 +15,29 @@ MODEL = ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=jr.key(1))
 ADAM = optax.adam(1e-2)
 
 FORGETFUL = {
-    "sum": ls.Sum(),
-    "fixed weights": ls.FixedWeights(weights=jnp.ones(NUM)),
-    "gls": ls.GLS(),
-    "rlw": ls.RLW(),
-    "cosmos": ls.COSMOS(),
-    "pbi": ls.PBI(),
-    "graddrop": ls.GradDrop(),
-    "trimmed mean": ls.TrimmedMean(),
+    "sum": ls.multitask.Sum(),
+    "fixed weights": ls.multitask.FixedWeights(weights=jnp.ones(NUM)),
+    "gls": ls.multitask.GLS(),
+    "rlw": ls.multitask.RLW(),
+    "cosmos": ls.multitask.COSMOS(),
+    "pbi": ls.multitask.PBI(),
+    "graddrop": ls.multitask.GradDrop(),
+    "trimmed mean": ls.multitask.TrimmedMean(),
 }
 REMEMBERING = {
     "uw": ls.UW(num_tasks=NUM),
-    "imtl-l": ls.IMTLL(num_tasks=NUM),
-    "dwa": ls.DWA(num_tasks=NUM, window=1),
-    "stch": ls.STCH(num_tasks=NUM, warmup=1, window=1),
+    "imtl-l": ls.multitask.IMTLL(num_tasks=NUM),
+    "dwa": ls.multitask.DWA(num_tasks=NUM, window=1),
+    "stch": ls.multitask.STCH(num_tasks=NUM, warmup=1, window=1),
     "famo": ls.FAMO(num_tasks=NUM),
     "gradnorm": ls.GradNorm(num_tasks=NUM),
-    "moco": ls.MoCo(num_tasks=NUM),
-    "db-mtl": ls.DBMTL(num_tasks=NUM),
-    "excessmtl": ls.ExcessMTL(num_tasks=NUM),
-    "metabalance": ls.MetaBalance(num_tasks=NUM),
-    "auto-lambda": ls.AutoLambda(num_tasks=NUM),
-    "moml": ls.MOML(num_tasks=NUM),
-    "forum": ls.FORUM(num_tasks=NUM, inner_lr=0.02),
+    "moco": ls.multitask.MoCo(num_tasks=NUM),
+    "db-mtl": ls.multitask.DBMTL(num_tasks=NUM),
+    "excessmtl": ls.multitask.ExcessMTL(num_tasks=NUM),
+    "metabalance": ls.multitask.MetaBalance(num_tasks=NUM),
+    "auto-lambda": ls.multitask.AutoLambda(num_tasks=NUM),
+    "moml": ls.multitask.MOML(num_tasks=NUM),
+    "forum": ls.multitask.FORUM(num_tasks=NUM, inner_lr=0.02),
 }
 
 
@@ -51,7 +51,11 @@ def quick_compilation():
 
 def train(method, **options):
     return ls.train(
-        method, MODEL, TASKS, ADAM, **({"steps": 4, "key": jr.key(2), "tasks_per_step": 3, "log_every": 2} | options)
+        method,
+        MODEL,
+        TASKS,
+        ADAM,
+        **({"steps": 4, "key": jr.key(2), "tasks_per_step": 3, "log_every": 2} | options),
     )
 
 
@@ -78,7 +82,10 @@ def test_two_seeds_at_once_are_one_after_the_other():
     mapped = eqx.filter_vmap(lambda key: train(method, key=key, **options))(keys)
     for i in range(2):
         alone = train(method, key=keys[i], **options)
-        for a, b in zip(*(jax.tree.leaves(eqx.filter(r.model, eqx.is_array)) for r in (mapped, alone)), strict=True):
+        for a, b in zip(
+            *(jax.tree.leaves(eqx.filter(r.model, eqx.is_array)) for r in (mapped, alone)),
+            strict=True,
+        ):
             assert jnp.allclose(a[i], b, rtol=1e-3, atol=1e-5)
 
 

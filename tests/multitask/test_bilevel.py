@@ -14,7 +14,9 @@ from learnset.multitask._forum import validation_weights
 
 KEY = jr.key(0)
 NUM, LR, INNER = 4, 0.05, 0.1
-gradient = eqx.filter_jit(lambda method, model, batch, state: method.gradient(model, batch, state, key=KEY))
+gradient = eqx.filter_jit(
+    lambda method, model, batch, state: method.gradient(model, batch, state, key=KEY)
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,12 +56,16 @@ def shortest(gramian):
     constraint = {"type": "eq", "fun": lambda w: w.sum() - 1}
     options = {"ftol": 1e-15, "maxiter": 500}
     start, bounds = np.full(num, 1 / num), [(0, 1)] * num
-    return minimize(lambda w: w @ gramian @ w, start, bounds=bounds, constraints=constraint, options=options).x
+    return minimize(
+        lambda w: w @ gramian @ w, start, bounds=bounds, constraints=constraint, options=options
+    ).x
 
 
 def test_auto_lambda_goes_along_the_slope_through_the_trial_step(batch, model):
     primary = jnp.array([1.0, 0.0, 1.0, 0.5])
-    method = ls.AutoLambda(num_tasks=NUM, lr=LR, inner_lr=INNER, begin=0.3, primary=primary)
+    method = ls.multitask.AutoLambda(
+        num_tasks=NUM, lr=LR, inner_lr=INNER, begin=0.3, primary=primary
+    )
     grads, state, metrics = gradient(method, model, batch, method.init(model))
 
     def fresh(weights):
@@ -68,7 +74,9 @@ def test_auto_lambda_goes_along_the_slope_through_the_trial_step(batch, model):
     slope = jax.jit(jax.grad(fresh))(jnp.full(NUM, 0.3))
     assert np.allclose(state.mean, 0.1 * slope, rtol=1e-8)
     assert np.allclose(state.value, 0.3 - LR * np.sign(slope), atol=1e-5)  # Adam's first step
-    weighted = jax.jit(jax.grad(lambda model: (state.value * losses(model, batch.support)).sum()))(model)
+    weighted = jax.jit(jax.grad(lambda model: (state.value * losses(model, batch.support)).sum()))(
+        model
+    )
     assert np.allclose(flat(grads), flat(weighted), rtol=1e-8)
     assert np.isclose(metrics["loss"], losses(model, batch.support).mean())
 
@@ -88,13 +96,13 @@ def test_auto_lambda_turns_from_a_task_that_harms_the_primary_one():
     points = ls.Batch(x, x * jnp.array([1.0, 1.0, -1.0])[:, None, None], jnp.ones((3, 6)))
     tasks = ls.Task(points, points, jnp.arange(3), jnp.zeros((3, 0)))
     model = Slope(jnp.zeros(1))
-    method = ls.AutoLambda(num_tasks=3, primary=jnp.array([1.0, 0.0, 0.0]))
+    method = ls.multitask.AutoLambda(num_tasks=3, primary=jnp.array([1.0, 0.0, 0.0]))
     _, state, _ = gradient(method, model, tasks, method.init(model))
     assert state.value[1] > 0.1 > state.value[2]
 
 
 def test_moml_goes_along_the_shortest_of_the_slopes_through_the_trial_step(batch, model):
-    method = ls.MOML(num_tasks=NUM, lr=LR, inner_lr=INNER)
+    method = ls.multitask.MOML(num_tasks=NUM, lr=LR, inner_lr=INNER)
     logits = jnp.array([0.1, -0.3, 0.5, 0.0])
     state = eqx.tree_at(lambda s: s.value, method.init(model), logits)
     grads, state, _ = gradient(method, model, batch, state)
@@ -114,7 +122,10 @@ def test_moml_goes_along_the_shortest_of_the_slopes_through_the_trial_step(batch
 def random_problem(seed, num=5, params=8):
     """Directions of length one, and a constraint."""
     rng = np.random.default_rng(seed)
-    directions, constraint = rng.normal(size=(num, params)), rng.normal(size=params) * rng.choice([0.1, 1.0, 5.0])
+    directions, constraint = (
+        rng.normal(size=(num, params)),
+        rng.normal(size=params) * rng.choice([0.1, 1.0, 5.0]),
+    )
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     size = constraint @ constraint
     return directions, constraint, size, 0.1 - directions @ constraint / size
@@ -124,7 +135,10 @@ def random_problem(seed, num=5, params=8):
 def test_forum_solves_its_quadratic_problem(seed):
     """`max_i (g_i · d) + |d|² / 2` is least among all `d` with `q · d <= -phi |q|²`, by SciPy."""
     directions, constraint, size, pull = random_problem(seed)
-    arrays = (jnp.asarray(x) for x in (directions @ directions.T, np.ones(5, bool), pull, np.asarray(size)))
+    arrays = (
+        jnp.asarray(x)
+        for x in (directions @ directions.T, np.ones(5, bool), pull, np.asarray(size))
+    )
     weights = np.asarray(validation_weights(*arrays))
     ours = -(weights @ directions + max(weights @ pull, 0) * constraint)
     limits = [
@@ -133,13 +147,15 @@ def test_forum_solves_its_quadratic_problem(seed):
     ]
     start = np.concatenate([[1.0], -constraint])
     options = {"ftol": 1e-14, "maxiter": 1000}
-    theirs = minimize(lambda d: d[0] + d[1:] @ d[1:] / 2, start, constraints=limits, options=options).x[1:]
+    theirs = minimize(
+        lambda d: d[0] + d[1:] @ d[1:] / 2, start, constraints=limits, options=options
+    ).x[1:]
     assert np.allclose(ours, theirs, atol=1e-4)
 
 
 def test_forum_lowers_the_gap_of_training_and_every_fresh_loss_that_can_be(batch, model):
     """The first direction keeps the constraint, with the slope of the gap as it is defined."""
-    method = ls.FORUM(num_tasks=NUM, lr=LR, inner_lr=INNER, steps=3, phi=0.2)
+    method = ls.multitask.FORUM(num_tasks=NUM, lr=LR, inner_lr=INNER, steps=3, phi=0.2)
     logits = jnp.array([0.1, -0.3, 0.5, 0.0])
     state = eqx.tree_at(lambda s: s.logits.value, method.init(model), logits)
     grads, state, _ = gradient(method, model, batch, state)
@@ -158,7 +174,10 @@ def test_forum_lowers_the_gap_of_training_and_every_fresh_loss_that_can_be(batch
         return jax.grad(gap, argnums=(0, 1))(logits, model)
 
     of_logits, of_model = slopes(logits, model)
-    q, rows = flat(of_model), np.stack([flat(g) for g in unstacked(eqx.filter_jit(fresh_gradients)(model, batch))])
+    q, rows = (
+        flat(of_model),
+        np.stack([flat(g) for g in unstacked(eqx.filter_jit(fresh_gradients)(model, batch))]),
+    )
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     size = q @ q + of_logits @ of_logits
     pull = 0.2 - rows @ q / size
@@ -173,13 +192,15 @@ def test_forum_lowers_the_gap_of_training_and_every_fresh_loss_that_can_be(batch
 
 def test_forum_does_not_follow_a_descent_that_leads_away(batch, model):
     """Then there is no gap that the logits could change."""
-    method = ls.FORUM(num_tasks=NUM, inner_lr=1e9)
+    method = ls.multitask.FORUM(num_tasks=NUM, inner_lr=1e9)
     grads, state, _ = gradient(method, model, batch, method.init(model))
     assert np.isfinite(flat(grads)).all() and np.all(state.logits.mean == 0)
 
 
 def fresh_gradients(model, batch):
-    return jax.vmap(lambda points: jax.grad(lambda model: ls.mse(model, points))(model))(batch.query)
+    return jax.vmap(lambda points: jax.grad(lambda model: ls.mse(model, points))(model))(
+        batch.query
+    )
 
 
 def unstacked(tree):
@@ -187,11 +208,11 @@ def unstacked(tree):
 
 
 METHODS = {
-    "auto-lambda": ls.AutoLambda(num_tasks=NUM),
-    "moml": ls.MOML(num_tasks=NUM),
-    "forum": ls.FORUM(num_tasks=NUM),
+    "auto-lambda": ls.multitask.AutoLambda(num_tasks=NUM),
+    "moml": ls.multitask.MOML(num_tasks=NUM),
+    "forum": ls.multitask.FORUM(num_tasks=NUM),
     "famo": ls.FAMO(num_tasks=NUM),
-    "metabalance": ls.MetaBalance(num_tasks=NUM),
+    "metabalance": ls.multitask.MetaBalance(num_tasks=NUM),
 }
 
 
@@ -201,12 +222,16 @@ def test_absent_tasks_have_no_say_and_lose_no_memory(name, batch, model):
     method, there = METHODS[name], np.array([0, 1, 3])
     gone = jnp.array([1.0, 1.0, 0.0, 1.0])[:, None]
     padded = eqx.tree_at(
-        lambda t: (t.support.weight, t.query.weight), batch, (batch.support.weight * gone, batch.query.weight * gone)
+        lambda t: (t.support.weight, t.query.weight),
+        batch,
+        (batch.support.weight * gone, batch.query.weight * gone),
     )
     state = other = begin = method.init(model)
     for _ in range(2):
         grads, state, _ = gradient(method, model, padded, state)
-        expected, other, _ = gradient(method, model, jax.tree.map(lambda leaf: leaf[there], batch), other)
+        expected, other, _ = gradient(
+            method, model, jax.tree.map(lambda leaf: leaf[there], batch), other
+        )
         assert np.allclose(flat(grads), flat(expected), rtol=1e-6, atol=1e-9)
     for first, last, without in zip(*map(jax.tree.leaves, (begin, state, other)), strict=True):
         assert np.allclose(last, without, rtol=1e-6, atol=1e-9)
@@ -217,16 +242,18 @@ def test_absent_tasks_have_no_say_and_lose_no_memory(name, batch, model):
 def test_a_single_task_is_plain_training_on_its_support_set(batch, model):
     one = jax.tree.map(lambda leaf: leaf[:1], batch)
     plain = flat(jax.jit(jax.grad(lambda model: losses(model, one.support).sum()))(model))
-    moml, auto = METHODS["moml"], ls.AutoLambda(num_tasks=NUM, lr=1e-12)
+    moml, auto = METHODS["moml"], ls.multitask.AutoLambda(num_tasks=NUM, lr=1e-12)
     assert np.allclose(flat(gradient(moml, model, one, moml.init(model))[0]), plain, rtol=1e-8)
-    assert np.allclose(flat(gradient(auto, model, one, auto.init(model))[0]), 0.1 * plain, rtol=1e-8)
+    assert np.allclose(
+        flat(gradient(auto, model, one, auto.init(model))[0]), 0.1 * plain, rtol=1e-8
+    )
 
 
 BAD = {
-    "steps": (lambda: ls.FORUM(num_tasks=2, steps=0), "FORUM: `steps=0`"),
-    "phi": (lambda: ls.FORUM(num_tasks=2, phi=0.0), "FORUM: `phi=0.0`"),
-    "inner_lr": (lambda: ls.MOML(num_tasks=2, inner_lr=-1.0), "MOML: `inner_lr=-1.0`"),
-    "no tasks": (lambda: ls.AutoLambda(num_tasks=0), "AutoLambda: `num_tasks=0`"),
+    "steps": (lambda: ls.multitask.FORUM(num_tasks=2, steps=0), "FORUM: `steps=0`"),
+    "phi": (lambda: ls.multitask.FORUM(num_tasks=2, phi=0.0), "FORUM: `phi=0.0`"),
+    "inner_lr": (lambda: ls.multitask.MOML(num_tasks=2, inner_lr=-1.0), "MOML: `inner_lr=-1.0`"),
+    "no tasks": (lambda: ls.multitask.AutoLambda(num_tasks=0), "AutoLambda: `num_tasks=0`"),
 }
 
 

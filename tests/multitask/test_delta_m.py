@@ -27,18 +27,22 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_column_follows_from_its_rows(name):
     values, published = PUBLISHED[name]
-    assert abs(float(ls.delta_m(np.array(values), np.array(SINGLE), HIGHER)) - published) < 0.015
+    assert (
+        abs(float(ls.multitask.delta_m(np.array(values), np.array(SINGLE), HIGHER)) - published)
+        < 0.015
+    )
 
 
 def test_many_methods_at_once_are_one_after_the_other():
     rows = np.array([values for values, _ in PUBLISHED.values()])
-    one_by_one = [float(ls.delta_m(row, np.array(SINGLE), HIGHER)) for row in rows]
-    assert np.allclose(ls.delta_m(rows, np.array(SINGLE), HIGHER), one_by_one)
+    one_by_one = [float(ls.multitask.delta_m(row, np.array(SINGLE), HIGHER)) for row in rows]
+    assert np.allclose(ls.multitask.delta_m(rows, np.array(SINGLE), HIGHER), one_by_one)
 
 
 @pytest.mark.parametrize(
-    "baseline, higher, words", (([1.0, 0.0], [True] * 2, "is zero"), ([1.0, 2.0], [True], "entries"))
+    "baseline, higher, words",
+    (([1.0, 0.0], [True] * 2, "is zero"), ([1.0, 2.0], [True], "entries")),
 )
 def test_an_error_says_what_is_wrong(baseline, higher, words):
     with pytest.raises(ls.InputError, match=words):
-        ls.delta_m(np.ones(2), np.array(baseline), higher)
+        ls.multitask.delta_m(np.ones(2), np.array(baseline), higher)

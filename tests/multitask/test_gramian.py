@@ -26,5 +26,8 @@ def test_gramian_is_symmetric_to_the_last_bit():
 def test_gramians_of_many_matrices_at_once_are_those_of_each():
     many = jnp.asarray(np.random.default_rng(0).normal(size=(3, 12, PIECE // 12 + 7)), jnp.float32)
     assert np.allclose(
-        jax.vmap(gramian_of)(many), jnp.stack([gramian_of(one) for one in many]), rtol=1e-5, atol=1e-6 * many.shape[2]
+        jax.vmap(gramian_of)(many),
+        jnp.stack([gramian_of(one) for one in many]),
+        rtol=1e-5,
+        atol=1e-6 * many.shape[2],
     )

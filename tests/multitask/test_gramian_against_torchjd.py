@@ -8,11 +8,13 @@ import pytest
 import learnset as ls
 
 torch = pytest.importorskip("torch", reason="PyTorch, which TorchJD needs, is not installed")
-aggregation = pytest.importorskip("torchjd.aggregation", reason="TorchJD is not installed: nothing to compare with")
+aggregation = pytest.importorskip(
+    "torchjd.aggregation", reason="TorchJD is not installed: nothing to compare with"
+)
 
 RNG = np.random.default_rng(0)
 GRADS = RNG.normal(size=(4, 6, 20)).astype(np.float32)  # draws, tasks, parameters
-SCALES = ls.AlignedScale
+SCALES = ls.multitask.AlignedScale
 
 
 def projector():
@@ -24,15 +26,21 @@ def projector():
 
 PAIRS = {
     "upgrad": (ls.UPGrad(), lambda: aggregation.UPGrad(projector=projector())),
-    "dualproj": (ls.DualProj(), lambda: aggregation.DualProj(projector=projector())),
+    "dualproj": (ls.multitask.DualProj(), lambda: aggregation.DualProj(projector=projector())),
     "cagrad": (ls.CAGrad(c=0.4), lambda: aggregation.CAGrad(c=0.4, norm_eps=1e-9)),
     "nash-mtl": (ls.NashMTL(), lambda: aggregation.NashMTL(n_tasks=6)),
-    "aligned-mtl": (ls.AlignedMTL(), lambda: aggregation.AlignedMTL()),
-    "aligned-mtl, median": (ls.AlignedMTL(scale=SCALES.MEDIAN), lambda: aggregation.AlignedMTL(scale_mode="median")),
-    "aligned-mtl, rmse": (ls.AlignedMTL(scale=SCALES.RMSE), lambda: aggregation.AlignedMTL(scale_mode="rmse")),
-    "fairgrad": (ls.FairGrad(alpha=2.0), lambda: aggregation.FairGrad(alpha=2.0)),
-    "config": (ls.ConFIG(), lambda: aggregation.ConFIG()),
-    "pcd": (ls.PCD(num_tasks=6, tau=0.1), lambda: aggregation.PCD(tau=0.1)),
+    "aligned-mtl": (ls.multitask.AlignedMTL(), lambda: aggregation.AlignedMTL()),
+    "aligned-mtl, median": (
+        ls.multitask.AlignedMTL(scale=SCALES.MEDIAN),
+        lambda: aggregation.AlignedMTL(scale_mode="median"),
+    ),
+    "aligned-mtl, rmse": (
+        ls.multitask.AlignedMTL(scale=SCALES.RMSE),
+        lambda: aggregation.AlignedMTL(scale_mode="rmse"),
+    ),
+    "fairgrad": (ls.multitask.FairGrad(alpha=2.0), lambda: aggregation.FairGrad(alpha=2.0)),
+    "config": (ls.multitask.ConFIG(), lambda: aggregation.ConFIG()),
+    "pcd": (ls.multitask.PCD(num_tasks=6, tau=0.1), lambda: aggregation.PCD(tau=0.1)),
 }
 
 
@@ -41,7 +49,10 @@ PAIRS = {
 def test_directions_are_those_of_torchjd(name):
     method, make = PAIRS[name]
     for jacobian in GRADS:
-        ours, theirs = method.direction(jnp.asarray(jacobian)), make()(torch.from_numpy(jacobian)).numpy()
+        ours, theirs = (
+            method.direction(jnp.asarray(jacobian)),
+            make()(torch.from_numpy(jacobian)).numpy(),
+        )
         assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
 
 
@@ -66,21 +77,32 @@ def test_the_direction_of_imtlg_is_theirs_or_the_opposite():
 
 def test_of_two_tasks_pcgrad_and_gradient_vaccine_are_theirs():
     """With more, the orders in which tasks meet are drawn otherwise."""
-    vaccine, theirs, state = ls.GradVac(num_tasks=2, beta=0.3), aggregation.GradVac(beta=0.3), jnp.zeros((2, 2))
-    seen = ls.Seen(jnp.ones(2), jnp.ones(2, bool), jnp.arange(2))
+    vaccine, theirs, state = (
+        ls.multitask.GradVac(num_tasks=2, beta=0.3),
+        aggregation.GradVac(beta=0.3),
+        jnp.zeros((2, 2)),
+    )
+    seen = ls.multitask.Seen(jnp.ones(2), jnp.ones(2, bool), jnp.arange(2))
     for jacobian in GRADS[:, :2]:
         direction, state = vaccine.balance(jnp.asarray(jacobian), seen, state, key=jr.key(0))
-        assert np.allclose(direction, theirs(torch.from_numpy(jacobian)).numpy(), rtol=1e-4, atol=1e-4)
+        assert np.allclose(
+            direction, theirs(torch.from_numpy(jacobian)).numpy(), rtol=1e-4, atol=1e-4
+        )
         projected = ls.PCGrad().direction(jnp.asarray(jacobian))
-        assert np.allclose(projected, aggregation.PCGrad()(torch.from_numpy(jacobian)).numpy(), rtol=1e-4, atol=1e-4)
+        assert np.allclose(
+            projected,
+            aggregation.PCGrad()(torch.from_numpy(jacobian)).numpy(),
+            rtol=1e-4,
+            atol=1e-4,
+        )
 
 
 def test_remembered_weights_are_theirs():
-    seen, steady = ls.Seen(jnp.ones(6), jnp.ones(6, bool), jnp.arange(6)), jnp.zeros(20)
+    seen, steady = ls.multitask.Seen(jnp.ones(6), jnp.ones(6, bool), jnp.arange(6)), jnp.zeros(20)
     pairs = {
-        ls.MoDo(num_tasks=6, gamma=0.01): aggregation.MoDoWeighting(gamma=0.01),
-        ls.SDMGrad(num_tasks=6): aggregation.SDMGradWeighting(),
-        ls.CRMOGM(ls.UPGrad(), num_tasks=6): aggregation.CRMOGMWeighting(
+        ls.multitask.MoDo(num_tasks=6, gamma=0.01): aggregation.MoDoWeighting(gamma=0.01),
+        ls.multitask.SDMGrad(num_tasks=6): aggregation.SDMGradWeighting(),
+        ls.multitask.CRMOGM(ls.UPGrad(), num_tasks=6): aggregation.CRMOGMWeighting(
             aggregation.UPGradWeighting(projector=projector())
         ),
     }
@@ -89,4 +111,6 @@ def test_remembered_weights_are_theirs():
         for jacobian in GRADS:
             gramian = jacobian @ jacobian.T
             weights, state = method.weigh(jnp.asarray(gramian), seen, state, key=jr.key(0))
-            assert np.allclose(weights, weighting(torch.from_numpy(gramian)).numpy(), rtol=1e-3, atol=1e-4)
+            assert np.allclose(
+                weights, weighting(torch.from_numpy(gramian)).numpy(), rtol=1e-3, atol=1e-4
+            )

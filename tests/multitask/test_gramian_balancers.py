@@ -9,7 +9,16 @@ import jax.random as jr
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from task_matrices import any_gradients, direction, good_gradients, gradients, quick, SCALES, SHAPES, weigh
+from task_matrices import (
+    any_gradients,
+    direction,
+    good_gradients,
+    gradients,
+    quick,
+    SCALES,
+    SHAPES,
+    weigh,
+)
 
 import learnset as ls
 
@@ -20,18 +29,18 @@ BALANCERS = {
     "IMTL-G": ls.IMTLG(),
     "Nash-MTL": ls.NashMTL(),
     "UPGrad": ls.UPGrad(),
-    "DualProj": ls.DualProj(),
-    "GradVac": ls.GradVac(num_tasks=5),
-    "Aligned-MTL": ls.AlignedMTL(),
-    "Aligned-MTL, median": ls.AlignedMTL(scale=ls.AlignedScale.MEDIAN),
-    "Aligned-MTL, rmse": ls.AlignedMTL(scale=ls.AlignedScale.RMSE),
-    "FairGrad": ls.FairGrad(alpha=2.0),
-    "ConFIG": ls.ConFIG(),
-    "Krum": ls.Krum(num_selected=2),
-    "SDMGrad": ls.SDMGrad(num_tasks=5),
-    "MoDo": ls.MoDo(num_tasks=5),
-    "CR-MOGM": ls.CRMOGM(ls.MGDA(), num_tasks=5),
-    "PCD": ls.PCD(num_tasks=5, eps=0.0),
+    "DualProj": ls.multitask.DualProj(),
+    "GradVac": ls.multitask.GradVac(num_tasks=5),
+    "Aligned-MTL": ls.multitask.AlignedMTL(),
+    "Aligned-MTL, median": ls.multitask.AlignedMTL(scale=ls.multitask.AlignedScale.MEDIAN),
+    "Aligned-MTL, rmse": ls.multitask.AlignedMTL(scale=ls.multitask.AlignedScale.RMSE),
+    "FairGrad": ls.multitask.FairGrad(alpha=2.0),
+    "ConFIG": ls.multitask.ConFIG(),
+    "Krum": ls.multitask.Krum(num_selected=2),
+    "SDMGrad": ls.multitask.SDMGrad(num_tasks=5),
+    "MoDo": ls.multitask.MoDo(num_tasks=5),
+    "CR-MOGM": ls.multitask.CRMOGM(ls.MGDA(), num_tasks=5),
+    "PCD": ls.multitask.PCD(num_tasks=5, eps=0.0),
 }
 RANDOM = {"PCGrad", "GradVac"}
 BY_NUMBER = {"PCD"}  # for which tasks are not alike
@@ -70,7 +79,9 @@ def test_a_single_task_is_plain_training_up_to_length(name, jacobian):
     gradient = jacobian[:1]
     norm = np.linalg.norm(gradient)
     length = LENGTHS.get(name, lambda norm: 1.0)(norm)
-    assert np.allclose(direction(BALANCERS[name], gradient), length * gradient[0], rtol=1e-5, atol=1e-6)
+    assert np.allclose(
+        direction(BALANCERS[name], gradient), length * gradient[0], rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in BALANCERS if name not in RANDOM | BY_NUMBER])
@@ -95,12 +106,16 @@ def test_absent_tasks_change_nothing(name, shape, seed, places):
     padded = np.full((5, jacobian.shape[1]), 7.0)
     padded[there] = jacobian
     some = direction(BALANCERS[name], padded, present=np.isin(np.arange(5), there))
-    assert np.allclose(some, direction(BALANCERS[name], jacobian), rtol=1e-4, atol=1e-5 * np.abs(jacobian).max())
+    assert np.allclose(
+        some, direction(BALANCERS[name], jacobian), rtol=1e-4, atol=1e-5 * np.abs(jacobian).max()
+    )
 
 
 @for_each
 def test_no_task_at_all_moves_nothing(name):
-    assert np.array_equal(direction(BALANCERS[name], np.ones((5, 4)), present=np.zeros(5, bool)), np.zeros(4))
+    assert np.array_equal(
+        direction(BALANCERS[name], np.ones((5, 4)), present=np.zeros(5, bool)), np.zeros(4)
+    )
 
 
 @for_each
@@ -113,9 +128,13 @@ def test_directions_in_double_precision_are_those_in_single(name):
 
 @for_each
 def test_many_at_once_are_as_one_by_one(name):
-    many = np.stack([gradients(kind, (5, 9), seed) for seed, kind in enumerate(("any", "unequal", "any"))])
+    many = np.stack(
+        [gradients(kind, (5, 9), seed) for seed, kind in enumerate(("any", "unequal", "any"))]
+    )
     keys = jr.split(jr.key(0), len(many))
-    aggregate = eqx.filter_jit(eqx.filter_vmap(lambda jacobian, key: BALANCERS[name].direction(jacobian, key=key)))
+    aggregate = eqx.filter_jit(
+        eqx.filter_vmap(lambda jacobian, key: BALANCERS[name].direction(jacobian, key=key))
+    )
     together = aggregate(jnp.asarray(many, jnp.float32), keys)
     for jacobian, key, found in zip(many, keys, together, strict=True):
         gramian = jnp.asarray(jacobian @ jacobian.T, jnp.float32)

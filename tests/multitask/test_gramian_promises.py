@@ -32,9 +32,9 @@ BALANCERS = {
     "IMTL-G": ls.IMTLG(),
     "Nash-MTL": UNCUT,
     "UPGrad": ls.UPGrad(),
-    "DualProj": ls.DualProj(),
-    "Aligned-MTL": ls.AlignedMTL(),
-    "ConFIG": ls.ConFIG(),
+    "DualProj": ls.multitask.DualProj(),
+    "Aligned-MTL": ls.multitask.AlignedMTL(),
+    "ConFIG": ls.multitask.ConFIG(),
 }
 HURT_NONE = ("MGDA", "UPGrad", "DualProj", "Nash-MTL")
 
@@ -48,7 +48,9 @@ def test_directions_hurt_no_task(name, jacobian, scale):
     found = direction(method, scaled)
     norms = np.linalg.norm(scaled, axis=1)
     weights = weights_of(method, scaled)
-    assert (scaled @ found >= -20 * EPS * norms * max(np.abs(weights) @ norms, np.linalg.norm(found))).all()
+    assert (
+        scaled @ found >= -20 * EPS * norms * max(np.abs(weights) @ norms, np.linalg.norm(found))
+    ).all()
 
 
 @pytest.mark.parametrize("name", ("MGDA", "UPGrad", "DualProj", "Nash-MTL"))
@@ -58,7 +60,11 @@ def test_where_no_direction_helps_all_tasks_nothing_moves(name, shape, seed):
     jacobian = gradients("stationary", shape, seed)
     norms = np.linalg.norm(jacobian, axis=1)
     # The Gramian knows lengths to the root of its rounding error. Nash-MTL's weights grow until that stops them.
-    length = np.sqrt(len(norms)) * np.linalg.norm(jacobian @ jacobian.T) ** 0.5 if name == "Nash-MTL" else norms.max()
+    length = (
+        np.sqrt(len(norms)) * np.linalg.norm(jacobian @ jacobian.T) ** 0.5
+        if name == "Nash-MTL"
+        else norms.max()
+    )
     few = 40 if name == "Nash-MTL" else 4
     assert np.linalg.norm(direction(BALANCERS[name], jacobian)) <= few * math.sqrt(EPS) * length
 
@@ -72,7 +78,11 @@ def test_gradients_of_zero_give_zero(name):
 
 
 @quick
-@given(st.sampled_from(SHAPES), st.sampled_from(("any", "opposed", "dependent")), st.integers(0, 10_000))
+@given(
+    st.sampled_from(SHAPES),
+    st.sampled_from(("any", "opposed", "dependent")),
+    st.integers(0, 10_000),
+)
 def test_mgda_is_the_shortest_convex_combination(shape, kind, seed):
     jacobian = gradients(kind, shape, seed)
     tasks = len(jacobian)
@@ -108,19 +118,34 @@ def onto_dual_cone(jacobian, gradient):
 
 
 @quick
-@given(st.sampled_from(SHAPES), st.sampled_from(("any", "opposed", "dependent")), st.integers(0, 10_000))
+@given(
+    st.sampled_from(SHAPES),
+    st.sampled_from(("any", "opposed", "dependent")),
+    st.integers(0, 10_000),
+)
 def test_upgrad_is_the_mean_of_projections(shape, kind, seed):
     jacobian = gradients(kind, shape, seed)
     expected = np.mean([onto_dual_cone(jacobian, gradient) for gradient in jacobian], axis=0)
-    assert np.allclose(direction(ls.UPGrad(), jacobian), expected, rtol=1e-3, atol=1e-3 * np.abs(jacobian).max())
+    assert np.allclose(
+        direction(ls.UPGrad(), jacobian), expected, rtol=1e-3, atol=1e-3 * np.abs(jacobian).max()
+    )
 
 
 @quick
-@given(st.sampled_from(SHAPES), st.sampled_from(("any", "opposed", "dependent")), st.integers(0, 10_000))
+@given(
+    st.sampled_from(SHAPES),
+    st.sampled_from(("any", "opposed", "dependent")),
+    st.integers(0, 10_000),
+)
 def test_dualproj_is_the_projected_mean(shape, kind, seed):
     jacobian = gradients(kind, shape, seed)
     expected = onto_dual_cone(jacobian, jacobian.mean(axis=0))
-    assert np.allclose(direction(ls.DualProj(), jacobian), expected, rtol=1e-3, atol=1e-3 * np.abs(jacobian).max())
+    assert np.allclose(
+        direction(ls.multitask.DualProj(), jacobian),
+        expected,
+        rtol=1e-3,
+        atol=1e-3 * np.abs(jacobian).max(),
+    )
 
 
 @quick
@@ -128,7 +153,9 @@ def test_dualproj_is_the_projected_mean(shape, kind, seed):
 def test_upgrad_is_linear_in_the_scale_of_each_gradient(jacobian, seed):
     """The direction of scaled gradients is the scaled sum of what each gradient alone contributes."""
     one, two = np.random.default_rng(seed).uniform(0.1, 3, (2, len(jacobian)))
-    apart = direction(ls.UPGrad(), one[:, None] * jacobian) + direction(ls.UPGrad(), two[:, None] * jacobian)
+    apart = direction(ls.UPGrad(), one[:, None] * jacobian) + direction(
+        ls.UPGrad(), two[:, None] * jacobian
+    )
     together = direction(ls.UPGrad(), (one + two)[:, None] * jacobian)
     assert np.allclose(apart, together, rtol=1e-4, atol=1e-4 * np.abs(jacobian).max())
 
@@ -138,7 +165,9 @@ def test_upgrad_is_linear_in_the_scale_of_each_gradient(jacobian, seed):
 @given(good_gradients)
 def test_without_conflict_projections_are_the_mean(name, jacobian):
     jacobian = np.abs(jacobian)
-    assert np.allclose(direction(BALANCERS[name], jacobian), jacobian.mean(axis=0), rtol=1e-5, atol=1e-6)
+    assert np.allclose(
+        direction(BALANCERS[name], jacobian), jacobian.mean(axis=0), rtol=1e-5, atol=1e-6
+    )
 
 
 # PCGrad
@@ -167,11 +196,18 @@ def test_pcgrad_meets_tasks_in_every_order():
     def slowly(task, order):
         mixed = jacobian[task]
         for other in order:
-            mixed = mixed - min(mixed @ jacobian[other], 0) / (jacobian[other] @ jacobian[other]) * jacobian[other]
+            mixed = (
+                mixed
+                - min(mixed @ jacobian[other], 0)
+                / (jacobian[other] @ jacobian[other])
+                * jacobian[other]
+            )
         return mixed
 
     others = ((1, 2), (0, 2), (0, 1))
-    ways = [[slowly(task, order) for order in (pair, pair[::-1])] for task, pair in enumerate(others)]
+    ways = [
+        [slowly(task, order) for order in (pair, pair[::-1])] for task, pair in enumerate(others)
+    ]
     expected = np.stack([sum(way) for way in itertools.product(*ways)])
     found = np.stack([direction(ls.PCGrad(), jacobian, seed) for seed in range(200)])
     which = np.abs(found[:, None] - expected).max(axis=2).argmin(axis=1)
@@ -184,7 +220,12 @@ def test_pcgrad_meets_tasks_in_every_order():
 
 
 @quick
-@given(st.sampled_from(SHAPES[:3]), st.sampled_from(("any", "opposed")), st.integers(0, 10_000), st.floats(0.1, 0.9))
+@given(
+    st.sampled_from(SHAPES[:3]),
+    st.sampled_from(("any", "opposed")),
+    st.integers(0, 10_000),
+    st.floats(0.1, 0.9),
+)
 def test_cagrad_serves_the_worst_served_task_best(shape, kind, seed, c):
     jacobian = gradients(kind, shape, seed)
     mean, tasks = jacobian.mean(axis=0), len(jacobian)
@@ -210,7 +251,9 @@ def test_cagrad_serves_the_worst_served_task_best(shape, kind, seed, c):
 @quick
 @given(good_gradients)
 def test_cagrad_with_no_room_is_the_mean(jacobian):
-    assert np.allclose(direction(ls.CAGrad(c=0.0), jacobian), jacobian.mean(axis=0), rtol=1e-5, atol=1e-6)
+    assert np.allclose(
+        direction(ls.CAGrad(c=0.0), jacobian), jacobian.mean(axis=0), rtol=1e-5, atol=1e-6
+    )
 
 
 @quick
@@ -276,16 +319,21 @@ def test_nash_mtl_is_cut_at_its_largest_norm(jacobian, most):
 @quick
 @given(good_gradients, st.sampled_from((0.5, 1.0, 2.0, 5.0)))
 def test_fairgrad_solves_its_equation(jacobian, alpha):
-    weights = weights_of(ls.FairGrad(alpha=jnp.asarray(alpha, jnp.float32)), jacobian)
+    weights = weights_of(ls.multitask.FairGrad(alpha=jnp.asarray(alpha, jnp.float32)), jacobian)
     assert np.allclose(weights ** (1 / alpha) * (jacobian @ jacobian.T @ weights), 1, rtol=1e-3)
 
 
 @quick
 @given(good_gradients)
 def test_fairgrad_of_degree_one_goes_where_nash_mtl_goes_and_of_zero_where_the_mean_does(jacobian):
-    fair, nash = direction(ls.FairGrad(alpha=1.0), jacobian), direction(UNCUT, jacobian)
+    fair, nash = direction(ls.multitask.FairGrad(alpha=1.0), jacobian), direction(UNCUT, jacobian)
     assert np.allclose(fair / np.linalg.norm(fair), nash / np.linalg.norm(nash), atol=1e-3)
-    assert np.allclose(direction(ls.FairGrad(alpha=0.0), jacobian), jacobian.mean(axis=0), rtol=1e-5, atol=1e-6)
+    assert np.allclose(
+        direction(ls.multitask.FairGrad(alpha=0.0), jacobian),
+        jacobian.mean(axis=0),
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 # ConFIG
@@ -294,7 +342,7 @@ def test_fairgrad_of_degree_one_goes_where_nash_mtl_goes_and_of_zero_where_the_m
 @quick
 @given(good_gradients)
 def test_config_makes_the_same_angle_with_all_gradients(jacobian):
-    found = direction(ls.ConFIG(), jacobian)
+    found = direction(ls.multitask.ConFIG(), jacobian)
     norms = np.linalg.norm(jacobian, axis=1)
     cosines = jacobian @ found / norms / np.linalg.norm(found)
     assert np.ptp(cosines) <= 1e-3 and cosines.min() > 0
@@ -305,18 +353,25 @@ def test_config_makes_the_same_angle_with_all_gradients(jacobian):
 
 
 @quick
-@given(st.sampled_from(SHAPES[:3]), st.integers(0, 10_000), st.sampled_from(ls.AlignedScale))
+@given(
+    st.sampled_from(SHAPES[:3]), st.integers(0, 10_000), st.sampled_from(ls.multitask.AlignedScale)
+)
 def test_aligned_mtl_is_the_mean_of_gradients_of_condition_number_one(shape, seed, scale):
     jacobian = gradients("any", shape, seed)
     left, singular, right = np.linalg.svd(jacobian, full_matrices=False)
     length = {
-        ls.AlignedScale.MIN: singular.min(),
-        ls.AlignedScale.MEDIAN: np.sort(singular)[(len(singular) - 1) // 2],
-        ls.AlignedScale.RMSE: np.sqrt((singular**2).mean()),
+        ls.multitask.AlignedScale.MIN: singular.min(),
+        ls.multitask.AlignedScale.MEDIAN: np.sort(singular)[(len(singular) - 1) // 2],
+        ls.multitask.AlignedScale.RMSE: np.sqrt((singular**2).mean()),
     }[scale]
     aligned = length * left @ right
     assert np.isclose(np.linalg.cond(aligned), 1)
-    assert np.allclose(direction(ls.AlignedMTL(scale=scale), jacobian), aligned.mean(axis=0), rtol=1e-3, atol=1e-3)
+    assert np.allclose(
+        direction(ls.multitask.AlignedMTL(scale=scale), jacobian),
+        aligned.mean(axis=0),
+        rtol=1e-3,
+        atol=1e-3,
+    )
 
 
 # GradVac
@@ -326,7 +381,9 @@ def test_aligned_mtl_is_the_mean_of_gradients_of_condition_number_one(shape, see
 @given(st.integers(0, 10_000))
 def test_gradient_vaccine_of_two_tasks_that_knows_nothing_is_pcgrad(seed):
     jacobian = gradients("opposed", (2, 3), seed)
-    vaccinated, projected = (direction(method, jacobian) for method in (ls.GradVac(num_tasks=2), ls.PCGrad()))
+    vaccinated, projected = (
+        direction(method, jacobian) for method in (ls.multitask.GradVac(num_tasks=2), ls.PCGrad())
+    )
     assert np.allclose(vaccinated, projected, rtol=1e-3, atol=1e-3 * np.abs(projected).max())
 
 
@@ -335,17 +392,21 @@ def test_gradient_vaccine_of_two_tasks_that_knows_nothing_is_pcgrad(seed):
 def test_gradient_vaccine_turns_gradients_until_they_agree_as_usual(seed, usual):
     """What is added to each of two gradients makes its cosine with the other the remembered one, if it was less."""
     one, two = gradients("any", (2, 3), seed)
-    seen = ls.Seen(jnp.ones(2), jnp.ones(2, bool), jnp.arange(2))
+    seen = ls.multitask.Seen(jnp.ones(2), jnp.ones(2, bool), jnp.arange(2))
     gramian = np.stack([one, two]) @ np.stack([one, two]).T
     cosine = gramian[0, 1] / np.sqrt(gramian[0, 0] * gramian[1, 1])
     memory = jnp.full((2, 2), usual, jnp.float32)
-    method = ls.GradVac(num_tasks=2, beta=jnp.asarray(0.25, jnp.float32))
+    method = ls.multitask.GradVac(num_tasks=2, beta=jnp.asarray(0.25, jnp.float32))
     weights, learnt = step(method, jnp.asarray(gramian, jnp.float32), seen, memory, jr.key(0))
-    assert np.allclose(np.asarray(learnt)[[0, 1], [1, 0]], usual + 0.25 * (cosine - usual), atol=1e-3)
+    assert np.allclose(
+        np.asarray(learnt)[[0, 1], [1, 0]], usual + 0.25 * (cosine - usual), atol=1e-3
+    )
     if cosine < usual:
         turned = [one + (weights[1] - 1) * two, two + (weights[0] - 1) * one]
         for mixed, other in zip(turned, (two, one), strict=True):
-            assert np.isclose(mixed @ other / np.linalg.norm(mixed) / np.linalg.norm(other), usual, atol=2e-3)
+            assert np.isclose(
+                mixed @ other / np.linalg.norm(mixed) / np.linalg.norm(other), usual, atol=2e-3
+            )
 
 
 # Krum
@@ -358,20 +419,24 @@ def test_krum_selects_what_has_the_nearest_neighbours(seed, num_selected):
     squares = ((jacobian[:, None] - jacobian[None]) ** 2).sum(axis=2)
     scores = np.sort(squares, axis=1)[:, 1:3].sum(axis=1)  # of five with one wrong, two neighbours
     expected = np.isin(np.arange(5), np.argsort(scores)[:num_selected]) / num_selected
-    assert np.allclose(weights_of(ls.Krum(num_wrong=1, num_selected=num_selected), jacobian), expected)
+    assert np.allclose(
+        weights_of(ls.multitask.Krum(num_wrong=1, num_selected=num_selected), jacobian), expected
+    )
 
 
 def test_krum_gives_an_outlier_no_say():
     jacobian = gradients("any", (5, 9), 0) * 0.01 + 1
     jacobian[3] = -1e4
-    assert weights_of(ls.Krum(num_wrong=1, num_selected=3), jacobian)[3] == 0
+    assert weights_of(ls.multitask.Krum(num_wrong=1, num_selected=3), jacobian)[3] == 0
 
 
 # Weights that are remembered
 
 
-step = eqx.filter_jit(lambda method, gramian, seen, state, key: method.weigh(gramian, seen, state, key=key))
-FIVE = ls.Seen(jnp.ones(5), jnp.ones(5, bool), jnp.arange(5))
+step = eqx.filter_jit(
+    lambda method, gramian, seen, state, key: method.weigh(gramian, seen, state, key=key)
+)
+FIVE = ls.multitask.Seen(jnp.ones(5), jnp.ones(5, bool), jnp.arange(5))
 
 
 def gramian_and_start(method, seed):
@@ -380,15 +445,21 @@ def gramian_and_start(method, seed):
 
 
 def test_modo_comes_to_the_shortest_mixture():
-    jacobian, gramian, state = gramian_and_start(ls.MoDo(num_tasks=5, gamma=0.05, rho=0.0), 0)
+    jacobian, gramian, state = gramian_and_start(
+        ls.multitask.MoDo(num_tasks=5, gamma=0.05, rho=0.0), 0
+    )
     for _ in range(300):
-        weights, state = step(ls.MoDo(num_tasks=5, gamma=0.05, rho=0.0), gramian, FIVE, state, jr.key(0))
+        weights, state = step(
+            ls.multitask.MoDo(num_tasks=5, gamma=0.05, rho=0.0), gramian, FIVE, state, jr.key(0)
+        )
     assert np.allclose(np.asarray(weights) @ jacobian, direction(ls.MGDA(), jacobian), atol=1e-2)
 
 
 def test_modo_takes_one_projected_step():
-    jacobian, gramian, state = gramian_and_start(ls.MoDo(num_tasks=5), 1)
-    weights, _ = step(ls.MoDo(num_tasks=5, gamma=0.01, rho=0.5), gramian, FIVE, state, jr.key(0))
+    jacobian, gramian, state = gramian_and_start(ls.multitask.MoDo(num_tasks=5), 1)
+    weights, _ = step(
+        ls.multitask.MoDo(num_tasks=5, gamma=0.01, rho=0.5), gramian, FIVE, state, jr.key(0)
+    )
     wanted = 0.2 - 0.01 * (np.asarray(gramian).mean(axis=1) + 0.1)
     nearest = scipy.optimize.brentq(lambda level: np.maximum(wanted - level, 0).sum() - 1, -10, 10)
     assert np.allclose(weights, np.maximum(wanted - nearest, 0), atol=1e-5)
@@ -396,8 +467,8 @@ def test_modo_takes_one_projected_step():
 
 def test_sdmgrad_comes_to_the_shortest_mixture_with_the_mean():
     """Its objective is that of MGDA on gradients to which the mean has been added."""
-    jacobian, gramian, state = gramian_and_start(ls.SDMGrad(num_tasks=5), 0)
-    method = ls.SDMGrad(num_tasks=5, strength=0.5, lr=jnp.asarray(0.1, jnp.float32))
+    jacobian, gramian, state = gramian_and_start(ls.multitask.SDMGrad(num_tasks=5), 0)
+    method = ls.multitask.SDMGrad(num_tasks=5, strength=0.5, lr=jnp.asarray(0.1, jnp.float32))
     for _ in range(30):
         weights, state = step(method, gramian, FIVE, state, jr.key(0))
     towards = direction(ls.MGDA(), jacobian + 0.5 * jacobian.mean(axis=0)) / 1.5
@@ -405,13 +476,15 @@ def test_sdmgrad_comes_to_the_shortest_mixture_with_the_mean():
 
 
 def test_averaged_weights_are_averages_of_those_of_the_method_within():
-    method = ls.CRMOGM(ls.MGDA(), num_tasks=5, alpha=0.75)
+    method = ls.multitask.CRMOGM(ls.MGDA(), num_tasks=5, alpha=0.75)
     jacobian, gramian, state = gramian_and_start(method, 0)
     first, state = step(method, gramian, FIVE, state, jr.key(0))
     assert np.allclose(first, weights_of(ls.MGDA(), jacobian))
     other = gradients("any", (5, 9), 1)
     second, _ = step(method, jnp.asarray(other @ other.T, jnp.float32), FIVE, state, jr.key(0))
-    assert np.allclose(second, 0.75 * np.asarray(first) + 0.25 * weights_of(ls.MGDA(), other), atol=1e-5)
+    assert np.allclose(
+        second, 0.75 * np.asarray(first) + 0.25 * weights_of(ls.MGDA(), other), atol=1e-5
+    )
 
 
 # PCD
@@ -432,7 +505,9 @@ def test_priority_constrained_descent_is_the_nearest_that_gives_all_their_share(
         method="SLSQP",
         options={"ftol": 1e-14, "maxiter": 500},
     ).x
-    found = direction(ls.PCD(num_tasks=5, primary=primary, tau=jnp.asarray(tau, jnp.float32)), jacobian)
+    found = direction(
+        ls.multitask.PCD(num_tasks=5, primary=primary, tau=jnp.asarray(tau, jnp.float32)), jacobian
+    )
     norm = np.linalg.norm(jacobian[primary])
     assert np.isclose(np.linalg.norm(found), norm, rtol=1e-3)
     assert np.allclose(found / norm, best / np.linalg.norm(best), atol=2e-3)
@@ -440,28 +515,32 @@ def test_priority_constrained_descent_is_the_nearest_that_gives_all_their_share(
 
 def test_shares_that_cannot_be_given_to_all_are_given_to_none():
     jacobian = np.array([[2.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, -3.0, 0.0]])
-    assert np.allclose(direction(ls.PCD(num_tasks=3), jacobian), jacobian[0], atol=1e-5)
+    assert np.allclose(direction(ls.multitask.PCD(num_tasks=3), jacobian), jacobian[0], atol=1e-5)
 
 
 def test_a_batch_without_the_primary_task_moves_nothing():
-    assert np.array_equal(direction(ls.PCD(num_tasks=5, primary=4), np.eye(2, 3)), np.zeros(3))
+    assert np.array_equal(
+        direction(ls.multitask.PCD(num_tasks=5, primary=4), np.eye(2, 3)), np.zeros(3)
+    )
 
 
 BAD = {
     "CAGrad: `c=-1`": lambda: ls.CAGrad(c=-1),
     "NashMTL: `max_norm=0`": lambda: ls.NashMTL(max_norm=0),
-    "FairGrad: `alpha=-2`": lambda: ls.FairGrad(alpha=-2),
-    "Krum: `num_wrong=-1`": lambda: ls.Krum(num_wrong=-1),
-    "Krum: `num_selected=0`": lambda: ls.Krum(num_selected=0),
-    "Krum: `num_wrong=3` of 5 tasks": lambda: ls.Krum(num_wrong=3).direction(jnp.ones((5, 2))),
-    "GradVac: `num_tasks=0`": lambda: ls.GradVac(num_tasks=0),
-    "GradVac: `beta=1.5`": lambda: ls.GradVac(num_tasks=2, beta=1.5),
-    "MoDo: `gamma=0`": lambda: ls.MoDo(num_tasks=2, gamma=0),
-    "SDMGrad: `momentum=1.0`": lambda: ls.SDMGrad(num_tasks=2, momentum=1.0),
-    "CRMOGM: `alpha=2`": lambda: ls.CRMOGM(ls.MGDA(), num_tasks=2, alpha=2),
-    "PCD: `tau=1.5`": lambda: ls.PCD(num_tasks=2, tau=1.5),
-    "PCD: `beta=1.0`": lambda: ls.PCD(num_tasks=2, beta=1.0),
-    "PCD: `primary=2`": lambda: ls.PCD(num_tasks=2, primary=2),
+    "FairGrad: `alpha=-2`": lambda: ls.multitask.FairGrad(alpha=-2),
+    "Krum: `num_wrong=-1`": lambda: ls.multitask.Krum(num_wrong=-1),
+    "Krum: `num_selected=0`": lambda: ls.multitask.Krum(num_selected=0),
+    "Krum: `num_wrong=3` of 5 tasks": lambda: ls.multitask.Krum(num_wrong=3).direction(
+        jnp.ones((5, 2))
+    ),
+    "GradVac: `num_tasks=0`": lambda: ls.multitask.GradVac(num_tasks=0),
+    "GradVac: `beta=1.5`": lambda: ls.multitask.GradVac(num_tasks=2, beta=1.5),
+    "MoDo: `gamma=0`": lambda: ls.multitask.MoDo(num_tasks=2, gamma=0),
+    "SDMGrad: `momentum=1.0`": lambda: ls.multitask.SDMGrad(num_tasks=2, momentum=1.0),
+    "CRMOGM: `alpha=2`": lambda: ls.multitask.CRMOGM(ls.MGDA(), num_tasks=2, alpha=2),
+    "PCD: `tau=1.5`": lambda: ls.multitask.PCD(num_tasks=2, tau=1.5),
+    "PCD: `beta=1.0`": lambda: ls.multitask.PCD(num_tasks=2, beta=1.0),
+    "PCD: `primary=2`": lambda: ls.multitask.PCD(num_tasks=2, primary=2),
 }
 
 

@@ -16,17 +16,17 @@ NUM, KEY = 5, jr.key(0)  # tasks
 class Norms(ls.AbstractGramian):
     """Every task's gradient is made as long as one."""
 
-    loss: ls.Loss = ls.mse
+    loss: ls.core.Loss = ls.mse
 
     def weights(self, gramian, present, *, key):
         inverse = jnp.where(present, 1 / jnp.sqrt(jnp.where(present, jnp.diagonal(gramian), 1)), 0)
         return inverse / inverse.sum()
 
 
-class Recorded(ls.AbstractWeighting):
+class Recorded(ls.multitask.AbstractWeighting):
     """Even weights; the Gramian is what it remembers."""
 
-    loss: ls.Loss = ls.mse
+    loss: ls.core.Loss = ls.mse
 
     def init(self, model):
         return jnp.zeros((NUM, NUM))
@@ -39,7 +39,10 @@ def task(x, y, weight=None, same=False):
     """Tasks that have the first half of the points as support."""
     weight = np.ones(x.shape[:2], np.float32) if weight is None else weight
     half = x.shape[1] // 2
-    parts = (ls.Batch(*(jnp.asarray(a[:, part]) for a in (x, y, weight))) for part in (slice(half), slice(half, None)))
+    parts = (
+        ls.Batch(*(jnp.asarray(a[:, part]) for a in (x, y, weight)))
+        for part in (slice(half), slice(half, None))
+    )
     return ls.Task(*parts, jnp.arange(len(x)), jnp.zeros((len(x), 0)), same_inputs=same)
 
 
@@ -58,9 +61,11 @@ def shared():
 
 
 METHODS = {
-    "layerwise": ls.Layerwise(Norms()),
-    "chunk of 2": ls.Layerwise(Norms(), chunk=2),
-    "chunk of 4": ls.Layerwise(Norms(), chunk=4),  # halves of two do not divide five tasks
+    "layerwise": ls.multitask.Layerwise(Norms()),
+    "chunk of 2": ls.multitask.Layerwise(Norms(), chunk=2),
+    "chunk of 4": ls.multitask.Layerwise(
+        Norms(), chunk=4
+    ),  # halves of two do not divide five tasks
 }
 
 
@@ -95,20 +100,22 @@ def test_layerwise_gradients_are_never_held_together():
     batch = task(*arrays(inputs=64))
     layer = NUM * 64 * 64 * 4
     assert temporary(Norms(), model, batch) > 8 * layer
-    assert temporary(ls.Layerwise(Norms()), model, batch) < 4 * layer
+    assert temporary(ls.multitask.Layerwise(Norms()), model, batch) < 4 * layer
 
 
 def test_chunks_are_for_a_single_huge_layer():
     model = ls.MLP(512, 2, width=64, depth=1, key=KEY)
     x, y = (np.concatenate([a] * 4) for a in arrays(inputs=512))
-    whole, chunked = (temporary(ls.Layerwise(Norms(), chunk), model, task(x, y)) for chunk in (None, 4))
+    whole, chunked = (
+        temporary(ls.multitask.Layerwise(Norms(), chunk), model, task(x, y)) for chunk in (None, 4)
+    )
     assert chunked < 0.4 * whole
 
 
 @pytest.mark.parametrize("chunk", (0, 1, 3, -2))
 def test_an_error_names_the_chunk(chunk):
     with pytest.raises(ls.InputError, match=f"Layerwise: `chunk={chunk}`"):
-        ls.Layerwise(Norms(), chunk)
+        ls.multitask.Layerwise(Norms(), chunk)
 
 
 # A regular simplex: [x, 1] are orthogonal and of one length, so that a linear layer's gradients have the inner products of
@@ -127,7 +134,10 @@ def test_behind_an_orthogonal_map_the_representation_tells_what_parameters_do():
 
     @eqx.filter_jit
     def both(model, batch):
-        return [m.gradient(model, batch, None, key=KEY)[::2] for m in (Norms(), ls.AtRepresentation(Norms()))]
+        return [
+            m.gradient(model, batch, None, key=KEY)[::2]
+            for m in (Norms(), ls.multitask.AtRepresentation(Norms()))
+        ]
 
     assert_close(*both(model, batch))
 
@@ -139,13 +149,20 @@ def test_the_norm_at_the_representation_bounds_that_at_the_parameters():
 
     @eqx.filter_jit
     def parts(model, batch):
-        flat, unflatten = jax.flatten_util.ravel_pytree(eqx.filter(model.model.layers, eqx.is_inexact_array))
+        flat, unflatten = jax.flatten_util.ravel_pytree(
+            eqx.filter(model.model.layers, eqx.is_inexact_array)
+        )
 
         def z(flat):
             layers = eqx.combine(unflatten(flat), model.model.layers)
-            return jax.vmap(eqx.tree_at(lambda m: m.layers, model.model, layers).features)(x[0]).ravel()
+            return jax.vmap(eqx.tree_at(lambda m: m.layers, model.model, layers).features)(
+                x[0]
+            ).ravel()
 
-        gramians = [m.gradient(model, batch, None, key=KEY)[1] for m in (Recorded(), ls.AtRepresentation(Recorded()))]
+        gramians = [
+            m.gradient(model, batch, None, key=KEY)[1]
+            for m in (Recorded(), ls.multitask.AtRepresentation(Recorded()))
+        ]
         return jax.jacrev(z)(flat), *gramians
 
     jacobian, at_parameters, at_z = parts(model, batch)
@@ -161,7 +178,10 @@ def test_weights_at_the_representation_mix_the_gradients_of_tasks():
 
     @eqx.filter_jit
     def both(model, batch):
-        return [m.gradient(model, batch, None, key=KEY)[::2] for m in (ls.Mean(), ls.AtRepresentation(Recorded()))]
+        return [
+            m.gradient(model, batch, None, key=KEY)[::2]
+            for m in (ls.Mean(), ls.multitask.AtRepresentation(Recorded()))
+        ]
 
     (mean, expected), (found, metrics) = both(shared(), batch)
     assert_close(found, mean)
@@ -170,12 +190,22 @@ def test_weights_at_the_representation_mix_the_gradients_of_tasks():
 
 def test_tasks_of_different_kinds_may_share_a_representation():
     x, y = arrays()
-    kinds = [ls.Kind.REGRESSION, ls.Kind.BINARY, ls.Kind.CLASSES, ls.Kind.COUNTS, ls.Kind.REGRESSION]
-    model = ls.Kinds(shared(), kinds, in_sizes=[3] * NUM, out_sizes=[2, 2, 2, 1, 1])
+    kinds = [
+        ls.models.Kind.REGRESSION,
+        ls.models.Kind.BINARY,
+        ls.models.Kind.CLASSES,
+        ls.models.Kind.COUNTS,
+        ls.models.Kind.REGRESSION,
+    ]
+    model = ls.models.Kinds(shared(), kinds, in_sizes=[3] * NUM, out_sizes=[2, 2, 2, 1, 1])
 
     @eqx.filter_jit
     def both(model, batch):
-        methods = ls.Mean(ls.by_kind), ls.AtRepresentation(Recorded(ls.by_kind)), ls.Layerwise(Recorded(ls.by_kind))
+        methods = (
+            ls.Mean(ls.models.by_kind),
+            ls.multitask.AtRepresentation(Recorded(ls.models.by_kind)),
+            ls.multitask.Layerwise(Recorded(ls.models.by_kind)),
+        )
         return [m.gradient(model, batch, None, key=KEY)[0] for m in methods]
 
     mean, *found = both(model, same_inputs(x[0], abs(y)))
@@ -185,7 +215,7 @@ def test_tasks_of_different_kinds_may_share_a_representation():
 
 def test_tasks_with_other_inputs_are_refused_at_the_representation():
     with pytest.raises(ls.InputError, match="each task has inputs of its own"):
-        ls.AtRepresentation(Norms()).gradient(shared(), task(*arrays()), None, key=KEY)
+        ls.multitask.AtRepresentation(Norms()).gradient(shared(), task(*arrays()), None, key=KEY)
 
 
 def test_inputs_that_are_the_same_are_computed_once():
@@ -199,24 +229,30 @@ def test_inputs_that_are_the_same_are_computed_once():
 
     model = shared()
     programs = [eqx.filter_jit(step).lower(model, batch).compile() for batch in (same, apart)]
-    assert_close(*(program(model, batch) for program, batch in zip(programs, (same, apart), strict=True)))
+    assert_close(
+        *(program(model, batch) for program, batch in zip(programs, (same, apart), strict=True))
+    )
     flops = [program.compiled.cost_analysis()["flops"] for program in programs]
     assert flops[0] < 0.6 * flops[1]
 
 
 def test_a_model_without_a_common_representation_is_refused():
-    mixture = ls.MMoE(3, 2, num_tasks=NUM, key=KEY)
-    with pytest.raises(ls.InputError, match="the model is a MMoE, but tasks need one representation"):
-        ls.AtRepresentation(Norms()).gradient(mixture, same_inputs(arrays()[0][0], arrays()[1]), None, key=KEY)
+    mixture = ls.models.MMoE(3, 2, num_tasks=NUM, key=KEY)
+    with pytest.raises(
+        ls.InputError, match="the model is a MMoE, but tasks need one representation"
+    ):
+        ls.multitask.AtRepresentation(Norms()).gradient(
+            mixture, same_inputs(arrays()[0][0], arrays()[1]), None, key=KEY
+        )
 
 
 def architectures():
     settings = {"num_tasks": NUM, "width": 3, "key": KEY}
     return {
         "shared body": shared,
-        "mmoe": lambda: ls.MMoE(3, 2, experts=2, **settings),
-        "ple": lambda: ls.PLE(3, 2, experts=1, shared=1, **settings),
-        "cross-stitch": lambda: ls.CrossStitch(3, 2, **settings),
+        "mmoe": lambda: ls.models.MMoE(3, 2, experts=2, **settings),
+        "ple": lambda: ls.models.PLE(3, 2, experts=1, shared=1, **settings),
+        "cross-stitch": lambda: ls.models.CrossStitch(3, 2, **settings),
     }
 
 
@@ -232,8 +268,11 @@ def test_an_absent_task_is_as_if_it_were_not_in_the_batch(name):
     @eqx.filter_jit
     def both(batch, without):
         model = architectures()[name]()
-        found = Norms().gradient(model, batch, None, key=KEY)[0], Recorded().gradient(model, batch, None, key=KEY)[1]
-        grads = ls.task_gradients(ls.mse, model, without)[1]
+        found = (
+            Norms().gradient(model, batch, None, key=KEY)[0],
+            Recorded().gradient(model, batch, None, key=KEY)[1],
+        )
+        grads = ls.multitask.task_gradients(ls.mse, model, without)[1]
         return *found, Norms().gradient(model, without, None, key=KEY)[0], grads
 
     batch = task(x, y, weight)
@@ -243,5 +282,7 @@ def test_an_absent_task_is_as_if_it_were_not_in_the_batch(name):
     gramian = np.asarray(gramian)
     assert np.abs(gramian[1]).max() == np.abs(gramian[:, 1]).max() == 0
     own = {id(leaf) for leaf in jax.tree.leaves(grads.own)}
-    rows = np.concatenate([np.asarray(g).reshape(4, -1) for g in jax.tree.leaves(grads) if id(g) not in own], axis=1)
+    rows = np.concatenate(
+        [np.asarray(g).reshape(4, -1) for g in jax.tree.leaves(grads) if id(g) not in own], axis=1
+    )
     assert np.allclose(gramian[np.ix_(rest, rest)], rows @ rows.T, rtol=1e-4, atol=1e-6)

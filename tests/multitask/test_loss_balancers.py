@@ -12,14 +12,23 @@ import learnset as ls
 KEY = jr.key(0)
 weigh = eqx.filter_jit(lambda method, seen, state, key=KEY: method.weigh(seen, state, key=key))
 LOSSES = np.array(
-    [[1.0, 4.0, 0.5], [0.9, 3.0, 0.5], [0.7, 3.5, 0.4], [0.7, 2.0, 0.1], [0.6, 1.0, 0.2], [0.5, 1.1, 0.3]]
+    [
+        [1.0, 4.0, 0.5],
+        [0.9, 3.0, 0.5],
+        [0.7, 3.5, 0.4],
+        [0.7, 2.0, 0.1],
+        [0.6, 1.0, 0.2],
+        [0.5, 1.1, 0.3],
+    ]
 )
 
 
 def seen(losses, present=None, index=None):
     losses = jnp.asarray(losses, jnp.result_type(float))
     present = jnp.ones(len(losses), bool) if present is None else jnp.asarray(present)
-    return ls.Seen(losses, present, jnp.arange(len(losses)) if index is None else jnp.asarray(index))
+    return ls.multitask.Seen(
+        losses, present, jnp.arange(len(losses)) if index is None else jnp.asarray(index)
+    )
 
 
 def run(method, losses=LOSSES, index=None):
@@ -61,18 +70,25 @@ def slope_of(function, at, small=1e-6):
 
 def test_sum_is_the_number_of_tasks_times_the_mean():
     matrix = jnp.array([[1.0, 2.0], [3.0, -1.0], [0.5, 0.0]])
-    assert np.allclose(ls.Sum().direction(matrix), 3 * ls.Mean().direction(matrix))
+    assert np.allclose(ls.multitask.Sum().direction(matrix), 3 * ls.Mean().direction(matrix))
 
 
 def test_fixed_weights_go_by_the_number_of_the_task():
-    method = ls.FixedWeights(weights=jnp.array([5.0, 6.0, 7.0]))
-    assert weigh(method, seen([1.0, 1.0, 1.0], index=[2, 0, 2]), None)[0].tolist() == [7.0, 5.0, 7.0]
+    method = ls.multitask.FixedWeights(weights=jnp.array([5.0, 6.0, 7.0]))
+    assert weigh(method, seen([1.0, 1.0, 1.0], index=[2, 0, 2]), None)[0].tolist() == [
+        7.0,
+        5.0,
+        7.0,
+    ]
 
 
 UW_FORMS = {
     "regression": ({}, lambda loss, s: 0.5 * np.exp(-s) * loss + 0.5 * s),
     "classification": ({"classification": True}, lambda loss, s: np.exp(-s) * loss + 0.5 * s),
-    "positive": ({"positive": True}, lambda loss, s: 0.5 * np.exp(-s) * loss + np.log(1 + np.exp(s))),
+    "positive": (
+        {"positive": True},
+        lambda loss, s: 0.5 * np.exp(-s) * loss + np.log(1 + np.exp(s)),
+    ),
 }
 
 
@@ -82,7 +98,9 @@ def test_uw_is_the_slope_of_its_formula_and_descends_on_it(form):
     weights, state = run(ls.UW(num_tasks=3, lr=0.1, **options))
     learnt = Adam(np.zeros(3), 0.1)
     for ours, losses in zip(weights, LOSSES, strict=True):
-        assert np.allclose(ours, slope_of(lambda x: formula(x, learnt.value).sum(), losses), rtol=1e-4)
+        assert np.allclose(
+            ours, slope_of(lambda x: formula(x, learnt.value).sum(), losses), rtol=1e-4
+        )
         learnt.step(slope_of(lambda s, losses=losses: formula(losses, s).sum(), learnt.value))
     assert np.allclose(state.value, learnt.value, rtol=1e-4, atol=1e-6)
 
@@ -92,7 +110,9 @@ def test_uw_at_its_best_weighs_tasks_by_half_of_one_over_the_loss(classification
     losses = np.array([0.25, 1.0, 8.0])
     method = ls.UW(num_tasks=3, classification=classification)
     best = np.log(losses * (2 if classification else 1))
-    state = eqx.tree_at(lambda s: s.value, method.init(jnp.zeros(2)), jnp.asarray(best, jnp.result_type(float)))
+    state = eqx.tree_at(
+        lambda s: s.value, method.init(jnp.zeros(2)), jnp.asarray(best, jnp.result_type(float))
+    )
     weights, after = weigh(method, seen(losses), state)
     assert np.allclose(weights, 0.5 / losses, rtol=1e-6)
     assert np.allclose(after.mean, 0, atol=1e-7)  # where the slope is zero
@@ -105,19 +125,19 @@ def test_uw_knows_which_tasks_are_of_classification():
 
 def test_imtl_l_makes_all_losses_one():
     losses = np.array([0.25, 1.0, 8.0])
-    weights, _ = run(ls.IMTLL(num_tasks=3, lr=0.05), np.tile(losses, (300, 1)))
+    weights, _ = run(ls.multitask.IMTLL(num_tasks=3, lr=0.05), np.tile(losses, (300, 1)))
     assert np.allclose(weights[-1] * losses, 1, atol=1e-2)
 
 
 def test_imtl_l_is_twice_uw_with_the_sign_turned():
-    ours, theirs = ls.IMTLL(num_tasks=3), ls.UW(num_tasks=3)
+    ours, theirs = ls.multitask.IMTLL(num_tasks=3), ls.UW(num_tasks=3)
     (scales, state), (weights, uncertain) = run(ours), run(theirs)
     assert np.allclose(scales, 2 * weights, rtol=1e-4)
     assert np.allclose(state.value, -uncertain.value, rtol=1e-4, atol=1e-6)
 
 
 def test_dwa_is_the_softmax_of_ratios_of_mean_losses_of_windows():
-    weights, _ = run(ls.DWA(num_tasks=3, temperature=0.7, window=2))
+    weights, _ = run(ls.multitask.DWA(num_tasks=3, temperature=0.7, window=2))
     epochs = LOSSES.reshape(3, 2, 3).mean(axis=1)
     third = 3 * softmax(epochs[1] / epochs[0] / 0.7)
     assert np.allclose(weights, np.concatenate([np.ones((4, 3)), [third, third]]), rtol=1e-5)
@@ -125,12 +145,14 @@ def test_dwa_is_the_softmax_of_ratios_of_mean_losses_of_windows():
 
 
 def test_dwa_weighs_equally_where_the_temperature_is_high():
-    assert np.allclose(run(ls.DWA(num_tasks=3, temperature=1e6, window=1))[0], 1, atol=1e-5)
+    assert np.allclose(
+        run(ls.multitask.DWA(num_tasks=3, temperature=1e6, window=1))[0], 1, atol=1e-5
+    )
 
 
 def test_dwa_follows_the_tasks_that_are_there():
     """A task that comes every other step has windows of its own losses alone."""
-    method = ls.DWA(num_tasks=2, temperature=1.0, window=2)
+    method = ls.multitask.DWA(num_tasks=2, temperature=1.0, window=2)
     state = method.init(jnp.zeros(2))
     for present, losses in zip(([1, 1], [1, 0]) * 3, ([8.0, 4.0], [8.0, 9.0]) * 3, strict=True):
         weights, state = weigh(method, seen(losses, np.array(present, bool)), state)
@@ -139,11 +161,15 @@ def test_dwa_follows_the_tasks_that_are_there():
 
 def test_gls_is_the_slope_of_the_geometric_mean():
     losses = np.array([0.3, 5.0, 2.0])
-    weights, _ = weigh(ls.GLS(), seen(losses), None)
+    weights, _ = weigh(ls.multitask.GLS(), seen(losses), None)
     assert np.allclose(weights, slope_of(lambda x: np.prod(x) ** (1 / 3), losses), rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", (ls.GLS(), ls.STCH(num_tasks=3, warmup=10), ls.FAMO(num_tasks=3)), ids=repr)
+@pytest.mark.parametrize(
+    "method",
+    (ls.multitask.GLS(), ls.multitask.STCH(num_tasks=3, warmup=10), ls.FAMO(num_tasks=3)),
+    ids=repr,
+)
 def test_units_of_losses_do_not_matter(method):
     """Each loss in another unit: its weight, times the unit, is the same but for one factor for all tasks."""
     losses, units = np.array([0.3, 5.0, 2.0]), np.array([1e-6, 1e3, 7.0])
@@ -155,18 +181,20 @@ def test_units_of_losses_do_not_matter(method):
 
 def test_random_weights_are_a_softmax_of_normal_numbers():
     key = jr.key(3)
-    weights, _ = weigh(ls.RLW(), seen([1.0, 1.0, 1.0]), None, key)
+    weights, _ = weigh(ls.multitask.RLW(), seen([1.0, 1.0, 1.0]), None, key)
     assert np.allclose(weights, softmax(np.asarray(jr.normal(key, (3,)))), rtol=1e-5)
 
 
 def test_random_weights_are_equal_on_average():
-    draws = jax.vmap(lambda key: ls.RLW().weigh(seen([1.0, 2.0, 3.0]), None, key=key)[0])(jr.split(KEY, 4000))
+    draws = jax.vmap(lambda key: ls.multitask.RLW().weigh(seen([1.0, 2.0, 3.0]), None, key=key)[0])(
+        jr.split(KEY, 4000)
+    )
     assert np.allclose(draws.mean(axis=0), 1 / 3, atol=4 * float(draws.std()) / np.sqrt(4000))
 
 
 def test_stch_warms_up_on_logarithms_and_then_takes_the_smooth_worst():
     mu = 0.3
-    weights, _ = run(ls.STCH(num_tasks=3, mu=mu, warmup=1, window=2))
+    weights, _ = run(ls.multitask.STCH(num_tasks=3, mu=mu, warmup=1, window=2))
     assert np.allclose(weights[:3], 1 / LOSSES[:3], rtol=1e-5)
     nadir = LOSSES[1:3].mean(axis=0)
 
@@ -178,18 +206,18 @@ def test_stch_warms_up_on_logarithms_and_then_takes_the_smooth_worst():
 
 
 def test_stch_trains_the_worst_task_alone_where_it_is_not_smooth():
-    weights, _ = run(ls.STCH(num_tasks=3, mu=1e-3, warmup=0, window=1))
+    weights, _ = run(ls.multitask.STCH(num_tasks=3, mu=1e-3, warmup=0, window=1))
     worst = (LOSSES[-1] / LOSSES[0]).argmax()
     assert np.allclose(weights[-1], 3 * np.eye(3)[worst] / LOSSES[-1])
 
 
 def test_stch_is_the_sum_of_logarithms_where_it_is_very_smooth():
-    weights, _ = run(ls.STCH(num_tasks=3, mu=1e6, warmup=0, window=1))
+    weights, _ = run(ls.multitask.STCH(num_tasks=3, mu=1e6, warmup=0, window=1))
     assert np.allclose(weights[-1], 1 / LOSSES[-1], rtol=1e-4)
 
 
 def test_a_task_that_comes_late_has_its_first_loss_as_nadir():
-    method = ls.STCH(num_tasks=2, mu=1.0, warmup=0, window=1)
+    method = ls.multitask.STCH(num_tasks=2, mu=1.0, warmup=0, window=1)
     state = method.init(jnp.zeros(2))
     for present, losses in (([True, False], [2.0, 0.0]), ([True, True], [2.0, 5.0])):
         weights, state = weigh(method, seen(losses, present), state)
@@ -200,20 +228,30 @@ def test_cosmos_is_the_slope_of_its_formula():
     losses, preference = np.array([0.3, 5.0, 2.0]), np.array([0.2, 0.5, 0.3])
 
     def formula(x):
-        return preference @ x - 2.0 * preference @ x / np.linalg.norm(preference) / np.linalg.norm(x)
+        return preference @ x - 2.0 * preference @ x / np.linalg.norm(preference) / np.linalg.norm(
+            x
+        )
 
-    method = ls.COSMOS(penalty=2.0, preference=jnp.asarray(preference, jnp.result_type(float)))
+    method = ls.multitask.COSMOS(
+        penalty=2.0, preference=jnp.asarray(preference, jnp.result_type(float))
+    )
     assert np.allclose(weigh(method, seen(losses), None)[0], slope_of(formula, losses), rtol=1e-4)
 
 
 def test_cosmos_without_penalty_is_the_weighted_sum():
     preference = jnp.array([0.2, 0.5, 0.3])
-    weights, _ = weigh(ls.COSMOS(penalty=0.0, preference=preference), seen(LOSSES[0]), None)
+    weights, _ = weigh(
+        ls.multitask.COSMOS(penalty=0.0, preference=preference), seen(LOSSES[0]), None
+    )
     assert np.allclose(weights, preference)
 
 
 def test_pbi_is_the_slope_of_its_formula():
-    losses, preference, ideal = np.array([0.3, 5.0, 2.0]), np.array([0.2, 0.5, 0.3]), np.array([0.1, 0.2, 0.0])
+    losses, preference, ideal = (
+        np.array([0.3, 5.0, 2.0]),
+        np.array([0.2, 0.5, 0.3]),
+        np.array([0.1, 0.2, 0.0]),
+    )
 
     def formula(x):
         unit = preference / np.linalg.norm(preference)
@@ -221,13 +259,13 @@ def test_pbi_is_the_slope_of_its_formula():
         return along + 5.0 * np.linalg.norm(x - ideal - along * unit)
 
     arrays = (jnp.asarray(x, jnp.result_type(float)) for x in (preference, ideal))
-    weights, _ = weigh(ls.PBI(ls.mse, 5.0, *arrays), seen(losses), None)
+    weights, _ = weigh(ls.multitask.PBI(ls.mse, 5.0, *arrays), seen(losses), None)
     assert np.allclose(weights, slope_of(formula, losses), rtol=1e-4)
 
 
 def test_pbi_on_the_direction_itself_is_the_projection():
     preference = jnp.array([1.0, 2.0, 2.0])
-    weights, _ = weigh(ls.PBI(preference=preference), seen(3 * preference), None)
+    weights, _ = weigh(ls.multitask.PBI(preference=preference), seen(3 * preference), None)
     assert np.allclose(weights, preference / 3, atol=1e-6)
 
 
@@ -243,10 +281,17 @@ class Point(eqx.Module):
 def quadratics():
     """Three tasks of four points, all in the support set, and their numbers for NumPy."""
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(3, 4, 2)).astype(np.float32), rng.normal(size=(3, 4, 1)).astype(np.float32)
+    x, y = (
+        rng.normal(size=(3, 4, 2)).astype(np.float32),
+        rng.normal(size=(3, 4, 1)).astype(np.float32),
+    )
     points = ls.Batch(jnp.asarray(x), jnp.asarray(y), jnp.ones((3, 4)))
     empty = ls.Batch(jnp.zeros((3, 1, 2)), jnp.zeros((3, 1, 1)), jnp.zeros((3, 1)))
-    return ls.Task(points, empty, jnp.arange(3), jnp.zeros((3, 0))), x.astype(float), y[..., 0].astype(float)
+    return (
+        ls.Task(points, empty, jnp.arange(3), jnp.zeros((3, 0))),
+        x.astype(float),
+        y[..., 0].astype(float),
+    )
 
 
 def test_famo_on_all_points_is_the_published_algorithm():
@@ -284,11 +329,14 @@ def test_famo_weighs_by_one_over_the_loss_and_to_one_in_all():
 
 BAD = {
     "no tasks": (lambda: ls.UW(num_tasks=0), "UW: `num_tasks=0`"),
-    "temperature": (lambda: ls.DWA(num_tasks=2, temperature=0.0), "DWA: `temperature=0.0`"),
-    "window": (lambda: ls.DWA(num_tasks=2, window=0), "DWA: `window=0`"),
-    "mu": (lambda: ls.STCH(num_tasks=2, mu=-1.0), "STCH: `mu=-1.0`"),
+    "temperature": (
+        lambda: ls.multitask.DWA(num_tasks=2, temperature=0.0),
+        "DWA: `temperature=0.0`",
+    ),
+    "window": (lambda: ls.multitask.DWA(num_tasks=2, window=0), "DWA: `window=0`"),
+    "mu": (lambda: ls.multitask.STCH(num_tasks=2, mu=-1.0), "STCH: `mu=-1.0`"),
     "decay": (lambda: ls.FAMO(num_tasks=2, decay=-1.0), "FAMO: `decay=-1.0`"),
-    "penalty": (lambda: ls.PBI(penalty=float("nan")), "PBI: `penalty=nan`"),
+    "penalty": (lambda: ls.multitask.PBI(penalty=float("nan")), "PBI: `penalty=nan`"),
     "more tasks than there are": (
         lambda: ls.UW(num_tasks=2).direction(jnp.eye(3)),
         "number 2, but the method was made for tasks numbered 0 to 1",
@@ -303,5 +351,7 @@ def test_an_error_says_what_is_wrong(make, words):
 
 
 def test_a_task_without_a_number_is_not_taken_for_another():
-    weights, _ = weigh(ls.UW(num_tasks=2), seen([1.0, 1.0], index=[0, -1]), ls.UW(num_tasks=2).init(jnp.zeros(2)))
+    weights, _ = weigh(
+        ls.UW(num_tasks=2), seen([1.0, 1.0], index=[0, -1]), ls.UW(num_tasks=2).init(jnp.zeros(2))
+    )
     assert np.isfinite(weights[0]) and np.isnan(weights[1])

@@ -8,8 +8,12 @@ import pytest
 import learnset as ls
 
 torch = pytest.importorskip("torch", reason="PyTorch, which TorchJD needs, is not installed")
-scalarization = pytest.importorskip("torchjd.scalarization", reason="TorchJD is not installed: nothing to compare with")
-aggregation = pytest.importorskip("torchjd.aggregation", reason="TorchJD is not installed: nothing to compare with")
+scalarization = pytest.importorskip(
+    "torchjd.scalarization", reason="TorchJD is not installed: nothing to compare with"
+)
+aggregation = pytest.importorskip(
+    "torchjd.aggregation", reason="TorchJD is not installed: nothing to compare with"
+)
 
 KEY = jr.key(0)
 TASKS, PARAMS, STEPS = 4, 9, 6
@@ -20,7 +24,7 @@ PREFERENCE = np.array([0.1, 0.4, 0.3, 0.2], np.float32)
 
 
 def seen(losses):
-    return ls.Seen(jnp.asarray(losses), jnp.ones(TASKS, bool), jnp.arange(TASKS))
+    return ls.multitask.Seen(jnp.asarray(losses), jnp.ones(TASKS, bool), jnp.arange(TASKS))
 
 
 def ours(method, losses, state=None):
@@ -39,19 +43,21 @@ def close(left, right):
 
 
 STATELESS = {
-    "sum": (ls.Sum(), lambda: scalarization.Sum()),
+    "sum": (ls.multitask.Sum(), lambda: scalarization.Sum()),
     "mean": (ls.Mean(), lambda: scalarization.Mean()),
     "fixed weights": (
-        ls.FixedWeights(weights=jnp.asarray(PREFERENCE)),
+        ls.multitask.FixedWeights(weights=jnp.asarray(PREFERENCE)),
         lambda: scalarization.Constant(torch.tensor(PREFERENCE)),
     ),
-    "gls": (ls.GLS(), lambda: scalarization.GeometricMean()),
+    "gls": (ls.multitask.GLS(), lambda: scalarization.GeometricMean()),
     "cosmos": (
-        ls.COSMOS(penalty=2.0, preference=jnp.asarray(PREFERENCE)),
+        ls.multitask.COSMOS(penalty=2.0, preference=jnp.asarray(PREFERENCE)),
         lambda: scalarization.COSMOS(2.0, torch.tensor(PREFERENCE)),
     ),
     "pbi": (
-        ls.PBI(penalty=3.0, preference=jnp.asarray(PREFERENCE), ideal=jnp.full(TASKS, 0.1)),
+        ls.multitask.PBI(
+            penalty=3.0, preference=jnp.asarray(PREFERENCE), ideal=jnp.full(TASKS, 0.1)
+        ),
         lambda: scalarization.PBI(3.0, torch.tensor(PREFERENCE), torch.full((TASKS,), 0.1)),
     ),
 }
@@ -66,7 +72,10 @@ def test_weights_of_losses_are_the_same(name):
 
 @pytest.mark.parametrize("name", ("UW", "IMTLL"))
 def test_learnt_weights_are_the_same_with_adam(name):
-    method, scalarizer = getattr(ls, name)(num_tasks=TASKS, lr=0.05), getattr(scalarization, name)(TASKS)
+    method, scalarizer = (
+        getattr(ls, name)(num_tasks=TASKS, lr=0.05),
+        getattr(scalarization, name)(TASKS),
+    )
     state, adam = method.init(jnp.zeros(1)), torch.optim.Adam(scalarizer.parameters(), lr=0.05)
     for losses in LOSSES:
         weights, state = ours(method, losses, state)
@@ -76,7 +85,10 @@ def test_learnt_weights_are_the_same_with_adam(name):
 
 
 def test_dwa_is_the_same():
-    method, scalarizer = ls.DWA(num_tasks=TASKS, temperature=0.5, window=2), scalarization.DWA(0.5)
+    method, scalarizer = (
+        ls.multitask.DWA(num_tasks=TASKS, temperature=0.5, window=2),
+        scalarization.DWA(0.5),
+    )
     state = method.init(jnp.zeros(1))
     for i, losses in enumerate(LOSSES):
         weights, state = ours(method, losses, state)
@@ -87,7 +99,7 @@ def test_dwa_is_the_same():
 
 def test_stch_is_the_same_on_logarithms():
     """TorchJD's takes losses as they are, times preferences of one in all; ours takes their logarithms."""
-    method = ls.STCH(num_tasks=TASKS, mu=0.3, warmup=0, window=1)
+    method = ls.multitask.STCH(num_tasks=TASKS, mu=0.3, warmup=0, window=1)
     state = method.init(jnp.zeros(1))
     _, state = ours(method, np.ones(TASKS, np.float32), state)  # the nadir
     for values in LOSSES:
@@ -97,7 +109,10 @@ def test_stch_is_the_same_on_logarithms():
 
 
 def test_famo_is_the_same():
-    method, scalarizer = ls.FAMO(num_tasks=TASKS, lr=0.1, decay=0.01), scalarization.FAMO(TASKS, None, 0.1, 0.01)
+    method, scalarizer = (
+        ls.FAMO(num_tasks=TASKS, lr=0.1, decay=0.01),
+        scalarization.FAMO(TASKS, None, 0.1, 0.01),
+    )
     state = method.init(jnp.zeros(1))
     for before, after in zip(LOSSES[:-1], LOSSES[1:], strict=True):
         weights, state = ours(method, before, state)
@@ -117,15 +132,20 @@ def directions(method):
 def test_excess_mtl_is_the_same_from_where_its_baseline_is_the_first_step():
     """TorchJD's first step, unless it warms up for one, is not relative to the baseline, as the paper's are."""
     aggregator = aggregation.ExcessMTL(robust_step_size=0.2, n_warmup_steps=1)
-    for matrix, direction in zip(GRADS, directions(ls.ExcessMTL(num_tasks=TASKS, lr=0.2)), strict=True):
+    for matrix, direction in zip(
+        GRADS, directions(ls.multitask.ExcessMTL(num_tasks=TASKS, lr=0.2)), strict=True
+    ):
         assert close(direction, aggregator(torch.tensor(matrix)).numpy())
 
 
 def test_the_trimmed_mean_is_the_same():
-    for matrix, direction in zip(GRADS, directions(ls.TrimmedMean(trim=1)), strict=True):
+    for matrix, direction in zip(GRADS, directions(ls.multitask.TrimmedMean(trim=1)), strict=True):
         assert close(direction, aggregation.TrimmedMean(1)(torch.tensor(matrix)).numpy())
 
 
 def test_grad_drop_is_the_same_where_nothing_is_in_conflict():
     matrix = np.abs(GRADS[0]) * np.sign(GRADS[0][:1])
-    assert close(ls.GradDrop().direction(jnp.asarray(matrix)), aggregation.GradDrop()(torch.tensor(matrix)).numpy())
+    assert close(
+        ls.multitask.GradDrop().direction(jnp.asarray(matrix)),
+        aggregation.GradDrop()(torch.tensor(matrix)).numpy(),
+    )

@@ -10,7 +10,9 @@ from conftest import assert_close
 import learnset as ls
 
 NUM = 4  # tasks
-gradient = eqx.filter_jit(lambda method, model, batch, key: method.gradient(model, batch, None, key=key)[::2])
+gradient = eqx.filter_jit(
+    lambda method, model, batch, key: method.gradient(model, batch, None, key=key)[::2]
+)
 
 
 @pytest.fixture
@@ -20,7 +22,9 @@ def key(getkey):
 
 @jax.jit
 def draw(key):
-    tasks = ls.FiniteTasks.from_family(ls.Sinusoids(3, 4), num_tasks=NUM, points=7, held_out=8, key=key)
+    tasks = ls.FiniteTasks.from_family(
+        ls.Sinusoids(3, 4), num_tasks=NUM, points=7, held_out=8, key=key
+    )
     return tasks.draw(NUM, ls.Split.TEST, key=key)
 
 
@@ -35,7 +39,7 @@ make = eqx.filter_jit(lambda key: ls.MLP(1, 1, width=3, depth=1, activation=jnp.
 
 @pytest.fixture
 def models(getkey):
-    return ls.separate(make, NUM, key=getkey())
+    return ls.models.separate(make, NUM, key=getkey())
 
 
 @pytest.fixture
@@ -45,17 +49,25 @@ def equal_models(models):
 
 def matrix(tree):
     """Trees with a leading `tasks` axis as a NumPy matrix, one row a task."""
-    return np.concatenate([np.asarray(leaf, np.float64).reshape(NUM, -1) for leaf in jax.tree.leaves(tree)], axis=1)
+    return np.concatenate(
+        [np.asarray(leaf, np.float64).reshape(NUM, -1) for leaf in jax.tree.leaves(tree)], axis=1
+    )
 
 
 def test_pooled_is_the_mean_of_the_tasks_that_are_there(models, batch, key):
     there = jax.tree.map(lambda leaf: leaf[:-1], batch)
-    absent = eqx.tree_at(lambda b: (b.support.weight, b.query.weight), batch, replace_fn=lambda w: w.at[-1].set(0))
-    assert_close(gradient(ls.Pooled(), models, absent, key), gradient(ls.Pooled(), models, there, key))
+    absent = eqx.tree_at(
+        lambda b: (b.support.weight, b.query.weight), batch, replace_fn=lambda w: w.at[-1].set(0)
+    )
+    assert_close(
+        gradient(ls.Pooled(), models, absent, key), gradient(ls.Pooled(), models, there, key)
+    )
 
 
 def test_soft_sharing_without_penalties_learns_every_task_alone(models, batch, key):
-    shared, pooled = (gradient(method, models, batch, key) for method in (ls.SoftSharing(), ls.Pooled()))
+    shared, pooled = (
+        gradient(method, models, batch, key) for method in (ls.SoftSharing(), ls.Pooled())
+    )
     assert_close(shared, pooled)
 
 
@@ -93,7 +105,7 @@ class Fixed(ls.AbstractGramian):
     """Weights that look at nothing."""
 
     weighing: tuple[float, ...]
-    loss: ls.Loss = ls.mse
+    loss: ls.core.Loss = ls.mse
 
     def weights(self, gramian, present, *, key):
         return jnp.asarray(self.weighing)
@@ -102,7 +114,7 @@ class Fixed(ls.AbstractGramian):
 class Norms(ls.AbstractGramian):
     """Every task's gradient is made as long as one."""
 
-    loss: ls.Loss = ls.mse
+    loss: ls.core.Loss = ls.mse
 
     def weights(self, gramian, present, *, key):
         return 1 / jnp.sqrt(jnp.diagonal(gramian))
@@ -123,24 +135,35 @@ def test_uniform_weights_are_the_pooled_gradient(which, model, batch, key, getke
 @pytest.mark.parametrize("which", ("one model", "shared body"))
 def test_task_gradients_are_those_of_one_task_after_the_other(which, model, batch, getkey):
     of_tasks = views(model, getkey)[which]
-    losses, grads = eqx.filter_jit(ls.task_gradients)(ls.mse, of_tasks, batch)
+    losses, grads = eqx.filter_jit(ls.multitask.task_gradients)(ls.mse, of_tasks, batch)
 
     @eqx.filter_jit
     @eqx.filter_value_and_grad
     def alone(model, task):
         view = model.for_task(task.index) if which == "shared body" else model
-        support, query = (((ls.predict(view, points.x) - points.y) ** 2).sum() for points in (task.support, task.query))
+        support, query = (
+            ((ls.predict(view, points.x) - points.y) ** 2).sum()
+            for points in (task.support, task.query)
+        )
         return (support + query) / 7
 
     for i in range(NUM):
-        task, expected = (jax.tree.map(lambda leaf, i=i: jnp.asarray(np.asarray(leaf)[i]), t) for t in (batch, grads))
+        task, expected = (
+            jax.tree.map(lambda leaf, i=i: jnp.asarray(np.asarray(leaf)[i]), t)
+            for t in (batch, grads)
+        )
         loss, own = alone(of_tasks, task)
         assert np.isclose(loss, losses[i], rtol=1e-5)
         assert_close(own, expected)
 
 
 def test_weights_are_given_the_gramian_and_mix_the_rows(model, batch, key):
-    grads = matrix(eqx.filter_jit(ls.task_gradients)(ls.mse, model, batch)[1])
+    grads = matrix(eqx.filter_jit(ls.multitask.task_gradients)(ls.mse, model, batch)[1])
     mixed = gradient(Norms(), model, batch, key)[0]
     expected = (grads / np.linalg.norm(grads, axis=1, keepdims=True)).sum(axis=0)
-    assert np.allclose(np.concatenate([np.ravel(g) for g in jax.tree.leaves(mixed)]), expected, rtol=1e-4, atol=1e-6)
+    assert np.allclose(
+        np.concatenate([np.ravel(g) for g in jax.tree.leaves(mixed)]),
+        expected,
+        rtol=1e-4,
+        atol=1e-6,
+    )

@@ -21,8 +21,17 @@ def long_table(seed=0, slopes=False):
     random = np.random.default_rng(seed)
     task = np.repeat(np.arange(len(SIZES)), SIZES)
     x = random.normal(size=(len(task), IN))
-    offset, slope = random.normal(size=len(SIZES)), 0.7 * slopes * random.normal(size=(len(SIZES), IN))
-    y = 0.5 + x @ [1.0, -2.0, 0.3] + offset[task] + (x * slope[task]).sum(axis=1) + 0.5 * random.normal(size=len(task))
+    offset, slope = (
+        random.normal(size=len(SIZES)),
+        0.7 * slopes * random.normal(size=(len(SIZES), IN)),
+    )
+    y = (
+        0.5
+        + x @ [1.0, -2.0, 0.3]
+        + offset[task]
+        + (x * slope[task]).sum(axis=1)
+        + 0.5 * random.normal(size=len(task))
+    )
     return x, y, task
 
 
@@ -48,7 +57,7 @@ def table():
 
 def test_ridge_per_task_is_that_of_one_task_after_the_other(table):
     x, y, task = table
-    model = solve(ls.RidgePerTask(l2=0.7), padded(*table))
+    model = solve(ls.multitask.RidgePerTask(l2=0.7), padded(*table))
     for t in range(len(SIZES)):
         mine = np.c_[np.ones((task == t).sum()), x[task == t]]
         expected = normal_equations(mine, y[task == t], [0, 0.7, 0.7, 0.7])
@@ -58,17 +67,19 @@ def test_ridge_per_task_is_that_of_one_task_after_the_other(table):
 
 def test_pooled_ridge_does_not_know_of_tasks(table):
     x, y, _ = table
-    model = solve(ls.PooledRidge(l2=0.7), padded(*table))
+    model = solve(ls.multitask.PooledRidge(l2=0.7), padded(*table))
     expected = normal_equations(np.c_[np.ones(len(x)), x], y, [0, 0.7, 0.7, 0.7])
     for t in range(len(SIZES)):
-        np.testing.assert_allclose([model.bias[t, 0], *model.weight[t, :, 0]], expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            [model.bias[t, 0], *model.weight[t, :, 0]], expected, rtol=1e-4, atol=1e-5
+        )
 
 
 def test_ridge_with_offsets_is_ridge_with_a_column_for_each_task(table):
     x, y, task = table
     dummies = (task[:, None] == np.arange(len(SIZES))).astype(float)
     expected = normal_equations(np.c_[dummies, x], y, [0] * len(SIZES) + [0.7] * IN)
-    model = solve(ls.OffsetRidge(l2=0.7), padded(*table))
+    model = solve(ls.multitask.OffsetRidge(l2=0.7), padded(*table))
     np.testing.assert_allclose(model.bias[:, 0], expected[: len(SIZES)], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.weight[2, :, 0], expected[len(SIZES) :], rtol=1e-4, atol=1e-5)
 
@@ -81,11 +92,18 @@ def test_multi_task_lasso_is_that_of_scikit_learn_where_rows_are_the_same(alpha)
     y = 3.0 + x @ true + 0.3 * random.normal(size=(60, 4))
     reference = linear_model.MultiTaskLasso(alpha=alpha, tol=1e-10, max_iter=100_000).fit(x, y)
     shared = np.broadcast_to(x, (4, *x.shape))
-    points = ls.Batch(jnp.asarray(shared, jnp.float32), jnp.asarray(y.T[..., None], jnp.float32), jnp.ones((4, 60)))
-    model = solve(ls.MultiTaskLasso(alpha), points)
+    points = ls.Batch(
+        jnp.asarray(shared, jnp.float32),
+        jnp.asarray(y.T[..., None], jnp.float32),
+        jnp.ones((4, 60)),
+    )
+    model = solve(ls.multitask.MultiTaskLasso(alpha), points)
     np.testing.assert_allclose(model.weight[..., 0], reference.coef_, atol=1e-4)
     np.testing.assert_allclose(model.bias[:, 0], reference.intercept_, atol=1e-4)
-    assert ((np.abs(reference.coef_).max(axis=0) == 0) == (np.abs(model.weight[..., 0]).max(axis=0) == 0)).all()
+    assert (
+        (np.abs(reference.coef_).max(axis=0) == 0)
+        == (np.abs(model.weight[..., 0]).max(axis=0) == 0)
+    ).all()
 
 
 def test_multi_task_lasso_of_tasks_with_rows_of_their_own_is_stationary(table):
@@ -93,8 +111,11 @@ def test_multi_task_lasso_of_tasks_with_rows_of_their_own_is_stationary(table):
     x, y, task = table
     x = np.c_[x, np.random.default_rng(7).normal(size=(len(x), 1))][:, [0, 1, 2]]
     alpha, count = 0.25, len(x) / len(SIZES)
-    model = solve(ls.MultiTaskLasso(alpha), padded(x, y, task))
-    weight, bias = np.asarray(model.weight[..., 0], np.float64), np.asarray(model.bias[:, 0], np.float64)
+    model = solve(ls.multitask.MultiTaskLasso(alpha), padded(x, y, task))
+    weight, bias = (
+        np.asarray(model.weight[..., 0], np.float64),
+        np.asarray(model.bias[:, 0], np.float64),
+    )
     left = y - (x * weight[task]).sum(axis=1) - bias[task]
     slope = np.stack([x[task == t].T @ left[task == t] for t in range(len(SIZES))]) / count
     for j in range(IN):
@@ -112,7 +133,9 @@ def minus_log_likelihood(logs, x, y, task, slopes):
     noise, spread = np.exp(logs[0]), np.exp(logs[1:])
     cov = noise * np.eye(len(y)) + (z * spread) @ z.T * (task[:, None] == task)
     factor = scipy.linalg.cho_factor(cov)
-    fixed = np.linalg.solve(f.T @ scipy.linalg.cho_solve(factor, f), f.T @ scipy.linalg.cho_solve(factor, y))
+    fixed = np.linalg.solve(
+        f.T @ scipy.linalg.cho_solve(factor, f), f.T @ scipy.linalg.cho_solve(factor, y)
+    )
     left = y - f @ fixed
     logdet = 2 * np.log(np.diag(factor[0])).sum()
     return 0.5 * (logdet + left @ scipy.linalg.cho_solve(factor, left)), fixed
@@ -142,14 +165,16 @@ def test_effects_of_tasks_are_what_blup_finds_from_their_points(table):
     new = model.for_task(jnp.asarray(-1))
     for t in range(len(SIZES)):
         task = jax.tree.map(lambda leaf, t=t: leaf[t], points)
-        again = eqx.filter_jit(ls.BLUP().adapt)(new, task)
-        np.testing.assert_allclose(again.fixed, model.for_task(jnp.asarray(t)).fixed, rtol=1e-3, atol=1e-4)
+        again = eqx.filter_jit(ls.multitask.BLUP().adapt)(new, task)
+        np.testing.assert_allclose(
+            again.fixed, model.for_task(jnp.asarray(t)).fixed, rtol=1e-3, atol=1e-4
+        )
 
 
 def test_blup_without_points_is_the_fixed_effects(table):
     new = solve(ls.MixedModel(), padded(*table)).for_task(jnp.asarray(-1))
     nothing = ls.Batch(jnp.ones((2, IN)), jnp.full((2, 1), jnp.nan), jnp.zeros(2))
-    np.testing.assert_allclose(ls.BLUP().adapt(new, nothing).fixed, new.fixed)
+    np.testing.assert_allclose(ls.multitask.BLUP().adapt(new, nothing).fixed, new.fixed)
 
 
 def test_effects_that_vary_without_bound_are_plain_offsets():
@@ -158,29 +183,42 @@ def test_effects_that_vary_without_bound_are_plain_offsets():
     y = y + 100.0 * np.random.default_rng(5).normal(size=len(SIZES))[task]
     with jax.enable_x64(True):
         points = padded(x, y, task)
-        mixed, plain = solve(ls.MixedModel(), points), solve(ls.OffsetRidge(l2=1e-6), points)
+        mixed, plain = (
+            solve(ls.MixedModel(), points),
+            solve(ls.multitask.OffsetRidge(l2=1e-6), points),
+        )
         for t in range(len(SIZES)):
-            mine, theirs = (model.for_task(jnp.asarray(t))(jnp.ones(IN))[0] for model in (mixed, plain))
+            mine, theirs = (
+                model.for_task(jnp.asarray(t))(jnp.ones(IN))[0] for model in (mixed, plain)
+            )
             np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-2)
 
 
-SOLVERS = (ls.RidgePerTask(), ls.PooledRidge(), ls.OffsetRidge(), ls.MultiTaskLasso(0.1), ls.MixedModel(slopes=True))
+SOLVERS = (
+    ls.multitask.RidgePerTask(),
+    ls.multitask.PooledRidge(),
+    ls.multitask.OffsetRidge(),
+    ls.multitask.MultiTaskLasso(0.1),
+    ls.MixedModel(slopes=True),
+)
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
 def test_points_without_weight_change_nothing(solver, table):
     clean, dirty = solve(solver, padded(*table)), solve(solver, padded(*table, garbage=1e3))
-    dirty_labels = solve(solver, eqx.tree_at(lambda b: b.y, padded(*table), padded(*table, garbage=np.nan).y))
+    dirty_labels = solve(
+        solver, eqx.tree_at(lambda b: b.y, padded(*table), padded(*table, garbage=np.nan).y)
+    )
     for other in (dirty, dirty_labels):
         for a, b in zip(jax.tree.leaves(clean), jax.tree.leaves(other), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 BAD = (
-    (lambda: ls.RidgePerTask(l2=0.0), "RidgePerTask: `l2=0.0`"),
-    (lambda: ls.PooledRidge(l2=-1.0), "PooledRidge: `l2=-1.0`"),
-    (lambda: ls.OffsetRidge(l2=float("nan")), "OffsetRidge: `l2=nan`"),
-    (lambda: ls.MultiTaskLasso(0.0), "MultiTaskLasso: `alpha=0.0`"),
+    (lambda: ls.multitask.RidgePerTask(l2=0.0), "RidgePerTask: `l2=0.0`"),
+    (lambda: ls.multitask.PooledRidge(l2=-1.0), "PooledRidge: `l2=-1.0`"),
+    (lambda: ls.multitask.OffsetRidge(l2=float("nan")), "OffsetRidge: `l2=nan`"),
+    (lambda: ls.multitask.MultiTaskLasso(0.0), "MultiTaskLasso: `alpha=0.0`"),
     (lambda: ls.MixedModel(steps=0), "MixedModel: `steps=0`"),
 )
 

@@ -15,7 +15,9 @@ RNG = np.random.default_rng(0)
 STEPS, TASKS, PARAMS = 4, 3, 5
 GRADS = RNG.normal(size=(STEPS, TASKS, PARAMS)) * np.array([1.0, 10.0, 0.1])[:, None]
 LOSSES = RNG.uniform(0.5, 4.0, size=(STEPS, TASKS))
-balance = eqx.filter_jit(lambda method, jacobian, seen, state, key=KEY: method.balance(jacobian, seen, state, key=key))
+balance = eqx.filter_jit(
+    lambda method, jacobian, seen, state, key=KEY: method.balance(jacobian, seen, state, key=key)
+)
 
 
 def run(method, grads=GRADS, losses=LOSSES):
@@ -23,7 +25,7 @@ def run(method, grads=GRADS, losses=LOSSES):
     grads, losses = (jnp.asarray(x, jnp.result_type(float)) for x in (grads, losses))
     state, directions = method.init(grads[0, 0]), []
     for matrix, line in zip(grads, losses, strict=True):
-        seen = ls.Seen(line, jnp.ones(len(line), bool), jnp.arange(len(line)))
+        seen = ls.multitask.Seen(line, jnp.ones(len(line), bool), jnp.arange(len(line)))
         direction, state = balance(method, matrix, seen, state)
         directions.append(np.asarray(direction))
     return np.array(directions), state
@@ -38,7 +40,9 @@ def test_grad_norm_is_the_published_algorithm():
         norms = np.linalg.norm(GRADS[t], axis=1)
         left = LOSSES[t] / LOSSES[0]
         target = (weights * norms).mean() * (left / left.mean()) ** alpha
-        slope = np.sign(weights * norms - target) * norms  # of the sum of absolute differences, the target held
+        slope = (
+            np.sign(weights * norms - target) * norms
+        )  # of the sum of absolute differences, the target held
         mean, square = 0.9 * mean + 0.1 * slope, 0.999 * square + 0.001 * slope**2
         adam = mean / (1 - 0.9 ** (t + 1)) / (np.sqrt(square / (1 - 0.999 ** (t + 1))) + 1e-8)
         weights = np.maximum(weights - lr * adam, 0)
@@ -47,7 +51,10 @@ def test_grad_norm_is_the_published_algorithm():
 
 
 def test_grad_norm_makes_gradients_equally_long_where_all_tasks_learn_at_one_rate():
-    grads, losses = np.tile(GRADS[0] / np.array([1.0, 5.0, 0.5])[:, None], (400, 1, 1)), np.ones((400, TASKS))
+    grads, losses = (
+        np.tile(GRADS[0] / np.array([1.0, 5.0, 0.5])[:, None], (400, 1, 1)),
+        np.ones((400, TASKS)),
+    )
     _, state = run(ls.GradNorm(num_tasks=TASKS, lr=0.01), grads, losses)
     weighted = state.weights.value * np.linalg.norm(grads[0], axis=1)
     assert np.allclose(weighted, weighted.mean(), rtol=0.1)
@@ -55,7 +62,7 @@ def test_grad_norm_makes_gradients_equally_long_where_all_tasks_learn_at_one_rat
 
 def test_grad_drop_keeps_one_sign_by_the_purity_of_signs():
     key, leak = jr.key(5), 0.3
-    direction = ls.GradDrop(leak=leak).direction(jnp.asarray(GRADS[0]), key=key)
+    direction = ls.multitask.GradDrop(leak=leak).direction(jnp.asarray(GRADS[0]), key=key)
     drawn = np.asarray(jr.uniform(key, (PARAMS,)))
     purity = 0.5 * (1 + GRADS[0].sum(axis=0) / np.abs(GRADS[0]).sum(axis=0))
     expected = np.zeros(PARAMS)
@@ -68,14 +75,22 @@ def test_grad_drop_keeps_one_sign_by_the_purity_of_signs():
 def test_grad_drop_gives_sums_of_the_gradients_of_one_sign():
     matrix = jnp.asarray(GRADS[0])
     positive, negative = np.maximum(GRADS[0], 0).sum(axis=0), np.minimum(GRADS[0], 0).sum(axis=0)
-    directions = np.asarray(jax.vmap(lambda key: ls.GradDrop().direction(matrix, key=key))(jr.split(KEY, 50)))
-    assert np.all(np.isclose(directions, positive, rtol=1e-4) | np.isclose(directions, negative, rtol=1e-4))
+    directions = np.asarray(
+        jax.vmap(lambda key: ls.multitask.GradDrop().direction(matrix, key=key))(jr.split(KEY, 50))
+    )
+    assert np.all(
+        np.isclose(directions, positive, rtol=1e-4) | np.isclose(directions, negative, rtol=1e-4)
+    )
     assert (directions.std(axis=0) > 0).any()  # both happen, somewhere
 
 
 def test_grad_drop_that_leaks_everything_is_the_sum():
     matrix = jnp.asarray(GRADS[0])
-    assert np.allclose(ls.GradDrop(leak=1.0).direction(matrix), ls.Sum().direction(matrix), rtol=1e-5)
+    assert np.allclose(
+        ls.multitask.GradDrop(leak=1.0).direction(matrix),
+        ls.multitask.Sum().direction(matrix),
+        rtol=1e-5,
+    )
 
 
 def nearest_on_simplex(point):
@@ -89,7 +104,7 @@ def nearest_on_simplex(point):
 
 def test_moco_is_the_published_algorithm():
     rates = {"beta": 0.6, "beta_decay": 0.3, "gamma": 0.02, "gamma_decay": 0.4, "rho": 0.5}
-    directions, state = run(ls.MoCo(num_tasks=TASKS, **rates))
+    directions, state = run(ls.multitask.MoCo(num_tasks=TASKS, **rates))
     tracked, weights = np.zeros((TASKS, PARAMS)), np.full(TASKS, 1 / TASKS)
     for t in range(STEPS):
         tracked = tracked - 0.6 / (t + 1) ** 0.3 * (tracked - GRADS[t])
@@ -102,14 +117,14 @@ def test_moco_is_the_published_algorithm():
 def test_moco_on_gradients_that_stay_comes_to_the_shortest_combination():
     one, two = np.array([2.0, 1.0, 0.0, 0.0, 0.0]), np.array([-1.0, 0.5, 0.0, 0.0, 0.0])
     grads = np.tile(np.stack([one, two]), (200, 1, 1))
-    method = ls.MoCo(num_tasks=2, beta=1.0, beta_decay=0.0, gamma=0.05, gamma_decay=0.0)
+    method = ls.multitask.MoCo(num_tasks=2, beta=1.0, beta_decay=0.0, gamma=0.05, gamma_decay=0.0)
     directions, _ = run(method, grads, np.ones((200, 2)))
     share = np.clip((two - one) @ two / ((one - two) @ (one - two)), 0, 1)
     assert np.allclose(directions[-1], share * one + (1 - share) * two, atol=1e-4)
 
 
 def test_db_mtl_is_the_published_algorithm():
-    directions, _ = run(ls.DBMTL(num_tasks=TASKS, beta=0.7, beta_decay=0.5))
+    directions, _ = run(ls.multitask.DBMTL(num_tasks=TASKS, beta=0.7, beta_decay=0.5))
     average = np.zeros((TASKS, PARAMS))
     for t in range(STEPS):
         of_logs, keeps = GRADS[t] / LOSSES[t][:, None], 0.7 / (t + 1) ** 0.5
@@ -120,13 +135,13 @@ def test_db_mtl_is_the_published_algorithm():
 
 def test_db_mtl_does_not_see_units_of_losses():
     units = np.array([1e-4, 3.0, 1e5])
-    scaled = run(ls.DBMTL(num_tasks=TASKS), GRADS * units[:, None], LOSSES * units)[0]
-    assert np.allclose(scaled, run(ls.DBMTL(num_tasks=TASKS))[0], rtol=1e-4, atol=1e-5)
+    scaled = run(ls.multitask.DBMTL(num_tasks=TASKS), GRADS * units[:, None], LOSSES * units)[0]
+    assert np.allclose(scaled, run(ls.multitask.DBMTL(num_tasks=TASKS))[0], rtol=1e-4, atol=1e-5)
 
 
 def test_excess_mtl_is_the_published_algorithm():
     lr = 0.3
-    directions, _ = run(ls.ExcessMTL(num_tasks=TASKS, lr=lr))
+    directions, _ = run(ls.multitask.ExcessMTL(num_tasks=TASKS, lr=lr))
     squares, weights = np.zeros((TASKS, PARAMS)), np.full(TASKS, 1 / TASKS)
     for t in range(STEPS):
         squares += GRADS[t] ** 2
@@ -140,25 +155,36 @@ def test_excess_mtl_is_the_published_algorithm():
 @pytest.mark.parametrize("trim", (0, 1, 2))
 def test_trimmed_mean_is_scipys(trim):
     matrix = RNG.normal(size=(6, 9))
-    ours = ls.TrimmedMean(trim=trim).direction(jnp.asarray(matrix))
+    ours = ls.multitask.TrimmedMean(trim=trim).direction(jnp.asarray(matrix))
     assert np.allclose(ours, trim_mean(matrix, trim / 6 + 1e-9, axis=0), atol=1e-6)
 
 
 def test_trimmed_mean_withstands_as_many_liars_as_it_trims():
     honest = RNG.normal(size=(5, 9))
     lying = np.concatenate([honest, 1e12 * np.ones((1, 9)), -1e12 * np.ones((1, 9))])
-    assert np.allclose(ls.TrimmedMean(trim=1).direction(jnp.asarray(lying)), honest.mean(axis=0), atol=1e-5)
+    assert np.allclose(
+        ls.multitask.TrimmedMean(trim=1).direction(jnp.asarray(lying)),
+        honest.mean(axis=0),
+        atol=1e-5,
+    )
 
 
 def test_trimmed_mean_of_few_tasks_that_are_there_is_the_median():
-    matrix, present = jnp.asarray(RNG.normal(size=(6, 9))), jnp.array([True, False, True, True, False, False])
+    matrix, present = (
+        jnp.asarray(RNG.normal(size=(6, 9))),
+        jnp.array([True, False, True, True, False, False]),
+    )
     expected = np.median(np.asarray(matrix)[np.asarray(present)], axis=0)
-    assert np.allclose(ls.TrimmedMean(trim=2).direction(matrix, present=present), expected)
+    assert np.allclose(
+        ls.multitask.TrimmedMean(trim=2).direction(matrix, present=present), expected
+    )
 
 
 def test_meta_balance_is_the_published_algorithm():
     relax, beta, main = 0.6, 0.8, 1
-    directions, _ = run(ls.MetaBalance(num_tasks=TASKS, main=main, relax=relax, beta=beta))
+    directions, _ = run(
+        ls.multitask.MetaBalance(num_tasks=TASKS, main=main, relax=relax, beta=beta)
+    )
     lengths = np.zeros(TASKS)
     for t in range(STEPS):
         lengths = beta * lengths + (1 - beta) * np.linalg.norm(GRADS[t], axis=1)
@@ -168,37 +194,46 @@ def test_meta_balance_is_the_published_algorithm():
 
 def test_meta_balance_scales_each_array_of_parameters_by_itself():
     """With `relax=1`, without memory, each task's gradient is as long as the main one in weights and in biases."""
-    tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=3, points=12, key=KEY).draw(3, ls.Split.TRAIN, key=KEY)
+    tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=3, points=12, key=KEY).draw(
+        3, ls.Split.TRAIN, key=KEY
+    )
     model = ls.MLP(1, 1, width=3, depth=1, activation=jnp.tanh, key=KEY)
-    method = ls.MetaBalance(num_tasks=3, main=2, relax=1.0, beta=0.0)
+    method = ls.multitask.MetaBalance(num_tasks=3, main=2, relax=1.0, beta=0.0)
     step = eqx.filter_jit(lambda: method.gradient(model, tasks, method.init(model), key=KEY)[0])
-    grads = eqx.filter_jit(ls.task_gradients)(ls.mse, model, tasks)[1]
-    for ours, rows in zip(jax.tree.leaves(step()), map(np.asarray, jax.tree.leaves(grads)), strict=True):
+    grads = eqx.filter_jit(ls.multitask.task_gradients)(ls.mse, model, tasks)[1]
+    for ours, rows in zip(
+        jax.tree.leaves(step()), map(np.asarray, jax.tree.leaves(grads)), strict=True
+    ):
         norms = np.linalg.norm(rows.reshape(3, -1), axis=1)
         assert np.allclose(ours, np.tensordot(norms[2] / norms, rows, 1), rtol=1e-4, atol=1e-6)
 
 
 def test_meta_balance_does_not_take_a_late_task_for_a_weak_one():
-    method, there = ls.MetaBalance(num_tasks=2, relax=1.0), jnp.array([True, True])
+    method, there = ls.multitask.MetaBalance(num_tasks=2, relax=1.0), jnp.array([True, True])
     matrix = jnp.array([[1.0, 0.0], [0.0, 1.0]])
     state = method.init(matrix[0])
     for _ in range(20):
-        seen = ls.Seen(jnp.ones(2), jnp.array([True, False]), jnp.arange(2))
+        seen = ls.multitask.Seen(jnp.ones(2), jnp.array([True, False]), jnp.arange(2))
         _, state = balance(method, matrix, seen, state)
-    direction, _ = balance(method, matrix, ls.Seen(jnp.ones(2), there, jnp.arange(2)), state)
+    direction, _ = balance(
+        method, matrix, ls.multitask.Seen(jnp.ones(2), there, jnp.arange(2)), state
+    )
     assert np.allclose(direction, [1.0, 1.0], rtol=1e-5)
 
 
 BAD = {
-    "leak": (lambda: ls.GradDrop(leak=2.0), "GradDrop: `leak=2.0`"),
-    "trim": (lambda: ls.TrimmedMean(trim=-1), "TrimmedMean: `trim=-1`"),
-    "trims everything": (lambda: ls.TrimmedMean(trim=2).direction(jnp.ones((4, 2))), "leaves nothing of 4 tasks"),
-    "main": (lambda: ls.MetaBalance(num_tasks=2, main=2), "MetaBalance: `main=2`"),
-    "relax": (lambda: ls.MetaBalance(num_tasks=2, relax=1.5), "MetaBalance: `relax=1.5`"),
-    "beta": (lambda: ls.DBMTL(num_tasks=2, beta=1.0), "DBMTL: `beta=1.0`"),
-    "rho": (lambda: ls.MoCo(num_tasks=2, rho=-1.0), "MoCo: `rho=-1.0`"),
+    "leak": (lambda: ls.multitask.GradDrop(leak=2.0), "GradDrop: `leak=2.0`"),
+    "trim": (lambda: ls.multitask.TrimmedMean(trim=-1), "TrimmedMean: `trim=-1`"),
+    "trims everything": (
+        lambda: ls.multitask.TrimmedMean(trim=2).direction(jnp.ones((4, 2))),
+        "leaves nothing of 4 tasks",
+    ),
+    "main": (lambda: ls.multitask.MetaBalance(num_tasks=2, main=2), "MetaBalance: `main=2`"),
+    "relax": (lambda: ls.multitask.MetaBalance(num_tasks=2, relax=1.5), "MetaBalance: `relax=1.5`"),
+    "beta": (lambda: ls.multitask.DBMTL(num_tasks=2, beta=1.0), "DBMTL: `beta=1.0`"),
+    "rho": (lambda: ls.multitask.MoCo(num_tasks=2, rho=-1.0), "MoCo: `rho=-1.0`"),
     "alpha": (lambda: ls.GradNorm(num_tasks=2, alpha=-1.0), "GradNorm: `alpha=-1.0`"),
-    "lr": (lambda: ls.ExcessMTL(num_tasks=2, lr=0.0), "ExcessMTL: `lr=0.0`"),
+    "lr": (lambda: ls.multitask.ExcessMTL(num_tasks=2, lr=0.0), "ExcessMTL: `lr=0.0`"),
 }
 
 

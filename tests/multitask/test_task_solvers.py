@@ -24,10 +24,15 @@ def units(kind, seed):
     random = np.random.default_rng(seed)
     rows = random.normal(size=(SIZE, 40))
     if kind in ("dependent", "nearly dependent"):
-        rows = random.normal(size=(SIZE, 3)) @ random.normal(size=(3, 40)) + (kind != "dependent") * 1e-3 * rows
+        rows = (
+            random.normal(size=(SIZE, 3)) @ random.normal(size=(3, 40))
+            + (kind != "dependent") * 1e-3 * rows
+        )
     if kind == "ill-conditioned":  # singular values down to 1e-4
         turned, _ = np.linalg.qr(rows.T)
-        rows = np.linalg.qr(random.normal(size=(SIZE, SIZE)))[0] * np.logspace(0, -4, SIZE) @ turned.T
+        rows = (
+            np.linalg.qr(random.normal(size=(SIZE, SIZE)))[0] * np.logspace(0, -4, SIZE) @ turned.T
+        )
     if kind == "opposed":
         rows -= 0.999 * rows.mean(axis=0)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -46,7 +51,9 @@ def test_conditions_of_optimality_hold_to_rounding_error(dtype, kind, seed):
         matrix = jnp.asarray((rows @ rows.T).astype(dtype))
         exact = np.asarray(matrix, np.float64)
         linear = exact @ start
-        found = minimum(matrix, jnp.asarray(linear.astype(dtype)), jnp.asarray(start.sum().astype(dtype)))
+        found = minimum(
+            matrix, jnp.asarray(linear.astype(dtype)), jnp.asarray(start.sum().astype(dtype))
+        )
         assert found.dtype == dtype
     x = np.asarray(found, np.float64)
     gradient = exact @ x + linear
@@ -63,7 +70,9 @@ def test_the_minimum_is_that_of_scipy(kind, seed):
     gradient = np.random.default_rng(seed).uniform(size=SIZE) @ rows
     added, _ = scipy.optimize.nnls(rows.T, -gradient)
     with jax.enable_x64(True):
-        found = minimum(jnp.asarray(rows @ rows.T), jnp.asarray(rows @ gradient), jnp.asarray(float(SIZE)))
+        found = minimum(
+            jnp.asarray(rows @ rows.T), jnp.asarray(rows @ gradient), jnp.asarray(float(SIZE))
+        )
     assert np.allclose(np.asarray(found) @ rows, added @ rows, atol=1e-8)
 
 
@@ -107,6 +116,8 @@ def test_gradients_all_but_in_contradiction_still_have_fair_weights(seed):
 def test_cosines_do_not_know_lengths(seed, scale):
     rows = units("any", seed)
     lengths = scale * 10.0 ** np.random.default_rng(seed).uniform(-3, 3, size=(SIZE, 1))
-    between, norms = jax.jit(cosines)(jnp.asarray((lengths * rows) @ (lengths * rows).T, jnp.float32))
+    between, norms = jax.jit(cosines)(
+        jnp.asarray((lengths * rows) @ (lengths * rows).T, jnp.float32)
+    )
     assert np.allclose(between, rows @ rows.T, atol=1e-6)
     assert np.allclose(norms, lengths[:, 0], rtol=1e-6)

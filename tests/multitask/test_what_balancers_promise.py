@@ -19,27 +19,29 @@ INDEX = np.array([5, 0, 3, 2])
 MANY = {"num_tasks": NUMBERED}
 WEIGHTS = jnp.arange(1.0, NUMBERED + 1)
 BALANCERS = {  # and what a single task's first gradient, of a task with a loss of 2, is multiplied by
-    "sum": (ls.Sum(), 1),
-    "fixed weights": (ls.FixedWeights(weights=WEIGHTS), 6),
+    "sum": (ls.multitask.Sum(), 1),
+    "fixed weights": (ls.multitask.FixedWeights(weights=WEIGHTS), 6),
     "uw": (ls.UW(**MANY), 0.5),
     "uw of classification": (ls.UW(**MANY, classification=True, positive=True), 1),
-    "imtl-l": (ls.IMTLL(**MANY), 1),
-    "dwa": (ls.DWA(**MANY, window=1), 1),
-    "gls": (ls.GLS(), 1),
-    "rlw": (ls.RLW(), 1),
-    "stch": (ls.STCH(**MANY, mu=0.1, warmup=0, window=1), 0.5),
+    "imtl-l": (ls.multitask.IMTLL(**MANY), 1),
+    "dwa": (ls.multitask.DWA(**MANY, window=1), 1),
+    "gls": (ls.multitask.GLS(), 1),
+    "rlw": (ls.multitask.RLW(), 1),
+    "stch": (ls.multitask.STCH(**MANY, mu=0.1, warmup=0, window=1), 0.5),
     "famo": (ls.FAMO(**MANY), 1),
-    "cosmos": (ls.COSMOS(preference=WEIGHTS), 6),
-    "pbi": (ls.PBI(preference=WEIGHTS), 1),
+    "cosmos": (ls.multitask.COSMOS(preference=WEIGHTS), 6),
+    "pbi": (ls.multitask.PBI(preference=WEIGHTS), 1),
     "gradnorm": (ls.GradNorm(**MANY), 1),
-    "graddrop": (ls.GradDrop(leak=0.1), 1),
-    "moco": (ls.MoCo(**MANY), 0.5),
-    "db-mtl": (ls.DBMTL(**MANY), 0.05),
-    "excessmtl": (ls.ExcessMTL(**MANY), 1),
-    "trimmed mean": (ls.TrimmedMean(), 1),
-    "metabalance": (ls.MetaBalance(**MANY, main=3), 1),
+    "graddrop": (ls.multitask.GradDrop(leak=0.1), 1),
+    "moco": (ls.multitask.MoCo(**MANY), 0.5),
+    "db-mtl": (ls.multitask.DBMTL(**MANY), 0.05),
+    "excessmtl": (ls.multitask.ExcessMTL(**MANY), 1),
+    "trimmed mean": (ls.multitask.TrimmedMean(), 1),
+    "metabalance": (ls.multitask.MetaBalance(**MANY, main=3), 1),
 }
-balance = eqx.filter_jit(lambda method, jacobian, seen, state, key=KEY: method.balance(jacobian, seen, state, key=key))
+balance = eqx.filter_jit(
+    lambda method, jacobian, seen, state, key=KEY: method.balance(jacobian, seen, state, key=key)
+)
 
 
 @pytest.fixture(params=BALANCERS)
@@ -54,7 +56,9 @@ def run(method, grads, losses, present, index):
         there = jnp.asarray(present)
         loss = jnp.asarray(np.where(present, line, 0), jnp.result_type(float))
         matrix = jnp.asarray(np.where(present[:, None], matrix, 0), loss.dtype)
-        direction, state = balance(method, matrix, ls.Seen(loss, there, jnp.asarray(index)), state)
+        direction, state = balance(
+            method, matrix, ls.multitask.Seen(loss, there, jnp.asarray(index)), state
+        )
         directions.append(np.asarray(direction))
     return np.array(directions), [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
 
@@ -62,7 +66,8 @@ def run(method, grads, losses, present, index):
 def close(left, right):
     (directions, state), (others, other) = left, right
     return all(
-        np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip([directions, *state], [others, *other], strict=True)
+        np.allclose(a, b, rtol=1e-4, atol=1e-5)
+        for a, b in zip([directions, *state], [others, *other], strict=True)
     )
 
 
@@ -75,7 +80,9 @@ def test_absent_tasks_have_no_say_and_lose_no_memory(name):
     method = BALANCERS[name][0]
     present = np.array([True, True, False, True])
     padded = run(method, GRADS, LOSSES, present, INDEX)
-    assert close(padded, run(method, GRADS[:, present], LOSSES[:, present], ALL[present], INDEX[present]))
+    assert close(
+        padded, run(method, GRADS[:, present], LOSSES[:, present], ALL[present], INDEX[present])
+    )
     begin = [np.asarray(leaf) for leaf in jax.tree.leaves(method.init(jnp.zeros(PARAMS)))]
     for before, after in zip(begin, padded[1], strict=True):
         if before.shape[:1] == (NUMBERED,):
@@ -85,7 +92,9 @@ def test_absent_tasks_have_no_say_and_lose_no_memory(name):
 
 def test_random_weights_leave_out_absent_tasks():
     present = np.array([True, True, False, True])
-    directions, _ = run(ls.RLW(), np.tile(np.eye(ROWS), (2, 1, 1)), np.ones((2, ROWS)), present, INDEX)
+    directions, _ = run(
+        ls.multitask.RLW(), np.tile(np.eye(ROWS), (2, 1, 1)), np.ones((2, ROWS)), present, INDEX
+    )
     assert np.all(directions[:, 2] == 0) and np.allclose(directions.sum(axis=1), 1)
 
 
@@ -100,7 +109,7 @@ def test_the_order_of_tasks_does_not_matter(name):
 def test_a_single_task_is_plain_training(name):
     method, factor = BALANCERS[name]
     if name == "trimmed mean":
-        method = ls.TrimmedMean(trim=0)
+        method = ls.multitask.TrimmedMean(trim=0)
     directions, _ = run(method, GRADS[:1, :1], np.full((1, 1), 2.0), ALL[:1], INDEX[:1])
     assert np.allclose(directions[0], factor * GRADS[0, 0], rtol=1e-4)
 
@@ -108,7 +117,9 @@ def test_a_single_task_is_plain_training(name):
 @pytest.mark.parametrize("scale", (1e-10, 1e15, "mixed"))
 def test_directions_and_memories_are_finite_however_badly_scaled(name, scale):
     scales = np.array([1e-10, 1e15, 1.0, 1e6]) if scale == "mixed" else np.full(ROWS, scale)
-    directions, state = run(BALANCERS[name][0], GRADS * scales[:, None], LOSSES * scales, ALL, INDEX)
+    directions, state = run(
+        BALANCERS[name][0], GRADS * scales[:, None], LOSSES * scales, ALL, INDEX
+    )
     assert all(np.isfinite(x).all() for x in [directions, *state])
 
 
@@ -116,7 +127,9 @@ def test_directions_and_memories_are_finite_however_badly_scaled(name, scale):
 def test_a_step_with_nothing_to_learn_from_is_finite(name, what):
     grads = np.zeros_like(GRADS) if what == "gradients" else GRADS
     losses = np.zeros_like(LOSSES) if what == "losses" else LOSSES
-    directions, state = run(BALANCERS[name][0], grads, losses, np.full(ROWS, what != "tasks"), INDEX)
+    directions, state = run(
+        BALANCERS[name][0], grads, losses, np.full(ROWS, what != "tasks"), INDEX
+    )
     assert all(np.isfinite(x).all() for x in [directions, *state])
     if what != "losses":
         assert np.all(directions == 0)
@@ -129,7 +142,9 @@ REMEMBER_EACH = ("uw", "imtl-l", "dwa", "stch", "metabalance")  # whatever else 
 def test_a_task_that_is_there_twice_is_remembered_once(name):
     twice = np.array([0, 0, 1, 2, 3])
     once = run(BALANCERS[name][0], GRADS, LOSSES, ALL, INDEX)[1]
-    both = run(BALANCERS[name][0], GRADS[:, twice], LOSSES[:, twice], np.ones(5, bool), INDEX[twice])[1]
+    both = run(
+        BALANCERS[name][0], GRADS[:, twice], LOSSES[:, twice], np.ones(5, bool), INDEX[twice]
+    )[1]
     assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(once, both, strict=True))
 
 
@@ -141,7 +156,8 @@ def test_what_is_remembered_is_numbers(name):
 def test_all_of_it_works_in_double_precision(name):
     with jax.enable_x64(True):
         method = jax.tree.map(
-            lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, BALANCERS[name][0]
+            lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf,
+            BALANCERS[name][0],
         )
         directions, _ = run(method, GRADS, LOSSES, ALL, INDEX)
     single, _ = run(BALANCERS[name][0], GRADS, LOSSES, ALL, INDEX)

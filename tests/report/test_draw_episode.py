@@ -6,7 +6,7 @@ import pytest
 
 import learnset as ls
 from learnset import InputError
-from learnset.report import draw_episode
+from learnset.report._episodes import draw_episode
 
 
 def episode(ways=2, shots=3, queries=2, shape=(8, 8, 1)) -> ls.Task:

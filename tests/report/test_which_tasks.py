@@ -10,7 +10,8 @@ from learnset.report._tables import _for_which
 def words(gain):
     """The sentences for tasks `a`, `b`, ... whose gains are known to within 1."""
     rows = SimpleNamespace(
-        names=list("abcd"[: len(gain)]), gains=lambda one, other: (np.array(gain), np.ones(len(gain)))
+        names=list("abcd"[: len(gain)]),
+        gains=lambda one, other: (np.array(gain), np.ones(len(gain))),
     )
     outcome = SimpleNamespace(answers=None)
     return _for_which(SimpleNamespace(rows=rows, together=lambda: outcome, alone=lambda: outcome))

@@ -14,7 +14,7 @@ class Moment(eqx.Module):
     trial: Int[Array, ""]
 
 
-class Probe(ls.AbstractEnv):
+class Probe(ls.envs.AbstractEnv):
     """Trials of `length` steps, in each of which a table says what is seen and what each of two actions brings. Nobody
     sees `hidden`, but a critic may be told."""
 
@@ -26,16 +26,18 @@ class Probe(ls.AbstractEnv):
     trial_steps: int = eqx.field(static=True, default=2)
 
     @property
-    def actions(self) -> ls.Discrete:
-        return ls.Discrete(2)
+    def actions(self) -> ls.envs.Discrete:
+        return ls.envs.Discrete(2)
 
     def reset(self, trial, *, key) -> Moment:
         del key
         return Moment(jnp.asarray(0), jnp.asarray(trial))
 
-    def step(self, state, action, *, key) -> tuple[Moment, ls.Feedback]:
+    def step(self, state, action, *, key) -> tuple[Moment, ls.envs.Feedback]:
         del key
-        told = ls.Feedback(self.reward[state.step, action], state.step + 1 >= self.length, jnp.asarray(False))
+        told = ls.envs.Feedback(
+            self.reward[state.step, action], state.step + 1 >= self.length, jnp.asarray(False)
+        )
         return Moment(state.step + 1, state.trial), told
 
     def observe(self, state) -> Float[Array, "1"]:
@@ -57,7 +59,13 @@ class Probes(ls.envs.AbstractEnvs):
     def sample(self, split: ls.Split, *, key) -> Probe:
         kind_key, hidden_key = jr.split(split.fold(key))
         kind = jr.randint(kind_key, (), 0, 2)
-        return Probe(self.seen[kind], self.reward[kind], self.length, jr.uniform(hidden_key, minval=-1.0), self.trials)
+        return Probe(
+            self.seen[kind],
+            self.reward[kind],
+            self.length,
+            jr.uniform(hidden_key, minval=-1.0),
+            self.trials,
+        )
 
 
 def _probe(seen: list, reward: list, length: int) -> Probes:
@@ -72,14 +80,24 @@ DISCOUNTED = _probe([[0, 1], [0, 1]], [[NOTHING, [1, 1]]] * 2, 2)
 ACTION = _probe([[0, 0], [0, 0]], [[[-1, 1], NOTHING]] * 2, 1)
 ACTION_BY_SEEN = _probe([[1, 0], [-1, 0]], [[[-1, 1], NOTHING], [[1, -1], NOTHING]], 1)
 REMEMBERED = _probe([[1, 0], [-1, 0]], [[NOTHING, [-1, 1]], [NOTHING, [1, -1]]], 2)
-LADDER = jax.tree.map(lambda *leaves: jnp.stack(leaves), CONSTANT, SEEN, DISCOUNTED, ACTION, ACTION_BY_SEEN, REMEMBERED)
+LADDER = jax.tree.map(
+    lambda *leaves: jnp.stack(leaves),
+    CONSTANT,
+    SEEN,
+    DISCOUNTED,
+    ACTION,
+    ACTION_BY_SEEN,
+    REMEMBERED,
+)
 
 
 @eqx.filter_jit
 def agents(keys):
     """One small agent for each key."""
     env = ACTION.sample(ls.Split.TRAIN, key=jr.key(0))
-    return eqx.filter_vmap(lambda key: ls.RecurrentAgent(env, width=8, critic_shapes_memory=True, key=key))(keys)
+    return eqx.filter_vmap(
+        lambda key: ls.rl.RecurrentAgent(env, width=8, critic_shapes_memory=True, key=key)
+    )(keys)
 
 
 def row(tree, index):

@@ -12,14 +12,14 @@ from conftest import assert_close
 from probes import row
 
 import learnset as ls
-from learnset._tree import traced
+from learnset.core._tree import traced
 from learnset.rl._rollout import replay
 
 KEY = jr.key(0)
 STEPS = 4  # of which one is idle after a trial of two, and nothing comes behind it
 MANY = 4000
-A2C = ls.A2C(horizon=STEPS)
-PPO = ls.PPO(horizon=STEPS)
+A2C = ls.rl.A2C(horizon=STEPS)
+PPO = ls.rl.PPO(horizon=STEPS)
 AGENT = row(probes.agents(KEY[None]), 0)
 
 
@@ -30,7 +30,7 @@ def drawn(tasks, number=MANY):
 
 @eqx.filter_jit
 def _happened(agent, envs, key, endless):
-    return ls.rollout(agent, envs, STEPS, endless=endless, key=key)
+    return ls.rl.rollout(agent, envs, STEPS, endless=endless, key=key)
 
 
 def happened(agent, envs, key=KEY, endless=False):
@@ -65,10 +65,10 @@ def thought(agent, memory, percept, action, secret):
 def test_a_rollout_is_what_a_loop_over_tasks_and_steps_sees(endless):
     """Task by task and step by step, by the agent's own words."""
     envs = drawn(probes.REMEMBERED)
-    found, advance = happened(AGENT, envs, endless=endless), eqx.filter_jit(ls.advance)
+    found, advance = happened(AGENT, envs, endless=endless), eqx.filter_jit(ls.envs.advance)
     for task in range(3):
         env, memory = row(envs, task), AGENT.begin()
-        world = ls.begin(env, key=KEY)
+        world = ls.envs.begin(env, key=KEY)
         for step in range(STEPS):
             action, over, alive = found.action[step, task], step == 2, step < 3 or endless
             memory, words = thought(AGENT, memory, world.percept, action, env.hidden[None])
@@ -140,7 +140,7 @@ def test_what_is_hidden_is_what_guesses_are_drawn_to():
 
 # Gradients.
 
-POLICY_ALONE = ls.A2C(horizon=STEPS, discount=0.0, entropy=0.0, value_cost=0.0)
+POLICY_ALONE = ls.rl.A2C(horizon=STEPS, discount=0.0, entropy=0.0, value_cost=0.0)
 
 
 def test_the_gradient_is_the_score_times_the_advantage_of_what_was_drawn():
@@ -151,7 +151,9 @@ def test_the_gradient_is_the_score_times_the_advantage_of_what_was_drawn():
     likely = np.exp(found.log_prob[0])
     score = (action == [[0], [1]]) - np.where(action == [[0], [1]], likely, 1 - likely)
     expected = -(score * (gained - gained.mean()) / gained.std()).mean(axis=1)
-    assert np.allclose(gradient(POLICY_ALONE, AGENT, envs).actor.bias, expected, rtol=1e-4, atol=1e-6)
+    assert np.allclose(
+        gradient(POLICY_ALONE, AGENT, envs).actor.bias, expected, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_the_mean_gradient_is_that_of_the_expected_reward():
@@ -162,15 +164,18 @@ def test_the_mean_gradient_is_that_of_the_expected_reward():
     envs = drawn(probes.ACTION)
     chance = chance_of_one(happened(agent, envs))
     expected = np.sqrt(chance * (1 - chance)) * np.array([1, -1])
-    found = np.mean([gradient(POLICY_ALONE, agent, envs, key=key).actor.bias for key in jr.split(KEY, 20)], axis=0)
+    found = np.mean(
+        [gradient(POLICY_ALONE, agent, envs, key=key).actor.bias for key in jr.split(KEY, 20)],
+        axis=0,
+    )
     assert np.allclose(found, expected, atol=4 * 0.5 / np.sqrt(20 * MANY))
 
 
 def test_one_update_of_ppo_is_one_of_a2c():
     options = {"horizon": STEPS, "guess_cost": 0.3, "entropy": 0.05}
-    ppo = ls.PPO(optimiser=optax.sgd(1.0), epochs=1, parts=1, **options)
+    ppo = ls.rl.PPO(optimiser=optax.sgd(1.0), epochs=1, parts=1, **options)
     envs = drawn(probes.REMEMBERED)
-    expected = gradient(ls.A2C(**options), AGENT, envs, key=jr.split(KEY)[0])
+    expected = gradient(ls.rl.A2C(**options), AGENT, envs, key=jr.split(KEY)[0])
     assert_close(gradient(ppo, AGENT, envs), expected, rtol=1e-4, atol=1e-6)
 
 
@@ -182,13 +187,15 @@ def test_no_gradient_of_the_policy_goes_through_the_critic():
 def test_no_gradient_of_the_critic_goes_through_its_targets():
     """Squared error with fixed targets, in units of their variance; by hand for the last bias: 2 (value - return). The
     third step is idle."""
-    method = ls.A2C(horizon=STEPS, discount=0.9, decay=1.0, entropy=0.0, value_cost=1.0)
+    method = ls.rl.A2C(horizon=STEPS, discount=0.9, decay=1.0, entropy=0.0, value_cost=1.0)
     envs = drawn(probes.REMEMBERED)
     found = happened(AGENT, envs)
     reward, value = np.asarray(found.reward), np.asarray(found.value)
     returns = np.stack([0.9 * reward[1], reward[1], 0 * reward[1]])
     expected = 2 * (value[:3] - returns).mean() / returns.var()
-    assert float(gradient(method, AGENT, envs).critic.layers[-1].bias[0]) == pytest.approx(expected, rel=1e-4)
+    assert float(gradient(method, AGENT, envs).critic.layers[-1].bias[0]) == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def loss_gradient(method, agent, rollout):
@@ -199,14 +206,20 @@ def loss_gradient(method, agent, rollout):
 @eqx.filter_jit
 def _loss_gradient(method, agent, rollout):
     gained, returns = method._targets(rollout)
-    return eqx.filter_grad(lambda agent: method._loss(agent, rollout, gained, returns, jnp.asarray(0)))(agent)
+    return eqx.filter_grad(
+        lambda agent: method._loss(agent, rollout, gained, returns, jnp.asarray(0))
+    )(agent)
 
 
 def test_what_is_done_when_nothing_counts_changes_no_gradient():
     found = happened(AGENT, drawn(probes.ACTION))
-    other = eqx.tree_at(lambda r: r.action, found, jnp.where(found.counts, found.action, 1 - found.action))
+    other = eqx.tree_at(
+        lambda r: r.action, found, jnp.where(found.counts, found.action, 1 - found.action)
+    )
     assert not np.array_equal(found.action, other.action)
-    assert_close(loss_gradient(PPO, AGENT, found), loss_gradient(PPO, AGENT, other), rtol=1e-5, atol=1e-7)
+    assert_close(
+        loss_gradient(PPO, AGENT, found), loss_gradient(PPO, AGENT, other), rtol=1e-5, atol=1e-7
+    )
 
 
 def test_what_is_behind_the_end_of_a_task_changes_no_gradient():
@@ -222,16 +235,20 @@ def test_what_is_behind_the_end_of_a_task_changes_no_gradient():
 
     other = eqx.tree_at(parts, found, jax.tree.map(disturbed, parts(found)))
     assert not np.array_equal(found.value, other.value)
-    assert_close(loss_gradient(PPO, AGENT, found), loss_gradient(PPO, AGENT, other), rtol=1e-5, atol=1e-7)
+    assert_close(
+        loss_gradient(PPO, AGENT, found), loss_gradient(PPO, AGENT, other), rtol=1e-5, atol=1e-7
+    )
 
 
 def test_who_has_moved_far_enough_is_moved_no_further_but_can_go_back():
     """Action 1 pays. Once it is more likely by more than a fifth, nothing is left to gain; if less, everything."""
     found = happened(AGENT, drawn(probes.ACTION))
-    method = ls.PPO(horizon=STEPS, discount=0.0, entropy=0.0, value_cost=0.0, clip=0.2)
+    method = ls.rl.PPO(horizon=STEPS, discount=0.0, entropy=0.0, value_cost=0.0, clip=0.2)
 
     def pull(shift):
-        moved = eqx.tree_at(lambda a: a.actor.bias, AGENT, AGENT.actor.bias + jnp.array([-shift, shift]))
+        moved = eqx.tree_at(
+            lambda a: a.actor.bias, AGENT, AGENT.actor.bias + jnp.array([-shift, shift])
+        )
         return loss_gradient(method, moved, found).actor.bias[1]
 
     assert pull(0.0) < -0.3 and pull(0.15) < -0.3 and pull(-0.5) < -0.3
@@ -239,7 +256,7 @@ def test_who_has_moved_far_enough_is_moved_no_further_but_can_go_back():
 
 
 def test_uncertainty_is_worth_less_and_less():
-    method = ls.A2C(horizon=1, entropy=0.4, entropy_end=0.1, anneal=10)
+    method = ls.rl.A2C(horizon=1, entropy=0.4, entropy_end=0.1, anneal=10)
     found = [method._entropy_cost(jnp.asarray(step)) for step in (0, 5, 10, 1000)]
     assert np.allclose(found, [0.4, 0.25, 0.1, 0.1])
 
@@ -262,7 +279,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
-@pytest.mark.parametrize("method", (ls.A2C, ls.PPO))
+@pytest.mark.parametrize("method", (ls.rl.A2C, ls.rl.PPO))
 def test_wrong_settings_are_said_in_one_line(method, wrong):
     with pytest.raises(ls.InputError, match=f"{method.__name__}: `{next(iter(wrong))}=") as error:
         method(**{"horizon": 5} | wrong)
@@ -272,4 +289,4 @@ def test_wrong_settings_are_said_in_one_line(method, wrong):
 @pytest.mark.parametrize("wrong", ({"epochs": 0}, {"parts": 0}, {"clip": 0.0}), ids=str)
 def test_wrong_settings_of_ppo_are_said_in_one_line(wrong):
     with pytest.raises(ls.InputError, match=f"PPO: `{next(iter(wrong))}="):
-        ls.PPO(horizon=5, **wrong)
+        ls.rl.PPO(horizon=5, **wrong)

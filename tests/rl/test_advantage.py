@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from learnset import advantages
+from learnset.rl import advantages
 
 STEPS = 6
 numbers = st.lists(st.floats(-3, 3, width=32), min_size=2 * STEPS + 1, max_size=2 * STEPS + 1)
@@ -36,7 +36,8 @@ def slow(reward, value, last_value, discount, decay):
     following = np.append(value[1:], last_value)
     surprise = reward + discount * following - value
     weight = [
-        [(discount * decay) ** (j - i) if j >= i else 0.0 for j in range(len(reward))] for i in range(len(reward))
+        [(discount * decay) ** (j - i) if j >= i else 0.0 for j in range(len(reward))]
+        for i in range(len(reward))
     ]
     return np.array(weight).reshape(len(reward), len(reward)) @ surprise
 
@@ -69,12 +70,16 @@ def test_they_are_sums_of_errors_of_one_step(numbers, end, discount, decay):
     assert close(found[:end], slow(reward[:end], value[:end], last, discount, decay))
 
 
-@given(numbers, st.lists(st.floats(-1e6, 1e6, width=32), min_size=2 * STEPS, max_size=2 * STEPS), ends)
+@given(
+    numbers, st.lists(st.floats(-1e6, 1e6, width=32), min_size=2 * STEPS, max_size=2 * STEPS), ends
+)
 @a_few
 def test_nothing_after_the_end_of_a_task_counts(numbers, noise, end):
     reward, value, last, alive = parts(numbers, end)
     rest = np.float32(noise).reshape(2, STEPS)
-    noisy = [np.where(alive > 0, clean, dirt) for clean, dirt in zip((reward, value), rest, strict=True)]
+    noisy = [
+        np.where(alive > 0, clean, dirt) for clean, dirt in zip((reward, value), rest, strict=True)
+    ]
     options = alive, np.float32(0.9), np.float32(0.8)
     found = estimated(*noisy, last, *options)
     assert np.array_equal(found, estimated(reward, value, last, *options))
@@ -88,7 +93,9 @@ def test_a_critic_that_is_right_leaves_no_advantage(numbers):
     to_come = [last]
     for now in reversed(reward):
         to_come.insert(0, now + 0.5 * to_come[0])
-    found = estimated(reward, np.float32(to_come[:-1]), last, alive, np.float32(0.5), np.float32(0.7))
+    found = estimated(
+        reward, np.float32(to_come[:-1]), last, alive, np.float32(0.5), np.float32(0.7)
+    )
     assert close(found, 0)
 
 

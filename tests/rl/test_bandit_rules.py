@@ -56,7 +56,9 @@ def gain(known, successes, failures, discount, steps):
         if left == 0:
             return 0.0
         mean = (wins + 1) / (wins + losses + 2)
-        later = mean * worth(wins + 1, losses, left - 1) + (1 - mean) * worth(wins, losses + 1, left - 1)
+        later = mean * worth(wins + 1, losses, left - 1) + (1 - mean) * worth(
+            wins, losses + 1, left - 1
+        )
         return max(0.0, mean - known + discount * later)
 
     return worth(successes, failures, steps)
@@ -75,8 +77,12 @@ def test_an_index_is_above_the_mean_and_rises_with_successes_discount_and_ignora
     mean = (count[:, None] + 1) / (count[:, None] + count[None] + 2)
     within = count[:, None] + count[None] <= 20
     assert (table[within] > mean[within]).all() and (later[within] > table[within]).all()
-    assert (np.diff(table, axis=0)[within[1:]] > 0).all() and (np.diff(table, axis=1)[:, :][within[:, 1:]] < 0).all()
-    assert (np.diff(table[np.arange(11), np.arange(11)]) < 0).all()  # the same mean, better and better known
+    assert (np.diff(table, axis=0)[within[1:]] > 0).all() and (
+        np.diff(table, axis=1)[:, :][within[:, 1:]] < 0
+    ).all()
+    assert (
+        np.diff(table[np.arange(11), np.arange(11)]) < 0
+    ).all()  # the same mean, better and better known
 
 
 def test_without_a_future_the_index_is_the_mean():
@@ -96,9 +102,9 @@ def test_the_highest_index_is_the_best_that_can_be_done():
 
         def pull(wins, losses, won, lost):
             mean = (wins + 1) / (wins + losses + 2)
-            return mean * (1 + discount * best(*won, left - 1, by_index)) + (1 - mean) * discount * best(
-                *lost, left - 1, by_index
-            )
+            return mean * (1 + discount * best(*won, left - 1, by_index)) + (
+                1 - mean
+            ) * discount * best(*lost, left - 1, by_index)
 
         first = pull(a, b, (a + 1, b, c, d), (a, b + 1, c, d))
         second = pull(c, d, (a, b, c + 1, d), (a, b, c, d + 1))
@@ -122,7 +128,10 @@ COUNTS = Counts(jnp.array([3.0, 1.0, 1.0]), jnp.array([1.0, 1.0, 1.0]))
 
 def frequencies(rule, counts, num=4000):
     choose = jax.vmap(lambda key: jnp.argmax(rule.value(counts, key=key)))
-    return np.bincount(np.asarray(jax.jit(choose)(jr.split(jr.key(0), num))), minlength=rule.arms) / num
+    return (
+        np.bincount(np.asarray(jax.jit(choose)(jr.split(jr.key(0), num))), minlength=rule.arms)
+        / num
+    )
 
 
 def test_thompson_sampling_matches_the_probability_of_being_best():
@@ -144,7 +153,9 @@ def test_optimistic_draws_are_never_below_the_mean():
 
 
 def test_the_upper_confidence_bound_by_hand():
-    counts = Counts(jnp.array([3.0, 1.0]), jnp.array([1.0, 2.0]))  # two pulls of the first arm, one of the second
+    counts = Counts(
+        jnp.array([3.0, 1.0]), jnp.array([1.0, 2.0])
+    )  # two pulls of the first arm, one of the second
     expected = [3 / 4 + 0.5 * (2 * np.log(4) / 4) ** 0.5, 1 / 3 + 0.5 * (2 * np.log(4) / 3) ** 0.5]
     assert np.allclose(UCB1(2, c=0.5).value(counts, key=jr.key(0)), expected, rtol=1e-6)
 
@@ -156,15 +167,17 @@ def test_epsilon_greedy_pulls_any_arm_as_often_as_it_should():
 
 def test_without_exploration_rules_are_greedy():
     for rule in (Greedy(3), EpsilonGreedy(3, 0.0), UCB1(3, 0.0)):
-        assert rule.value(COUNTS, key=jr.key(0)).tolist() == COUNTS.mean.tolist() == [0.75, 0.5, 0.5]
+        assert (
+            rule.value(COUNTS, key=jr.key(0)).tolist() == COUNTS.mean.tolist() == [0.75, 0.5, 0.5]
+        )
 
 
 @hypothesis.given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=8, max_size=8))
 @hypothesis.settings(deadline=None, max_examples=20)
 def test_counts_are_what_happened(pulls):
     def percept(arm, reward, first):
-        told = ls.Feedback(jnp.asarray(float(reward)), jnp.asarray(False), jnp.asarray(False))
-        return ls.Percept(jnp.ones(2), jnp.asarray(arm), told, jnp.asarray(first))
+        told = ls.envs.Feedback(jnp.asarray(float(reward)), jnp.asarray(False), jnp.asarray(False))
+        return ls.envs.Percept(jnp.ones(2), jnp.asarray(arm), told, jnp.asarray(first))
 
     counts = Greedy(3).begin().after(percept(0, False, True))
     for arm, reward in pulls:
@@ -178,7 +191,7 @@ def test_counts_are_what_happened(pulls):
 # Duan et al. 2016, RL², table 1, 10 pulls of 5 arms, mean of 1000 bandits. What was tuned is: c, epsilon and the
 # discount are near the best for this cell. 6.5 is "OTS", which most of 20 draws gives here, but not in all nine cells.
 PUBLISHED = [
-    (ls.AtRandom(5), 5.0),
+    (ls.rl.AtRandom(5), 5.0),
     (Gittins(5, pulls=10, discount=0.9), 6.6),
     (ThompsonSampling(5), 5.7),
     (ThompsonSampling(5, samples=20), 6.5),
@@ -188,11 +201,15 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "published"), PUBLISHED, ids=lambda part: getattr(type(part), "__name__", None))
+@pytest.mark.parametrize(
+    ("rule", "published"), PUBLISHED, ids=lambda part: getattr(type(part), "__name__", None)
+)
 def test_the_classical_columns_of_the_table_come_out(rule, published):
     num = 1000
     bandits = Bandits(arms=5, pulls=10).draw(num, ls.Split.TEST, key=jr.key(0))
-    run = jax.jit(jax.vmap(lambda bandit, key: ls.live(rule, bandit, key=key, steps=10).reward.sum()))
+    run = jax.jit(
+        jax.vmap(lambda bandit, key: ls.envs.live(rule, bandit, key=key, steps=10).reward.sum())
+    )
     total = run(bandits, jr.split(jr.key(1), num))
     spread = total.std() * (2 / num) ** 0.5  # ours and theirs
     assert abs(total.mean() - published) < 3 * spread + 0.05  # the rounding of the table

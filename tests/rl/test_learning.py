@@ -15,8 +15,8 @@ import learnset as ls
 KEY = jr.key(0)
 KEYS = jr.split(KEY, 6)
 AGENTS = probes.agents(KEYS)
-A2C = ls.A2C(horizon=4, discount=0.5)
-PPO = ls.PPO(horizon=4, discount=0.5, optimiser=optax.adam(1e-2))
+A2C = ls.rl.A2C(horizon=4, discount=0.5)
+PPO = ls.rl.PPO(horizon=4, discount=0.5, optimiser=optax.adam(1e-2))
 OPTIMISERS = {A2C: optax.adam(optax.cosine_decay_schedule(1e-2, 700)), PPO: optax.sgd(1.0)}
 
 
@@ -27,7 +27,7 @@ def train(method, agents, tasks, keys, steps=700, **options):
 
 @eqx.filter_jit
 def lived(agent, tasks):
-    return ls.rollout(agent, tasks.draw(100, ls.Split.TEST, key=KEY), 4, endless=False, key=KEY)
+    return ls.rl.rollout(agent, tasks.draw(100, ls.Split.TEST, key=KEY), 4, endless=False, key=KEY)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,8 @@ def learned():
     """What each method made of each probe, and what its agent does there."""
     found = {method: train(method, AGENTS, probes.LADDER, KEYS).model for method in (A2C, PPO)}
     return {
-        method: [lived(row(agents, i), row(probes.LADDER, i)) for i in range(6)] for method, agents in found.items()
+        method: [lived(row(agents, i), row(probes.LADDER, i)) for i in range(6)]
+        for method, agents in found.items()
     }
 
 
@@ -84,6 +85,8 @@ def test_seeds_trained_together_know_nothing_of_each_other(method):
 
 
 def test_tasks_that_cannot_be_split_are_said_in_one_line():
-    with pytest.raises(ls.InputError, match="PPO: 30 tasks cannot be split into `parts=4`") as error:
+    with pytest.raises(
+        ls.InputError, match="PPO: 30 tasks cannot be split into `parts=4`"
+    ) as error:
         train(PPO, AGENTS, probes.LADDER, KEYS, steps=1, tasks_per_step=30)
     assert "\n" not in str(error.value)

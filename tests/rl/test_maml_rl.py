@@ -14,16 +14,17 @@ from hypothesis import given, settings, strategies as st
 from jaxtyping import Array, Float
 
 from learnset import InputError, Split, train
-from learnset.envs import AbstractAgent, AbstractEnv, AbstractEnvs, Continuous, Discrete
-from learnset.envs._base import feedback
+from learnset.envs._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, feedback
+from learnset.envs._live import AbstractAgent
 from learnset.envs.navigation import PointNavigation
-from learnset.rl import A2C, PPO, RecurrentAgent
 from learnset.rl._action import Choice
+from learnset.rl._actor_critic import A2C, PPO
 from learnset.rl._maml_rl import MAMLPolicy
 from learnset.rl._policy_descent import baseline, log_probs, PolicyDescent, surrogate
 from learnset.rl._reactive import ReactiveAgent
+from learnset.rl._recurrent import RecurrentAgent
 from learnset.rl._rollout import replay
-from learnset.transfer import Unroll
+from learnset.transfer._fine_tune import Unroll
 
 PAYS = jnp.array([1.0, 0.0, -0.5])
 LOGITS = jnp.array([-0.5, 0.3, 0.2])
@@ -122,7 +123,9 @@ class Usual(PolicyDescent):
 def plain(agent, lived, gained):
     """REINFORCE, one step of time after the other."""
     log_prob = replay(agent, lived).log_prob
-    return -jnp.where(lived.counts, log_prob * gained, 0.0).sum() / lived.counts.sum(dtype=gained.dtype)
+    return -jnp.where(lived.counts, log_prob * gained, 0.0).sum() / lived.counts.sum(
+        dtype=gained.dtype
+    )
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +153,9 @@ def test_its_first_order_part_is_the_policy_gradient_at_the_adapted_policy(steps
     tasks = OneChoice(jnp.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]))
     unroll = Unroll.FIRST_ORDER if steps else Unroll.EXACT
     agent = Scaled(jnp.array([0.3, 0.1]), jnp.array(2.0))
-    grads, expected, metrics = gradients(PolicyDescent(1, steps=steps, unroll=unroll), agent, tasks, getkey())
+    grads, expected, metrics = gradients(
+        PolicyDescent(1, steps=steps, unroll=unroll), agent, tasks, getkey()
+    )
     assert_close(grads, expected)
     assert metrics["loss"] == -metrics["reward"]
     assert steps or metrics["reward"] == metrics["reward_before"]
@@ -167,10 +172,13 @@ def deviations(adapter_class, *, steps):
             logits = logits + 2.0 * jax.grad(value)(logits)
         return value(logits)
 
-    method = MAMLPolicy(adapter_class(horizon=1, lr=2.0, steps=steps, episodes=1000, standardised=False))
+    method = MAMLPolicy(
+        adapter_class(horizon=1, lr=2.0, steps=steps, episodes=1000, standardised=False)
+    )
     one = OneChoice(PAYS[None])
     sampled = jax.lax.map(
-        lambda key: method.gradient(Softmax(LOGITS), one, None, key=key)[0].logits, jr.split(jr.key(3), 200)
+        lambda key: method.gradient(Softmax(LOGITS), one, None, key=key)[0].logits,
+        jr.split(jr.key(3), 200),
     )
     error = sampled.std(axis=0, ddof=1) / jnp.sqrt(200.0)
     return np.abs((sampled.mean(axis=0) + jax.jit(jax.grad(after))(LOGITS)) / error)
@@ -194,11 +202,18 @@ def hessians(logits, first, second, guesses, credit):
 
     def mean_reward(logits):
         courses = itertools.product(range(2), range(2))
-        return sum(jnp.exp(chances(logits, a, b).sum()) * (first[a] + second[a, b]) for a, b in courses) / 2
+        return (
+            sum(
+                jnp.exp(chances(logits, a, b).sum()) * (first[a] + second[a, b]) for a, b in courses
+            )
+            / 2
+        )
 
     expected = jnp.zeros((3, 2, 3, 2))
     for a, b in itertools.product(range(2), range(2)):
-        gained = jnp.stack([first[a] + second[a, b] - guesses[0], second[a, b] - guesses[1 + a]])[:, None]
+        gained = jnp.stack([first[a] + second[a, b] - guesses[0], second[a, b] - guesses[1 + a]])[
+            :, None
+        ]
 
         def of_course(logits, a=a, b=b, gained=gained):
             return surrogate(chances(logits, a, b)[:, None], gained, jnp.ones((2, 1), bool), credit)
@@ -214,7 +229,12 @@ both_hessians = jax.jit(hessians)
 @given(numbers)
 @a_few
 def test_the_hessian_is_unbiased_with_full_credit_whatever_the_baseline(numbers):
-    logits, first, second, guesses = numbers[:6].reshape(3, 2), numbers[6:8], numbers[8:12].reshape(2, 2), numbers[12:]
+    logits, first, second, guesses = (
+        numbers[:6].reshape(3, 2),
+        numbers[6:8],
+        numbers[8:12].reshape(2, 2),
+        numbers[12:],
+    )
     true, mean = both_hessians(logits, first, second, guesses, 1.0)
     assert jnp.allclose(true, mean, atol=1e-5)
     # Without credit, how the two steps work together is missing, and nothing else.
@@ -227,7 +247,9 @@ def test_the_hessian_is_unbiased_with_full_credit_whatever_the_baseline(numbers)
 @eqx.filter_jit
 def lessons(discount, agent, key):
     """Episodes with constant wages, many times: advantages, those standardised, and the gradient of the mean action."""
-    adapter, standard = (PolicyDescent(6, discount=discount, standardised=choice) for choice in (False, True))
+    adapter, standard = (
+        PolicyDescent(6, discount=discount, standardised=choice) for choice in (False, True)
+    )
 
     def once(key):
         lived = adapter.live(agent, Wages(jnp.array(3.0)), key=key)
@@ -254,11 +276,17 @@ def test_where_the_baseline_is_not_right_nothing_is_learnt_on_average(agent, get
 
 def test_steps_find_what_pays_and_are_traced(getkey):
     """What is left out, the scale, stays."""
-    adapter = PolicyDescent(1, lr=jnp.linspace(2.0, 1.0, 20), steps=20, episodes=10, where=lambda agent: agent.logits)
-    adapted, lived = eqx.filter_jit(adapter.descend)(Scaled(LOGITS, jnp.array(1.0)), OneChoice(PAYS), key=getkey())
+    adapter = PolicyDescent(
+        1, lr=jnp.linspace(2.0, 1.0, 20), steps=20, episodes=10, where=lambda agent: agent.logits
+    )
+    adapted, lived = eqx.filter_jit(adapter.descend)(
+        Scaled(LOGITS, jnp.array(1.0)), OneChoice(PAYS), key=getkey()
+    )
     assert lived.reward.shape == (21, 1, 10)
     assert jnp.allclose(lived.log_prob[0], jax.nn.log_softmax(LOGITS)[lived.action[0]], atol=1e-6)
-    assert jnp.allclose(lived.log_prob[-1], jax.nn.log_softmax(adapted.logits)[lived.action[-1]], atol=1e-6)
+    assert jnp.allclose(
+        lived.log_prob[-1], jax.nn.log_softmax(adapted.logits)[lived.action[-1]], atol=1e-6
+    )
     assert jax.nn.softmax(adapted.logits)[0] > 0.9
     assert adapted.scale == 1.0
 
@@ -266,7 +294,11 @@ def test_steps_find_what_pays_and_are_traced(getkey):
 def test_less_memory_is_used_where_it_is_asked_for():
     def program(unroll):
         method, env = MAMLPolicy(PolicyDescent(horizon=1, unroll=unroll)), OneChoice(PAYS[None])
-        return str(jax.make_jaxpr(lambda key: method.gradient(Softmax(LOGITS), env, None, key=key)[0])(jr.key(0)))
+        return str(
+            jax.make_jaxpr(lambda key: method.gradient(Softmax(LOGITS), env, None, key=key)[0])(
+                jr.key(0)
+            )
+        )
 
     assert "remat" in program(Unroll.REMAT)
     assert "remat" not in program(Unroll.EXACT)
@@ -285,7 +317,15 @@ def thought():
         ours = eqx.filter_grad(adapter.loss)(agent, lived)
         usual = eqx.filter_grad(plain)(agent, lived, adapter.gained(lived))
         noise = jr.normal(jr.key(2), lived.reward.shape)
-        return lived, replay(agent, lived), log_probs(agent, lived), ours, usual, noise, baseline(lived, noise, 1e-7)
+        return (
+            lived,
+            replay(agent, lived),
+            log_probs(agent, lived),
+            ours,
+            usual,
+            noise,
+            baseline(lived, noise, 1e-7),
+        )
 
     return think(agent)
 
@@ -303,9 +343,13 @@ def test_what_was_done_is_as_probable_as_when_it_was_done(thought):
 
 
 def test_the_baseline_is_least_squares(thought):
-    seen, noise, fitted = (np.asarray(part, np.float64) for part in (thought[0].percept.observation, *thought[5:]))
+    seen, noise, fitted = (
+        np.asarray(part, np.float64) for part in (thought[0].percept.observation, *thought[5:])
+    )
     time = np.arange(8)[:, None, None] * np.ones((1, 10, 1)) / 8
-    features = np.concatenate([seen, seen**2, time, time**2, time**3, np.ones_like(time)], axis=-1).reshape(80, -1)
+    features = np.concatenate(
+        [seen, seen**2, time, time**2, time**3, np.ones_like(time)], axis=-1
+    ).reshape(80, -1)
     solution = np.linalg.lstsq(features, noise.ravel(), rcond=None)[0]
     assert np.allclose(fitted.ravel(), features @ solution, atol=1e-3)
 
@@ -314,14 +358,18 @@ def test_one_step_goes_far_from_a_meta_learnt_policy(getkey):
     """Nothing can be known beforehand but by how much to believe what is tried out."""
     tasks, start, key = OneOfTwo(), Scaled(jnp.zeros(2), jnp.array(1.0)), getkey()
     method = MAMLPolicy(PolicyDescent(horizon=1))
-    run = train(method, start, tasks, optax.adam(0.1), steps=60, tasks_per_step=10, log_every=60, key=key)
+    run = train(
+        method, start, tasks, optax.adam(0.1), steps=60, tasks_per_step=10, log_every=60, key=key
+    )
 
     @jax.jit
     def rewards(model):
         def of_one(env, key):
             return method.adapter.trace(model, env, key=key).reward.mean(axis=(1, 2))
 
-        return jax.vmap(of_one)(tasks.draw(100, Split.TEST, key=key), jr.split(key, 100)).mean(axis=0)
+        return jax.vmap(of_one)(tasks.draw(100, Split.TEST, key=key), jr.split(key, 100)).mean(
+            axis=0
+        )
 
     before, after = rewards(run.model)
     assert before < 0.6 and after > 0.95
@@ -329,12 +377,18 @@ def test_one_step_goes_far_from_a_meta_learnt_policy(getkey):
     assert before < 0.6 and after < 0.6
 
 
-@pytest.mark.parametrize("method", [A2C(6), PPO(6), MAMLPolicy(PolicyDescent(6))], ids=["A2C", "PPO", "MAML"])
+@pytest.mark.parametrize(
+    "method", [A2C(6), PPO(6), MAMLPolicy(PolicyDescent(6))], ids=["A2C", "PPO", "MAML"]
+)
 def test_agents_and_methods_go_together(method, agent):
     """Traced only, as compiling takes long: gradients have the agent's structure."""
     if isinstance(method, MAMLPolicy):
-        agent = eqx.filter_jit(lambda: RecurrentAgent(Wages(jnp.array(3.0)), width=4, key=jr.key(0)))()
-    grads = eqx.filter_eval_shape(method.gradient, agent, Wages(jnp.ones(4)), method.init(agent), key=jr.key(0))[0]
+        agent = eqx.filter_jit(
+            lambda: RecurrentAgent(Wages(jnp.array(3.0)), width=4, key=jr.key(0))
+        )()
+    grads = eqx.filter_eval_shape(
+        method.gradient, agent, Wages(jnp.ones(4)), method.init(agent), key=jr.key(0)
+    )[0]
     moving = eqx.filter(agent, eqx.is_inexact_array)
     assert jax.tree.map(jnp.shape, grads) == jax.tree.map(jnp.shape, moving)
 

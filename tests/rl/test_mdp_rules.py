@@ -70,7 +70,7 @@ class Knows(AbstractPlanner):
 
 def test_who_knows_the_process_gets_what_value_iteration_promises():
     mdp, num = row(drawn(TabularMDPs(), 1, jr.key(0)), 0), 400
-    run = jax.jit(jax.vmap(lambda key: ls.live(Knows(mdp), mdp, key=key).reward.sum()))
+    run = jax.jit(jax.vmap(lambda key: ls.envs.live(Knows(mdp), mdp, key=key).reward.sum()))
     total = run(jr.split(jr.key(1), num))
     promised = 10 * value_iteration(mdp.transitions[None], mdp.rewards[None], 10)[1][0, 0]
     assert abs(total.mean() - promised) < 4 * total.std() / num**0.5
@@ -82,15 +82,19 @@ def test_a_belief_is_what_happened():
     state, key, memory = mdp.reset(0, key=jr.key(0)), jr.key(1), rule.begin()
     act = jax.jit(lambda *all, key: rule.act(*all, key=key))
     step = jax.jit(lambda *all, key: mdp.step(*all, key=key))
-    told = ls.Feedback(jnp.asarray(0.0), jnp.asarray(False), jnp.asarray(False))
-    percept, rewards, seen = ls.Percept(mdp.observe(state), jnp.asarray(0), told, jnp.asarray(True)), {}, {}
+    told = ls.envs.Feedback(jnp.asarray(0.0), jnp.asarray(False), jnp.asarray(False))
+    percept, rewards, seen = (
+        ls.envs.Percept(mdp.observe(state), jnp.asarray(0), told, jnp.asarray(True)),
+        {},
+        {},
+    )
     for number in range(10):
         action, memory = act(memory, percept, key=jr.fold_in(key, number))
         before = int(state.state)
         state, told = step(state, action, key=jr.fold_in(key, 100 + number))
         rewards.setdefault((before, int(action)), []).append(float(told.reward))
         seen.setdefault((before, int(action)), []).append(int(state.state))
-        percept = ls.Percept(mdp.observe(state), action, told, jnp.asarray(False))
+        percept = ls.envs.Percept(mdp.observe(state), action, told, jnp.asarray(False))
     _, memory = act(memory, percept, key=key)
     for where, those in rewards.items():
         # Each reward weighs as much as the prior's mean of 1.
@@ -106,7 +110,7 @@ def test_no_transition_is_learnt_from_one_episode_to_the_next():
     mdp = TabularMDP(circle, jnp.zeros((4, 1)), trials=3, trial_steps=2)
     rule = EpsilonGreedyPlanner(4, 1, 2)
 
-    class Shows(ls.AbstractAgent):
+    class Shows(ls.envs.AbstractAgent):
         def begin(self):
             return rule.begin()
 
@@ -116,7 +120,9 @@ def test_no_transition_is_learnt_from_one_episode_to_the_next():
             return jnp.asarray(0), memory
 
     shown = []
-    jax.block_until_ready(eqx.filter_jit(lambda: ls.live(Shows(), mdp, key=jr.key(0)).reward)())
+    jax.block_until_ready(
+        eqx.filter_jit(lambda: ls.envs.live(Shows(), mdp, key=jr.key(0)).reward)()
+    )
     jax.effects_barrier()
     last = shown[-1][:, 0]
     assert last.sum() == 6  # three episodes of two steps
@@ -124,12 +130,22 @@ def test_no_transition_is_learnt_from_one_episode_to_the_next():
 
 
 def test_draws_are_around_the_mean_and_closer_the_more_was_seen():
-    belief = Belief(jnp.zeros((2, 1, 3)).at[0, 0].set(jnp.array([60.0, 30.0, 0.0])), jnp.array([[180.0], [0.0]]), 1.0)
-    transitions, rewards = jax.jit(jax.vmap(lambda key: belief.draw(key=key)))(jr.split(jr.key(0), 4000))
+    belief = Belief(
+        jnp.zeros((2, 1, 3)).at[0, 0].set(jnp.array([60.0, 30.0, 0.0])),
+        jnp.array([[180.0], [0.0]]),
+        1.0,
+    )
+    transitions, rewards = jax.jit(jax.vmap(lambda key: belief.draw(key=key)))(
+        jr.split(jr.key(0), 4000)
+    )
     assert jnp.allclose(transitions.sum(axis=-1), 1.0, atol=1e-5)
     assert jnp.allclose(transitions.mean(axis=0), belief.mean_transitions, atol=0.02)
-    assert abs(transitions[:, 1, 0, 0].var() - 1 / 3 * 2 / 3 / 4) < 0.005  # a share of three in a flat Dirichlet
-    assert abs(rewards[:, 0, 0].std() * 91**0.5 - 1) < 0.05 and abs(rewards[:, 1, 0].std() - 1) < 0.05
+    assert (
+        abs(transitions[:, 1, 0, 0].var() - 1 / 3 * 2 / 3 / 4) < 0.005
+    )  # a share of three in a flat Dirichlet
+    assert (
+        abs(rewards[:, 0, 0].std() * 91**0.5 - 1) < 0.05 and abs(rewards[:, 1, 0].std() - 1) < 0.05
+    )
     assert abs(rewards[:, 0, 0].mean() - 181 / 91) < 0.01
 
 
@@ -157,7 +173,9 @@ PUBLISHED = [
 def test_classical_columns_of_the_table_come_out(rule, published):
     num = 200
     tasks, keys = drawn(TabularMDPs(), num, jr.key(0)), jr.split(jr.key(1), num)
-    total = jax.jit(jax.vmap(lambda mdp, key: ls.live(rule, mdp, key=key).reward.sum()))(tasks, keys)
+    total = jax.jit(jax.vmap(lambda mdp, key: ls.envs.live(rule, mdp, key=key).reward.sum()))(
+        tasks, keys
+    )
     spread = total.std() * (1 / num + 1 / 1000) ** 0.5  # ours and theirs
     assert abs(total.mean() - published) < 3 * spread + 0.05  # the rounding of the table
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from learnset import InputError, Split
-from learnset.envs import AbstractAgent, advance, begin, live, Percept, Pool, WaterMaze
 from learnset.envs._base import feedback
+from learnset.envs._live import AbstractAgent, advance, begin, live, Percept
+from learnset.envs.water_maze import Pool, WaterMaze
 from learnset.rl._coordinates import Chart, CoordinateActorCritic, MatchingToPlaceDays, Navigation
 from learnset.rl._place_actor_critic import Learnt, PlaceActorCritic
 
@@ -37,7 +38,9 @@ def born(agent):
 def percept(pool, cell, *, at_rest=False, reward=0.0, terminated=False, truncated=False):
     """What is sensed where one cell fires and no other, when swimming east."""
     heading = jnp.array([0.0 if at_rest else 1.0, 0.0])
-    observation = jnp.concatenate([jnp.asarray(np.eye(pool.cells, dtype=np.float32)[cell]), heading])
+    observation = jnp.concatenate(
+        [jnp.asarray(np.eye(pool.cells, dtype=np.float32)[cell]), heading]
+    )
     told = feedback(reward, terminated, truncated)
     return Percept(observation, jnp.asarray(0), told, jnp.asarray(cell == 0))
 
@@ -88,7 +91,9 @@ def lives(agent, mazes, key):
 
 def latencies(agent, mazes, *, key):
     """Seconds, for each of 8 animals, day and trial of the day."""
-    life = lives(jax.tree.map(jnp.asarray, agent), mazes, key)  # arrays, so that agents share what is compiled
+    life = lives(
+        jax.tree.map(jnp.asarray, agent), mazes, key
+    )  # arrays, so that agents share what is compiled
     return np.asarray(life.after.elapsed)[np.asarray(life.over)].reshape(8, -1, 4)
 
 
@@ -100,7 +105,9 @@ def test_on_a_way_without_turns_the_value_is_the_discounted_reward(gamma, interv
     agent = eqx.tree_at(lambda a: a.critic_lr, agent, 0.5 / agent.scaled(1.0))
     way = [percept(pool, cell) for cell in range(4)]
     arrival = percept(pool, 4, at_rest=True, reward=1.0, terminated=True)
-    learnt = go(jax.tree.map(jnp.asarray, agent), [*way, arrival], 60)  # arrays: all examples share what is compiled
+    learnt = go(
+        jax.tree.map(jnp.asarray, agent), [*way, arrival], 60
+    )  # arrays: all examples share what is compiled
     tenths = interval / 0.1 * np.arange(3, -1, -1)
     assert np.allclose(learnt.critic[:4], gamma**tenths, atol=1e-4)
     assert learnt.critic[4] == 0  # nothing is expected of a place where the trial is over
@@ -150,7 +157,9 @@ def test_who_learns_no_preference_swims_at_random():
     counts = np.bincount(life.action[life.counts], minlength=8)
     expected = counts.sum() / 8
     assert expected > 1000
-    assert ((counts - expected) ** 2 / expected).sum() < 24.3  # chi-squared of 7 degrees of freedom, p = 0.001
+    assert (
+        (counts - expected) ** 2 / expected
+    ).sum() < 24.3  # chi-squared of 7 degrees of freedom, p = 0.001
 
 
 def test_coordinates_of_two_places_differ_by_the_way_between_them():
@@ -183,12 +192,17 @@ def test_coordinates_become_those_of_the_pool():
 def test_who_knows_its_pool_swims_straight_from_the_second_trial_on():
     agent = CoordinateActorCritic(PlaceActorCritic(POOL))
     rates = jax.vmap(POOL.place_cells)(jnp.asarray(POOL.centres))
-    weights = jnp.asarray(np.linalg.lstsq(np.asarray(rates), POOL.centres, rcond=1e-6)[0].T, rates.dtype)
+    weights = jnp.asarray(
+        np.linalg.lstsq(np.asarray(rates), POOL.centres, rcond=1e-6)[0].T, rates.dtype
+    )
     blank = agent.begin()
     chart = Chart(weights, blank.chart.trace, blank.chart.goal, blank.chart.known)
     knowing = Grown(agent, Navigation(blank.learnt, chart, 5 + blank.preference))
     found = latencies(knowing, NEW_PLACES, key=jr.key(0))
-    away = np.linalg.norm(NEW_PLACES.platforms - NEW_PLACES.starts, axis=-1).reshape(8, -1, 4) - POOL.platform_radius
+    away = (
+        np.linalg.norm(NEW_PLACES.platforms - NEW_PLACES.starts, axis=-1).reshape(8, -1, 4)
+        - POOL.platform_radius
+    )
     assert np.median((found * POOL.speed / away)[..., 1:]) < 1.15  # by eight directions
     assert found[..., 0].mean() > 5 * found[..., 1:].mean()
 
@@ -198,7 +212,9 @@ def test_a_goal_is_kept_until_it_is_missed():
     agent = CoordinateActorCritic(PlaceActorCritic(pool))
     blank = agent.begin()
     weights = 0.15 * jnp.stack([jnp.arange(5.0), jnp.zeros(5)])
-    memory = Navigation(blank.learnt, Chart(weights, *jax.tree.leaves(blank.chart)[1:]), blank.preference)
+    memory = Navigation(
+        blank.learnt, Chart(weights, *jax.tree.leaves(blank.chart)[1:]), blank.preference
+    )
 
     act = jax.jit(agent.act)
 

@@ -13,24 +13,24 @@ import learnset as ls
 from learnset.rl._action import Choice, Gaussian
 
 KEY = jr.key(0)
-TASKS = ls.Harlow(features=4)
+TASKS = ls.envs.Harlow(features=4)
 PROBLEM = TASKS.sample(ls.Split.TRAIN, key=KEY)
-MAZE = ls.WaterMaze(jnp.zeros((2, 2)), pool=ls.Pool(cells=3, continuous=True))
+MAZE = ls.envs.WaterMaze(jnp.zeros((2, 2)), pool=ls.envs.Pool(cells=3, continuous=True))
 
 
 @eqx.filter_jit
 def new_agent(env=PROBLEM, width=16, **options):
-    return ls.RecurrentAgent(env, width=width, key=KEY, **options)
+    return ls.rl.RecurrentAgent(env, width=width, key=KEY, **options)
 
 
 @eqx.filter_jit
 def first_sight(env):
-    return ls.begin(env, key=KEY).percept.observation
+    return ls.envs.begin(env, key=KEY).percept.observation
 
 
 def percept_of(env=PROBLEM, *, first=False, action=1, reward=1.0, terminated=True):
-    told = ls.Feedback(jnp.asarray(reward), jnp.asarray(terminated), jnp.asarray(False))
-    return ls.Percept(first_sight(env), jnp.asarray(action), told, jnp.asarray(first))
+    told = ls.envs.Feedback(jnp.asarray(reward), jnp.asarray(terminated), jnp.asarray(False))
+    return ls.envs.Percept(first_sight(env), jnp.asarray(action), told, jnp.asarray(first))
 
 
 def robbed(agent, **flags):
@@ -56,7 +56,16 @@ def test_it_senses_what_it_saw_did_and_got_and_where_in_the_task_it_is():
     seen = np.asarray(first_sight(PROBLEM))
     given = new_agent()._inputs(percept_of(action=1, reward=-1.0))
     assert np.array_equal(given[:9], seen)
-    assert given[9:].tolist() == [0, 1, 0, -1, -1, 1, 0, 0]  # action, action times reward, reward, and three flags
+    assert given[9:].tolist() == [
+        0,
+        1,
+        0,
+        -1,
+        -1,
+        1,
+        0,
+        0,
+    ]  # action, action times reward, reward, and three flags
 
 
 def test_of_a_trial_that_begins_it_knows_no_action():
@@ -66,7 +75,7 @@ def test_of_a_trial_that_begins_it_knows_no_action():
 
 def test_vectors_are_sensed_in_units_of_their_limit():
     agent = new_agent(MAZE)
-    agent = eqx.tree_at(lambda a: a.actions, agent, ls.Continuous(2, limit=4.0))
+    agent = eqx.tree_at(lambda a: a.actions, agent, ls.envs.Continuous(2, limit=4.0))
     given = agent._inputs(percept_of(MAZE, action=jnp.array([2.0, -4.0]), reward=0.5))
     assert given[5:9].tolist() == [0.5, -1, 0.25, -0.5]
 
@@ -83,7 +92,9 @@ CHANGES = {
 def test_what_is_not_sensed_changes_nothing(name, lstm):
     for senses in (True, False):
         agent = robbed(new_agent(lstm=lstm), **{name: senses})
-        one, two = (heard(agent, some_memory(agent), percept_of(**change))[1] for change in CHANGES[name])
+        one, two = (
+            heard(agent, some_memory(agent), percept_of(**change))[1] for change in CHANGES[name]
+        )
         assert bool(jnp.array_equal(one, two)) is not senses
 
 
@@ -92,7 +103,9 @@ def test_what_is_not_sensed_changes_nothing(name, lstm):
 def test_memory_lives_from_trial_to_trial_unless_it_is_taken_away(lstm, first):
     for keeps in (True, False):
         agent = robbed(new_agent(lstm=lstm), keeps_memory=keeps)
-        with_memory, without = (heard(agent, m, percept_of(first=first)) for m in (some_memory(agent), agent.begin()))
+        with_memory, without = (
+            heard(agent, m, percept_of(first=first)) for m in (some_memory(agent), agent.begin())
+        )
         assert bool(eqx.tree_equal(with_memory, without)) is (first and not keeps)
 
 
@@ -112,7 +125,11 @@ def test_gated_units_are_those_of_cho():
     reset, stay = sigmoid(read[0] + kept[0]), sigmoid(read[1] + kept[1])
     new = np.tanh(read[2] + reset * (kept[2] + cell.bias_n))
     found, activity = heard(agent, memory, percept)
-    assert np.allclose(found, (1 - stay) * new + stay * memory, atol=1e-6) and found is activity or found.shape == (16,)
+    assert (
+        np.allclose(found, (1 - stay) * new + stay * memory, atol=1e-6)
+        and found is activity
+        or found.shape == (16,)
+    )
     assert np.array_equal(found, activity)
 
 
@@ -136,7 +153,7 @@ def test_the_first_policy_tries_everything():
 
 def test_no_units_are_refused_in_one_line():
     with pytest.raises(ls.InputError, match="RecurrentAgent: `width=0`"):
-        ls.RecurrentAgent(PROBLEM, width=0, key=KEY)
+        ls.rl.RecurrentAgent(PROBLEM, width=0, key=KEY)
 
 
 # Distributions over actions.
@@ -144,13 +161,18 @@ def test_no_units_are_refused_in_one_line():
 
 def test_vectors_are_drawn_from_a_normal_distribution_in_units_of_the_limit():
     mean, std, limit = np.array([0.5, -1.0], np.float32), np.array([0.5, 2.0], np.float32), 3.0
-    policy, expected = Gaussian(jnp.asarray(mean), jnp.log(std), limit=limit), stats.norm(limit * mean, limit * std)
+    policy, expected = (
+        Gaussian(jnp.asarray(mean), jnp.log(std), limit=limit),
+        stats.norm(limit * mean, limit * std),
+    )
     action = np.array([1.0, 4.0], np.float32)
     assert np.isclose(policy.log_prob(action), expected.logpdf(action).sum(), atol=1e-5)
     assert np.isclose(policy.entropy(), expected.entropy().sum(), atol=1e-5)
     drawn = np.asarray(jax.vmap(lambda key: policy.sample(key=key))(jr.split(KEY, 5000)))
     for i in range(2):
-        assert stats.kstest(drawn[:, i], stats.norm(limit * mean[i], limit * std[i]).cdf).pvalue > 1e-4
+        assert (
+            stats.kstest(drawn[:, i], stats.norm(limit * mean[i], limit * std[i]).cdf).pvalue > 1e-4
+        )
 
 
 def test_choices_are_those_of_the_logits():
@@ -177,13 +199,15 @@ def share_correct(agent, number=1000):
     @eqx.filter_jit
     def reward(agent):
         problems = TASKS.draw(number, ls.Split.TEST, key=KEY)
-        return jax.vmap(lambda env, key: ls.live(agent, env, key=key).reward)(problems, jr.split(KEY, number))
+        return jax.vmap(lambda env, key: ls.envs.live(agent, env, key=key).reward)(
+            problems, jr.split(KEY, number)
+        )
 
     return (np.asarray(reward(agent))[:, ::2] == 1).mean(axis=0)
 
 
 def trained(agent, steps):
-    method = ls.A2C(horizon=12, discount=0.5, anneal=steps)
+    method = ls.rl.A2C(horizon=12, discount=0.5, anneal=steps)
     options = {"tasks_per_step": 64, "log_every": 100, "progress": False}
     adam = optax.adam(optax.cosine_decay_schedule(1e-2, steps))
     return ls.train(method, agent, TASKS, adam, steps=steps, key=KEY, **options).model

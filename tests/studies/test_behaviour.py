@@ -12,18 +12,25 @@ from conftest import assert_close
 
 import learnset as ls
 from learnset.cli import main
-from learnset.studies import BanditStudy, HarlowStudy, WaterMazeStudy
-from learnset.studies._agents import lives, stored, Training
-from learnset.studies._water_maze_weights import by_trial, OneSwim
-from learnset.studies.water_maze import latencies, POOL
+from learnset_studies._agents import lives, stored, Training
+from learnset_studies._water_maze_weights import by_trial, OneSwim
+from learnset_studies.bandits import BanditStudy
+from learnset_studies.harlow import HarlowStudy
+from learnset_studies.water_maze import latencies, POOL, WaterMazeStudy
 
-SMALL = ls.Pool(cells=7, time_limit=20.0)
+SMALL = ls.envs.Pool(cells=7, time_limit=20.0)
 
 
 def test_stored_agents_have_a_learning_set(tmp_path):
     # As many problems as settings are chosen on, so that both share what is compiled.
-    result = HarlowStudy(problems=200, earlier_problems=20).run(tmp_path, jr.key(0), from_pretrained=True)
-    mine = {row["trial"]: row["value"] for row in result["rows"] if row["part"] == "trials" and row["recipe"] == "RL²"}
+    result = HarlowStudy(problems=200, earlier_problems=20).run(
+        tmp_path, jr.key(0), from_pretrained=True
+    )
+    mine = {
+        row["trial"]: row["value"]
+        for row in result["rows"]
+        if row["part"] == "trials" and row["recipe"] == "RL²"
+    }
     assert 40 < mine[1] < 60 and min(mine[t] for t in range(2, 7)) > 97
     assert (tmp_path / "learning-set.png").stat().st_size > 10_000
     assert "win-stay" in (tmp_path / "README.md").read_text()
@@ -36,15 +43,17 @@ def test_sizes_below_one_are_refused(study):
 
 
 def test_a_study_without_trained_agents_says_so(tmp_path, capsys):
-    assert main(["study", "maml-sinusoids", "--from-pretrained", "--out", str(tmp_path / "run")]) == 2
+    assert (
+        main(["study", "maml-sinusoids", "--from-pretrained", "--out", str(tmp_path / "run")]) == 2
+    )
     assert "no trained agents" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
 def test_training_goes_on_where_it_was_cut(tmp_path):
     """A study that is resumed says what the uncut one says, at each stage."""
-    envs, keys = ls.Harlow(), jr.split(jr.key(0), 2)
-    training = Training(ls.A2C(horizon=12), optax.adam(1e-3), (1, 3), 4, 8)
+    envs, keys = ls.envs.Harlow(), jr.split(jr.key(0), 2)
+    training = Training(ls.rl.A2C(horizon=12), optax.adam(1e-3), (1, 3), 4, 8)
     start = training.new(envs, keys)
 
     def score(agents):
@@ -62,14 +71,18 @@ def test_all_stored_agents_take_less_than_two_megabytes():
 
 
 def test_stored_agents_find_a_new_place_sooner_after_one_trial():
-    days = ls.MatchingToPlace(POOL).draw(10, ls.Split.TEST, key=jr.key(1))
-    start = WaterMazeStudy()._training(short=False, guesses=True).new(ls.MatchingToPlace(POOL), jr.split(jr.key(0), 5))
+    days = ls.envs.MatchingToPlace(POOL).draw(10, ls.Split.TEST, key=jr.key(1))
+    start = (
+        WaterMazeStudy()
+        ._training(short=False, guesses=True)
+        .new(ls.envs.MatchingToPlace(POOL), jr.split(jr.key(0), 5))
+    )
     seconds = latencies(lives(stored("water-maze-rl2", start), days, jr.key(2))).mean(axis=(0, 1))
     assert seconds[1] < 0.7 * seconds[0]
 
 
 def test_a_swim_begins_where_the_trial_does():
-    maze = ls.MatchingToPlace(SMALL).sample(ls.Split.TEST, key=jr.key(0))
+    maze = ls.envs.MatchingToPlace(SMALL).sample(ls.Split.TEST, key=jr.key(0))
     given = OneSwim(maze, jnp.asarray(2)).reset(0, key=jr.key(1))
     drawn = [OneSwim(maze).reset(0, key=jr.key(i)).position for i in range(20)]
     assert_close(given.position, maze.starts[2])
@@ -77,9 +90,13 @@ def test_a_swim_begins_where_the_trial_does():
 
 
 def test_a_step_after_a_trial_changes_the_trials_after_it():
-    days = ls.MatchingToPlace(SMALL, largest=0.5).draw(6, ls.Split.TEST, key=jr.key(0))
-    env = ls.MatchingToPlace(SMALL).sample(ls.Split.TRAIN, key=jr.key(0))
-    policies = eqx.filter_vmap(lambda k: ls.ReactiveAgent(env, width=4, depth=1, key=k))(jr.split(jr.key(1), 2))
-    small, large = (np.asarray(by_trial(policies, days, jnp.asarray(lr), jr.key(2))) for lr in (1e-6, 10.0))
+    days = ls.envs.MatchingToPlace(SMALL, largest=0.5).draw(6, ls.Split.TEST, key=jr.key(0))
+    env = ls.envs.MatchingToPlace(SMALL).sample(ls.Split.TRAIN, key=jr.key(0))
+    policies = eqx.filter_vmap(lambda k: ls.rl.ReactiveAgent(env, width=4, depth=1, key=k))(
+        jr.split(jr.key(1), 2)
+    )
+    small, large = (
+        np.asarray(by_trial(policies, days, jnp.asarray(lr), jr.key(2))) for lr in (1e-6, 10.0)
+    )
     assert small.shape == (2, 6, 4) and small.min() > 0 and small.max() <= SMALL.time_limit
     assert (small[..., 0] == large[..., 0]).all() and (small[..., 1:] != large[..., 1:]).any()

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 import learnset as ls
-from learnset.models import Headed, Raw
-from learnset.studies import GlyphStudy, OmniglotStudy
-from learnset.studies._characters import AtTheEnd, embedded, in_portions, table, with_statistics
-from learnset.tasks import Splits
+from learnset.data._labelled import Splits
+from learnset.models._headed import Headed
+from learnset.models._raw import Raw
+from learnset_studies._characters import AtTheEnd, embedded, in_portions, table, with_statistics
+from learnset_studies.glyphs import GlyphStudy
+from learnset_studies.omniglot import OmniglotStudy
 
 
 def row(recipe, ways, shots, value, transductive=False, tasks="new"):
@@ -26,7 +28,13 @@ def row(recipe, ways, shots, value, transductive=False, tasks="new"):
 
 
 def test_a_table_has_a_row_for_each_learner_and_the_published_values_below():
-    result = {"rows": [row("raw pixels", 5, 1, 41.5), row("MAML", 5, 1, 97.25, True), row("raw pixels", 20, 1, 20.0)]}
+    result = {
+        "rows": [
+            row("raw pixels", 5, 1, 41.5),
+            row("MAML", 5, 1, 97.25, True),
+            row("raw pixels", 20, 1, 20.0),
+        ]
+    }
     assert table(result, ((5, 1), (20, 1)), {"MAML": (98.7, 95.8)}).splitlines()[2:] == [
         "| **raw pixels** | 41.50 ± 0.25 | 20.00 ± 0.25 |",
         "| **MAML**\\* | 97.25 ± 0.25 |  |",
@@ -34,7 +42,9 @@ def test_a_table_has_a_row_for_each_learner_and_the_published_values_below():
     ]
 
 
-@pytest.mark.parametrize("accuracy, reached, agrees", [(97.9, False, False), (98.0, True, False), (98.7, True, True)])
+@pytest.mark.parametrize(
+    "accuracy, reached, agrees", [(97.9, False, False), (98.0, True, False), (98.7, True, True)]
+)
 def test_a_row_says_what_was_to_be_reached_and_what_was_published(accuracy, reached, agrees):
     beside = OmniglotStudy().beside("ProtoNet", 5, 1, accuracy, 0.1)
     assert (beside["needed"], beside["published"]) == (98.0, 98.8)
@@ -48,14 +58,19 @@ def test_who_was_never_published_is_compared_with_nothing():
 
 @pytest.mark.parametrize("study", [OmniglotStudy(), GlyphStudy()], ids=lambda study: study.name)
 def test_the_page_tells_data_sizes_and_every_cell(study):
-    rows = [row("ProtoNet", *cell, 90.0) | study.beside("ProtoNet", *cell, 90.0, 0.25) for cell in study.cells]
+    rows = [
+        row("ProtoNet", *cell, 90.0) | study.beside("ProtoNet", *cell, 90.0, 0.25)
+        for cell in study.cells
+    ]
     rows += [row("ProtoNet", *cell, 99.0, tasks="seen") for cell in study.cells]
     classes = {"train": 3, "validation": 2, "test": 1}
     result = {"rows": rows, "training": {"ProtoNet": 12.4}, "data": "made up", "classes": classes}
     words = study.page(result)
     assert all(f"{ways}-way {shots}-shot" in words for ways, shots in study.cells)
     assert "made up;\n3 characters to train on, 1 to test on" in words and "ProtoNet 12 s" in words
-    assert "| **ProtoNet** | 90.00 ± 0.25 |" in words and "ProtoNet 99.0, 99.0, 99.0, 99.0 %" in words
+    assert (
+        "| **ProtoNet** | 90.00 ± 0.25 |" in words and "ProtoNet 99.0, 99.0, 99.0, 99.0 %" in words
+    )
 
 
 def test_every_cell_can_be_drawn_from_the_characters_that_are_scored():
@@ -81,20 +96,27 @@ def test_other_training_is_asked_for_by_steps(study):
 
 def test_an_episode_of_features_is_scored_as_one_of_images(getkey):
     images = np.random.default_rng(0).integers(0, 256, (42, 28, 28, 1), np.uint8)
-    classes = ls.Labelled.from_arrays(images, np.repeat(np.arange(6), 7))
+    classes = ls.data.Labelled.from_arrays(images, np.repeat(np.arange(6), 7))
     model = with_statistics(Headed(ls.Conv4((28, 28, 1), filters=4, key=getkey()), None), classes)
     splits = Splits(*(classes.subset(pair) for pair in ([0, 1], [2, 3], [4, 5])))
 
     def errors(splits, model):
         tasks = ls.Episodes(*splits, ways=2, shots=1, queries=3)
-        return in_portions(ls.Prototypes(), model, tasks, num_tasks=20, metric=ls.error_rate, key=jr.key(1))
+        return in_portions(
+            ls.Prototypes(), model, tasks, num_tasks=20, metric=ls.error_rate, key=jr.key(1)
+        )
 
     features = Splits(*(embedded(model, part, most=9) for part in splits))
-    np.testing.assert_allclose(errors(features, Headed(Raw(), None)), errors(splits, model), atol=1e-6)
+    np.testing.assert_allclose(
+        errors(features, Headed(Raw(), None)), errors(splits, model), atol=1e-6
+    )
 
 
 def test_an_adapter_seen_at_the_end_alone_has_the_errors_of_its_last_step(tasks, model):
     adapter = ls.FineTune(ls.mse, 0.01, 3)
-    watched, ended = (ls.evaluate(a, model, tasks, key=jr.key(0), num_tasks=5) for a in (adapter, AtTheEnd(adapter)))
+    watched, ended = (
+        ls.evaluate(a, model, tasks, key=jr.key(0), num_tasks=5)
+        for a in (adapter, AtTheEnd(adapter))
+    )
     assert ended.errors.shape == (5, 1)
     np.testing.assert_allclose(ended.errors[:, 0], watched.errors[:, -1], rtol=1e-5)

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from learnset.studies import GlyphStudy, multimnist, OmniglotStudy, sarcos, school, tox21
+from learnset_studies import multimnist, sarcos, school, tox21
+from learnset_studies.glyphs import GlyphStudy
+from learnset_studies.omniglot import OmniglotStudy
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 PAGES = {
     "glyphs": lambda result: GlyphStudy().page(result),
-    "multimnist": lambda result: multimnist.page(result, multimnist.MultiMNISTStudy(), multimnist.SOURCE),
+    "multimnist": lambda result: multimnist.page(
+        result, multimnist.MultiMNISTStudy(), multimnist.SOURCE
+    ),
     "omniglot": lambda result: OmniglotStudy().page(result),
     "sarcos": lambda result: sarcos.page(result, sarcos.SarcosStudy()),
     "school": lambda result: school.page(result, school.SchoolStudy()),

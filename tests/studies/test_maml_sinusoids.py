@@ -8,8 +8,8 @@ import pytest
 
 import learnset as ls
 from learnset.cli import main
-from learnset.studies._study import DIVERGED, row
-from learnset.studies.maml_sinusoids import MAMLSinusoids, PUBLISHED
+from learnset_studies._study import DIVERGED, row
+from learnset_studies.maml_sinusoids import MAMLSinusoids, PUBLISHED
 
 
 def test_agreement_is_by_the_drawing_of_tasks():
@@ -35,13 +35,20 @@ def test_a_quick_study_leaves_everything_and_says_that_it_is_far_from_the_paper(
     folder = tmp_path / "study"
     assert main(["study", "maml-sinusoids", "--quick", "--steps", "60", "--out", str(folder)]) == 0
     result = json.loads((folder / "result.json").read_text())
-    assert {r["part"] for r in result["rows"]} == {"table 2", "curves", "figure 2", "gradient conflict"}
+    assert {r["part"] for r in result["rows"]} == {
+        "table 2",
+        "curves",
+        "figure 2",
+        "gradient conflict",
+    }
     assert {r["recipe"] for r in result["rows"] if r["part"] == "table 2"} == set(PUBLISHED)
     for name in ("curves", "figure2", "conflict"):
         assert (folder / f"{name}.png").exists() and (folder / f"{name}.svg").exists()
     page = (folder / "report.html").read_text()
     assert (
-        page.count("<svg") == 3 and "<table>" in page and "&lt;" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.S)
+        page.count("<svg") == 3
+        and "<table>" in page
+        and "&lt;" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.S)
     )
     assert "trained too little" in capsys.readouterr().out
     assert main(["study", "maml-sinusoids", "--quick", "--steps", "60", "--out", str(folder)]) == 2

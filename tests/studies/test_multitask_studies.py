@@ -10,8 +10,8 @@ import pytest
 
 import learnset as ls
 from learnset.cli import main
-from learnset.studies.multitask_toy import agrees, MultiTaskToy, objectives
-from learnset.studies.nyuv2_delta_m import PUBLISHED
+from learnset_studies.multitask_toy import agrees, MultiTaskToy, objectives
+from learnset_studies.nyuv2_delta_m import PUBLISHED
 
 needs_data = pytest.mark.skipif("LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset")
 
@@ -22,7 +22,9 @@ def result_of(folder):
 
 def test_minima_of_the_toy_problem_are_where_they_are_published():
     with jax.enable_x64(True):
-        first, second, mean = (jnp.array(point) for point in ([7.0, -8.43], [-7.0, -8.43], [0.0, -8.3552]))
+        first, second, mean = (
+            jnp.array(point) for point in ([7.0, -8.43], [-7.0, -8.43], [0.0, -8.3552])
+        )
         assert objectives(first, 1.0)[0] == pytest.approx(-20, abs=0.02)
         assert objectives(second, 1.0)[1] == pytest.approx(-20, abs=0.02)
         assert np.allclose(objectives(mean, 1.0), -15.09, atol=0.01)
@@ -43,13 +45,23 @@ def test_an_end_agrees_if_the_reference_is_near_it_or_among_its_copies():
 
 
 def test_a_quick_toy_study_draws_both_scales(tmp_path):
-    assert main(["study", "multitask-toy", "--quick", "--steps", "250", "--out", str(tmp_path / "toy")]) == 0
+    assert (
+        main(
+            ["study", "multitask-toy", "--quick", "--steps", "250", "--out", str(tmp_path / "toy")]
+        )
+        == 0
+    )
     rows = result_of(tmp_path / "toy")["rows"]
     assert {(r["scale"], len(r["end"])) for r in rows} == {(1.0, 2), (0.1, 2)}
     assert len(rows) == 9 * 8
     # A step of Adam is at most lr (1 - beta1) / sqrt(1 - beta2) in each direction (Kingma & Ba 2015, §2.1).
-    assert all(max(np.abs(np.subtract(r["end"], r["start"]))) < 250 * 0.001 * 0.1 / 0.001**0.5 for r in rows)
-    assert (tmp_path / "toy" / "paths-1.svg").exists() and (tmp_path / "toy" / "paths-0.1.png").exists()
+    assert all(
+        max(np.abs(np.subtract(r["end"], r["start"]))) < 250 * 0.001 * 0.1 / 0.001**0.5
+        for r in rows
+    )
+    assert (tmp_path / "toy" / "paths-1.svg").exists() and (
+        tmp_path / "toy" / "paths-0.1.png"
+    ).exists()
 
 
 def test_the_delta_m_column_is_that_of_the_paper_but_for_one_slip_of_it(tmp_path):
@@ -62,12 +74,16 @@ def test_the_delta_m_column_is_that_of_the_paper_but_for_one_slip_of_it(tmp_path
 
 @needs_data
 @pytest.mark.parametrize("name, measure", [("sarcos", "explained variance")])
-def test_a_quick_study_of_a_table_sets_every_recipe_beside_a_model_for_each_task(name, measure, tmp_path):
+def test_a_quick_study_of_a_table_sets_every_recipe_beside_a_model_for_each_task(
+    name, measure, tmp_path
+):
     assert main(["study", name, "--quick", "--out", str(tmp_path / name)]) == 0
     result = result_of(tmp_path / name)
     recipes = [r for r in result["rows"] if r["part"] == "recipes"]
     assert {r["measure"] for r in recipes} == {measure}
-    assert any(r["setting"] == "scratch" for r in recipes) and any("to_uniform" in r for r in recipes)
+    assert any(r["setting"] == "scratch" for r in recipes) and any(
+        "to_uniform" in r for r in recipes
+    )
     assert all(np.isfinite(r["score"]) and len(r["by_seed"]) == 2 for r in recipes)
     assert (tmp_path / name / "scores.svg").exists()
 

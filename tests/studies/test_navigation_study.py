@@ -8,10 +8,18 @@ import pytest
 from equinox import filter_vmap
 
 import learnset as ls
-from learnset.envs import Navigation
-from learnset.rl import ReactiveAgent
-from learnset.studies import NavigationStudy
-from learnset.studies.navigation import GoalsTold, halved, orderings, PUBLISHED, rows_of, walk, Walks
+from learnset.envs.navigation import Navigation
+from learnset.rl._reactive import ReactiveAgent
+from learnset_studies.navigation import (
+    GoalsTold,
+    halved,
+    NavigationStudy,
+    orderings,
+    PUBLISHED,
+    rows_of,
+    walk,
+    Walks,
+)
 
 TEST = ls.Split.TEST
 
@@ -43,14 +51,18 @@ def test_without_a_step_size_a_policy_stays_what_it_was(walks):
 def test_paths_begin_at_the_start_and_returns_are_minus_distances(walks, goals):
     assert not np.asarray(walks[1.0].path[:, :, :, 0]).any()
     # At the start a network without biases stands still, as long as it has learnt nothing.
-    assert jnp.allclose(walks[1.0].still[:, :, 0], -100 * jnp.linalg.norm(goals.goal, axis=1)[None], rtol=1e-4)
+    assert jnp.allclose(
+        walks[1.0].still[:, :, 0], -100 * jnp.linalg.norm(goals.goal, axis=1)[None], rtol=1e-4
+    )
 
 
 def test_the_oracle_senses_the_same_goals(goals):
     told = GoalsTold(squared=False).draw(3, TEST, key=jr.key(1))
     assert jnp.array_equal(told.goal, goals.goal)
     state = jax.vmap(lambda env: env.reset(0, key=jr.key(0)))(told)
-    assert jnp.array_equal(jax.vmap(lambda env, state: env.observe(state))(told, state)[:, 2:], goals.goal)
+    assert jnp.array_equal(
+        jax.vmap(lambda env, state: env.observe(state))(told, state)[:, 2:], goals.goal
+    )
 
 
 def test_the_step_size_is_halved_after_the_first_step():
@@ -80,7 +92,9 @@ def test_orderings_agree_where_they_hold():
     assert not any(row["agrees"] for row in orderings(made_up(maml=[-40.0] * 4, other=[-40.0] * 4)))
 
 
-@pytest.mark.parametrize("bad", ({"seeds": 0}, {"episodes": (20, 0)}, {"lr": 0.0}, {"steps": -1}), ids=str)
+@pytest.mark.parametrize(
+    "bad", ({"seeds": 0}, {"episodes": (20, 0)}, {"lr": 0.0}, {"steps": -1}), ids=str
+)
 def test_sizes_that_cannot_be_are_refused(bad):
     (name,) = bad
     with pytest.raises(ls.InputError, match=f"{name}="):

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import learnset as ls
-from learnset import omniglot
-from learnset.models import Headed, Raw
-from learnset.studies import OmniglotChallengeStudy
-from learnset.studies.omniglot_challenge import (
+from learnset.data import omniglot
+from learnset.data._classes import Classes
+from learnset.models._headed import Headed
+from learnset.models._raw import Raw
+from learnset_studies.omniglot_challenge import (
     answered,
     by_hausdorff,
     Exam,
@@ -21,13 +22,15 @@ from learnset.studies.omniglot_challenge import (
     Learner,
     OfAlphabets,
     official_exam,
+    OmniglotChallengeStudy,
     own_runs,
     PUBLISHED,
     row_of,
 )
-from learnset.tasks import Classes
 
-real = pytest.mark.skipif("LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no Omniglot here")
+real = pytest.mark.skipif(
+    "LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no Omniglot here"
+)
 PIXELS = Learner("", None, Headed(Raw(), None), None, 1, ls.Prototypes(), jr.key(0))
 
 
@@ -40,8 +43,10 @@ def classes():
     character, drawer = np.divmod(np.arange(47 * 20), 20)
     x = np.zeros((47 * 20, 105, 105, 1), np.uint8)
     x[np.arange(len(x)), 2 * character, 0], x[:, 104, 0, 0] = drawer[:, None], character
-    x[np.arange(len(x)), 2 * character, 40:] = 255  # all drawers draw a line at the character's height
-    return ls.Labelled(x, np.arange(47) * 20, np.full(47, 20), names, groups)
+    x[np.arange(len(x)), 2 * character, 40:] = (
+        255  # all drawers draw a line at the character's height
+    )
+    return ls.data.Labelled(x, np.arange(47) * 20, np.full(47, 20), names, groups)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,10 @@ def test_a_run_is_twenty_characters_of_one_alphabet_by_two_people(exam):
         train, test = run.train[:, 104, 0, 0], run.test[:, 104, 0, 0]
         assert len(set(train)) == 20 and (test == train[run.labels]).all()
         assert (train < 22).all() if run.name.startswith("A") else (train >= 22).all()
-        people = [{int(image[2 * image[104, 0, 0], 0, 0]) for image in part} for part in (run.train, run.test)]
+        people = [
+            {int(image[2 * image[104, 0, 0], 0, 0]) for image in part}
+            for part in (run.train, run.test)
+        ]
         assert len(people[0]) == len(people[1]) == 1 and people[0] != people[1]
 
 
@@ -74,7 +82,9 @@ def test_only_alphabets_with_enough_characters_are_held_out(classes):
 
 def test_who_compares_pixels_answers_each_item_by_itself(exam):
     right = answered(PIXELS, exam.runs)
-    reordered = [omniglot.OneShotRun(r.name, r.train, r.test[::-1], r.labels[::-1]) for r in exam.runs]
+    reordered = [
+        omniglot.OneShotRun(r.name, r.train, r.test[::-1], r.labels[::-1]) for r in exam.runs
+    ]
     assert right.shape == (6, 20)
     assert (answered(PIXELS, reordered) == right[:, ::-1]).all()
 
@@ -87,7 +97,11 @@ def test_training_draws_from_the_given_alphabets_alone(classes):
     @eqx.filter_jit
     def characters(tasks):
         task = tasks.sample(ls.Split.TRAIN, key=jr.key(0))
-        return (255 * task.support.x[:, 104, 0, 0]).round(), (255 * task.query.x[:, 104, 0, 0]).round(), task.query.y
+        return (
+            (255 * task.support.x[:, 104, 0, 0]).round(),
+            (255 * task.query.x[:, 104, 0, 0]).round(),
+            task.query.y,
+        )
 
     for alphabet, least, most in (("A", 0, 22), ("B", 22, 47)):
         support, query, y = map(np.asarray, characters(every.of(classes.groups, [alphabet])))
@@ -107,7 +121,9 @@ def test_only_the_twenty_official_runs_are_held_against_what_was_published():
         return row_of(right, Exam(exam, runs[:number], ""), name, "none")
 
     assert [row(wrong)["agrees"] for wrong in (154, 155, 156)] == [False, True, False]
-    assert row(155)["published"] == pytest.approx(0.388) and row(155)["error"] == pytest.approx(0.3875)
+    assert row(155)["published"] == pytest.approx(0.388) and row(155)["error"] == pytest.approx(
+        0.3875
+    )
     assert row(155, exam="own runs")["agrees"] is None
     assert row(16, number=2)["agrees"] is None
     assert "published" not in row(155, name="nearest raw pixels")

@@ -10,10 +10,9 @@ from equinox import filter_jit
 import learnset as ls
 from learnset.envs.bandits import Bandits
 from learnset.envs.two_step import stay_probabilities, TwoStep
-from learnset.rl import ThompsonSampling
-from learnset.studies import WangStudy
-from learnset.studies._two_step_learners import TwoStepLearner
-from learnset.studies.wang import FAMILIES, orderings, Paired, regrets
+from learnset.rl._bandit_rules import ThompsonSampling
+from learnset_studies._two_step_learners import TwoStepLearner
+from learnset_studies.wang import FAMILIES, orderings, Paired, regrets, WangStudy
 
 TEST = ls.Split.TEST
 AS_BANDITS = {
@@ -36,14 +35,16 @@ def test_families_are_the_bandits_of_that_name(name):
 
 def test_who_knows_the_dependence_loses_less_than_who_explores():
     bandits = FAMILIES["medium"].draw(200, TEST, key=jr.key(0))
-    best, other = (regrets(agent, bandits, jr.key(1))[:, -1] for agent in (Paired(), ThompsonSampling(2)))
+    best, other = (
+        regrets(agent, bandits, jr.key(1))[:, -1] for agent in (Paired(), ThompsonSampling(2))
+    )
     assert best.mean() + 4 * best.std() / 200**0.5 < other.mean()
 
 
 def test_one_reward_tells_all_of_the_other_arm():
     """Where one arm never pays, the other one is known after the first pull."""
     sure = ls.envs.Bandit(jnp.array([0.0, 1.0]), pulls=5)
-    assert ls.live(Paired(), sure, key=jr.key(0)).action[:5].tolist() == [0, 1, 1, 1, 1]
+    assert ls.envs.live(Paired(), sure, key=jr.key(0)).action[:5].tolist() == [0, 1, 1, 1, 1]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,9 @@ def stay():
 
     @filter_jit
     def of(agent):
-        return jax.vmap(lambda task, key: stay_probabilities(ls.live(agent, task, key=key)))(tasks, keys)
+        return jax.vmap(lambda task, key: stay_probabilities(ls.envs.live(agent, task, key=key)))(
+            tasks, keys
+        )
 
     return {model: np.nanmean(of(TwoStepLearner(model=model)), axis=0) for model in (False, True)}
 
@@ -73,12 +76,28 @@ def made_up(*, rl2, rules, interaction, reward):
     for tested in FAMILIES:
         common = {"part": "bandits", "tasks": tested}
         rows += [common | {"recipe": name, "by_seed": [rules]} for name in ("Thompson", "UCB1")]
-        rows.append(common | {"recipe": "Gittins", "by_seed": [rules if tested != "independent" else rl2 - 1]})
+        rows.append(
+            common
+            | {"recipe": "Gittins", "by_seed": [rules if tested != "independent" else rl2 - 1]}
+        )
         for trained in FAMILIES:
             lost = rl2 if trained == tested else rules
-            rows.append(common | {"recipe": f"RL², trained on {trained}", "by_seed": [lost - 0.01, lost + 0.01]})
-    for quantity, value in (("effect of reward × transition", interaction), ("effect of reward", reward)):
-        rows.append({"part": "two-step", "recipe": "RL²", "quantity": quantity, "by_seed": [value, value + 0.01]})
+            rows.append(
+                common
+                | {"recipe": f"RL², trained on {trained}", "by_seed": [lost - 0.01, lost + 0.01]}
+            )
+    for quantity, value in (
+        ("effect of reward × transition", interaction),
+        ("effect of reward", reward),
+    ):
+        rows.append(
+            {
+                "part": "two-step",
+                "recipe": "RL²",
+                "quantity": quantity,
+                "by_seed": [value, value + 0.01],
+            }
+        )
     return rows
 
 

@@ -13,14 +13,25 @@ from scipy import stats
 
 import learnset as ls
 
-SIZES = (6, 9, 7, 6, 8, 6, 7, 6, 9, 12)  # of ten classes: five to train on, two to validate on, three to test on
+SIZES = (
+    6,
+    9,
+    7,
+    6,
+    8,
+    6,
+    7,
+    6,
+    9,
+    12,
+)  # of ten classes: five to train on, two to validate on, three to test on
 
 
 def labelled(sizes=SIZES, start=0):
     """Each example is its own row number and the number of its class."""
     y = np.repeat(np.arange(len(sizes)), sizes)
     x = np.stack([start + np.arange(len(y)), y], axis=1).astype(np.float32)
-    return ls.Labelled.from_arrays(x, [f"class{label:02d}" for label in y])
+    return ls.data.Labelled.from_arrays(x, [f"class{label:02d}" for label in y])
 
 
 CLASSES = labelled()
@@ -31,7 +42,10 @@ TASKS = ls.Episodes(*PARTS, ways=2, shots=2, queries=3)
 @pytest.fixture(scope="module")
 def drawn():
     """3 000 tasks of each split."""
-    return {split: jax.jit(lambda split=split: TASKS.draw(3000, split, key=jr.key(5)))() for split in ls.Split}
+    return {
+        split: jax.jit(lambda split=split: TASKS.draw(3000, split, key=jr.key(5)))()
+        for split in ls.Split
+    }
 
 
 def test_an_episode_has_the_shapes_that_it_says():
@@ -49,7 +63,9 @@ def test_splits_are_never_mixed(drawn):
 
 
 def test_no_image_is_in_a_task_twice(drawn):
-    rows = jnp.concatenate([drawn[ls.Split.TRAIN].support.x, drawn[ls.Split.TRAIN].query.x], axis=1)[..., 0]
+    rows = jnp.concatenate(
+        [drawn[ls.Split.TRAIN].support.x, drawn[ls.Split.TRAIN].query.x], axis=1
+    )[..., 0]
     assert all(len(np.unique(row)) == 10 for row in np.asarray(rows))
 
 
@@ -88,7 +104,7 @@ def test_a_smaller_support_set_is_the_beginning_of_a_larger_one(drawn):
 
 
 def test_numbers_below_another_are_chosen_evenly_in_subsets_and_orders():
-    choose = jax.jit(jax.vmap(lambda key: ls.choose(5, 3, key=key)))
+    choose = jax.jit(jax.vmap(lambda key: ls.tasks.choose(5, 3, key=key)))
     chosen = np.asarray(choose(jr.split(jr.key(1), 12_000)))
     counts = np.unique(chosen @ np.array([100, 10, 1]), return_counts=True)[1]
     assert len(counts) == 60  # 5 · 4 · 3 ordered choices
@@ -96,12 +112,12 @@ def test_numbers_below_another_are_chosen_evenly_in_subsets_and_orders():
 
 
 def test_all_numbers_can_be_chosen():
-    assert sorted(ls.choose(7, 7, key=jr.key(0)).tolist()) == list(range(7))
+    assert sorted(ls.tasks.choose(7, 7, key=jr.key(0)).tolist()) == list(range(7))
 
 
 def test_bytes_become_numbers_from_zero_to_one():
     images = np.arange(10 * 6 * 4, dtype=np.uint8).reshape(60, 2, 2, 1)
-    parts = ls.Labelled.from_arrays(images, np.repeat(np.arange(10), 6)).split((4, 3, 3))
+    parts = ls.data.Labelled.from_arrays(images, np.repeat(np.arange(10), 6)).split((4, 3, 3))
     tasks = ls.Episodes(*parts, ways=2, shots=1, queries=2)
     task = jax.jit(lambda: tasks.sample(ls.Split.TRAIN, key=jr.key(0)))()
     seen = np.asarray(task.points.x)
@@ -118,12 +134,16 @@ def test_training_examples_alone_are_augmented():
 
     tasks = ls.Episodes(*PARTS, ways=2, shots=2, queries=3, augment=minus)
     for split, sign in ((ls.Split.TRAIN, -1), (ls.Split.TEST, 1)):
-        plain, other = jax.jit(lambda split=split: [f.sample(split, key=jr.key(3)) for f in (TASKS, tasks)])()
+        plain, other = jax.jit(
+            lambda split=split: [f.sample(split, key=jr.key(3)) for f in (TASKS, tasks)]
+        )()
         assert_close(other.points.x, sign * plain.points.x)
 
 
 def test_too_few_examples_are_an_error_that_names_the_class():
-    with pytest.raises(ls.InputError, match="`shots=4` and `queries=3` need 7 examples.* class 'class00' has 6"):
+    with pytest.raises(
+        ls.InputError, match="`shots=4` and `queries=3` need 7 examples.* class 'class00' has 6"
+    ):
         TASKS.with_shots(4)
 
 
@@ -133,7 +153,9 @@ def test_too_few_classes_are_an_error_that_says_for_what():
 
 
 def test_a_class_in_two_splits_is_an_error():
-    with pytest.raises(ls.InputError, match="'class04' is in two splits, to train on and to validate on"):
+    with pytest.raises(
+        ls.InputError, match="'class04' is in two splits, to train on and to validate on"
+    ):
         ls.Episodes(PARTS[0], CLASSES.subset([4, 5]), PARTS[2], ways=2)
 
 
@@ -142,7 +164,7 @@ def test_one_way_is_no_classification():
         ls.Episodes(*PARTS, ways=1)
 
 
-POOLED = ls.PooledClasses(TASKS, shots=4, queries=5, held_out=1)
+POOLED = ls.tasks.PooledClasses(TASKS, shots=4, queries=5, held_out=1)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +188,7 @@ def test_pooled_classes_draw_every_training_example_evenly(pooled):
 
 def test_pooled_classes_are_validated_and_tested_on_other_examples_of_the_same_classes():
     ends = np.cumsum(SIZES[:5])
-    tasks = ls.PooledClasses(TASKS, shots=2, queries=3, held_out=1)
+    tasks = ls.tasks.PooledClasses(TASKS, shots=2, queries=3, held_out=1)
     for split, back in ((ls.Split.VALIDATION, 2), (ls.Split.TEST, 1)):
         points = jax.jit(lambda split=split: tasks.sample(split, key=jr.key(0)).points)()
         assert sorted(points.x[:, 0].astype(int).tolist()) == (ends - back).tolist()
@@ -177,7 +199,7 @@ def test_pooled_classes_without_held_out_examples_cannot_be_validated():
     with pytest.raises(ls.InputError, match="Give `held_out=`"):
         dataclasses.replace(POOLED, held_out=0).sample(ls.Split.TEST, key=jr.key(0))
     with pytest.raises(ls.InputError, match="nothing to train on of a class with 6 examples"):
-        ls.PooledClasses(TASKS, held_out=3)
+        ls.tasks.PooledClasses(TASKS, held_out=3)
 
 
 def test_a_classifier_of_all_training_classes_is_pretrained_on_them():
@@ -185,6 +207,12 @@ def test_a_classifier_of_all_training_classes_is_pretrained_on_them():
 
     model = ls.MLP(2, POOLED.classes, width=8, depth=1, key=jr.key(0))
     run = ls.train(
-        ls.Pooled(ls.cross_entropy), model, POOLED, optax.adam(1e-2), steps=5, tasks_per_step=2, key=jr.key(1)
+        ls.Pooled(ls.cross_entropy),
+        model,
+        POOLED,
+        optax.adam(1e-2),
+        steps=5,
+        tasks_per_step=2,
+        key=jr.key(1),
     )
     assert not eqx.tree_equal(run.model, model)

@@ -33,8 +33,13 @@ def table(sizes, shots, queries):
     rows = np.arange(len(task), dtype=np.float32)[:, None]
     tasks = ls.FiniteTasks.from_arrays(rows, 2 * rows, task, shots=shots, queries=queries)
     starts = np.cumsum([0, *sizes])
-    learn = [set(range(start, start + learnt(size))) for start, size in zip(starts, sizes, strict=False)]
-    score = [set(range(start + learnt(size), start + size)) for start, size in zip(starts, sizes, strict=False)]
+    learn = [
+        set(range(start, start + learnt(size))) for start, size in zip(starts, sizes, strict=False)
+    ]
+    score = [
+        set(range(start + learnt(size), start + size))
+        for start, size in zip(starts, sizes, strict=False)
+    ]
     return tasks, learn, score
 
 
@@ -78,7 +83,9 @@ def test_held_out_points_are_scored_on_and_never_learnt_from(example, seed):
     for split in (ls.Split.VALIDATION, ls.Split.TEST):
         batch = draw(tasks, len(tasks), split, jr.key(seed))
         scored[split] = rows_of(batch.query)
-        for i, (support, query) in enumerate(zip(rows_of(batch.support), scored[split], strict=True)):
+        for i, (support, query) in enumerate(
+            zip(rows_of(batch.support), scored[split], strict=True)
+        ):
             assert len(support) == tasks.shots and support <= learn[i]
             assert 1 <= len(query) <= tasks.queries and query <= score[i]
     for validated, tested in zip(*scored.values(), strict=True):
@@ -91,7 +98,9 @@ def test_tasks_too_small_for_shots_and_queries_keep_some_of_both(shots, queries)
     weight = jnp.asarray(np.arange(11) < size[:, None], jnp.float32)
     points = ls.Batch(weight[..., None], weight[..., None], weight)
     every = draw(ls.FiniteTasks(points, points, shots, queries), 500, ls.Split.TRAIN, jr.key(0))
-    support, query = ((np.asarray(part.weight) > 0).sum(axis=1) for part in (every.support, every.query))
+    support, query = (
+        (np.asarray(part.weight) > 0).sum(axis=1) for part in (every.support, every.query)
+    )
     assert support.min() >= 1 and query.min() >= 1
     assert np.array_equal(support + query, np.minimum(size[every.index], shots + queries))
 
@@ -120,7 +129,9 @@ def test_every_point_is_drawn_as_often_as_every_other():
 
 def test_sample_is_a_task_of_the_set(getkey):
     tasks, learn, _ = table([6, 7, 8, 9], 2, 2)
-    task = jax.tree.map(lambda leaf: np.asarray(leaf)[None], sample(tasks, ls.Split.TRAIN, getkey()))
+    task = jax.tree.map(
+        lambda leaf: np.asarray(leaf)[None], sample(tasks, ls.Split.TRAIN, getkey())
+    )
     assert rows_of(task.support)[0] | rows_of(task.query)[0] <= learn[int(task.index[0])]
 
 
@@ -133,7 +144,12 @@ def test_from_family_has_the_points_of_the_family_s_training_tasks(getkey):
 
 
 def test_from_family_lowers_the_family_s_shots_to_the_points_there_are(getkey):
-    assert ls.FiniteTasks.from_family(ls.Sinusoids(shots=30), num_tasks=2, points=6, key=getkey()).shots == 6
+    assert (
+        ls.FiniteTasks.from_family(
+            ls.Sinusoids(shots=30), num_tasks=2, points=6, key=getkey()
+        ).shots
+        == 6
+    )
 
 
 def test_labels_of_tasks_may_be_words_in_any_order():
@@ -147,16 +163,22 @@ def test_labels_of_tasks_may_be_words_in_any_order():
 
 def test_inputs_and_targets_of_any_shape_go_through():
     x, y, task = np.zeros((12, 4, 3)), np.zeros((12, 2)), np.repeat([0, 1], 6)
-    one = sample(ls.FiniteTasks.from_arrays(x, y, task, shots=2, queries=1), ls.Split.TRAIN, jr.key(0))
+    one = sample(
+        ls.FiniteTasks.from_arrays(x, y, task, shots=2, queries=1), ls.Split.TRAIN, jr.key(0)
+    )
     assert one.support.x.shape == (2, 4, 3) and one.query.y.shape == (1, 2)
 
 
 def test_labels_that_are_absent_one_by_one_stay_absent(getkey):
     rows = np.arange(10)
     x = jnp.asarray(rows.reshape(1, 10, 1), jnp.float32)
-    weight = np.stack([rows % 2 == 0, rows < 8], axis=1).astype(np.float32)  # row 9 has neither label
+    weight = np.stack([rows % 2 == 0, rows < 8], axis=1).astype(
+        np.float32
+    )  # row 9 has neither label
     points = ls.Batch(x, jnp.repeat(x, 2, axis=2), jnp.asarray(weight[None]))
-    drawn = sample(ls.FiniteTasks(points, points, shots=5, queries=4), ls.Split.TRAIN, getkey()).points
+    drawn = sample(
+        ls.FiniteTasks(points, points, shots=5, queries=4), ls.Split.TRAIN, getkey()
+    ).points
     there = np.asarray(drawn.x)[:, 0].astype(int)
     assert sorted(there) == list(range(9))
     assert np.array_equal(drawn.weight, weight[there])
@@ -167,9 +189,15 @@ def rows(num=12):
 
 
 ERRORS = {
-    "shots": (lambda: table([8, 6, 9], 2, 2)[0].with_shots(4), "`shots=4`, but task 1 has 3 points"),
+    "shots": (
+        lambda: table([8, 6, 9], 2, 2)[0].with_shots(4),
+        "`shots=4`, but task 1 has 3 points",
+    ),
     "no shots": (lambda: table([6, 8], 2, 2)[0].with_shots(0), "`shots=0`"),
-    "lengths": (lambda: ls.FiniteTasks.from_arrays(rows(), rows(11), np.zeros(12)), "12, 11 and 12 rows"),
+    "lengths": (
+        lambda: ls.FiniteTasks.from_arrays(rows(), rows(11), np.zeros(12)),
+        "12, 11 and 12 rows",
+    ),
     "NaN": (
         lambda: ls.FiniteTasks.from_arrays(rows() / rows(), rows(), np.zeros(12)),
         "`x` has 1 numbers that are NaN",
@@ -178,13 +206,18 @@ ERRORS = {
         lambda: ls.FiniteTasks.from_arrays(rows(), rows(), np.array(["a"] * 10 + ["b"] * 2)),
         "Task .*'b'.* has 2 rows",
     ),
-    "held_out": (lambda: ls.FiniteTasks.from_arrays(rows(), rows(), np.zeros(12), held_out=1.0), "`held_out=1.0`"),
+    "held_out": (
+        lambda: ls.FiniteTasks.from_arrays(rows(), rows(), np.zeros(12), held_out=1.0),
+        "`held_out=1.0`",
+    ),
     "family's points": (
         lambda: ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=2, points=0, key=jr.key(0)),
         "`points=0`",
     ),
     "family's held_out": (
-        lambda: ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=2, points=5, held_out=1, key=jr.key(0)),
+        lambda: ls.FiniteTasks.from_family(
+            ls.Sinusoids(), num_tasks=2, points=5, held_out=1, key=jr.key(0)
+        ),
         "`held_out=1`, but .* at least 2",
     ),
 }

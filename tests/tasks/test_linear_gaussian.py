@@ -9,7 +9,7 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset.models import Linear
+from learnset.models._linear import Linear
 
 TASKS = ls.LinearGaussian(shots=12, queries=20)
 NUM = 3000
@@ -52,7 +52,9 @@ def test_bayes_is_the_ridge_regression_that_the_prior_asks_for():
         support = sample(jr.key(1)).support
         x, y, scale = np.asarray(support.x), np.asarray(support.y)[:, 0], np.geomspace(1.0, 0.05, 8)
         assert x.dtype == np.float64
-        ridge = np.linalg.solve(x.T @ x + TASKS.noise**2 * np.diag(scale**-2), x.T @ (y - x @ np.ones(8)))
+        ridge = np.linalg.solve(
+            x.T @ x + TASKS.noise**2 * np.diag(scale**-2), x.T @ (y - x @ np.ones(8))
+        )
         assert np.allclose(jax.jit(TASKS.bayes)(support), 1 + ridge, rtol=1e-10)
 
 
@@ -66,7 +68,8 @@ def test_bayes_error_is_what_bayes_costs(drawn):
 def test_knowing_the_prior_is_worth_more_than_the_interval(drawn):
     batch, bayes = drawn
     ordinary = [
-        np.linalg.lstsq(x, y, rcond=None)[0][:, 0] for x, y in zip(batch.support.x, batch.support.y, strict=True)
+        np.linalg.lstsq(x, y, rcond=None)[0][:, 0]
+        for x, y in zip(batch.support.x, batch.support.y, strict=True)
     ]
     model = Identity(Linear(8, 1, key=jr.key(0)))
 
@@ -80,7 +83,10 @@ def test_knowing_the_prior_is_worth_more_than_the_interval(drawn):
         moved = eqx.tree_at(lambda b: b.query.y, batch, batch.query.y - bias[:, None, None])
         return errors(moved, weight)
 
-    others = {"least squares": errors(batch, np.array(ordinary)), "the mean": errors(batch, np.ones((NUM, 8)))}
+    others = {
+        "least squares": errors(batch, np.array(ordinary)),
+        "the mean": errors(batch, np.ones((NUM, 8))),
+    }
     others |= {f"ridge {l2}": ridge_errors(l2) for l2 in (0.01, 0.1, 1.0, 10.0)}
     for name, other in others.items():
         excess = other - bayes
@@ -93,11 +99,18 @@ def test_a_point_of_weight_zero_is_a_removed_point(absent):
     kept = np.arange(12) != absent
     removed = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], support)
     poisoned = np.where(kept[:, None], support.y, np.float32(np.nan))
-    assert_close(known(ls.Batch(support.x, poisoned, kept.astype(np.float32))), known(removed), rtol=1e-4, atol=1e-6)
+    assert_close(
+        known(ls.Batch(support.x, poisoned, kept.astype(np.float32))),
+        known(removed),
+        rtol=1e-4,
+        atol=1e-6,
+    )
 
 
 def test_without_points_bayes_is_the_prior():
-    mean, covariance, error = known(ls.Batch(*(np.ones((3, n), np.float32) for n in (8, 1)), np.zeros(3, np.float32)))
+    mean, covariance, error = known(
+        ls.Batch(*(np.ones((3, n), np.float32) for n in (8, 1)), np.zeros(3, np.float32))
+    )
     variance = np.geomspace(1.0, 0.05, 8) ** 2
     assert np.allclose(mean, np.ones(8)) and np.allclose(covariance, np.diag(variance), rtol=1e-5)
     assert np.isclose(error, variance.sum() + TASKS.noise**2)
@@ -110,7 +123,9 @@ def test_weights_have_the_mean_and_the_spread_of_the_prior(drawn):
     assert np.all(np.abs(latents.std(axis=0) / scale - 1) < 4 / np.sqrt(2 * NUM))
 
 
-@pytest.mark.parametrize("bad", ({"noise": 0.0}, {"smallest": -1.0}, {"in_size": 0}, {"shots": 0}), ids=str)
+@pytest.mark.parametrize(
+    "bad", ({"noise": 0.0}, {"smallest": -1.0}, {"in_size": 0}, {"shots": 0}), ids=str
+)
 def test_an_error_names_the_argument_and_its_value(bad):
     ((name, value),) = bad.items()
     with pytest.raises(ls.InputError, match=f"`{name}={value}`"):

@@ -40,7 +40,9 @@ def test_no_row_is_in_two_splits_or_in_support_and_query(getkey):
         batches = [draw(targets(), TARGETS, split, getkey()) for _ in range(5)]
         seen[split] = {int(row) for batch in batches for row in np.asarray(batch.query.x).ravel()}
         for batch in batches:
-            assert not set(np.asarray(batch.support.x).ravel()) & set(np.asarray(batch.query.x).ravel())
+            assert not set(np.asarray(batch.support.x).ravel()) & set(
+                np.asarray(batch.query.x).ravel()
+            )
     assert sum(map(len, seen.values())) == len(set.union(*seen.values()))
 
 
@@ -101,7 +103,11 @@ def test_an_error_names_the_power():
 def test_labels_that_are_nan_are_absent(getkey):
     y = np.ones((12, 2))
     y[0, 1], y[1] = np.nan, np.nan
-    tasks = ls.FiniteTasks.from_arrays(np.arange(12.0)[:, None], y, np.repeat([0, 1], 6), shots=2, queries=2)
-    assert np.array_equal(np.asarray(tasks.points.weight), [[[1, 0], [0, 0], [1, 1]], np.ones((3, 2))])
+    tasks = ls.FiniteTasks.from_arrays(
+        np.arange(12.0)[:, None], y, np.repeat([0, 1], 6), shots=2, queries=2
+    )
+    assert np.array_equal(
+        np.asarray(tasks.points.weight), [[[1, 0], [0, 0], [1, 1]], np.ones((3, 2))]
+    )
     query = draw(tasks, 2, ls.Split.TRAIN, getkey()).query
     assert np.isfinite(jax.vmap(lambda points: ls.mse(lambda x: x.repeat(2), points))(query)).all()

@@ -17,12 +17,14 @@ sample = eqx.filter_jit(lambda family, split, key: family.sample(split, key=key)
 each_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 
 
-@pytest.mark.parametrize("family, split", list(zip(FAMILIES.values(), ls.Split, strict=True)), ids=FAMILIES)
+@pytest.mark.parametrize(
+    "family, split", list(zip(FAMILIES.values(), ls.Split, strict=True)), ids=FAMILIES
+)
 def test_one_key_draws_the_same_tasks_as_the_family_itself(family, split, getkey):
     key = getkey()
     for plain, seen in (
-        (draw(family, split, key), draw(ls.Revealed(family), split, key)),
-        (sample(family, split, key), sample(ls.Revealed(family), split, key)),
+        (draw(family, split, key), draw(ls.tasks.Revealed(family), split, key)),
+        (sample(family, split, key), sample(ls.tasks.Revealed(family), split, key)),
     ):
         for a, b in ((plain.support, seen.support), (plain.query, seen.query)):
             assert np.array_equal(np.asarray(b.x)[..., : a.x.shape[-1]], a.x)
@@ -32,7 +34,7 @@ def test_one_key_draws_the_same_tasks_as_the_family_itself(family, split, getkey
 
 @each_family
 def test_every_input_ends_with_the_latents_of_its_task(family, getkey):
-    tasks = jax.tree.map(np.asarray, draw(ls.Revealed(family), ls.Split.TEST, getkey()))
+    tasks = jax.tree.map(np.asarray, draw(ls.tasks.Revealed(family), ls.Split.TEST, getkey()))
     num = tasks.latents.shape[1]
     for x in (tasks.support.x, tasks.query.x):
         assert (x[..., -num:] == tasks.latents[:, None]).all()
@@ -40,11 +42,13 @@ def test_every_input_ends_with_the_latents_of_its_task(family, getkey):
 
 def test_the_target_is_a_function_of_the_revealed_input_alone(getkey):
     family = FAMILIES["sines"]
-    query = sample(ls.Revealed(family), ls.Split.TEST, getkey()).query
+    query = sample(ls.tasks.Revealed(family), ls.Split.TEST, getkey()).query
     x, amplitude, phase = np.asarray(query.x).T
-    assert np.allclose(np.asarray(query.y)[:, 0], amplitude * np.sin(x - phase), rtol=1e-5, atol=1e-5)
+    assert np.allclose(
+        np.asarray(query.y)[:, 0], amplitude * np.sin(x - phase), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_other_shots_are_the_family_s():
-    seen = ls.Revealed(FAMILIES["sines"]).with_shots(8)
+    seen = ls.tasks.Revealed(FAMILIES["sines"]).with_shots(8)
     assert (seen.shots, seen.queries) == (seen.tasks.shots, seen.tasks.queries) == (8, 4)

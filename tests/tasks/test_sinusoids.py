@@ -36,14 +36,20 @@ def quadrature(low, high, num=60):
 
 @pytest.mark.parametrize("predict, error", CONSTANTS.values(), ids=CONSTANTS)
 def test_what_no_knowledge_of_the_task_costs_is_known(predict, error):
-    (a, a_weight), (phase, phase_weight), (x, x_weight) = quadrature(0.1, 5), quadrature(0, math.pi), quadrature(-5, 5)
+    (a, a_weight), (phase, phase_weight), (x, x_weight) = (
+        quadrature(0.1, 5),
+        quadrature(0, math.pi),
+        quadrature(-5, 5),
+    )
     wave = a[:, None, None] * np.sin(x[None, None] - phase[None, :, None])
     errors = (wave - predict(x)[None, None]) ** 2
     exact = np.einsum("apx,a,p,x", errors, a_weight, phase_weight, x_weight)
     assert abs(exact - error) < 5e-4
 
     drawn = draw(ls.Sinusoids(shots=1, queries=40), 4000, ls.Split.TEST, jr.key(3)).query
-    of_task = ((np.asarray(drawn.y, np.float64) - predict(np.asarray(drawn.x, np.float64))) ** 2).mean(axis=(1, 2))
+    of_task = (
+        (np.asarray(drawn.y, np.float64) - predict(np.asarray(drawn.x, np.float64))) ** 2
+    ).mean(axis=(1, 2))
     assert abs(of_task.mean() - exact) < 3 * of_task.std() / math.sqrt(len(of_task))
 
 
@@ -56,9 +62,13 @@ def test_the_best_function_is_the_mean_over_tasks():
 @each_family
 def test_latents_and_inputs_stay_in_their_ranges_and_fill_them(family):
     tasks = jax.tree.map(np.asarray, draw(family, 2000, ls.Split.TRAIN, jr.key(0)))
-    ranges = [family.amplitude, family.phase] + ([family.frequency] if tasks.latents.shape[1] == 3 else [])
+    ranges = [family.amplitude, family.phase] + (
+        [family.frequency] if tasks.latents.shape[1] == 3 else []
+    )
     inputs = [family.support_inputs or family.inputs, family.inputs]
-    for (low, high), values in zip(ranges + inputs, [*tasks.latents.T, tasks.support.x, tasks.query.x], strict=True):
+    for (low, high), values in zip(
+        ranges + inputs, [*tasks.latents.T, tasks.support.x, tasks.query.x], strict=True
+    ):
         width, rounding = high - low, 1e-5
         assert low - rounding <= values.min() < low + 0.01 * width
         assert high - 0.01 * width < values.max() <= high + rounding
@@ -73,10 +83,24 @@ def test_the_function_of_the_latents_gives_the_targets(family):
 
 def test_maml_has_amplitudes_to_five_phases_to_pi_and_one_frequency():
     family = ls.Sinusoids()
-    assert (family.amplitude, family.phase, family.frequency) == ((0.1, 5.0), (0.0, math.pi), (1.0, 1.0))
-    assert (family.inputs, family.shots, family.queries, family.grid) == ((-5.0, 5.0), 10, 10, False)
+    assert (family.amplitude, family.phase, family.frequency) == (
+        (0.1, 5.0),
+        (0.0, math.pi),
+        (1.0, 1.0),
+    )
+    assert (family.inputs, family.shots, family.queries, family.grid) == (
+        (-5.0, 5.0),
+        10,
+        10,
+        False,
+    )
     x = np.linspace(-5, 5, 9, dtype=np.float32)
-    assert np.allclose(family.function(np.array([2.0, 0.7], np.float32), x), 2 * np.sin(x - 0.7), rtol=1e-5, atol=1e-6)
+    assert np.allclose(
+        family.function(np.array([2.0, 0.7], np.float32), x),
+        2 * np.sin(x - 0.7),
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 def test_meta_sgd_is_a_sin_of_omega_x_plus_b():
@@ -84,7 +108,9 @@ def test_meta_sgd_is_a_sin_of_omega_x_plus_b():
     task = sample(family, ls.Split.TRAIN, jr.key(0))
     amplitude, phase, omega = np.asarray(task.latents)
     assert 0 <= -phase <= math.pi and 0.8 <= omega <= 1.2
-    assert np.allclose(task.query.y, amplitude * np.sin(omega * np.asarray(task.query.x) + (-phase)), atol=1e-5)
+    assert np.allclose(
+        task.query.y, amplitude * np.sin(omega * np.asarray(task.query.x) + (-phase)), atol=1e-5
+    )
 
 
 def test_reptile_has_all_phases_and_fifty_queries_at_equal_distances():
@@ -108,7 +134,9 @@ def test_with_one_key_splits_draw_different_tasks(tasks, getkey):
 
 
 def test_other_shots_leave_the_family_as_it_is():
-    family = ls.Sinusoids(4, 6, amplitude=(1.0, 2.0), frequency=(0.5, 0.7), support_inputs=(0.0, 1.0), grid=True)
+    family = ls.Sinusoids(
+        4, 6, amplitude=(1.0, 2.0), frequency=(0.5, 0.7), support_inputs=(0.0, 1.0), grid=True
+    )
     assert family.with_shots(7) == ls.Sinusoids(
         7, 6, (1.0, 2.0), family.phase, (0.5, 0.7), (-5.0, 5.0), (0.0, 1.0), True
     )

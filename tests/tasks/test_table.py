@@ -12,7 +12,9 @@ from hypothesis import given, settings, strategies as st
 
 import learnset as ls
 
-real = pytest.mark.skipif("LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no real data here")
+real = pytest.mark.skipif(
+    "LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no real data here"
+)
 HEAD = "school,age,kind,score\n"
 ROWS = [
     f"{school},{7 + i if i != 2 else ''},{('day', 'night', '')[i % 3]},{10 * s + i}"
@@ -43,7 +45,9 @@ def test_a_file_is_read_as_it_is(table):
     np.testing.assert_array_equal(table.task, [0] * 6 + [1] * 6)
 
 
-@pytest.mark.parametrize("change", ("tsv", "semicolons and decimal commas", "parquet", "data frame", "byte order mark"))
+@pytest.mark.parametrize(
+    "change", ("tsv", "semicolons and decimal commas", "parquet", "data frame", "byte order mark")
+)
 def test_the_same_table_is_read_from_whatever_holds_it(change, table, tmp_path):
     text = HEAD + "\n".join(ROWS)
     if change == "tsv":
@@ -70,7 +74,9 @@ def test_data_frames_of_other_libraries_are_read(library, table, tmp_path):
     pytest.importorskip(library)
     frame = polars.read_csv(written(tmp_path))
     again = ls.read_table(
-        getattr(frame, "to_pandas" if library == "pandas" else "to_arrow")(), task="school", target="score"
+        getattr(frame, "to_pandas" if library == "pandas" else "to_arrow")(),
+        task="school",
+        target="score",
     )
     np.testing.assert_array_equal(again.x, table.x)
 
@@ -103,7 +109,12 @@ def test_classes_are_told_from_the_target_or_by_the_user(values, kind, classes):
 
 def test_names_of_people_are_no_input_and_it_is_said():
     frame = polars.DataFrame(
-        {"t": ["a", "b"] * 50, "x": range(100), "y": range(100), "who": [f"p{i}" for i in range(100)]}
+        {
+            "t": ["a", "b"] * 50,
+            "x": range(100),
+            "y": range(100),
+            "who": [f"p{i}" for i in range(100)],
+        }
     )
     table = ls.read_table(frame, task="t", target="y")
     assert table.columns == ("x",)
@@ -157,11 +168,17 @@ def test_a_bad_table_gets_one_line(name, tmp_path):
 
 def test_a_file_that_is_not_there_or_not_read_gets_one_line(tmp_path):
     written(tmp_path, name="mydata.csv")
-    for name, said in (("mydat.csv", "Did you mean 'mydata.csv'?"), ("", "is a folder"), ("no/x.csv", "not there")):
+    for name, said in (
+        ("mydat.csv", "Did you mean 'mydata.csv'?"),
+        ("", "is a folder"),
+        ("no/x.csv", "not there"),
+    ):
         with pytest.raises(ls.InputError, match=said.replace("?", r"\?")):
             ls.read_table(tmp_path / name, **TWO)
     with pytest.raises(ls.InputError, match=r"not in UTF-8 \(line 3\)"):
-        ls.read_table(written(tmp_path, HEAD + "a,7,day,1\nbä,8,day,2\n", encoding="latin-1"), **TWO)
+        ls.read_table(
+            written(tmp_path, HEAD + "a,7,day,1\nbä,8,day,2\n", encoding="latin-1"), **TWO
+        )
     with pytest.raises(ls.InputError, match=r"ends in '.xlsx'"):
         ls.read_table(written(tmp_path, name="table.xlsx"), **TWO)
     with pytest.raises(ls.InputError, match="damaged or of another format"):
@@ -172,7 +189,10 @@ def test_a_file_that_is_not_there_or_not_read_gets_one_line(tmp_path):
 
 def test_a_task_of_one_row_gets_one_line():
     table = ls.Table.from_arrays(np.zeros((6, 1)), np.arange(6.0), np.array(["a"] * 5 + ["b"]))
-    with pytest.raises(ls.InputError, match=r"Task 'b' has 1 labelled row; .* Leave out small tasks with `min_rows=3`"):
+    with pytest.raises(
+        ls.InputError,
+        match=r"Task 'b' has 1 labelled row; .* Leave out small tasks with `min_rows=3`",
+    ):
         ls.by_rows(table)
 
 
@@ -184,11 +204,18 @@ def numbers(seed=0, tasks=3, rows=20):
     random = np.random.default_rng(seed)
     task = np.repeat(np.arange(tasks), rows)
     x = np.stack(
-        [random.normal(5, 3, len(task)), random.integers(0, 2, len(task)), random.integers(0, 4, len(task))], axis=1
+        [
+            random.normal(5, 3, len(task)),
+            random.integers(0, 2, len(task)),
+            random.integers(0, 4, len(task)),
+        ],
+        axis=1,
     )
     x[random.random(len(task)) < 0.1, 0] = np.nan
     y = random.normal(100, 20, len(task))
-    return ls.Table(x.astype(float), y[:, None], task, ("a", "b", "c"), ("n", "two", "w"), {2: tuple("pqrs")})
+    return ls.Table(
+        x.astype(float), y[:, None], task, ("a", "b", "c"), ("n", "two", "w"), {2: tuple("pqrs")}
+    )
 
 
 @given(st.integers(0, 59), st.integers(0, 1000))
@@ -201,7 +228,9 @@ def test_what_a_scored_row_holds_changes_nothing_in_training(row, seed):
     x[row], y[row] = [1e6, 7.0, 3.0], -1e6
     changed = ls.Table(x, y, table.task, table.names, table.columns, table.words)
     before, after = (ls.by_rows(t, part=part) for t in (table, changed))
-    mine, theirs = (jax.tree.leaves((tasks.points, tasks.mean, tasks.std)) for tasks in (before, after))
+    mine, theirs = (
+        jax.tree.leaves((tasks.points, tasks.mean, tasks.std)) for tasks in (before, after)
+    )
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.array_equal(before.held_out.y, after.held_out.y)
@@ -221,7 +250,7 @@ def test_training_inputs_have_mean_zero_and_deviation_one_where_they_are_numbers
 
 def test_words_become_ones_and_come_back():
     table = numbers()
-    encoding = ls.Encoding.fit(table, np.arange(30))
+    encoding = ls.data.Encoding.fit(table, np.arange(30))
     ones = encoding(table.x)[:, [encoding.names.index(f"w = {word}") for word in "pqrs"]]
     np.testing.assert_array_equal(ones.argmax(axis=1), table.x[:, 2])
     np.testing.assert_array_equal(ones.sum(axis=1), 1)
@@ -230,7 +259,7 @@ def test_words_become_ones_and_come_back():
 def test_a_word_that_training_never_saw_is_zero_everywhere():
     table = numbers()
     rows = np.flatnonzero(table.x[:, 2] != 3)
-    encoding = ls.Encoding.fit(table, rows)
+    encoding = ls.data.Encoding.fit(table, rows)
     assert "w = s" not in encoding.names
     there = [encoding.names.index(f"w = {word}") for word in "pqr"]
     assert (encoding(table.x)[table.x[:, 2] == 3][:, there] == 0).all()
@@ -245,7 +274,10 @@ def test_predictions_come_back_in_the_units_of_the_table(mode):
     tasks = ls.by_rows(table)
     for split in ls.Split:
         points = jax.vmap(lambda i, split=split: tasks.all_points(i, split))(jnp.arange(3))
-        back, rows, there = (np.asarray(a) for a in (tasks.in_units(points.y), tasks.rows_of(split), points.weight > 0))
+        back, rows, there = (
+            np.asarray(a)
+            for a in (tasks.in_units(points.y), tasks.rows_of(split), points.weight > 0)
+        )
         for t in range(3):
             expected = table.y[rows[t][there[t]], t if mode == "several targets" else 0]
             np.testing.assert_allclose(back[t, there[t], 0], expected, rtol=1e-5, atol=1e-6)
@@ -258,7 +290,11 @@ def test_a_missing_label_never_reaches_a_gradient():
     part = np.arange(30) % 5 // 3  # 0 0 0 1 1
     part[np.arange(30) % 5 == 4] = 2
     tasks = ls.by_rows(ls.Table.from_arrays(x, y), part=part)
-    other = eqx.tree_at(lambda t: t.points.y, tasks, jnp.where(tasks.points.weight[..., None] > 0, tasks.points.y, 1e9))
+    other = eqx.tree_at(
+        lambda t: t.points.y,
+        tasks,
+        jnp.where(tasks.points.weight[..., None] > 0, tasks.points.y, 1e9),
+    )
     model = ls.MLP(2, 1, width=4, depth=1, key=jax.random.key(0))
 
     @eqx.filter_jit
@@ -275,14 +311,19 @@ def test_a_missing_label_never_reaches_a_gradient():
 def test_the_order_of_rows_matters_through_the_division_alone():
     table = numbers()
     part, order = table.split_rows(seed=4), np.random.default_rng(0).permutation(60)
-    mixed = ls.Table(table.x[order], table.y[order], table.task[order], table.names, table.columns, table.words)
+    mixed = ls.Table(
+        table.x[order], table.y[order], table.task[order], table.names, table.columns, table.words
+    )
     plain, other = ls.by_rows(table, part=part), ls.by_rows(mixed, part=part[order])
     np.testing.assert_allclose(plain.mean, other.mean, rtol=1e-6)
     for t in range(3):
         mine, theirs = (
-            np.asarray(tasks.points.x[t])[np.asarray(tasks.points.weight[t]) > 0] for tasks in (plain, other)
+            np.asarray(tasks.points.x[t])[np.asarray(tasks.points.weight[t]) > 0]
+            for tasks in (plain, other)
         )
-        np.testing.assert_allclose(np.sort(mine, axis=0), np.sort(theirs, axis=0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            np.sort(mine, axis=0), np.sort(theirs, axis=0), rtol=1e-5, atol=1e-6
+        )
 
 
 @given(st.lists(st.integers(3, 40), min_size=2, max_size=6), st.integers(0, 99))
@@ -295,7 +336,10 @@ def test_every_row_is_in_one_part_and_every_part_has_rows_of_every_task(sizes, s
     tasks = ls.by_rows(table, part=part)
     seen = [np.asarray(tasks.rows_of(split)) for split in ls.Split]
     assert sorted(np.concatenate([rows[rows >= 0] for rows in seen])) == list(range(len(task)))
-    assert all((part[rows[rows >= 0]] == split.value).all() for rows, split in zip(seen, ls.Split, strict=True))
+    assert all(
+        (part[rows[rows >= 0]] == split.value).all()
+        for rows, split in zip(seen, ls.Split, strict=True)
+    )
 
 
 def test_new_tasks_are_held_out_whole_and_scaled_by_the_others():
@@ -309,7 +353,9 @@ def test_new_tasks_are_held_out_whole_and_scaled_by_the_others():
     assert before.names == (("a",), ("b",), ("c",))
     np.testing.assert_array_equal(before.train.x, after.train.x)
     np.testing.assert_array_equal(before.validation.y, after.validation.y)
-    np.testing.assert_allclose(after.test.y - before.test.y, 1e6 / table.y[table.task == 0].std(), rtol=1e-3)
+    np.testing.assert_allclose(
+        after.test.y - before.test.y, 1e6 / table.y[table.task == 0].std(), rtol=1e-3
+    )
 
 
 draw = eqx.filter_jit(lambda tasks, split, key: tasks.draw(4, split, key=key))
@@ -317,10 +363,14 @@ draw = eqx.filter_jit(lambda tasks, split, key: tasks.draw(4, split, key=key))
 
 def test_a_new_task_is_learnt_and_scored_on_different_rows(getkey):
     rows = np.arange(60.0)
-    tasks = ls.by_tasks(ls.Table.from_arrays(rows[:, None], rows, np.repeat(np.arange(6), 10)), shots=4, queries=6)
+    tasks = ls.by_tasks(
+        ls.Table.from_arrays(rows[:, None], rows, np.repeat(np.arange(6), 10)), shots=4, queries=6
+    )
     for split in ls.Split:
         batch = draw(tasks, split, getkey())
-        both = np.concatenate([np.asarray(batch.support.y)[..., 0], np.asarray(batch.query.y)[..., 0]], axis=1)
+        both = np.concatenate(
+            [np.asarray(batch.support.y)[..., 0], np.asarray(batch.query.y)[..., 0]], axis=1
+        )
         assert all(len(set(task.round(4))) == 10 for task in both)
 
 
@@ -329,7 +379,7 @@ def test_a_new_task_is_learnt_and_scored_on_different_rows(getkey):
 
 @real
 def test_school_is_the_published_table():
-    table = ls.school()
+    table = ls.data.school()
     assert (len(table), table.x.shape) == (139, (15362, 27))
     count = np.bincount(table.task)
     assert (count.min(), count.max()) == (22, 251)
@@ -338,8 +388,8 @@ def test_school_is_the_published_table():
 
 @real
 def test_sarcos_has_seven_torques_and_tox21_a_sixth_of_its_labels_missing():
-    assert ls.sarcos().y.shape == (4449, 7)
-    table = ls.tox21()
+    assert ls.data.sarcos().y.shape == (4449, 7)
+    table = ls.data.tox21()
     assert table.y.shape == (8006, 12) and table.classes == ("inactive", "active")
     assert set(np.unique(table.x)) == {0, 1}
     np.testing.assert_allclose(np.isnan(table.y).mean(), 0.1726, atol=1e-4)
@@ -351,5 +401,7 @@ def test_a_source_that_is_not_at_hand_says_where_it_is_expected(name, tmp_path, 
     with pytest.raises(ls.InputError, match=f"There is no folder {tmp_path}/{name}"):
         getattr(ls, name)()
     monkeypatch.delenv("LEARNSET_DATA")
-    with pytest.raises(ls.InputError, match=f"LEARNSET_DATA is unset. Set it to the folder that holds `{name}/`"):
+    with pytest.raises(
+        ls.InputError, match=f"LEARNSET_DATA is unset. Set it to the folder that holds `{name}/`"
+    ):
         getattr(ls, name)()

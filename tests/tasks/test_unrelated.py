@@ -47,7 +47,9 @@ def test_no_linear_regression_on_the_support_beats_the_floor(batch, l2):
 
 
 def test_support_targets_say_nothing_of_query_targets(batch):
-    support, query = (np.asarray(points.y).mean(axis=(1, 2)) for points in (batch.support, batch.query))
+    support, query = (
+        np.asarray(points.y).mean(axis=(1, 2)) for points in (batch.support, batch.query)
+    )
     assert abs(np.corrcoef(support, query)[0, 1]) < 4 / np.sqrt(NUM)
 
 

@@ -10,19 +10,32 @@ from scipy import stats
 import learnset as ls
 from learnset.tasks._variable_episodes import choose_up_to, shots_of_classes
 
-SIZES = (4, 30, 8, 15, 6, 9, 40, 5, 7, 12, 3, 20)  # of six classes to train on, and three each to validate and test on
+SIZES = (
+    4,
+    30,
+    8,
+    15,
+    6,
+    9,
+    40,
+    5,
+    7,
+    12,
+    3,
+    20,
+)  # of six classes to train on, and three each to validate and test on
 
 
 def labelled(sizes=SIZES):
     """Each example is its own row number and the number of its class."""
     y = np.repeat(np.arange(len(sizes)), sizes)
     x = np.stack([1 + np.arange(len(y)), y], axis=1).astype(np.float32)
-    return ls.Labelled.from_arrays(x, [f"class{label:02d}" for label in y])
+    return ls.data.Labelled.from_arrays(x, [f"class{label:02d}" for label in y])
 
 
 CLASSES = labelled()
 PARTS = [CLASSES.subset(part) for part in (range(6), range(6, 9), range(9, 12))]
-TASKS = ls.VariableEpisodes(*PARTS, min_ways=2, max_ways=5, max_support=20, max_queries=4)
+TASKS = ls.tasks.VariableEpisodes(*PARTS, min_ways=2, max_ways=5, max_support=20, max_queries=4)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +69,9 @@ def test_ways_are_at_most_the_classes_that_there_are():
 
 def test_classes_are_drawn_evenly_whatever_their_size(drawn):
     """One point of each class of each task, so that shots do not count."""
-    first = [np.unique(x[w > 0, 1]) for x, w in zip(drawn.support.x, drawn.support.weight, strict=True)]
+    first = [
+        np.unique(x[w > 0, 1]) for x, w in zip(drawn.support.x, drawn.support.weight, strict=True)
+    ]
     ways = np.array([len(classes) for classes in first])
     of_two = np.concatenate([classes for classes, way in zip(first, ways, strict=True) if way == 2])
     assert stats.chisquare(np.unique(of_two, return_counts=True)[1]).pvalue > 0.01
@@ -71,7 +86,9 @@ def test_every_class_has_a_support_point_and_as_many_queries_as_the_others(drawn
 
 def test_queries_are_at_most_half_of_the_smallest_class(drawn):
     sizes = np.array(SIZES)
-    for x, weight, query in zip(drawn.query.x[:200], drawn.query.weight, counts(drawn.query), strict=False):
+    for x, weight, query in zip(
+        drawn.query.x[:200], drawn.query.weight, counts(drawn.query), strict=False
+    ):
         smallest = sizes[np.unique(x[weight > 0, 1]).astype(int)].min()
         assert query.max() == min(4, smallest // 2)
 
@@ -88,7 +105,9 @@ def test_no_example_is_in_a_task_twice_and_labels_belong_to_their_classes(drawn)
         for batch in (drawn.support, drawn.query):
             there = batch.weight[number] > 0
             rows.extend(batch.x[number, there, 0].tolist())
-            pairs |= set(zip(batch.x[number, there, 1], batch.y[number, there].argmax(axis=1), strict=True))
+            pairs |= set(
+                zip(batch.x[number, there, 1], batch.y[number, there].argmax(axis=1), strict=True)
+            )
         assert len(set(rows)) == len(rows)
         assert len(pairs) == len({label for _, label in pairs}) == len({name for name, _ in pairs})
 
@@ -122,7 +141,9 @@ def test_support_sizes_follow_the_rules_of_meta_dataset():
 
 
 def test_choosing_up_to_a_number_chooses_all_that_there_are():
-    chosen = jax.jit(jax.vmap(lambda key: choose_up_to(jnp.asarray(3), 5, key=key)))(jr.split(jr.key(0), 6000))
+    chosen = jax.jit(jax.vmap(lambda key: choose_up_to(jnp.asarray(3), 5, key=key)))(
+        jr.split(jr.key(0), 6000)
+    )
     orders = np.unique(np.asarray(chosen[:, :3]) @ np.array([100, 10, 1]), return_counts=True)[1]
     assert len(orders) == 6 and stats.chisquare(orders).pvalue > 0.01
     assert (chosen[:, 3:] == 0).all()
@@ -130,17 +151,20 @@ def test_choosing_up_to_a_number_chooses_all_that_there_are():
 
 def test_a_class_with_one_example_is_named():
     with pytest.raises(ls.InputError, match="'class01' has 1"):
-        ls.VariableEpisodes(labelled((3, 1)), *PARTS[1:], min_ways=2, max_ways=2)
+        ls.tasks.VariableEpisodes(labelled((3, 1)), *PARTS[1:], min_ways=2, max_ways=2)
 
 
 def test_bounds_that_cannot_be_met_are_refused():
     for settings, words in (
         ({"min_ways": 4, "max_ways": 3}, "`min_ways=4`, `max_ways=3`"),
-        ({"min_ways": 2, "max_ways": 8, "max_support": 7}, "room for a support point of each of `max_ways=8`"),
+        (
+            {"min_ways": 2, "max_ways": 8, "max_support": 7},
+            "room for a support point of each of `max_ways=8`",
+        ),
         ({"min_ways": 4, "max_ways": 5}, "`ways=4`, but there are 3 classes to validate on"),
     ):
         with pytest.raises(ls.InputError, match=words):
-            ls.VariableEpisodes(*PARTS, **settings)
+            ls.tasks.VariableEpisodes(*PARTS, **settings)
 
 
 def test_fewer_support_points_are_another_family():

@@ -10,7 +10,7 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset._tree import head
+from learnset.core._tree import head
 
 LR = 0.05
 adapt = eqx.filter_jit(lambda adapter, model, support: adapter.adapt(model, support))
@@ -46,7 +46,9 @@ def test_one_step_is_the_model_less_its_gradient(model, support):
 def test_steps_are_a_python_loop(optimiser):
     with jax.enable_x64(True):
         model = eqx.filter_jit(lambda key: ls.MLP(1, 1, width=4, key=key))(jr.key(0))
-        support = ls.Batch(*map(jnp.asarray, (np.linspace(-1, 2, 5)[:, None], np.ones((5, 1)), np.ones(5))))
+        support = ls.Batch(
+            *map(jnp.asarray, (np.linspace(-1, 2, 5)[:, None], np.ones((5, 1)), np.ones(5)))
+        )
         adapted = adapt(ls.FineTune(ls.mse, LR, steps=5, optimiser=optimiser), model, support)
         assert_close(adapted, by_hand(model, support, optimiser(LR), 5), rtol=1e-10, atol=1e-12)
 
@@ -63,7 +65,9 @@ def test_where_leaves_the_rest_as_it_is_to_the_last_bit(model, support):
 
 def test_a_head_alone_is_a_convex_problem_so_that_every_small_step_lowers_the_loss(model, support):
     fine_tune = ls.FineTune(ls.mse, LR, steps=10, where=head)
-    losses = eqx.filter_jit(fine_tune.trace)(model, support, lambda predictor: ls.mse(predictor, support))
+    losses = eqx.filter_jit(fine_tune.trace)(
+        model, support, lambda predictor: ls.mse(predictor, support)
+    )
     assert (np.diff(losses) < 0).all()
 
 
@@ -73,10 +77,12 @@ def test_the_trace_begins_with_the_model_and_ends_where_adaptation_ends(model, s
     assert {len(leaf) for leaf in jax.tree.leaves(seen)} == {4}
     for steps in (0, 1, 3):
         there = jax.tree.map(lambda leaf, steps=steps: jnp.asarray(np.asarray(leaf)[steps]), seen)
-        assert_close(there, adapt(ls.FineTune(ls.mse, LR, steps=steps, optimiser=optax.adam), model, support))
+        assert_close(
+            there, adapt(ls.FineTune(ls.mse, LR, steps=steps, optimiser=optax.adam), model, support)
+        )
 
 
-@pytest.mark.parametrize("unroll", ls.Unroll)
+@pytest.mark.parametrize("unroll", ls.transfer.Unroll)
 def test_what_differentiation_keeps_in_memory_does_not_change_adaptation(unroll, model, support):
     plain = adapt(ls.FineTune(ls.mse, LR, steps=3), model, support)
     assert_close(adapt(ls.FineTune(ls.mse, LR, steps=3, unroll=unroll), model, support), plain)
@@ -94,7 +100,9 @@ def test_no_weight_no_movement(model, support):
     assert eqx.tree_equal(adapt(ls.FineTune(ls.mse, LR, steps=3), model, nothing), model)
 
 
-@pytest.mark.parametrize("bad", ({"lr": 0.0}, {"lr": -1.0}, {"lr": float("nan")}, {"steps": -1}), ids=str)
+@pytest.mark.parametrize(
+    "bad", ({"lr": 0.0}, {"lr": -1.0}, {"lr": float("nan")}, {"steps": -1}), ids=str
+)
 def test_an_error_names_the_argument_and_its_value(bad):
     ((name, value),) = bad.items()
     with pytest.raises(ls.InputError, match=f"FineTune: `{name}={value}`"):
@@ -107,7 +115,9 @@ def test_fine_tuning_a_head_that_is_not_there_says_so(support, getkey):
 
 
 @pytest.mark.parametrize("watched", ((0, 2, 5), (5,), (0, 1, 2, 3, 4, 5)))
-@pytest.mark.parametrize("wrap", (lambda descent: descent, ls.FreshHead), ids=("whole", "fresh head"))
+@pytest.mark.parametrize(
+    "wrap", (lambda descent: descent, ls.transfer.FreshHead), ids=("whole", "fresh head")
+)
 def test_who_watches_some_steps_sees_what_is_seen_there_and_no_more(model, support, watched, wrap):
     adapter, seen = wrap(ls.FineTune(ls.mse, LR, steps=5)), []
 

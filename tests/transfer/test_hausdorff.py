@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 
 import learnset as ls
-from learnset.transfer import modified_hausdorff
+from learnset.transfer._hausdorff import modified_hausdorff
 
 
 def slow(left, right):
     """The definition, one pixel after the other."""
 
     def places(image):
-        found = [(r, c) for r in range(image.shape[0]) for c in range(image.shape[1]) if image[r, c, 0] >= 128]
+        found = [
+            (r, c)
+            for r in range(image.shape[0])
+            for c in range(image.shape[1])
+            if image[r, c, 0] >= 128
+        ]
         middle = [sum(part) / len(found) for part in zip(*found, strict=True)]
         return [(r - middle[0], c - middle[1]) for r, c in found]
 
@@ -37,7 +42,11 @@ def test_distances_are_those_of_the_definition(drawings):
 
 def test_the_distance_is_symmetric_and_zero_to_itself(drawings):
     found = modified_hausdorff(drawings, drawings)
-    assert (found == found.T).all() and (np.diag(found) == 0).all() and (found[~np.eye(6, dtype=bool)] > 0).all()
+    assert (
+        (found == found.T).all()
+        and (np.diag(found) == 0).all()
+        and (found[~np.eye(6, dtype=bool)] > 0).all()
+    )
 
 
 def test_where_a_drawing_stands_does_not_matter(drawings):
@@ -47,7 +56,9 @@ def test_where_a_drawing_stands_does_not_matter(drawings):
 
 
 def test_shades_count_as_ink_from_one_half_on(drawings):
-    assert (modified_hausdorff(drawings / 255, drawings) == modified_hausdorff(drawings, drawings)).all()
+    assert (
+        modified_hausdorff(drawings / 255, drawings) == modified_hausdorff(drawings, drawings)
+    ).all()
 
 
 def test_a_drawing_without_ink_is_an_error(drawings):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import learnset as ls
-from learnset._tree import head
-from learnset.transfer import logistic
+from learnset.core._tree import head
+from learnset.transfer._logistic import logistic
 from learnset.transfer._support_vectors import project, svm_dual
 
 RANDOM = np.random.default_rng(1)
@@ -21,18 +21,20 @@ SUPPORT = ls.Batch(
     jnp.array([1.0] * 6 + [0.0] * 2),
 )
 QUERIES = jnp.asarray(RANDOM.normal(size=(5, 4)), jnp.float32)
-MODEL = ls.Headed(ls.MLP(4, 1, width=6, depth=1, activation=jnp.tanh, key=jr.key(0)), None)
+MODEL = ls.models.Headed(ls.MLP(4, 1, width=6, depth=1, activation=jnp.tanh, key=jr.key(0)), None)
 
 HEADS = {
     "prototypes": ls.Prototypes(),
-    "prototypes, cosine": ls.Prototypes(ls.Cosine()),
+    "prototypes, cosine": ls.Prototypes(ls.transfer.Cosine()),
     "simple shot": ls.SimpleShot(),
-    "logistic": ls.Logistic(l2=0.1),
-    "support vectors": ls.SupportVectors(cost=1.0),
-    "baseline": ls.Baseline(lr=0.5, steps=20),
-    "baseline++": ls.BaselinePlusPlus(lr=0.5, steps=20),
-    "fresh head": ls.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.5, steps=3)),
-    "fresh head from prototypes": ls.FreshHead(ls.FineTune(ls.cross_entropy, steps=3), ls.prototype_head),
+    "logistic": ls.transfer.Logistic(l2=0.1),
+    "support vectors": ls.transfer.SupportVectors(cost=1.0),
+    "baseline": ls.transfer.Baseline(lr=0.5, steps=20),
+    "baseline++": ls.transfer.BaselinePlusPlus(lr=0.5, steps=20),
+    "fresh head": ls.transfer.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.5, steps=3)),
+    "fresh head from prototypes": ls.transfer.FreshHead(
+        ls.FineTune(ls.cross_entropy, steps=3), ls.transfer.prototype_head
+    ),
 }
 
 
@@ -55,18 +57,25 @@ def test_permuting_the_classes_permutes_the_predictions(adapter):
 @pytest.mark.parametrize("adapter", HEADS.values(), ids=HEADS)
 def test_what_absent_points_hold_changes_nothing(adapter):
     other = eqx.tree_at(
-        lambda b: (b.x, b.y), SUPPORT, (SUPPORT.x.at[6:].set(7), SUPPORT.y.at[6:].set(jnp.array([0.0, 7.0, 0.0])))
+        lambda b: (b.x, b.y),
+        SUPPORT,
+        (SUPPORT.x.at[6:].set(7), SUPPORT.y.at[6:].set(jnp.array([0.0, 7.0, 0.0]))),
     )
     assert close(logits(adapter, other), logits(adapter, SUPPORT))
 
 
 @pytest.mark.parametrize("adapter", HEADS.values(), ids=HEADS)
 def test_a_class_without_points_is_never_predicted_and_changes_nothing(adapter):
-    without = eqx.tree_at(lambda b: b.weight, SUPPORT, jnp.where(SUPPORT.y[:, 1] > 0, 0.0, SUPPORT.weight))
+    without = eqx.tree_at(
+        lambda b: b.weight, SUPPORT, jnp.where(SUPPORT.y[:, 1] > 0, 0.0, SUPPORT.weight)
+    )
     predicted = logits(adapter, without)
     assert (predicted.argmax(axis=1) != 1).all() and jnp.isfinite(predicted).all()
     two = eqx.tree_at(lambda b: b.y, without, without.y[:, jnp.array([0, 2])])
-    assert close(jax.nn.log_softmax(predicted[:, jnp.array([0, 2])]), jax.nn.log_softmax(logits(adapter, two)))
+    assert close(
+        jax.nn.log_softmax(predicted[:, jnp.array([0, 2])]),
+        jax.nn.log_softmax(logits(adapter, two)),
+    )
 
 
 @pytest.mark.parametrize("adapter", HEADS.values(), ids=HEADS)
@@ -78,21 +87,37 @@ def test_no_query_sees_another(adapter):
 
 def test_no_query_sees_another_in_a_convolutional_network_with_statistics_of_the_support_set():
     def first(normalisation, queries):
-        encoder = ls.Conv4((8, 8, 1), filters=4, blocks=2, normalisation=normalisation, key=jr.key(0))
+        encoder = ls.Conv4(
+            (8, 8, 1), filters=4, blocks=2, normalisation=normalisation, key=jr.key(0)
+        )
         support = ls.Batch(jr.normal(jr.key(1), (4, 8, 8, 1)), jnp.eye(2)[jnp.array([0, 1, 0, 1])])
-        return ls.predict(ls.Prototypes().adapt(ls.Headed(encoder, None), support), queries)[0]
+        return ls.predict(ls.Prototypes().adapt(ls.models.Headed(encoder, None), support), queries)[
+            0
+        ]
 
     queries = jr.normal(jr.key(2), (3, 8, 8, 1))
     answer = jax.jit(first, static_argnums=0)
-    assert close(answer(ls.SupportNorm, queries), answer(ls.SupportNorm, queries.at[1:].multiply(3)), atol=1e-5)
-    assert not close(answer(ls.BatchNorm, queries), answer(ls.BatchNorm, queries.at[1:].multiply(3)), atol=1e-2)
+    assert close(
+        answer(ls.models.SupportNorm, queries),
+        answer(ls.models.SupportNorm, queries.at[1:].multiply(3)),
+        atol=1e-5,
+    )
+    assert not close(
+        answer(ls.models.BatchNorm, queries),
+        answer(ls.models.BatchNorm, queries.at[1:].multiply(3)),
+        atol=1e-2,
+    )
 
 
 def points(shots=4, features=6, *, seed=0, scale=1.0):
     """Three classes that overlap, in double precision."""
     random = np.random.default_rng(seed)
-    x = np.repeat(random.normal(size=(3, features)), shots, axis=0) + random.normal(size=(3 * shots, features))
-    return ls.Batch(jnp.asarray(scale * x), jnp.repeat(jnp.eye(3), shots, axis=0), jnp.ones(3 * shots))
+    x = np.repeat(random.normal(size=(3, features)), shots, axis=0) + random.normal(
+        size=(3 * shots, features)
+    )
+    return ls.Batch(
+        jnp.asarray(scale * x), jnp.repeat(jnp.eye(3), shots, axis=0), jnp.ones(3 * shots)
+    )
 
 
 @pytest.mark.parametrize("features, l2", ((3, 0.01), (40, 0.01), (6, 1.0)))
@@ -111,7 +136,9 @@ def test_the_derivative_of_the_logistic_solution_is_that_of_finite_differences()
 
         @jax.jit
         def moved(size):
-            weight, bias = logistic(ls.Batch(batch.x + size * direction, batch.y, batch.weight), 0.5)
+            weight, bias = logistic(
+                ls.Batch(batch.x + size * direction, batch.y, batch.weight), 0.5
+            )
             return (weight**2).sum() + (bias * jnp.arange(3.0)).sum()
 
         slope = (moved(1e-4) - moved(-1e-4)) / 2e-4
@@ -133,14 +160,18 @@ def test_the_support_vector_machine_has_no_duality_gap(features, scale):
         batch, cost = points(features=features, scale=scale), 0.1
         dual = jax.jit(lambda batch: svm_dual(batch.x @ batch.x.T, batch, cost, 1000))(batch)
         weight = batch.x.T @ dual
-        assert np.allclose(dual.sum(axis=1), 0, atol=1e-12) and (dual <= cost * batch.y + 1e-12).all()
+        assert (
+            np.allclose(dual.sum(axis=1), 0, atol=1e-12) and (dual <= cost * batch.y + 1e-12).all()
+        )
         value = (dual * batch.y).sum() - 0.5 * (weight**2).sum()
         assert np.isclose(hinge(weight, batch, cost), value, rtol=1e-6)
 
 
 def test_the_steps_that_are_the_default_are_enough():
     batch = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), points(shots=5, features=40))
-    few, many = (jax.jit(lambda b, n=n: b.x.T @ svm_dual(b.x @ b.x.T, b, 0.1, n))(batch) for n in (100, 3000))
+    few, many = (
+        jax.jit(lambda b, n=n: b.x.T @ svm_dual(b.x @ b.x.T, b, 0.1, n))(batch) for n in (100, 3000)
+    )
     assert jnp.abs(few - many).max() < 1e-3 * jnp.abs(many).max()
 
 
@@ -162,12 +193,16 @@ def test_the_projection_is_the_nearest_point():
         above = np.minimum(x - middle[:, None], most).sum(axis=1) > 0
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     expected = np.minimum(x - low[:, None], most)
-    assert np.allclose(project(jnp.asarray(x), jnp.asarray(most), jnp.ones(5, bool)), expected, atol=1e-5)
+    assert np.allclose(
+        project(jnp.asarray(x), jnp.asarray(most), jnp.ones(5, bool)), expected, atol=1e-5
+    )
 
 
 def test_the_baseline_goes_down_to_where_its_gradient_is_decay():
     decay = 1e-2
-    predictor = eqx.filter_jit(lambda: ls.Baseline(lr=1.0, steps=1000, decay=decay).adapt(MODEL, SUPPORT))()
+    predictor = eqx.filter_jit(
+        lambda: ls.transfer.Baseline(lr=1.0, steps=1000, decay=decay).adapt(MODEL, SUPPORT)
+    )()
     points = ls.Batch(ls.predict(MODEL.encoder.features, SUPPORT.x), SUPPORT.y, SUPPORT.weight)
     weight, bias = predictor.head.weight, predictor.head.bias
     wrong = points.weight[:, None] * (jax.nn.softmax(points.x @ weight + bias[None]) - points.y) / 6
@@ -177,7 +212,8 @@ def test_the_baseline_goes_down_to_where_its_gradient_is_decay():
 
 def test_a_fresh_head_without_steps_says_nothing_or_what_prototypes_say():
     nothing, same = (
-        ls.FreshHead(ls.FineTune(ls.cross_entropy, steps=0), start) for start in (ls.zero_head, ls.prototype_head)
+        ls.transfer.FreshHead(ls.FineTune(ls.cross_entropy, steps=0), start)
+        for start in (ls.transfer.zero_head, ls.transfer.prototype_head)
     )
     assert (logits(nothing, SUPPORT) == 0).all()
     prototypes = jax.nn.log_softmax(logits(ls.Prototypes(), SUPPORT))
@@ -185,14 +221,19 @@ def test_a_fresh_head_without_steps_says_nothing_or_what_prototypes_say():
 
 
 def test_a_fresh_head_alone_leaves_the_encoder():
-    alone = ls.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.5, steps=3, where=head))
-    everything = ls.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.5, steps=3))
+    alone = ls.transfer.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.5, steps=3, where=head))
+    everything = ls.transfer.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.5, steps=3))
     encoders = [adapter.adapt(MODEL, SUPPORT).encoder for adapter in (alone, everything)]
     assert [bool(eqx.tree_equal(encoder, MODEL.encoder)) for encoder in encoders] == [True, False]
 
 
 @pytest.mark.parametrize(
-    "wrong", (lambda: ls.Logistic(l2=0.0), lambda: ls.SupportVectors(cost=-1.0), lambda: ls.Baseline(steps=-1))
+    "wrong",
+    (
+        lambda: ls.transfer.Logistic(l2=0.0),
+        lambda: ls.transfer.SupportVectors(cost=-1.0),
+        lambda: ls.transfer.Baseline(steps=-1),
+    ),
 )
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(ls.InputError):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import learnset as ls
-from learnset.transfer import class_means
+from learnset.transfer._prototypes import class_means
 
 RANDOM = np.random.default_rng(0)
 VALUES = jnp.asarray(RANDOM.normal(size=(6, 4)), jnp.float32)
 LABELS = jnp.eye(3)[jnp.array([0, 1, 1, 0, 1, 0])]  # nothing of the last class
 QUERIES = jnp.asarray(RANDOM.normal(size=(5, 4)), jnp.float32)
-RAW = ls.Headed(ls.Raw(), None)
+RAW = ls.models.Headed(ls.models.Raw(), None)
 
 
 def test_means_are_those_of_the_points_that_count():
@@ -32,12 +32,16 @@ def test_means_of_one_hot_features_are_the_frequencies_of_the_labels():
 
 def test_squared_euclidean_is_minus_the_squared_distance():
     direct = -((VALUES - QUERIES[0][None]) ** 2).sum(axis=1)
-    assert jnp.allclose(ls.SquaredEuclidean()(QUERIES[0], VALUES), direct, atol=1e-5)
+    assert jnp.allclose(ls.transfer.SquaredEuclidean()(QUERIES[0], VALUES), direct, atol=1e-5)
 
 
 def test_cosine_does_not_see_lengths():
-    assert jnp.allclose(ls.Cosine(1.0)(7 * QUERIES[0], 3 * VALUES), ls.Cosine(1.0)(QUERIES[0], VALUES), atol=1e-6)
-    assert ls.Cosine(1.0)(VALUES[2], VALUES).argmax() == 2
+    assert jnp.allclose(
+        ls.transfer.Cosine(1.0)(7 * QUERIES[0], 3 * VALUES),
+        ls.transfer.Cosine(1.0)(QUERIES[0], VALUES),
+        atol=1e-6,
+    )
+    assert ls.transfer.Cosine(1.0)(VALUES[2], VALUES).argmax() == 2
 
 
 def logits(adapter, support, queries=QUERIES, model=RAW):
@@ -57,7 +61,7 @@ def test_a_class_without_points_is_never_predicted():
 
 def test_the_linear_head_of_prototypes_classifies_as_they_do():
     support = ls.Batch(VALUES, LABELS)
-    linear = jax.vmap(ls.prototype_head(support))(QUERIES)
+    linear = jax.vmap(ls.transfer.prototype_head(support))(QUERIES)
     nearest = logits(ls.Prototypes(), support)
     assert jnp.allclose(jax.nn.log_softmax(linear), jax.nn.log_softmax(nearest), atol=1e-5)
 
@@ -69,19 +73,29 @@ def test_simple_shot_is_prototypes_of_unit_features():
     support = ls.Batch(VALUES, LABELS)
     prototypes = logits(ls.Prototypes(), ls.Batch(shortened(VALUES), LABELS), shortened(QUERIES))
     assert jnp.allclose(logits(ls.SimpleShot(), support), prototypes, atol=1e-6)
-    assert jnp.allclose(logits(ls.SimpleShot(normalise=False), support), logits(ls.Prototypes(), support), atol=1e-6)
+    assert jnp.allclose(
+        logits(ls.SimpleShot(normalise=False), support), logits(ls.Prototypes(), support), atol=1e-6
+    )
 
 
 def test_centred_features_forget_where_all_of_them_lie():
     support, far = ls.Batch(VALUES, LABELS), jnp.full(4, 50.0)
     moved = ls.Batch(VALUES + far[None], LABELS)
-    here, there = ls.centred(RAW, VALUES), ls.centred(RAW, VALUES + far[None])
+    here, there = ls.transfer.centred(RAW, VALUES), ls.transfer.centred(RAW, VALUES + far[None])
     expected = logits(ls.SimpleShot(), support, model=here)
-    assert jnp.allclose(logits(ls.SimpleShot(), moved, QUERIES + far[None], there), expected, atol=1e-4)
-    assert not jnp.allclose(logits(ls.SimpleShot(), moved, QUERIES + far[None]), expected, atol=1e-1)
+    assert jnp.allclose(
+        logits(ls.SimpleShot(), moved, QUERIES + far[None], there), expected, atol=1e-4
+    )
+    assert not jnp.allclose(
+        logits(ls.SimpleShot(), moved, QUERIES + far[None]), expected, atol=1e-1
+    )
 
 
 @pytest.mark.parametrize("scale", (0.5, 4.0))
 def test_simple_shot_does_not_see_lengths(scale):
     support = ls.Batch(VALUES, LABELS)
-    assert jnp.allclose(logits(ls.SimpleShot(), support, scale * QUERIES), logits(ls.SimpleShot(), support), atol=1e-5)
+    assert jnp.allclose(
+        logits(ls.SimpleShot(), support, scale * QUERIES),
+        logits(ls.SimpleShot(), support),
+        atol=1e-5,
+    )

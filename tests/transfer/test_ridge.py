@@ -8,7 +8,7 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset.transfer import ridge
+from learnset.transfer._ridge import ridge
 
 L2 = 0.3
 
@@ -52,7 +52,10 @@ def test_the_dual_form_is_the_primal_one():
     """Features that are zero change no solution, but which form is taken."""
     with jax.enable_x64(True):
         f, y = points(7, 5)
-        (primal, primal_bias), (dual, dual_bias) = solve(f, y, L2), solve(np.pad(f, [(0, 0), (0, 4)]), y, L2)
+        (primal, primal_bias), (dual, dual_bias) = (
+            solve(f, y, L2),
+            solve(np.pad(f, [(0, 0), (0, 4)]), y, L2),
+        )
         assert agree((primal, primal_bias), (dual[:5], dual_bias))
         assert (dual[5:] == 0).all()
 
@@ -66,7 +69,9 @@ def test_the_gradient_of_what_it_minimises_is_zero():
             residual = y - f @ solution[0] - solution[1][None]
             return (weight[:, None] * residual**2).sum() + L2 * (solution[0] ** 2).sum()
 
-        assert all(np.abs(leaf).max() < 1e-10 for leaf in jax.jit(jax.grad(cost))(solve(f, y, L2, weight)))
+        assert all(
+            np.abs(leaf).max() < 1e-10 for leaf in jax.jit(jax.grad(cost))(solve(f, y, L2, weight))
+        )
 
 
 @pytest.mark.parametrize("shots", (3, 5))
@@ -116,7 +121,9 @@ def test_the_gradient_through_it_is_that_of_finite_differences(shots, features):
         along = [np.random.default_rng(1).normal(size=leaf.shape) for leaf in at]
         value, gradient = jax.jit(cost), jax.jit(jax.grad(cost, argnums=(0, 1, 2, 3)))
         slope = sum(np.sum(g * d) for g, d in zip(gradient(*at), along, strict=True))
-        ahead, behind = (value(*(a + h * d for a, d in zip(at, along, strict=True))) for h in (1e-5, -1e-5))
+        ahead, behind = (
+            value(*(a + h * d for a, d in zip(at, along, strict=True))) for h in (1e-5, -1e-5)
+        )
         assert np.isclose(slope, (ahead - behind) / 2e-5, rtol=1e-7)
 
 
@@ -124,8 +131,15 @@ def test_only_the_head_of_the_model_is_replaced(model, tasks, getkey):
     support = tasks.sample(ls.Split.TEST, key=getkey()).support
     adapted = eqx.filter_jit(ls.Ridge(L2).adapt)(model, support)
     assert eqx.tree_equal(adapted.layers, model.layers)
-    expected = normal_equations(np.asarray(ls.predict(model.features, support.x)), np.asarray(support.y), L2)
-    assert_close((adapted.head.weight, adapted.head.bias), jax.tree.map(jnp.asarray, expected), rtol=1e-3, atol=1e-4)
+    expected = normal_equations(
+        np.asarray(ls.predict(model.features, support.x)), np.asarray(support.y), L2
+    )
+    assert_close(
+        (adapted.head.weight, adapted.head.bias),
+        jax.tree.map(jnp.asarray, expected),
+        rtol=1e-3,
+        atol=1e-4,
+    )
 
 
 class Square(eqx.Module):
@@ -145,7 +159,9 @@ def test_a_head_of_equinox_predicts_what_the_solution_does(getkey):
     support = ls.Batch(jnp.asarray(f, jnp.float32), jnp.asarray(y, jnp.float32))
     adapted = eqx.filter_jit(ls.Ridge(L2).adapt)(Square(eqx.nn.Linear(2, 2, key=getkey())), support)
     weight, bias = normal_equations(np.sin(f), y, L2)
-    assert np.allclose(ls.predict(adapted, support.x), np.sin(f) @ weight + bias, rtol=1e-4, atol=1e-4)
+    assert np.allclose(
+        ls.predict(adapted, support.x), np.sin(f) @ weight + bias, rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("l2", (0.0, -1.0, float("inf")))

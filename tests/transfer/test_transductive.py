@@ -13,25 +13,36 @@ from learnset.transfer._transductive import squared_distances
 
 RANDOM = np.random.default_rng(5)
 WAYS, SHOTS, QUERIES, SIZE = 3, 2, 12, 6
-RAW = ls.Headed(ls.Raw(), None)
+RAW = ls.models.Headed(ls.models.Raw(), None)
 
 
 def episode(random, apart=1.0):
     """Support set, query points and their classes: features above zero, as behind a ReLU."""
     centres = apart * np.abs(random.normal(size=(WAYS, SIZE)))
-    labels = np.concatenate([np.tile(np.arange(WAYS), SHOTS), np.tile(np.arange(WAYS), QUERIES // WAYS)])
-    x = np.maximum(centres[labels] + 0.4 * random.normal(size=(len(labels), SIZE)), 0).astype(np.float32) + 0.01
+    labels = np.concatenate(
+        [np.tile(np.arange(WAYS), SHOTS), np.tile(np.arange(WAYS), QUERIES // WAYS)]
+    )
+    x = (
+        np.maximum(centres[labels] + 0.4 * random.normal(size=(len(labels), SIZE)), 0).astype(
+            np.float32
+        )
+        + 0.01
+    )
     shots = WAYS * SHOTS
-    return ls.Batch(jnp.asarray(x[:shots]), jnp.eye(WAYS)[labels[:shots]]), jnp.asarray(x[shots:]), labels[shots:]
+    return (
+        ls.Batch(jnp.asarray(x[:shots]), jnp.eye(WAYS)[labels[:shots]]),
+        jnp.asarray(x[shots:]),
+        labels[shots:],
+    )
 
 
 SUPPORT, X, TRUTH = episode(RANDOM)
 ALL = jnp.ones(QUERIES)
 CLASSIFIERS = {
-    "bd-cspn": ls.BDCSPN(),
-    "tim": ls.TIM(steps=20),
-    "pt-map": ls.PTMAP(steps=5, sinkhorn_steps=50),
-    "laplacian shot": ls.LaplacianShot(),
+    "bd-cspn": ls.transfer.BDCSPN(),
+    "tim": ls.transfer.TIM(steps=20),
+    "pt-map": ls.transfer.PTMAP(steps=5, sinkhorn_steps=50),
+    "laplacian shot": ls.transfer.LaplacianShot(),
 }
 
 
@@ -108,7 +119,11 @@ def test_the_queries_help(name):
     truth = np.stack([task[2] for task in tasks])
 
     def right(adapter):
-        return float((jax.vmap(lambda s, x: logits(adapter, s, x))(support, x).argmax(axis=2) == truth).mean())
+        return float(
+            (
+                jax.vmap(lambda s, x: logits(adapter, s, x))(support, x).argmax(axis=2) == truth
+            ).mean()
+        )
 
     assert right(CLASSIFIERS[name]) > right(ls.SimpleShot()) + 0.01
 
@@ -133,7 +148,10 @@ def as_numpy():
 
 def test_distances_from_inner_products_are_distances():
     s, y, x = as_numpy()
-    both, mix = np.concatenate([s, x]), np.random.default_rng(7).normal(size=(WAYS, len(s) + len(x)))
+    both, mix = (
+        np.concatenate([s, x]),
+        np.random.default_rng(7).normal(size=(WAYS, len(s) + len(x))),
+    )
     fast = squared_distances(jnp.asarray(both @ both.T), jnp.asarray(mix))
     assert np.allclose(fast, distances(both, mix @ both), rtol=1e-3, atol=1e-3)
 
@@ -147,7 +165,7 @@ def test_bd_cspn_is_its_formula():
     label = np.concatenate([y, np.eye(WAYS)[cosine[len(s) :].argmax(axis=1)]])
     w = label * np.exp(10 * cosine)
     centres = (w / w.sum(axis=0)).T @ both
-    assert close(logits(ls.BDCSPN(), SUPPORT), 10 * short(x) @ short(centres).T)
+    assert close(logits(ls.transfer.BDCSPN(), SUPPORT), 10 * short(x) @ short(centres).T)
 
 
 def test_tim_is_its_formula():
@@ -162,12 +180,12 @@ def test_tim_is_its_formula():
         top = a * (y.T @ s + p_s.sum(axis=0)[:, None] * w - p_s.T @ s)
         top += b * (q.T @ x + p_x.sum(axis=0)[:, None] * w - p_x.T @ x)
         w = top / (a * y.sum(axis=0) + b * q.sum(axis=0))[:, None]
-    assert close(logits(ls.TIM(steps=20), SUPPORT), -7.5 * distances(x, w))
+    assert close(logits(ls.transfer.TIM(steps=20), SUPPORT), -7.5 * distances(x, w))
 
 
 def test_tim_tells_more_about_the_queries_than_class_means_do():
     def information(steps):
-        p = jax.nn.softmax(logits(ls.TIM(steps=steps), SUPPORT))
+        p = jax.nn.softmax(logits(ls.transfer.TIM(steps=steps), SUPPORT))
         mean = p.mean(axis=0)
         return float((p * jnp.log(p)).sum(axis=1).mean() - (mean * jnp.log(mean)).sum())
 
@@ -190,7 +208,9 @@ def test_pt_map_is_its_formula():
     for _ in range(5):
         label = np.concatenate([y, plan()])
         centres = centres + 0.2 * ((label / label.sum(axis=0)).T @ both - centres)
-    assert close(logits(ls.PTMAP(steps=5, sinkhorn_steps=200), SUPPORT), np.log(plan()), atol=5e-3)
+    assert close(
+        logits(ls.transfer.PTMAP(steps=5, sinkhorn_steps=200), SUPPORT), np.log(plan()), atol=5e-3
+    )
 
 
 def test_transport_has_the_marginals_that_were_asked_for():
@@ -203,7 +223,7 @@ def test_transport_has_the_marginals_that_were_asked_for():
 
 
 def test_pt_map_gives_each_class_as_many_queries():
-    p = jax.nn.softmax(logits(ls.PTMAP(steps=5, sinkhorn_steps=200), SUPPORT))
+    p = jax.nn.softmax(logits(ls.transfer.PTMAP(steps=5, sinkhorn_steps=200), SUPPORT))
     assert jnp.allclose(p.sum(axis=0), QUERIES / WAYS, atol=1e-2)
 
 
@@ -212,7 +232,10 @@ def test_neighbours_are_the_nearest_others():
     distance = distances(np.asarray(X), np.asarray(X)) + np.where(np.eye(QUERIES), np.inf, 0)
     distance[:, 2] = np.inf
     nearest = np.argsort(distance, axis=1)[:, :3]
-    assert (np.sort(np.nonzero(np.asarray(affinity(X, weight, 3)))[1].reshape(-1, 3)) == np.sort(nearest)).all()
+    assert (
+        np.sort(np.nonzero(np.asarray(affinity(X, weight, 3)))[1].reshape(-1, 3))
+        == np.sort(nearest)
+    ).all()
 
 
 def test_laplacian_shot_is_its_formula():
@@ -228,14 +251,16 @@ def test_laplacian_shot_is_its_formula():
     scores = -unary
     for _ in range(20):
         scores = -unary + 0.7 * kernel @ softmax(scores)
-    assert close(logits(ls.LaplacianShot(strength=0.7), SUPPORT), scores)
+    assert close(logits(ls.transfer.LaplacianShot(strength=0.7), SUPPORT), scores)
 
 
 def test_more_neighbours_than_queries_are_all_of_them():
-    assert jnp.isfinite(logits(ls.LaplacianShot(neighbours=30), SUPPORT)).all()
+    assert jnp.isfinite(logits(ls.transfer.LaplacianShot(neighbours=30), SUPPORT)).all()
 
 
-@pytest.mark.parametrize("wrong", (lambda: ls.LaplacianShot(neighbours=0), lambda: ls.TIM(scale=0.0)))
+@pytest.mark.parametrize(
+    "wrong", (lambda: ls.transfer.LaplacianShot(neighbours=0), lambda: ls.transfer.TIM(scale=0.0))
+)
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(ls.InputError):
         wrong()

@@ -19,6 +19,9 @@ from ._measures import (
     zone_time as zone_time,
 )
 from ._people import read_stimulus_action as read_stimulus_action, StimulusAction as StimulusAction
-from ._rats import DOCUMENTED_PLATFORM as DOCUMENTED_PLATFORM, read_water_maze_rats as read_water_maze_rats
+from ._rats import (
+    DOCUMENTED_PLATFORM as DOCUMENTED_PLATFORM,
+    read_water_maze_rats as read_water_maze_rats,
+)
 from ._relearning import read_water_maze_relearning as read_water_maze_relearning
 from ._swims import Arena as Arena, Swims as Swims

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from .._errors import InputError
+from ..core import InputError
 
 Curve = Float[np.ndarray, "trials"]
 
@@ -19,13 +19,19 @@ class CurveFit:
     residual: float  # root mean square of what is left, in the curves' unit
     r_squared: float  # share of the real curve's variance over trials that is explained; NaN where it has none
     unfitted: float  # root mean square of real - simulated as they are, in the curves' unit
-    scatter: float  # root mean square standard error of the real curve, in its unit; NaN if not given
+    scatter: (
+        float  # root mean square standard error of the real curve, in its unit; NaN if not given
+    )
     trials: int
     fitted: int  # numbers that were fitted
     unit: str
 
     def __str__(self) -> str:
-        shift = f" {'+' if self.offset >= 0 else '-'} {abs(self.offset):.3g} {self.unit}" if self.fitted == 2 else ""
+        shift = (
+            f" {'+' if self.offset >= 0 else '-'} {abs(self.offset):.3g} {self.unit}"
+            if self.fitted == 2
+            else ""
+        )
         numbers = "1 number" if self.fitted == 1 else f"{self.fitted} numbers"
         sentence = (
             f"real = {self.scale:.3g} x simulated{shift}, root mean square residual {self.residual:.3g} {self.unit} over "
@@ -40,7 +46,12 @@ class CurveFit:
 
 
 def compare_curves(
-    real: Curve, simulated: Curve, *, unit: str, standard_error: Curve | None = None, shifted: bool = True
+    real: Curve,
+    simulated: Curve,
+    *,
+    unit: str,
+    standard_error: Curve | None = None,
+    shifted: bool = True,
 ) -> CurveFit:
     """The scale and offset that bring a simulated curve nearest to a real one, by least squares, and what they leave.
 
@@ -65,9 +76,13 @@ def compare_curves(
     real, simulated = np.asarray(real, np.float64), np.asarray(simulated, np.float64)
     fitted = 2 if shifted else 1
     if real.ndim != 1 or real.shape != simulated.shape or not np.isfinite(real + simulated).all():
-        raise InputError(f"compare_curves: needs two finite curves of one length, not {real.shape}, {simulated.shape}.")
+        raise InputError(
+            f"compare_curves: needs two finite curves of one length, not {real.shape}, {simulated.shape}."
+        )
     if len(real) <= fitted:
-        raise InputError(f"compare_curves: {len(real)} trials and {fitted} fitted numbers: any two curves would agree.")
+        raise InputError(
+            f"compare_curves: {len(real)} trials and {fitted} fitted numbers: any two curves would agree."
+        )
     origin = np.array([simulated.mean(), real.mean()]) if shifted else np.zeros(2)
     varied = ((simulated - origin[0]) ** 2).sum()
     flat = varied <= 1e-20 * (simulated**2).sum()
@@ -80,7 +95,9 @@ def compare_curves(
         residual=_root_mean_square(left),
         r_squared=float(1 - (left**2).sum() / spread) if spread > 0 else float("nan"),
         unfitted=_root_mean_square(real - simulated),
-        scatter=float("nan") if standard_error is None else _root_mean_square(np.asarray(standard_error)),
+        scatter=float("nan")
+        if standard_error is None
+        else _root_mean_square(np.asarray(standard_error)),
         trials=len(real),
         fitted=fitted,
         unit=unit,

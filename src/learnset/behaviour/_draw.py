@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 
-from .._errors import InputError
-from .._figure import COLOURS, INK, new_figure, write_figure
+from ..core import COLOURS, INK, InputError, new_figure, write_figure
 from ._measures import between, Place, Places, Times
 from ._swims import Arena
 
@@ -19,7 +18,13 @@ WATER, WALL, ZONE = "#eef5f9", "#7f98a8", "#8fa9b8"
 
 
 def draw_swims(
-    paths: Paths, platforms: Places, titles: Sequence[str], arena: Arena, folder: Path, name: str, columns: int = 4
+    paths: Paths,
+    platforms: Places,
+    titles: Sequence[str],
+    arena: Arena,
+    folder: Path,
+    name: str,
+    columns: int = 4,
 ) -> None:
     """Writes `name.png` and `name.svg`: a panel for each swim, its path coloured by the time since its start, with a
     ring where it started and a point where it ended. One scale of colours and places for all."""
@@ -27,7 +32,9 @@ def draw_swims(
     from matplotlib.collections import LineCollection
     from matplotlib.colors import ListedColormap
 
-    colours = ListedColormap(colormaps["viridis"](np.linspace(0, 0.92, 256)))  # its yellow end is pale on water
+    colours = ListedColormap(
+        colormaps["viridis"](np.linspace(0, 0.92, 256))
+    )  # its yellow end is pale on water
     figure, axes = _panels(titles, columns, arena)
     drawn = None
     for axis, (times, places), platform in zip(axes, paths, platforms, strict=True):
@@ -37,7 +44,9 @@ def draw_swims(
         drawn.set_array((times[:-1] + times[1:]) / 2)
         drawn.set_clim(0, max(float(times[-1]) for times, _ in paths))
         axis.add_collection(drawn)
-        axis.plot(*places[0], "o", markersize=5, markerfacecolor="white", markeredgecolor=INK, zorder=5)
+        axis.plot(
+            *places[0], "o", markersize=5, markerfacecolor="white", markeredgecolor=INK, zorder=5
+        )
         axis.plot(*places[-1], "o", markersize=4, color=INK, zorder=5)
     _colour_bar(figure, axes, drawn, "seconds since the start")
     write_figure(figure, folder, name)
@@ -60,7 +69,13 @@ def draw_search_maps(
     for axis, spent, platform in zip(axes, maps, platforms, strict=True):
         wall = _pool(axis, arena, platform)
         drawn = axis.imshow(
-            spent, extent=extent, origin="lower", cmap="magma_r", vmin=0, vmax=np.nanmax(maps), zorder=2
+            spent,
+            extent=extent,
+            origin="lower",
+            cmap="magma_r",
+            vmin=0,
+            vmax=np.nanmax(maps),
+            zorder=2,
         )
         drawn.set_clip_path(wall)
     _colour_bar(figure, axes, drawn, "time spent (even search: 1)")
@@ -84,29 +99,46 @@ def search_map(
     edges = np.linspace(-pool_radius, pool_radius, cells + 1)
     spent = np.zeros((cells, cells))
     for times, places in paths:
-        moments = np.arange(times[0], times[-1], 0.02) + 0.01  # seconds; in that time no animal crosses a cell
+        moments = (
+            np.arange(times[0], times[-1], 0.02) + 0.01
+        )  # seconds; in that time no animal crosses a cell
         east, north = (np.interp(moments, times, along) for along in np.asarray(places).T)
         spent += np.histogram2d(north, east, bins=[edges, edges])[0]
-    fine = np.linspace(-pool_radius, pool_radius, 16 * cells + 1)[4::8]  # two by two readings a cell
-    water = (np.hypot(fine[:, None], fine) <= pool_radius).reshape(cells, 2, cells, 2).mean(axis=(1, 3))
+    fine = np.linspace(-pool_radius, pool_radius, 16 * cells + 1)[
+        4::8
+    ]  # two by two readings a cell
+    water = (
+        (np.hypot(fine[:, None], fine) <= pool_radius).reshape(cells, 2, cells, 2).mean(axis=(1, 3))
+    )
     sigma = width * cells / (2 * pool_radius)
     spent = gaussian_filter(np.where(water > 0, spent, 0), sigma, mode="constant")
     if not spent.sum() > 0:
-        raise InputError("search_map: no path was in the pool. Are places in metres from its centre?")
+        raise InputError(
+            "search_map: no path was in the pool. Are places in metres from its centre?"
+        )
     # By the water around: near the wall, part of the smear lies outside.
     density = spent / np.where(water > 0, gaussian_filter(water, sigma, mode="constant"), 1)
     return np.where(water >= 0.5, density / np.average(density, weights=water), np.nan)
 
 
 def animate_swim(
-    times: Times, places: Places, platform: Place, arena: Arena, folder: Path, name: str, *, speed: float = 4.0
+    times: Times,
+    places: Places,
+    platform: Place,
+    arena: Arena,
+    folder: Path,
+    name: str,
+    *,
+    speed: float = 4.0,
 ) -> None:
     """Writes `name.gif`: the swim, `speed` times as fast as it was, its last two seconds bright and the way before them
     faint. It rests for a second at the end."""
     from PIL import Image
 
     figure, (axis,) = _panels([""], 1, arena, margin=0.0)
-    figure.set_layout_engine("none")  # laying out each frame anew takes most of the time, and would make it shake
+    figure.set_layout_engine(
+        "none"
+    )  # laying out each frame anew takes most of the time, and would make it shake
     axis.set_position((0.02, 0.02, 0.96, 0.89))
     figure.set_dpi(150)
     _pool(axis, arena, platform)
@@ -127,18 +159,28 @@ def animate_swim(
         canvas.restore_region(pool)
         for artist in (trail, wake, animal, axis.title):
             axis.draw_artist(artist)
-        return Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")
+        return Image.frombuffer(
+            "RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())
+        ).convert("RGB")
 
     step = speed / FRAMES
     moments = [*np.arange(times[0] + step, times[-1], step), *[times[-1]] * FRAMES]
-    colours = frame(moments[-1]).quantize(64)  # one palette for all frames, of the last one, which has them all
+    colours = frame(moments[-1]).quantize(
+        64
+    )  # one palette for all frames, of the last one, which has them all
     frames = [frame(now).quantize(palette=colours, dither=Image.Dither.NONE) for now in moments]
     frames[0].save(
-        folder / f"{name}.gif", save_all=True, append_images=frames[1:], duration=round(1000 / FRAMES), loop=0
+        folder / f"{name}.gif",
+        save_all=True,
+        append_images=frames[1:],
+        duration=round(1000 / FRAMES),
+        loop=0,
     )
 
 
-def _panels(titles: Sequence[str], columns: int, arena: Arena, margin: float = 0.9) -> tuple[Any, Any]:
+def _panels(
+    titles: Sequence[str], columns: int, arena: Arena, margin: float = 0.9
+) -> tuple[Any, Any]:
     """A figure with one square panel for each title, and `margin` inches to the right for a bar of colours."""
     columns = min(columns, len(titles))
     rows = -(-len(titles) // columns)
@@ -158,15 +200,30 @@ def _pool(axis: Any, arena: Arena, platform: Place) -> Any:
     from matplotlib.patches import Circle
 
     for zone in arena.zones:
-        circle = Circle(zone, arena.zone_radius, fill=False, edgecolor=ZONE, linewidth=0.8, linestyle="--", zorder=3)
+        circle = Circle(
+            zone,
+            arena.zone_radius,
+            fill=False,
+            edgecolor=ZONE,
+            linewidth=0.8,
+            linestyle="--",
+            zorder=3,
+        )
         axis.add_patch(circle)
     east, north = (float(x) for x in platform)
     disc = Circle(
-        (east, north), arena.platform_radius, facecolor=COLOURS[1], edgecolor="white", linewidth=0.8, zorder=3
+        (east, north),
+        arena.platform_radius,
+        facecolor=COLOURS[1],
+        edgecolor="white",
+        linewidth=0.8,
+        zorder=3,
     )
     axis.add_patch(disc)
     axis.add_patch(Circle((0, 0), arena.pool_radius, facecolor=WATER, edgecolor="none", zorder=1))
-    return axis.add_patch(Circle((0, 0), arena.pool_radius, fill=False, edgecolor=WALL, linewidth=1.2, zorder=3))
+    return axis.add_patch(
+        Circle((0, 0), arena.pool_radius, fill=False, edgecolor=WALL, linewidth=1.2, zorder=3)
+    )
 
 
 def _colour_bar(figure: Any, axes: Any, drawn: Any, label: str) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from .._errors import InputError
+from ..core import InputError
 
 
 def savings(by_trial: Float[np.ndarray, "*tasks trials"]) -> Float[np.ndarray, "*tasks"]:
@@ -39,7 +39,11 @@ def percent_correct(
     """
     correct = np.asarray(correct, np.float64)
     if not 1 <= stages <= len(correct):
-        raise InputError(f"percent_correct: `stages={stages}`, but there are {len(correct)} problems to divide.")
+        raise InputError(
+            f"percent_correct: `stages={stages}`, but there are {len(correct)} problems to divide."
+        )
     parts = np.array_split(correct, stages)
-    right, counted = np.stack([(np.nansum(p, axis=0), np.isfinite(p).sum(axis=0)) for p in parts], axis=1)
+    right, counted = np.stack(
+        [(np.nansum(p, axis=0), np.isfinite(p).sum(axis=0)) for p in parts], axis=1
+    )
     return np.where(counted > 0, 100 * right / np.maximum(counted, 1), np.nan)

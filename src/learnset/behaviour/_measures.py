@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial.distance import pdist
 
-from .._errors import check_not_negative, check_positive, InputError
+from ..core import check_not_negative, check_positive, InputError
 
 Times = Float[np.ndarray, "points"]  # seconds
 Places = Float[np.ndarray, "points 2"]  # metres
@@ -17,7 +17,13 @@ Segments = Float[np.ndarray, "segments"]
 
 
 def latency(
-    times: Times, places: Places, platform: Place, *, platform_radius: float, limit: float, stay: float = 0.0
+    times: Times,
+    places: Places,
+    platform: Place,
+    *,
+    platform_radius: float,
+    limit: float,
+    stay: float = 0.0,
 ) -> float:
     """Seconds until the animal arrives on the platform; `limit`, if it does not within that time.
 
@@ -39,7 +45,10 @@ def latency(
     enters, leaves, meets = _within(starts, steps, platform, platform_radius)
     begins, ends = ((np.asarray(times)[:-1] + share * seconds)[meets] for share in (enters, leaves))
     apart = begins[1:] > ends[:-1] + 1e-9  # otherwise it is one visit, over several segments
-    begins, ends = begins[np.append(True, apart)[: len(begins)]], ends[np.append(apart, True)[: len(ends)]]
+    begins, ends = (
+        begins[np.append(True, apart)[: len(begins)]],
+        ends[np.append(apart, True)[: len(ends)]],
+    )
     counted = begins[ends - begins >= stay]
     return float(min(counted[0], limit)) if len(counted) else float(limit)
 
@@ -104,12 +113,16 @@ def quadrant_time(times: Times, places: Places, platform: Place) -> Float[np.nda
     starts, steps, seconds = _segments(times, places)
     east, north = np.asarray(platform, np.float64)
     if np.hypot(east, north) < 1e-9:
-        raise InputError("quadrant_time: the platform is in the centre of the pool, in no quadrant. Use `zone_time`.")
+        raise InputError(
+            "quadrant_time: the platform is in the centre of the pool, in no quadrant. Use `zone_time`."
+        )
     # Turned so that the platform lies to the north-east: then quadrants are signs, and their borders the two axes.
     turn = np.array([[east + north, east - north], [north - east, east + north]])
     starts, steps = starts @ turn, steps @ turn
     with np.errstate(divide="ignore", invalid="ignore"):
-        borders = np.nan_to_num(-starts / steps, nan=0.0)  # the share of the segment after which an axis is crossed
+        borders = np.nan_to_num(
+            -starts / steps, nan=0.0
+        )  # the share of the segment after which an axis is crossed
     cuts = np.sort(np.pad(np.clip(borders, 0, 1), ((0, 0), (1, 1)), constant_values=(0, 1)), axis=1)
     middles = starts[:, None] + (cuts[:, :-1] + cuts[:, 1:])[..., None] / 2 * steps[:, None]
     up, right = middles[..., 1] >= 0, middles[..., 0] >= 0
@@ -131,7 +144,11 @@ def zone_time(times: Times, places: Places, centre: Place, radius: float) -> flo
 
 
 def search_preference(
-    times: Times, places: Places, platform: Place, zones: Float[np.ndarray, "zones 2"], radius: float = 0.2
+    times: Times,
+    places: Places,
+    platform: Place,
+    zones: Float[np.ndarray, "zones 2"],
+    radius: float = 0.2,
 ) -> float:
     """Of the time in any of some zones, the share in the one that holds the platform; NaN if the animal was in none.
     Chance is one in their number: 12.5 % for eight, in a probe trial without a platform. A swim that ends on the platform
@@ -150,10 +167,14 @@ def search_preference(
     """
     zones = np.asarray(zones, np.float64)
     if len(zones) > 1 and pdist(zones).min() < 2 * radius - 1e-9:
-        raise InputError(f"search_preference: zones of {radius} m overlap. Choose a smaller `radius`, or fewer zones.")
+        raise InputError(
+            f"search_preference: zones of {radius} m overlap. Choose a smaller `radius`, or fewer zones."
+        )
     away = np.hypot(*(zones - np.asarray(platform)).T)
     if away.min() > radius:
-        raise InputError(f"search_preference: the platform is in no zone; the nearest is {away.min():.2f} m away.")
+        raise InputError(
+            f"search_preference: the platform is in no zone; the nearest is {away.min():.2f} m away."
+        )
     spent = np.array([zone_time(times, places, zone, radius) for zone in zones])
     return float(spent[away.argmin()] / spent.sum()) if spent.sum() > 0 else float("nan")
 
@@ -168,10 +189,14 @@ def between(times: Times, places: Places, begin: float, end: float) -> tuple[Tim
     _segments(times, places)
     begin, end = max(begin, float(times[0])), min(end, float(times[-1]))
     if not begin < end:
-        raise InputError(f"between: nothing is left of a path of {times[0]} to {times[-1]} s. Ask for a part of that.")
+        raise InputError(
+            f"between: nothing is left of a path of {times[0]} to {times[-1]} s. Ask for a part of that."
+        )
     inside = (times > begin) & (times < end)
     times_cut = np.concatenate([[begin], np.asarray(times)[inside], [end]])
-    return times_cut, np.stack([np.interp(times_cut, times, along) for along in np.asarray(places).T], axis=1)
+    return times_cut, np.stack(
+        [np.interp(times_cut, times, along) for along in np.asarray(places).T], axis=1
+    )
 
 
 def _segments(times: Times, places: Places) -> tuple[Places, Places, Segments]:
@@ -179,9 +204,13 @@ def _segments(times: Times, places: Places) -> tuple[Places, Places, Segments]:
     times, places = np.asarray(times, np.float64), np.asarray(places, np.float64)
     if times.ndim != 1 or len(times) < 2 or places.shape != (len(times), 2):
         shapes = f"{times.shape} and {places.shape}"
-        raise InputError(f"A path needs times of shape (n,) and places of shape (n, 2), n at least 2; not {shapes}.")
+        raise InputError(
+            f"A path needs times of shape (n,) and places of shape (n, 2), n at least 2; not {shapes}."
+        )
     if not (np.isfinite(times).all() and np.isfinite(places).all() and (np.diff(times) > 0).all()):
-        raise InputError("A path needs finite places at rising, finite times. Leave out points that were not tracked.")
+        raise InputError(
+            "A path needs finite places at rising, finite times. Leave out points that were not tracked."
+        )
     return places[:-1], np.diff(places, axis=0), np.diff(times)
 
 
@@ -204,7 +233,9 @@ def _within(
 def _mean_distance(starts: Places, steps: Places, place: Place) -> Segments:
     """Mean distance of each segment to a place: the integral of √(u² + h²), u along the segment, h beside it."""
     away, length = starts - np.asarray(place, np.float64), np.hypot(*steps.T)
-    moves = length > 1e-6  # metres; below, the middle is exact enough, and the difference below is not
+    moves = (
+        length > 1e-6
+    )  # metres; below, the middle is exact enough, and the difference below is not
     direction = steps / np.where(moves, length, 1)[:, None]
     begin = (away * direction).sum(1)
     beside = np.abs(away[:, 0] * direction[:, 1] - away[:, 1] * direction[:, 0])

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Int
 
-from .._errors import InputError
-from ._swims import data_folder, read_arrays, reading
+from ..core import InputError
+from ..data import data_folder, read_arrays, reading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,9 @@ class StimulusAction:
         mine = np.flatnonzero(self.set_size == set_size)
         if not len(mine):
             sizes = ", ".join(map(str, np.unique(self.set_size)))
-            raise InputError(f"There is no block with `set_size={set_size}`. Choose one of {sizes}.")
+            raise InputError(
+                f"There is no block with `set_size={set_size}`. Choose one of {sizes}."
+            )
         problems = np.stack([self.block, self.person, self.stimulus], axis=1)[mine]
         _, row = np.unique(problems, axis=0, return_inverse=True)
         table = np.full((row.max() + 1, self.repetition[mine].max()), np.nan)
@@ -49,8 +51,11 @@ def read_stimulus_action(experiment: int = 1) -> StimulusAction:
         there = ", ".join(name.removeprefix("expe") for name in arrays if name != "columns")
         raise InputError(f"There is no experiment {experiment} in {path}. Choose one of {there}.")
     with reading(path):
-        columns = dict(zip(arrays["columns"].tolist(), arrays[f"expe{experiment}"].T.astype(int), strict=True))
+        columns = dict(
+            zip(arrays["columns"].tolist(), arrays[f"expe{experiment}"].T.astype(int), strict=True)
+        )
         correct = np.where(columns["correct"] < 0, np.nan, columns["correct"])
         return StimulusAction(
-            *(columns[name] for name in ("subject", "block", "set_size", "stimulus", "iteration")), correct=correct
+            *(columns[name] for name in ("subject", "block", "set_size", "stimulus", "iteration")),
+            correct=correct,
         )

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ._swims import Arena, check_offsets, data_folder, read_arrays, read_table, reading, Swims
+from ..data import data_folder, read_arrays, read_columns, reading
+from ._swims import Arena, check_offsets, Swims
 
 DOCUMENTED_PLATFORM = (-0.5, 0.1)  # metres
 GROUPS = {"1": "control", "2": "stressed", "3": "undocumented 3", "4": "undocumented 4"}
@@ -26,15 +27,21 @@ def read_water_maze_rats() -> Swims:
     Scientific Reports 5:14562 (CC BY 4.0). The data are read, and are no part of this package.
     """
     folder = data_folder("water_maze_rats")
-    table, tracks = read_table(folder / "trials.csv"), read_arrays(folder / "tracks.npz")
+    table, tracks = read_columns(folder / "trials.csv"), read_arrays(folder / "tracks.npz")
     with reading(folder / "trials.csv"):
-        trial, duration, length = (table[name].astype(float) for name in ("trial_overall", "latency_s", "path_cm"))
+        trial, duration, length = (
+            table[name].astype(float) for name in ("trial_overall", "latency_s", "path_cm")
+        )
         found = table["found"] == "1"
-        animal = np.array([f"{set_}-{rat}" for set_, rat in zip(table["set"], table["rat"], strict=True)])
+        animal = np.array(
+            [f"{set_}-{rat}" for set_, rat in zip(table["set"], table["rat"], strict=True)]
+        )
         group = np.array([GROUPS[number] for number in table["group"]])
     with reading(folder / "tracks.npz"):
         offsets, times = tracks["offsets"].astype(int), tracks["t_cs"] / 100
-        places = np.stack([tracks["x_cmm"], tracks["y_cmm"]], axis=1) / 10_000  # hundredths of a centimetre
+        places = (
+            np.stack([tracks["x_cmm"], tracks["y_cmm"]], axis=1) / 10_000
+        )  # hundredths of a centimetre
         check_offsets(offsets, len(trial), len(times))
     ends, platforms = places[offsets[1:] - 1], np.empty((len(trial), 2))
     for set_ in np.unique(table["set"]):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ._swims import Arena, check_offsets, data_folder, read_arrays, read_table, reading, Swims
+from ..data import data_folder, read_arrays, read_columns, reading
+from ._swims import Arena, check_offsets, Swims
 
 
 def read_water_maze_relearning() -> Swims:
@@ -19,11 +20,13 @@ def read_water_maze_relearning() -> Swims:
     Source: the example data of hejtmy/fgu-morris on GitHub (MIT). The data are read, and are no part of this package.
     """
     folder = data_folder("water_maze_relearning")
-    table, tracks = read_table(folder / "trials.csv"), read_arrays(folder / "tracks.npz")
+    table, tracks = read_columns(folder / "trials.csv"), read_arrays(folder / "tracks.npz")
     with reading(folder / "trials.csv"):
         animal, group, trial = table["animal"], table["group"], table["swim"].astype(int)
         duration = table["elapsed_ms"].astype(float) / 1000
-        platforms = np.stack([table["target_x_cm"], table["target_y_cm"]], axis=1).astype(float) / 100
+        platforms = (
+            np.stack([table["target_x_cm"], table["target_y_cm"]], axis=1).astype(float) / 100
+        )
         arena = Arena(float(table["arena_d_m"][0]) / 2, float(table["target_r_cm"][0]) / 100)
     with reading(folder / "tracks.npz"):
         offsets, times = tracks["offsets"].astype(int), tracks["t_ms"] / 1000

@@ -14,7 +14,7 @@ import tyro
 from jaxtyping import AbstractArray
 from rich.console import Console
 
-from .._errors import DivergedError, InputError, Interrupted
+from ..core import DivergedError, InputError, Interrupted
 from ._compare import Compare
 from ._draw import Draw
 from ._keep import Adapt, Predict
@@ -54,9 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     **Returns:** the exit code: 0, 1 for a run that failed or was stopped, 2 for input that cannot work.
     """
     arguments = _with_files(list(sys.argv[1:] if arguments is None else arguments))
-    if "--quick" in arguments:  # most of a short run is compilation, of which LLVM's last levels take a quarter
-        os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=1 {os.environ.get('XLA_FLAGS', '')}"
-    jax.config.update("jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR", str(CACHE)))
+    if (
+        "--quick" in arguments
+    ):  # most of a short run is compilation, of which LLVM's last levels take a quarter
+        os.environ["XLA_FLAGS"] = (
+            f"--xla_backend_optimization_level=1 {os.environ.get('XLA_FLAGS', '')}"
+        )
+    jax.config.update(
+        "jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR", str(CACHE))
+    )
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     try:
         command = parse(arguments)
@@ -77,7 +83,9 @@ def _with_files(arguments: list[str]) -> list[str]:
         word = arguments[1]
         if arguments[0] == "compare" and Path(word).suffix.lower() in TABLES:
             return [arguments[0], "table", *arguments[1:]]
-        if word.endswith(".npz") or (not word.startswith("-") and (os.sep in word or Path(word).is_dir())):
+        if word.endswith(".npz") or (
+            not word.startswith("-") and (os.sep in word or Path(word).is_dir())
+        ):
             return [arguments[0], "files", *arguments[1:]]
     return arguments
 
@@ -101,7 +109,11 @@ def parse(arguments: Sequence[str]) -> Any:
                 description="Learns from past tasks to solve a new one with less data and in fewer steps.",
                 args=list(arguments),
                 registry=_registry(),
-                config=(tyro.conf.SuppressFixed, tyro.conf.CascadeSubcommandArgs, tyro.conf.FlagCreatePairsOff),
+                config=(
+                    tyro.conf.SuppressFixed,
+                    tyro.conf.CascadeSubcommandArgs,
+                    tyro.conf.FlagCreatePairsOff,
+                ),
             )
     except SystemExit as stop:
         if not stop.code:
@@ -114,9 +126,15 @@ def _registry() -> tyro.constructors.ConstructorRegistry:
     registry = tyro.constructors.ConstructorRegistry()
 
     @registry.primitive_rule
-    def number(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
+    def number(
+        info: tyro.constructors.PrimitiveTypeInfo,
+    ) -> tyro.constructors.PrimitiveConstructorSpec | None:
         first, *others = getattr(info.type, "__args__", (None,))
-        if first is not float or not others or not all(issubclass(other, AbstractArray) for other in others):
+        if (
+            first is not float
+            or not others
+            or not all(issubclass(other, AbstractArray) for other in others)
+        ):
             return None
         return tyro.constructors.PrimitiveConstructorSpec(
             nargs=1,
@@ -132,7 +150,8 @@ def _registry() -> tyro.constructors.ConstructorRegistry:
 def _one_line(box: str) -> str:
     """The words of tyro's error box as one line."""
     lines = [
-        re.sub(r"[╭╮╰╯│─]+|-{5,}|[+|]", " ", re.sub(r"\x1b\[[0-9;]*m", "", line)).strip() for line in box.splitlines()
+        re.sub(r"[╭╮╰╯│─]+|-{5,}|[+|]", " ", re.sub(r"\x1b\[[0-9;]*m", "", line)).strip()
+        for line in box.splitlines()
     ]
     words = [line for line in lines[1:] if line]
     return (

@@ -8,11 +8,10 @@ import jax.random as jr
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
-from .._errors import InputError
-from .._run import claim
-from .._types import Split
+from ..core import InputError, Split
 from ..report import draw_episode, draw_tasks
 from ..tasks import Sinusoids
+from ..training import claim
 from ._sources import AbstractSource
 from ._words import AnyTasks, family, say_notes, word
 

@@ -15,14 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import arg
 
-from .._errors import InputError
-from .._keep import load, save
-from .._method import AbstractAdapter
-from .._run import claim, write_json
-from .._types import Batch, Model
-from ..tasks import Classes, Episodes, from_folder, from_image, from_npz, Labelled
-from ..tasks._arrays import rows_of
-from ..tasks._labelled import left_out
+from ..core import AbstractAdapter, Batch, InputError, Model
+from ..data import Classes, from_folder, from_image, from_npz, Labelled, left_out, rows_of
+from ..tasks import Episodes
+from ..training import claim, load, save, write_json
 from ._train import training_of
 from ._words import say_notes
 
@@ -72,7 +68,9 @@ class Adapt:
         else:
             classes = from_folder(self.support, size=shape[:2], channels=shape[-1], min_size=1)
         if classes.x.shape[1:] != shape:
-            raise InputError(f"{self.support} has examples of shape {classes.x.shape[1:]}, but the run had {shape}.")
+            raise InputError(
+                f"{self.support} has examples of shape {classes.x.shape[1:]}, but the run had {shape}."
+            )
         return classes
 
     def _other_ways(self, ways: int, classes: int) -> str:
@@ -125,7 +123,9 @@ class Predict:
             known = json.loads(path.read_text())
             return known["names"], known["shape"]
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} cannot be read ({type(error).__name__}): it is damaged.") from None
+            raise InputError(
+                f"{path} cannot be read ({type(error).__name__}): it is damaged."
+            ) from None
 
 
 def _examples(path: Path, shape: tuple[int, ...]) -> list[tuple[str, np.ndarray]]:
@@ -133,9 +133,13 @@ def _examples(path: Path, shape: tuple[int, ...]) -> list[tuple[str, np.ndarray]
     if path.suffix == ".npz":
         x = rows_of(path)
         if x.shape[1:] != shape:
-            raise InputError(f"{path} has examples of shape {x.shape[1:]}, but the classifier reads {shape}.")
+            raise InputError(
+                f"{path} has examples of shape {x.shape[1:]}, but the classifier reads {shape}."
+            )
         x = x / 255 if x.dtype == np.uint8 else x
         return [(f"{path}, row {i}", row) for i, row in enumerate(x)]
     if len(shape) != 3:
-        raise InputError(f"The classifier reads features of shape {shape}: give an .npz file with an array `x`.")
+        raise InputError(
+            f"The classifier reads features of shape {shape}: give an .npz file with an array `x`."
+        )
     return [(str(path), from_image(path, size=shape[:2], channels=shape[-1]) / 255)]

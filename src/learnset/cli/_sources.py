@@ -11,12 +11,24 @@ import jax.random as jr
 from jaxtyping import Array, Key
 from tyro.conf import Positional
 
-from .._errors import InputError
-from .._types import Model, Split
-from ..models import AbstractNormalisation, BatchNorm, classifier, Conv4, GroupNorm, MLP, SupportNorm
-from ..tasks import Affine, DEVICE_BYTES, Episodes, from_folder, from_npz, glyphs, Labelled, omniglot, Splits, turned
+from ..core import InputError, Model, Split
+from ..data import DEVICE_BYTES, from_folder, from_npz, glyphs, Labelled, omniglot, Splits, turned
+from ..models import (
+    AbstractNormalisation,
+    BatchNorm,
+    classifier,
+    Conv4,
+    GroupNorm,
+    MLP,
+    SupportNorm,
+)
+from ..tasks import Affine, Episodes
 
-NORMALISATION: dict[str, type[AbstractNormalisation]] = {"support": SupportNorm, "batch": BatchNorm, "layer": GroupNorm}
+NORMALISATION: dict[str, type[AbstractNormalisation]] = {
+    "support": SupportNorm,
+    "batch": BatchNorm,
+    "layer": GroupNorm,
+}
 FEWEST_QUERIES = 3  # of each class; classes that have fewer examples left are left out
 
 
@@ -46,7 +58,9 @@ class AbstractSource(abc.ABC):
     def __post_init__(self):
         if not self.shots or min(self.shots) < 1 or list(self.shots) != sorted(set(self.shots)):
             words = " ".join(map(str, self.shots))
-            raise InputError(f"`--shots {words}`, but they must be different whole numbers, rising, at least 1.")
+            raise InputError(
+                f"`--shots {words}`, but they must be different whole numbers, rising, at least 1."
+            )
 
     @abc.abstractmethod
     def splits(self) -> Splits:
@@ -57,7 +71,9 @@ class AbstractSource(abc.ABC):
         least = self.shots[-1] + FEWEST_QUERIES
         train, validation, test = (self._of_size(part, least) for part in self.splits())
         if (self.turned or self.augmented) and train.x.ndim != 4:
-            raise InputError("`--turned` and `--augmented` are for images; these examples are features.")
+            raise InputError(
+                "`--turned` and `--augmented` are for images; these examples are features."
+            )
         train = turned(train, mirrored=True) if self.turned else train
         augment = Affine() if self.augmented else None
         left = int(train.sizes.min()) - self.shots[0]
@@ -81,7 +97,9 @@ class AbstractSource(abc.ABC):
     def network(self, episodes: Episodes) -> "FewShotNetwork":
         """Makes the common model of these tasks."""
         shape = episodes.pool(Split.TRAIN).x.shape[1:]
-        return FewShotNetwork(shape, self.ways, self.filters, not self.pooled, NORMALISATION[self.normalisation])
+        return FewShotNetwork(
+            shape, self.ways, self.filters, not self.pooled, NORMALISATION[self.normalisation]
+        )
 
 
 class FewShotNetwork(eqx.Module):
@@ -97,7 +115,11 @@ class FewShotNetwork(eqx.Module):
         if len(self.shape) != 3:
             return MLP(math.prod(self.shape), self.ways, width=128, depth=2, key=key)
         encoder_key, head_key = jr.split(key)
-        options = {"filters": self.filters, "strided": self.strided, "normalisation": self.normalisation}
+        options = {
+            "filters": self.filters,
+            "strided": self.strided,
+            "normalisation": self.normalisation,
+        }
         return classifier(Conv4(self.shape, **options, key=encoder_key), self.ways, key=head_key)
 
 

@@ -3,77 +3,36 @@
 import dataclasses
 import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from importlib import metadata
+from typing import Any
 
 import jax.random as jr
 import tyro
 from rich.console import Console
 
-from .._errors import InputError
-from .._run import claim, write_json
+from ..core import InputError
 from ..report import write_study_page
-from ..studies import (
-    BanditStudy,
-    GlyphStudy,
-    HarlowStudy,
-    MAMLSinusoids,
-    MultiMNISTStudy,
-    MultiTaskToy,
-    NavigationStudy,
-    NYUv2DeltaM,
-    OmniglotChallengeStudy,
-    OmniglotStudy,
-    SarcosStudy,
-    SchoolStudy,
-    Tox21Study,
-    WangStudy,
-    WaterMazeStudy,
-)
+from ..training import claim, write_json
 from ._words import Common, meta
 
-STUDIES = {
-    "maml-sinusoids": MAMLSinusoids,
-    "harlow": HarlowStudy,
-    "water-maze": WaterMazeStudy,
-    "bandits": BanditStudy,
-    "wang": WangStudy,
-    "navigation": NavigationStudy,
-    "omniglot": OmniglotStudy,
-    "glyphs": GlyphStudy,
-    "omniglot-challenge": OmniglotChallengeStudy,
-    "multitask-toy": MultiTaskToy,
-    "nyuv2-delta-m": NYUv2DeltaM,
-    "multimnist": MultiMNISTStudy,
-    "school": SchoolStudy,
-    "sarcos": SarcosStudy,
-    "tox21": Tox21Study,
-}
-TRAINED = ("harlow", "water-maze", "bandits")  # studies of which trained agents come with the package
+
+def studies() -> dict[str, Any]:
+    """The studies that are installed, by name: entry points of the group `learnset.studies`."""
+    return {entry.name: entry for entry in metadata.entry_points(group="learnset.studies")}
+
+
+TRAINED = (
+    "harlow",
+    "water-maze",
+    "bandits",
+)  # studies of which trained agents come with the package
 
 
 @dataclasses.dataclass(frozen=True)
 class Study(Common):
     """Reproduces what was published, ours beside theirs."""
 
-    name: tyro.conf.Positional[
-        Literal[
-            "maml-sinusoids",
-            "harlow",
-            "water-maze",
-            "bandits",
-            "wang",
-            "navigation",
-            "omniglot",
-            "glyphs",
-            "omniglot-challenge",
-            "multitask-toy",
-            "nyuv2-delta-m",
-            "multimnist",
-            "school",
-            "sarcos",
-            "tox21",
-        ]
-    ] = "maml-sinusoids"
+    name: tyro.conf.Positional[str] = "maml-sinusoids"
     """maml-sinusoids: Table 2, the curves and Figure 2 of the MAML paper; harlow: learning sets; water-maze: one place
     for many days, and a new place every day; bandits: RL2 beside the rules that are known; wang: RL2 on arms that depend
     on each other, and on the two-step task; navigation: MAML for policies that walk to an unseen goal; omniglot:
@@ -90,7 +49,10 @@ class Study(Common):
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         began = time.perf_counter()
-        study = STUDIES[self.name]()
+        known = studies()
+        if self.name not in known:
+            raise InputError(f"There is no study {self.name!r} here.")
+        study = known[self.name].load()()
         study = study.quick() if self.quick else study
         if self.full and not hasattr(study, "full"):
             raise InputError(f"{self.name} has no larger sizes than its own: leave `--full` out.")
@@ -98,7 +60,9 @@ class Study(Common):
         study = study if self.steps is None else study.with_steps(self.steps)
         if self.from_pretrained and self.name not in TRAINED:
             raise InputError(f"{self.name} has no trained agents: leave `--from-pretrained` out.")
-        folder = claim(self.folder(f"study-{self.name}"), resume=self.resume, overwrite=self.overwrite)
+        folder = claim(
+            self.folder(f"study-{self.name}"), resume=self.resume, overwrite=self.overwrite
+        )
         options: dict[str, Any] = {"checkpoint_every": self.checkpoint_every, "resume": self.resume}
         options |= {"from_pretrained": True} if self.from_pretrained else {}
         result = study.run(folder, jr.key(self.seed), **options)
@@ -107,4 +71,6 @@ class Study(Common):
         words = (folder / "README.md").read_text()
         write_study_page(folder / "report.html", f"learnset study {self.name}", words, about)
         console.print(words, markup=False, highlight=False, soft_wrap=True)
-        console.print(f"{folder / 'report.html'} has the pictures too, {folder / 'result.json'} the numbers.")
+        console.print(
+            f"{folder / 'report.html'} has the pictures too, {folder / 'result.json'} the numbers."
+        )

@@ -13,15 +13,13 @@ from rich.console import Console
 from rich.table import Table as Lines
 from tyro.conf import Positional
 
-from .. import tables
-from .._compare import Budget, compare
-from .._compare_rows import compare_rows
-from .._comparison import Comparison
-from .._errors import InputError
-from .._losses import error_rate, mse
-from .._run import write_json
+from ..comparison import Budget, compare, compare_rows, Comparison
+from ..core import error_rate, InputError, mse
+from ..data import read_table, sarcos, school, Table, tox21
+from ..recipes import rows as tables
 from ..report import Affinities, draw_table, TableFindings, words_of_table, write_study_page
-from ..tasks import by_rows, by_tasks, NewTasks, read_table, sarcos, school, Table, tox21
+from ..tasks import by_rows, by_tasks, NewTasks
+from ..training import write_json
 
 FEWEST = 8  # tasks of which some can be held out
 BESIDE = 10  # rows of a held-out task to be scored on, at least
@@ -87,10 +85,20 @@ class OwnTable(AbstractTable):
     """tasks with fewer labelled rows are left out"""
 
     def table(self) -> Table:
-        columns: dict[str, Any] = {"inputs": self.inputs, "leave_out": self.leave_out, "categories": self.categories}
-        targets: dict[str, Any] = {"task": self.task_column, "target": self.target, "targets": self.targets}
+        columns: dict[str, Any] = {
+            "inputs": self.inputs,
+            "leave_out": self.leave_out,
+            "categories": self.categories,
+        }
+        targets: dict[str, Any] = {
+            "task": self.task_column,
+            "target": self.target,
+            "targets": self.targets,
+        }
         kind = None if self.kind == "told" else self.kind == "classification"
-        return read_table(self.path, **targets, **columns, classification=kind, min_rows=self.min_rows)
+        return read_table(
+            self.path, **targets, **columns, classification=kind, min_rows=self.min_rows
+        )
 
 
 def compare_table(
@@ -116,20 +124,45 @@ def compare_table(
     Budget(shots=shots, seeds=seeds)  # says what is wrong with them before any work begins
     classes, key, points = bool(table.classes), jr.key(seed), 8 if len(table) > MANY else 16
     everyone = tables.standard_rows(
-        len(table), table.x.shape[1], classes=classes, steps=steps, **({"lrs": (0.01,)} if quick else {})
+        len(table),
+        table.x.shape[1],
+        classes=classes,
+        steps=steps,
+        **({"lrs": (0.01,)} if quick else {}),
     )
     recipes = [r for r in everyone if r.name in tables.QUICK_ROWS] if quick else everyone
     saving = {"out": folder, "resume": resume, "overwrite": overwrite}
     rows = compare_rows(
-        recipes, network, table, key=key, seeds=seeds, first_seed=seed, points_per_task=points, **saving
+        recipes,
+        network,
+        table,
+        key=key,
+        seeds=seeds,
+        first_seed=seed,
+        points_per_task=points,
+        **saving,
     )
     if not rows.outcomes:
-        raise InputError("No recipe came to finite predictions: look for huge numbers in the table.")
+        raise InputError(
+            "No recipe came to finite predictions: look for huge numbers in the table."
+        )
     index = observed(table)
     one = by_rows(table, seed=seed)
     matrices = tables.affinities(network, one, index, classes=classes, steps=steps, key=key)
-    new = on_new_tasks(table, network, folder, key=key, shots=shots, seed=seed, quick=quick, steps=steps, resume=resume)
-    found = TableFindings(table, rows, Affinities(*matrices, index), new, tables.BALANCED, "shared body")
+    new = on_new_tasks(
+        table,
+        network,
+        folder,
+        key=key,
+        shots=shots,
+        seed=seed,
+        quick=quick,
+        steps=steps,
+        resume=resume,
+    )
+    found = TableFindings(
+        table, rows, Affinities(*matrices, index), new, tables.BALANCED, "shared body"
+    )
     about = meta()
     figures = draw_table(found, folder)
     words = words_of_table(found, figures, about["command"])
@@ -170,14 +203,18 @@ def on_new_tasks(
     recipes = tables.standard_new(tasks, classes=bool(table.classes), steps=20 if quick else 50)
     recipes = [r for r in recipes if r.name in tables.QUICK_NEW] if quick else recipes
     number = min(25, tasks.train.weight.shape[0])
-    plain = Budget(2 * steps, number, seeds=3, shots=shots, queries=30, validation_tasks=60, test_tasks=90)
+    plain = Budget(
+        2 * steps, number, seeds=3, shots=shots, queries=30, validation_tasks=60, test_tasks=90
+    )
     make_model = network(tasks.train.x.shape[-1], tasks.train.y.shape[-1])
     metric = error_rate if table.classes else mse
     saving = {"out": folder / "new-tasks", "resume": resume}
     return compare(recipes, make_model, tasks, key=key, budget=plain, metric=metric, **saving)
 
 
-def held_out(table: Table, shots: tuple[int, ...], seed: int) -> tuple[tuple[int, ...], NewTasks | None]:
+def held_out(
+    table: Table, shots: tuple[int, ...], seed: int
+) -> tuple[tuple[int, ...], NewTasks | None]:
     """Tasks of which some are held out, with the numbers of rows to learn from that enough of them have."""
     count = np.array([len(table.rows_of(i)) for i in range(len(table))])
     shots = tuple(s for s in shots if (count >= s + BESIDE).sum() >= max(FEWEST, len(table) // 2))
@@ -188,20 +225,29 @@ def held_out(table: Table, shots: tuple[int, ...], seed: int) -> tuple[tuple[int
     if any(not (part[large] == p).any() for p in range(3)):
         return shots, None
     queries = int(min(30, max(BESIDE, np.median(count[large]) - shots[-1])))
-    return shots, by_tasks(table, part=part, shots=shots[len(shots) // 2], queries=queries, least=shots[-1] + BESIDE)
+    return shots, by_tasks(
+        table, part=part, shots=shots[len(shots) // 2], queries=queries, least=shots[-1] + BESIDE
+    )
 
 
 def record(found: TableFindings) -> dict[str, Any]:
     """All numbers, for `result.json`."""
     some = found.affinities
     names = [found.table.names[i] for i in some.index]
-    affinity = {"tasks": names, "cosine": some.cosine.tolist(), "lookahead": some.lookahead.tolist()}
+    affinity = {
+        "tasks": names,
+        "cosine": some.cosine.tolist(),
+        "lookahead": some.lookahead.tolist(),
+    }
     new = (
         {}
         if found.new is None
         else {"new_rows": found.new.rows(), "new_recipes": found.new.recipes(found.new.shots[-1])}
     )
-    best = {o.name: list(o.chosen) for o in (found.rows.alone(), found.rows.pooled(), found.rows.together())}
+    best = {
+        o.name: list(o.chosen)
+        for o in (found.rows.alone(), found.rows.pooled(), found.rows.together())
+    }
     return {
         "rows": found.rows.records(),
         "best_of": best,
@@ -224,14 +270,17 @@ def lines_of(found: TableFindings) -> Lines:
     """The table for a terminal."""
     rows, alone = found.rows, found.rows.alone()
     shown = Lines(
-        title=f"{rows.rows.measure} on rows that were not trained on (%)", caption="± is the 95 % interval over seeds"
+        title=f"{rows.rows.measure} on rows that were not trained on (%)",
+        caption="± is the 95 % interval over seeds",
     )
     for i, words in enumerate(("recipe", "", "score", "minus one model each")):
         shown.add_column(words, justify="left" if i < 2 else "right", no_wrap=i < 2)
     for outcome in [*rows, alone, rows.pooled(), rows.together()]:
         mean, half = rows.score(outcome)
         apart = (
-            "" if outcome is alone else "{:+.1f} ± {:.1f}".format(*(100 * v for v in rows.difference(outcome, alone)))
+            ""
+            if outcome is alone
+            else "{:+.1f} ± {:.1f}".format(*(100 * v for v in rows.difference(outcome, alone)))
         )
         name = outcome.name if outcome in rows.outcomes else f"best of: {outcome.name}"
         shown.add_row(name, outcome.setting.value, f"{100 * mean:.1f} ± {100 * half:.1f}", apart)

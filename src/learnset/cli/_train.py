@@ -13,12 +13,10 @@ import tyro
 from rich.console import Console
 from tyro.conf import arg, OmitArgPrefixes
 
-from .._errors import InputError
-from .._evaluate import evaluate
-from .._run import write_json
-from .._train import restore, train
+from ..core import InputError
 from ..meta import MAML
 from ..tasks import Sinusoids
+from ..training import evaluate, restore, train, write_json
 from ..transfer import FineTune, Pooled
 from ._sources import AbstractSource
 from ._words import AnyMethod, AnyTasks, Common, Family, family, meta, say_notes, versions, word
@@ -38,10 +36,15 @@ class Train(Common):
     def __post_init__(self):
         super().__post_init__()
         if not 0 < self.lr < float("inf"):
-            raise InputError(f"`--lr {self.lr}`, but a step size must be a finite number above zero.")
+            raise InputError(
+                f"`--lr {self.lr}`, but a step size must be a finite number above zero."
+            )
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
-        folder, given = self.folder(f"train-{word(self.method)}-{word(self.tasks)}"), family(self.tasks)
+        folder, given = (
+            self.folder(f"train-{word(self.method)}-{word(self.tasks)}"),
+            family(self.tasks),
+        )
         say_notes(given.notes, console)
         model_key, train_key = jr.split(jr.key(self.seed))
         images = isinstance(self.tasks, AbstractSource)
@@ -72,7 +75,11 @@ class Train(Common):
 
     def adapter(self, given: Family) -> Any:
         """How a new task is learnt after this training."""
-        return FineTune(given.loss, steps=10) if isinstance(self.method, Pooled) else given.method(self.method)
+        return (
+            FineTune(given.loss, steps=10)
+            if isinstance(self.method, Pooled)
+            else given.method(self.method)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +102,9 @@ class Evaluate:
         adapter, rows = training.adapter(given), []
         images = isinstance(training.tasks, AbstractSource)
         for shots in self.shots or (training.tasks.shots if images else (5, 10, 20)):
-            tasks = given.tasks.with_shots(shots, training.tasks.queries_beside(shots, given.tasks) if images else 50)
+            tasks = given.tasks.with_shots(
+                shots, training.tasks.queries_beside(shots, given.tasks) if images else 50
+            )
             options = {"num_tasks": self.tasks, "metric": given.metric}
             result = evaluate(adapter, model, tasks, key=jr.key(self.seed), **options)
             console.print(f"{shots} {'shot' if images else 'point'}{'s' * (shots != 1)}: {result}")

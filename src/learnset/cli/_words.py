@@ -15,11 +15,8 @@ import jax.random as jr
 from rich.console import Console
 from tyro.conf import subcommand
 
-from .. import few_shot, recipes
-from .._compare import slug
-from .._errors import InputError
-from .._losses import cross_entropy, error_rate, gaussian_nll, Loss, mse
-from .._types import Split
+from ..comparison import slug
+from ..core import cross_entropy, error_rate, gaussian_nll, InputError, Loss, mse, Split
 from ..meta import (
     ANIL,
     BOIL,
@@ -39,6 +36,7 @@ from ..meta import (
     Reptile,
 )
 from ..models import MLP
+from ..recipes import classes as few_shot, regression as recipes
 from ..tasks import AbstractTasks, by_tasks, LinearGaussian, Sinusoids, Unrelated
 from ..transfer import Pooled
 from ._sources import AbstractSource, Files, Glyphs, Omniglot
@@ -53,15 +51,25 @@ def _called(name: str, description: str) -> Any:
 
 AnyTasks = (
     Annotated[Sinusoids, _called("sinusoids", "Sine waves of random amplitude and phase.")]
-    | Annotated[LinearGaussian, _called("linear-gaussian", "Linear tasks whose best learner is known.")]
+    | Annotated[
+        LinearGaussian, _called("linear-gaussian", "Linear tasks whose best learner is known.")
+    ]
     | Annotated[Unrelated, _called("unrelated", "The control: tasks that share nothing.")]
-    | Annotated[Glyphs, _called("glyphs", "Few-shot: Unicode characters in many fonts; nothing to download.")]
+    | Annotated[
+        Glyphs,
+        _called("glyphs", "Few-shot: Unicode characters in many fonts; nothing to download."),
+    ]
     | Annotated[Omniglot, _called("omniglot", "Few-shot: handwritten characters of 50 alphabets.")]
-    | Annotated[Files, _called("files", "Few-shot: your own images (one folder a class) or .npz arrays.")]
+    | Annotated[
+        Files, _called("files", "Few-shot: your own images (one folder a class) or .npz arrays.")
+    ]
     | Annotated[School, _called("school", "Table: exam scores of pupils in 139 schools.")]
     | Annotated[Sarcos, _called("sarcos", "Table: seven torques of a robot arm.")]
     | Annotated[Tox21, _called("tox21", "Table: twelve assays of molecules, with missing labels.")]
-    | Annotated[OwnTable, _called("table", "Your own CSV or Parquet file, by a task column or by several targets.")]
+    | Annotated[
+        OwnTable,
+        _called("table", "Your own CSV or Parquet file, by a task column or by several targets."),
+    ]
 )
 AnyMethod = (
     Annotated[MAML, _called("maml", "An initialisation that few gradient steps take far.")]
@@ -74,13 +82,26 @@ AnyMethod = (
     | Annotated[CNP, _called("cnp", "A network that reads the support set.")]
     | Annotated[Pooled, _called("pooled", "Pretraining on all tasks pooled.")]
     | Annotated[ProtoNet, _called("protonet", "Few-shot: features for the nearest class mean.")]
-    | Annotated[MatchingNetwork, _called("matching", "Few-shot: features for the nearest neighbours.")]
-    | Annotated[RelationNetwork, _called("relation", "Few-shot: a learnt comparison of two images.")]
-    | Annotated[MetaOptNet, _called("metaoptnet", "Few-shot: features for a support vector machine.")]
-    | Annotated[ProtoMAML, _called("proto-maml", "Few-shot: MAML whose head starts at the class means.")]
+    | Annotated[
+        MatchingNetwork, _called("matching", "Few-shot: features for the nearest neighbours.")
+    ]
+    | Annotated[
+        RelationNetwork, _called("relation", "Few-shot: a learnt comparison of two images.")
+    ]
+    | Annotated[
+        MetaOptNet, _called("metaoptnet", "Few-shot: features for a support vector machine.")
+    ]
+    | Annotated[
+        ProtoMAML, _called("proto-maml", "Few-shot: MAML whose head starts at the class means.")
+    ]
     | Annotated[BOIL, _called("boil", "Few-shot: MAML that leaves the head alone.")]
-    | Annotated[MAMLPlusPlus, _called("maml-plus-plus", "Few-shot: MAML with learnt step sizes, and stable.")]
-    | Annotated[InContext, _called("in-context", "Few-shot: a transformer that reads the support set.")]
+    | Annotated[
+        MAMLPlusPlus,
+        _called("maml-plus-plus", "Few-shot: MAML with learnt step sizes, and stable."),
+    ]
+    | Annotated[
+        InContext, _called("in-context", "Few-shot: a transformer that reads the support set.")
+    ]
 )
 
 
@@ -107,9 +128,13 @@ class Common:
         if self.steps is not None and self.steps < 1:
             raise InputError(f"`--steps {self.steps}`, but it must be at least 1.")
         if self.checkpoint_every is not None and self.checkpoint_every < 1:
-            raise InputError(f"`--checkpoint-every {self.checkpoint_every}`, but it must be at least 1.")
+            raise InputError(
+                f"`--checkpoint-every {self.checkpoint_every}`, but it must be at least 1."
+            )
         if self.resume and self.overwrite:
-            raise InputError("`--resume` goes on with a run and `--overwrite` replaces it: give one of them.")
+            raise InputError(
+                "`--resume` goes on with a run and `--overwrite` replaces it: give one of them."
+            )
 
     def folder(self, name: str) -> Path:
         return self.out or Path("runs") / name
@@ -117,7 +142,11 @@ class Common:
     @property
     def saving(self) -> dict[str, Any]:
         """How a run is kept, as `train` and `compare` take it."""
-        return {"checkpoint_every": self.checkpoint_every, "resume": self.resume, "overwrite": self.overwrite}
+        return {
+            "checkpoint_every": self.checkpoint_every,
+            "resume": self.resume,
+            "overwrite": self.overwrite,
+        }
 
 
 class Network(eqx.Module):
@@ -164,11 +193,22 @@ class Family:
                 f"`{word(method)}` tells classes apart, but these tasks ask for numbers. Choose another method."
             )
         if self.loss is cross_entropy and isinstance(method, (Pooled, CAVIA)):
-            raise InputError(f"`{word(method)}` is not for classes here; `learnset compare` pretrains on all of them.")
-        return dataclasses.replace(method, loss=self.loss) if self.loss is cross_entropy and numbers else method
+            raise InputError(
+                f"`{word(method)}` is not for classes here; `learnset compare` pretrains on all of them."
+            )
+        return (
+            dataclasses.replace(method, loss=self.loss)
+            if self.loss is cross_entropy and numbers
+            else method
+        )
 
 
-REGRESSION = {MetaSGD: recipes.rated, CAVIA: recipes.contextual, R2D2: recipes.ridged, CNP: recipes.amortised}
+REGRESSION = {
+    MetaSGD: recipes.rated,
+    CAVIA: recipes.contextual,
+    R2D2: recipes.ridged,
+    CNP: recipes.amortised,
+}
 CLASSES = {
     MetaSGD: recipes.rated,
     R2D2: few_shot.ridged,
@@ -184,7 +224,9 @@ def family(tasks: Any) -> Family:
     """What the words for a family stand for."""
     if isinstance(tasks, AbstractSource):
         episodes = tasks.episodes()
-        return Family(episodes, tasks.network(episodes), error_rate, cross_entropy, CLASSES, episodes.notes)
+        return Family(
+            episodes, tasks.network(episodes), error_rate, cross_entropy, CLASSES, episodes.notes
+        )
     if isinstance(tasks, AbstractTable):
         table = tasks.table()
         held_out = by_tasks(table)
@@ -211,7 +253,11 @@ def word(thing: Any) -> str:
 def meta(arguments: Sequence[str], began: float) -> dict[str, Any]:
     """How a result came about, for `result.json`."""
     command = shlex.join(["learnset", *arguments])
-    return {"command": command, "seconds": round(time.perf_counter() - began, 1), "versions": versions()}
+    return {
+        "command": command,
+        "seconds": round(time.perf_counter() - began, 1),
+        "versions": versions(),
+    }
 
 
 def versions() -> dict[str, str]:

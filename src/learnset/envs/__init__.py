@@ -23,10 +23,21 @@ from .bandits import (
     expected_regret as expected_regret,
     InformativeBandits as InformativeBandits,
 )
-from .harlow import Harlow as Harlow, HarlowProblem as HarlowProblem, LEFT as LEFT, LOOK as LOOK, RIGHT as RIGHT
+from .harlow import (
+    Harlow as Harlow,
+    HarlowProblem as HarlowProblem,
+    LEFT as LEFT,
+    LOOK as LOOK,
+    RIGHT as RIGHT,
+)
 from .mdps import TabularMDP as TabularMDP, TabularMDPs as TabularMDPs
-from .navigation import Navigation as Navigation, PointNavigation as PointNavigation
-from .two_step import DriftingTwoStep as DriftingTwoStep, TwoStep as TwoStep, TwoStepTask as TwoStepTask
+from .navigation import Navigation as Navigation, Point as Point, PointNavigation as PointNavigation
+from .two_step import (
+    DriftingTwoStep as DriftingTwoStep,
+    stay_probabilities as stay_probabilities,
+    TwoStep as TwoStep,
+    TwoStepTask as TwoStepTask,
+)
 from .water_maze import (
     MatchingToPlace as MatchingToPlace,
     Pool as Pool,

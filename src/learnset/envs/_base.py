@@ -11,7 +11,9 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from ..tasks import AbstractDistribution
 
 if TYPE_CHECKING:
-    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+    from typing import (
+        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
+    )
 else:
     from equinox import AbstractVar
 
@@ -70,7 +72,9 @@ class AbstractEnv(eqx.Module):
         """The beginning of trial number `trial`, counted from zero."""
 
     @abc.abstractmethod
-    def step(self, state: EnvState, action: Array, *, key: Key[Array, ""]) -> tuple[EnvState, Feedback]:
+    def step(
+        self, state: EnvState, action: Array, *, key: Key[Array, ""]
+    ) -> tuple[EnvState, Feedback]:
         """What follows from an action: the next state, and its feedback."""
 
     @abc.abstractmethod
@@ -98,7 +102,7 @@ class AbstractEnvs(AbstractDistribution):
     """A distribution over environments of one kind: `sample` draws one task, `draw` many.
 
     >>> import jax.random as jr, learnset as ls
-    >>> days = ls.MatchingToPlace()
+    >>> days = ls.envs.MatchingToPlace()
     >>> days.draw(5, ls.Split.TRAIN, key=jr.key(0)).platforms.shape  # tasks, trials, metres
     (5, 4, 2)
     """
@@ -106,4 +110,6 @@ class AbstractEnvs(AbstractDistribution):
 
 def feedback(reward: Array | float, terminated: Array | bool, truncated: Array | bool) -> Feedback:
     """An `Feedback` of arrays."""
-    return Feedback(jnp.asarray(reward, jnp.result_type(float)), jnp.asarray(terminated), jnp.asarray(truncated))
+    return Feedback(
+        jnp.asarray(reward, jnp.result_type(float)), jnp.asarray(terminated), jnp.asarray(truncated)
+    )

@@ -65,7 +65,9 @@ def begin(env: AbstractEnv, *, key: Key[Array, ""]) -> World:
     return World(state, percept, jnp.asarray(0), jnp.asarray(False))
 
 
-def advance(env: AbstractEnv, world: World, action: Array, *, endless: bool = False, key: Key[Array, ""]) -> World:
+def advance(
+    env: AbstractEnv, world: World, action: Array, *, endless: bool = False, key: Key[Array, ""]
+) -> World:
     """The world after an action: one step of the trial, or, if it was over, the beginning of the next one.
 
     **Arguments:**
@@ -106,7 +108,9 @@ class Life(eqx.Module):
     counts: Bool[Array, "steps"]
 
 
-def live(agent: AbstractAgent, env: AbstractEnv, *, key: Key[Array, ""], steps: int | None = None) -> Life:
+def live(
+    agent: AbstractAgent, env: AbstractEnv, *, key: Key[Array, ""], steps: int | None = None
+) -> Life:
     """Lets an agent go through all trials of one task; for many, `jax.vmap` it over environments and keys.
 
     **Arguments:**
@@ -116,8 +120,8 @@ def live(agent: AbstractAgent, env: AbstractEnv, *, key: Key[Array, ""], steps: 
     **Returns:** a `Life` of `steps` steps.
 
     >>> import jax.random as jr, learnset as ls
-    >>> problem = ls.Harlow().sample(ls.Split.TEST, key=jr.key(0))
-    >>> life = ls.live(ls.WinStayLoseShift(), problem, key=jr.key(1))
+    >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
+    >>> life = ls.envs.live(ls.rl.WinStayLoseShift(), problem, key=jr.key(1))
     >>> int(life.counts.sum()), bool((life.reward[life.counts][1:] == 1).all())  # all right after the first trial
     (6, True)
     """
@@ -125,7 +129,12 @@ def live(agent: AbstractAgent, env: AbstractEnv, *, key: Key[Array, ""], steps: 
 
 
 def live_on(
-    agent: AbstractAgent, memory: Memory, env: AbstractEnv, *, key: Key[Array, ""], steps: int | None = None
+    agent: AbstractAgent,
+    memory: Memory,
+    env: AbstractEnv,
+    *,
+    key: Key[Array, ""],
+    steps: int | None = None,
 ) -> tuple[Life, Memory]:
     """The same for an agent that has a memory already, of earlier tasks.
 
@@ -142,7 +151,14 @@ def live_on(
         told, counts = new.percept.feedback, world.counts
         reward = jnp.where(counts, told.reward, jnp.zeros_like(told.reward))
         what = Life(
-            world.state, new.state, action, reward, counts & told.over, counts & told.terminated, world.trial, counts
+            world.state,
+            new.state,
+            action,
+            reward,
+            counts & told.over,
+            counts & told.terminated,
+            world.trial,
+            counts,
         )
         return (new, memory), what
 

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import InputError
-from .._types import Split
+from ..core import InputError, Split
 from ._base import AbstractEnv, AbstractEnvs, Discrete, Feedback, feedback
 
 INFORMATIVE_ARMS = 11  # the last of them tells which of the other ten is the target
@@ -116,11 +115,17 @@ class Bandits(AbstractEnvs):
         if self.moments not in (1, 2):
             raise InputError(f"Bandits: `moments={self.moments}`, but a critic can be told 1 or 2.")
         if self.arms < 1 or self.pulls < 1:
-            raise InputError(f"Bandits: `arms={self.arms}`, `pulls={self.pulls}`; both must be at least 1.")
+            raise InputError(
+                f"Bandits: `arms={self.arms}`, `pulls={self.pulls}`; both must be at least 1."
+            )
         if self.correlated and self.arms != 2:
-            raise InputError(f"Bandits: `arms={self.arms}`, but correlated arms are two. Leave `arms` out.")
+            raise InputError(
+                f"Bandits: `arms={self.arms}`, but correlated arms are two. Leave `arms` out."
+            )
         if self.low is not None and not (self.correlated and 0 <= self.low <= 1):
-            raise InputError(f"Bandits: `low={self.low}`, but it is a probability, and needs `correlated=True`.")
+            raise InputError(
+                f"Bandits: `low={self.low}`, but it is a probability, and needs `correlated=True`."
+            )
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Bandit:
         key = split.fold(key)
@@ -154,12 +159,16 @@ class InformativeBandits(AbstractEnvs):
 
     def __check_init__(self):
         if self.pulls < 1:
-            raise InputError(f"InformativeBandits: `pulls={self.pulls}`, but it must be at least 1.")
+            raise InputError(
+                f"InformativeBandits: `pulls={self.pulls}`, but it must be at least 1."
+            )
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Bandit:
         target = jr.randint(split.fold(key), (), 0, INFORMATIVE_ARMS - 1)
         means = jnp.ones(INFORMATIVE_ARMS).at[target].set(5.0)
-        return Bandit(means.at[-1].set((target + 1).astype(means.dtype) / 10), self.pulls, sure=True)
+        return Bandit(
+            means.at[-1].set((target + 1).astype(means.dtype) / 10), self.pulls, sure=True
+        )
 
 
 def expected_regret(env: Bandit, actions: Int[Array, "pulls"]) -> Float[Array, "pulls"]:

@@ -16,11 +16,11 @@ try:
     import gymnasium
     from gymnasium import spaces
 except ModuleNotFoundError:
-    raise ImportError("Gymnasium is not installed, which `GymEnv` needs: `pip install learnset[gymnasium]`.") from None
+    raise ImportError(
+        "Gymnasium is not installed, which `GymEnv` needs: `pip install learnset[gymnasium]`."
+    ) from None
 
-from .._errors import InputError
-from .._figure import COLOURS, FAINT, INK, new_figure
-from .._types import Split
+from ..core import COLOURS, FAINT, INK, InputError, new_figure, Split
 from ._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, EnvState, Feedback
 from .bandits import Bandits
 from .harlow import Harlow
@@ -59,9 +59,13 @@ class GymEnv(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
 
-    def __init__(self, envs: AbstractEnvs, split: Split = Split.TRAIN, render_mode: str | None = None):
+    def __init__(
+        self, envs: AbstractEnvs, split: Split = Split.TRAIN, render_mode: str | None = None
+    ):
         if render_mode not in (None, "rgb_array"):
-            raise InputError(f'GymEnv: `render_mode={render_mode!r}`, but it draws only in mode "rgb_array".')
+            raise InputError(
+                f'GymEnv: `render_mode={render_mode!r}`, but it draws only in mode "rgb_array".'
+            )
         self.envs = envs
         self.split = split
         self.render_mode = render_mode
@@ -76,7 +80,9 @@ class GymEnv(gymnasium.Env):
         self._state: EnvState = None
         self._path: list[EnvState] = []  # of this trial; kept only if it may be drawn
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Senses, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Senses, dict[str, Any]]:
         """The first observation of the next trial."""
         super().reset(seed=seed)
         if seed is not None or self._key is None:
@@ -94,16 +100,30 @@ class GymEnv(gymnasium.Env):
     def step(self, action: Any) -> tuple[Senses, float, bool, bool, dict[str, Any]]:
         """What follows from an action: observation, reward, terminated, truncated, and which trial it is."""
         if self.over:
-            raise InputError("GymEnv: `step` after the end of a trial, or before the first. Call `reset`.")
-        self._state, observation, told, self._key = _stepped(self.task, self._state, self._checked(action), self._key)
+            raise InputError(
+                "GymEnv: `step` after the end of a trial, or before the first. Call `reset`."
+            )
+        self._state, observation, told, self._key = _stepped(
+            self.task, self._state, self._checked(action), self._key
+        )
         observation, told = jax.device_get((observation, told))
         self.over = bool(told.over)
         self._path += [self._state] if self.render_mode else []
-        return np.array(observation), float(told.reward), bool(told.terminated), bool(told.truncated), self._info(False)
+        return (
+            np.array(observation),
+            float(told.reward),
+            bool(told.terminated),
+            bool(told.truncated),
+            self._info(False),
+        )
 
     def render(self) -> UInt8[np.ndarray, "height width 3"] | None:
         """The pool from above with the swim so far, or what is observed, as bars. Nothing, without `render_mode`."""
-        return None if self.render_mode is None or self.task is None else _picture(self.task, self._path)
+        return (
+            None
+            if self.render_mode is None or self.task is None
+            else _picture(self.task, self._path)
+        )
 
     def _info(self, new_task: bool) -> dict[str, Any]:
         return {"trial": self.trial, "new_task": bool(new_task)}
@@ -113,7 +133,9 @@ class GymEnv(gymnasium.Env):
         value = np.asarray(action)
         discrete = isinstance(self.action_space, spaces.Discrete)
         if value.shape != self.action_space.shape or (discrete and value not in self.action_space):
-            raise InputError(f"GymEnv: there is no action {action!r}; choose one of `{self.action_space}`.")
+            raise InputError(
+                f"GymEnv: there is no action {action!r}; choose one of `{self.action_space}`."
+            )
         return value.astype(self.action_space.dtype)
 
 
@@ -137,13 +159,17 @@ def _space(actions: Discrete | Continuous) -> spaces.Space:
 
 
 @eqx.filter_jit
-def _drawn(envs: AbstractEnvs, split: Split, key: Key[Array, ""]) -> tuple[AbstractEnv, Key[Array, ""]]:
+def _drawn(
+    envs: AbstractEnvs, split: Split, key: Key[Array, ""]
+) -> tuple[AbstractEnv, Key[Array, ""]]:
     key, now = jr.split(key)
     return envs.sample(split, key=now), key
 
 
 @jax.jit
-def _begun(task: AbstractEnv, trial: Array, key: Key[Array, ""]) -> tuple[EnvState, Array, Key[Array, ""]]:
+def _begun(
+    task: AbstractEnv, trial: Array, key: Key[Array, ""]
+) -> tuple[EnvState, Array, Key[Array, ""]]:
     key, now = jr.split(key)
     state = task.reset(trial, key=now)
     return state, task.observe(state), key
@@ -178,16 +204,24 @@ def _draw_swim(maze: WaterMaze, path: list[EnvState], axis: Any) -> None:
     axis.add_patch(Circle((0, 0), radius, fill=False, color=INK))
     axis.add_patch(
         Circle(
-            tuple(np.asarray(maze.platforms[trial])), float(maze.platform_radius), fill=False, ec=COLOURS[2], ls=line
+            tuple(np.asarray(maze.platforms[trial])),
+            float(maze.platform_radius),
+            fill=False,
+            ec=COLOURS[2],
+            ls=line,
         )
     )
     east, north = np.stack([state.position for state in path]).T
     axis.plot(east, north, color=FAINT, linewidth=1)
     axis.plot(east[-1], north[-1], "o", color=COLOURS[0])
-    axis.set(xlim=(-1.05 * radius, 1.05 * radius), ylim=(-1.05 * radius, 1.05 * radius), aspect="equal")
+    axis.set(
+        xlim=(-1.05 * radius, 1.05 * radius), ylim=(-1.05 * radius, 1.05 * radius), aspect="equal"
+    )
     axis.set_axis_off()
 
 
 for envs in (Bandits(), Harlow(), Navigation(), TabularMDPs(), TwoStep(), MatchingToPlace()):
     name = "WaterMaze" if isinstance(envs, MatchingToPlace) else type(envs).__name__
-    gymnasium.register(f"learnset/{name}-v0", entry_point=f"{__name__}:GymEnv", kwargs={"envs": envs})
+    gymnasium.register(
+        f"learnset/{name}-v0", entry_point=f"{__name__}:GymEnv", kwargs={"envs": envs}
+    )

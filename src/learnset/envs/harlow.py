@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from .._errors import InputError
-from .._types import Split
+from ..core import InputError, Split
 from ._base import AbstractEnv, AbstractEnvs, Discrete, Feedback, feedback
 
 LEFT, RIGHT, LOOK = 0, 1, 2
@@ -15,7 +14,9 @@ LEFT, RIGHT, LOOK = 0, 1, 2
 class Tray(eqx.Module):
     """Where one trial is."""
 
-    shown: Bool[Array, ""]  # whether the objects are to be seen; otherwise a cross, to be looked at first
+    shown: Bool[
+        Array, ""
+    ]  # whether the objects are to be seen; otherwise a cross, to be looked at first
     chosen: Int[Array, ""]  # the object that was chosen; -1 before
     steps: Int[Array, ""]
     trial: Int[Array, ""]
@@ -37,7 +38,7 @@ class HarlowProblem(AbstractEnv):
     - `rewarded`: the object with the food, in each trial.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> problem = ls.HarlowProblem(jnp.eye(2), jnp.array([0, 1]), jnp.array([0, 0]))
+    >>> problem = ls.envs.HarlowProblem(jnp.eye(2), jnp.array([0, 1]), jnp.array([0, 0]))
     >>> state, feedback = problem.step(problem.reset(1, key=jr.key(0)), jnp.array(1), key=jr.key(1))  # right: object 0
     >>> float(feedback.reward)
     1.0
@@ -62,7 +63,9 @@ class HarlowProblem(AbstractEnv):
 
     def reset(self, trial: int | Int[Array, ""], *, key: Key[Array, ""]) -> Tray:
         del key
-        return Tray(jnp.asarray(not self.fixation), jnp.asarray(-1), jnp.asarray(0), jnp.asarray(trial))
+        return Tray(
+            jnp.asarray(not self.fixation), jnp.asarray(-1), jnp.asarray(0), jnp.asarray(trial)
+        )
 
     def step(self, state: Tray, action: Array, *, key: Key[Array, ""]) -> tuple[Tray, Feedback]:
         del key
@@ -77,12 +80,16 @@ class HarlowProblem(AbstractEnv):
 
     def secret(self, state: Tray) -> Float[Array, "secret"]:
         """Whether the food is on the left."""
-        return (self.rewarded[state.trial] == self.left[state.trial]).astype(self.objects.dtype)[None]
+        return (self.rewarded[state.trial] == self.left[state.trial]).astype(self.objects.dtype)[
+            None
+        ]
 
     def observe(self, state: Tray) -> Float[Array, "observation"]:
         left = self.objects[self.left[state.trial]]
         right = self.objects[1 - self.left[state.trial]]
-        shown = (state.shown | (state.chosen >= 0)).astype(left.dtype)  # the objects stay, to learn from
+        shown = (state.shown | (state.chosen >= 0)).astype(
+            left.dtype
+        )  # the objects stay, to learn from
         return jnp.concatenate([shown * left, shown * right, (1 - shown)[None]])
 
 
@@ -101,7 +108,7 @@ class Harlow(AbstractEnvs):
     - `reversed_at`: the trial, counted from zero, from which the other object is rewarded.
 
     >>> import jax.random as jr, learnset as ls
-    >>> ls.Harlow(features=8).draw(5, ls.Split.TEST, key=jr.key(0)).objects.shape
+    >>> ls.envs.Harlow(features=8).draw(5, ls.Split.TEST, key=jr.key(0)).objects.shape
     (5, 2, 8)
     """
 
@@ -114,9 +121,13 @@ class Harlow(AbstractEnvs):
 
     def __check_init__(self):
         if self.features < 1 or self.trials < 1:
-            raise InputError(f"Harlow: `features={self.features}`, `trials={self.trials}`; both must be at least 1.")
+            raise InputError(
+                f"Harlow: `features={self.features}`, `trials={self.trials}`; both must be at least 1."
+            )
         if self.reversed_at is not None and not 0 < self.reversed_at < self.trials:
-            raise InputError(f"Harlow: `reversed_at={self.reversed_at}`, but it must be 1 to {self.trials - 1}.")
+            raise InputError(
+                f"Harlow: `reversed_at={self.reversed_at}`, but it must be 1 to {self.trials - 1}."
+            )
         if self.bank is not None and self.bank.shape[-2] < 20:
             raise InputError(
                 f"Harlow: the bank has {self.bank.shape[-2]} pictures; at least 20 are needed, for three splits."
@@ -126,7 +137,9 @@ class Harlow(AbstractEnvs):
         object_key, left_key, rewarded_key = jr.split(split.fold(key), 3)
         half = jr.permutation(left_key, jnp.arange(self.trials) % 2)
         left = half if self.counterbalanced else jr.randint(left_key, (self.trials,), 0, 2)
-        turned = jnp.arange(self.trials) >= (self.trials if self.reversed_at is None else self.reversed_at)
+        turned = jnp.arange(self.trials) >= (
+            self.trials if self.reversed_at is None else self.reversed_at
+        )
         rewarded = jr.randint(rewarded_key, (), 0, 2) ^ turned.astype(int)
         return HarlowProblem(self._objects(split, object_key), left, rewarded, self.fixation)
 
@@ -136,4 +149,6 @@ class Harlow(AbstractEnvs):
         place = {Split.VALIDATION: (0, 1), Split.TEST: (1, 2), Split.TRAIN: (2, 10)}[split]
         number = jnp.arange(len(self.bank))
         chance = ((number % 10 >= place[0]) & (number % 10 < place[1])).astype(self.bank.dtype)
-        return self.bank[jr.choice(key, len(self.bank), (2,), replace=False, p=chance / chance.sum())]
+        return self.bank[
+            jr.choice(key, len(self.bank), (2,), replace=False, p=chance / chance.sum())
+        ]

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_not_negative, InputError
-from .._types import Split
+from ..core import check_not_negative, InputError, Split
 from ._base import AbstractEnv, AbstractEnvs, Discrete, Feedback, feedback
 
 
@@ -94,7 +93,9 @@ class TabularMDPs(AbstractEnvs):
         check_not_negative("TabularMDPs", noise=self.noise)
         for name in ("states", "actions", "trials", "trial_steps"):
             if getattr(self, name) < 1:
-                raise InputError(f"TabularMDPs: `{name}={getattr(self, name)}`, but it must be at least 1.")
+                raise InputError(
+                    f"TabularMDPs: `{name}={getattr(self, name)}`, but it must be at least 1."
+                )
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> TabularMDP:
         transition_key, reward_key = jr.split(split.fold(key))

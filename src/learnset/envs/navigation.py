@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_positive, InputError
-from .._types import Split
+from ..core import check_positive, InputError, Split
 from ._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, Feedback, feedback
 
 STEP = 0.1  # how far the point moves in one step at the most, along each axis

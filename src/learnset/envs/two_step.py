@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from .._errors import check_range, InputError
-from .._types import Split
+from ..core import check_range, InputError, Split
 from ._base import AbstractEnv, AbstractEnvs, Discrete, Feedback, feedback
 from ._live import Life
 
@@ -61,7 +60,9 @@ class TwoStepTask(AbstractEnv):
         del key
         return TwoStepPlace(jnp.asarray(0), jnp.asarray(trial))
 
-    def step(self, state: TwoStepPlace, action: Array, *, key: Key[Array, ""]) -> tuple[TwoStepPlace, Feedback]:
+    def step(
+        self, state: TwoStepPlace, action: Array, *, key: Key[Array, ""]
+    ) -> tuple[TwoStepPlace, Feedback]:
         common_key, reward_key = jr.split(key)
         led = 1 + jnp.where(jr.bernoulli(common_key, self.common), action, 1 - action)
         second = state.place > 0
@@ -108,7 +109,11 @@ class TwoStep(AbstractEnvs):
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> TwoStepTask:
         first_key, reversal_key = jr.split(split.fold(key))
-        reversals = jr.bernoulli(reversal_key, self.reversal, (self.trials,)).at[0].set(jr.bernoulli(first_key))
+        reversals = (
+            jr.bernoulli(reversal_key, self.reversal, (self.trials,))
+            .at[0]
+            .set(jr.bernoulli(first_key))
+        )
         rich = jnp.cumsum(reversals) % 2
         chances = jnp.where(jnp.arange(2)[None] == rich[:, None], self.rich, 1 - self.rich)
         return TwoStepTask(jnp.repeat(chances[:, :, None], 2, axis=2), jnp.asarray(self.common))
@@ -151,7 +156,9 @@ class DriftingTwoStep(AbstractEnvs):
         free = jnp.cumsum(jnp.concatenate([start, steps]), axis=0) - low
         # A walk between two mirrors is a free walk, folded.
         away = free % (2 * (high - low))
-        return TwoStepTask(low + jnp.minimum(away, 2 * (high - low) - away), jnp.asarray(self.common))
+        return TwoStepTask(
+            low + jnp.minimum(away, 2 * (high - low) - away), jnp.asarray(self.common)
+        )
 
 
 def stay_probabilities(life: Life) -> Float[Array, "2 2"]:
@@ -173,7 +180,7 @@ def stay_probabilities(life: Life) -> Float[Array, "2 2"]:
     >>> import jax.random as jr, learnset as ls
     >>> from learnset.envs.two_step import TwoStep, stay_probabilities
     >>> task = TwoStep().sample(ls.Split.TEST, key=jr.key(0))
-    >>> stay_probabilities(ls.live(ls.AtRandom(2), task, key=jr.key(1))).shape
+    >>> stay_probabilities(ls.envs.live(ls.rl.AtRandom(2), task, key=jr.key(1))).shape
     (2, 2)
     """
     # A trial takes three steps of a life: two choices, and the way back.
@@ -185,7 +192,9 @@ def stay_probabilities(life: Life) -> Float[Array, "2 2"]:
         cases = (((reward > 0) == bool(rewarded)) & (rare == bool(rarely)))[:-1]
         return _mean(stays, cases)
 
-    return jnp.stack([jnp.stack([after(rewarded, rarely) for rarely in (0, 1)]) for rewarded in (0, 1)])
+    return jnp.stack(
+        [jnp.stack([after(rewarded, rarely) for rarely in (0, 1)]) for rewarded in (0, 1)]
+    )
 
 
 def _mean(values: Float[Array, "n"], counts: Bool[Array, "n"]) -> Float[Array, ""]:

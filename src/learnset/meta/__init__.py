@@ -14,7 +14,11 @@ from ._maml_plus_plus import (
     SteppedDescent as SteppedDescent,
     WithStepRates as WithStepRates,
 )
-from ._matching import Matching as Matching, MatchingNetwork as MatchingNetwork, WithFullContext as WithFullContext
+from ._matching import (
+    Matching as Matching,
+    MatchingNetwork as MatchingNetwork,
+    WithFullContext as WithFullContext,
+)
 from ._meta_sgd import MetaSGD as MetaSGD, RatedDescent as RatedDescent, WithRates as WithRates
 from ._metaoptnet import (
     MetaOptNet as MetaOptNet,

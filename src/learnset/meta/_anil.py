@@ -3,8 +3,7 @@
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .._losses import Loss, mse
-from .._tree import head
+from ..core import head, Loss, mse
 from ..transfer import FineTune, Unroll
 from ._through import AbstractMetaLearner
 

@@ -6,9 +6,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .._losses import cross_entropy, Loss
-from .._tree import head
-from .._types import Model
+from ..core import cross_entropy, head, Loss, Model
 from ..transfer import FineTune, Unroll
 from ._through import AbstractMetaLearner
 
@@ -44,5 +42,7 @@ def body(model: Model) -> list[Any]:
     [2]
     """
     head(model)  # raises for a model without one
-    fields = [field for field in dataclasses.fields(model) if not field.metadata.get("static", False)]
+    fields = [
+        field for field in dataclasses.fields(model) if not field.metadata.get("static", False)
+    ]
     return [getattr(model, field.name) for field in fields if field.name != "head"]

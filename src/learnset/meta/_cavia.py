@@ -7,10 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from .._errors import InputError
-from .._losses import Loss, mse
-from .._method import AbstractIterativeAdapter
-from .._types import Batch, Model, Predictor
+from ..core import AbstractIterativeAdapter, Batch, InputError, Loss, Model, mse, Predictor
 from ..transfer import FineTune, Unroll
 from ._through import AbstractMetaLearner
 
@@ -29,7 +26,9 @@ class WithContext(eqx.Module):
 
     def __init__(self, model: Any, size: int):
         if size < 1:
-            raise InputError(f"WithContext: `size={size}`, but CAVIA needs at least 1 context parameter.")
+            raise InputError(
+                f"WithContext: `size={size}`, but CAVIA needs at least 1 context parameter."
+            )
         self.model = model
         self.context = jnp.zeros(size)
 
@@ -47,7 +46,7 @@ class CAVIA(AbstractMetaLearner):
     >>> import jax.random as jr, learnset as ls
     >>> net = ls.MLP(1, 1, key=jr.key(0)).extend_inputs(5, key=jr.key(1))
     >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(2))
-    >>> ls.CAVIA(ls.mse).adapt(ls.WithContext(net, 5), task.support).context.shape
+    >>> ls.CAVIA(ls.mse).adapt(ls.meta.WithContext(net, 5), task.support).context.shape
     (5,)
     """
 
@@ -87,5 +86,7 @@ def _context(model: Model) -> Array:
 def _reset(model: Model) -> Model:
     """The model with a context of zeros, through which no gradient reaches the stored one."""
     if not isinstance(model, WithContext):
-        raise InputError(f"CAVIA adapts context inputs: give `WithContext(model, size)`, not {type(model).__name__}.")
+        raise InputError(
+            f"CAVIA adapts context inputs: give `WithContext(model, size)`, not {type(model).__name__}."
+        )
     return eqx.tree_at(_context, model, jnp.zeros_like(model.context))

@@ -1,8 +1,6 @@
 """Adaptation in a single pass of a network."""
 
-from .._losses import gaussian_nll, Loss
-from .._method import AbstractAdapter
-from .._types import Batch, Model, Predictor
+from ..core import AbstractAdapter, Batch, gaussian_nll, Loss, Model, Predictor
 from ._through import AbstractMetaLearner
 
 
@@ -15,7 +13,7 @@ class CNP(AbstractMetaLearner):
     set alone, as everywhere here, and not on the support points as well.
 
     >>> import jax.random as jr, learnset as ls
-    >>> model = ls.ConditionalNeuralProcess(1, 1, key=jr.key(0))
+    >>> model = ls.models.ConditionalNeuralProcess(1, 1, key=jr.key(0))
     >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
     >>> mean, std = ls.CNP().adapt(model, task.support).gaussian(task.query.x[0])
     """

@@ -8,11 +8,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from .._predict import features, settled
-from .._types import Batch
+from ..core import Batch, features, settled
 from ..models import Headed, MLP
-from ..transfer import class_means
-from ..transfer._prototypes import ABSENT
+from ..transfer import ABSENT, class_means
 
 
 class NeuralProcessClassifier(eqx.Module):
@@ -29,7 +27,7 @@ class NeuralProcessClassifier(eqx.Module):
     - `width`, `depth`: of the networks that code and decode.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.NeuralProcessClassifier(ls.MLP(2, 2, width=8, key=jr.key(0)), size=8, key=jr.key(1))
+    >>> model = ls.meta.NeuralProcessClassifier(ls.MLP(2, 2, width=8, key=jr.key(0)), size=8, key=jr.key(1))
     >>> ls.CNP(ls.cross_entropy).adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
@@ -39,7 +37,15 @@ class NeuralProcessClassifier(eqx.Module):
     decoder: MLP
     answer: eqx.nn.Linear
 
-    def __init__(self, encoder: Any, *, size: int | None = None, width: int = 64, depth: int = 2, key: Key[Array, ""]):
+    def __init__(
+        self,
+        encoder: Any,
+        *,
+        size: int | None = None,
+        width: int = 64,
+        depth: int = 2,
+        key: Key[Array, ""],
+    ):
         code_key, decoder_key, answer_key = jr.split(key, 3)
         size = encoder.size if size is None else size
         self.encoder = encoder
@@ -58,8 +64,12 @@ class NeuralProcessClassifier(eqx.Module):
     def condition(self, support: Batch) -> Headed:
         """The predictor for one task, in which points of weight zero have no part."""
         encoder = settled(self.encoder, support)
-        codes, there = class_means(jax.vmap(self.code)(features(encoder, support.x, support.weight)), support)
-        mean = jnp.where(there[:, None], codes, 0).sum(axis=0) / jnp.maximum(there.sum(), 1).astype(codes.dtype)
+        codes, there = class_means(
+            jax.vmap(self.code)(features(encoder, support.x, support.weight)), support
+        )
+        mean = jnp.where(there[:, None], codes, 0).sum(axis=0) / jnp.maximum(there.sum(), 1).astype(
+            codes.dtype
+        )
         return Headed(encoder, CodedHead(self.decoder, self.answer, codes, mean, there))
 
 

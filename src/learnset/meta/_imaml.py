@@ -8,12 +8,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from .._errors import check_positive, InputError
-from .._losses import Loss, mse
-from .._method import AbstractIterativeAdapter, AbstractMethod, Metrics
-from .._predict import for_task
-from .._tree import inner, trainable
-from .._types import Batch, Model, Predictor, State, Task
+from ..core import (
+    AbstractIterativeAdapter,
+    AbstractMethod,
+    Batch,
+    check_positive,
+    for_task,
+    inner,
+    InputError,
+    Loss,
+    Metrics,
+    Model,
+    mse,
+    Predictor,
+    State,
+    Task,
+    trainable,
+)
 from ..transfer import AbstractDescent
 
 
@@ -31,24 +42,34 @@ class ProximalDescent(AbstractDescent):
         if self.steps < 1:
             raise InputError(f"ProximalDescent: `steps={self.steps}`, but it must be at least 1.")
 
-    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+    def plan(
+        self, model: Model, support: Batch
+    ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
         start, fixed = trainable(model)
 
         @jax.value_and_grad
         def objective(moving: PyTree) -> Float[Array, ""]:
             away = jax.tree.map(lambda p, s: p - s, moving, start)
-            return self.loss(eqx.combine(moving, fixed), support) + self.proximity / 2 * inner(away, away)
+            return self.loss(eqx.combine(moving, fixed), support) + self.proximity / 2 * inner(
+                away, away
+            )
 
         def step(carry: tuple[PyTree, Array, PyTree, Array]) -> tuple[PyTree, Array, PyTree, Array]:
             moving, value, grads, lr = carry
             trial = jax.tree.map(lambda p, g: p - lr * g, moving, grads)
             trial = (trial, *objective(trial))
             lower = trial[1] <= value
-            kept = jax.tree.map(lambda new, old: jnp.where(lower, new, old), trial, (moving, value, grads))
+            kept = jax.tree.map(
+                lambda new, old: jnp.where(lower, new, old), trial, (moving, value, grads)
+            )
             return *kept, jnp.where(lower, lr, lr / 2)
 
         value, grads = objective(start)
-        return (start, value, grads, jnp.asarray(self.lr, value.dtype)), step, lambda c: eqx.combine(c[0], fixed)
+        return (
+            (start, value, grads, jnp.asarray(self.lr, value.dtype)),
+            step,
+            lambda c: eqx.combine(c[0], fixed),
+        )
 
 
 class IMAML(AbstractMethod, AbstractIterativeAdapter):
@@ -122,7 +143,9 @@ def truncated_cg(product: Callable[[PyTree], PyTree], right: PyTree, steps: int)
     Source: Steihaug 1983, *The Conjugate Gradient Method and Trust Regions in Large Scale Optimization*, §2.
     """
 
-    def step(carry: tuple[PyTree, PyTree, PyTree, Array], _: None) -> tuple[tuple[PyTree, PyTree, PyTree, Array], None]:
+    def step(
+        carry: tuple[PyTree, PyTree, PyTree, Array], _: None
+    ) -> tuple[tuple[PyTree, PyTree, PyTree, Array], None]:
         x, residual, direction, going = carry
         image = product(direction)
         curvature, size = inner(direction, image), inner(residual, residual)
@@ -131,7 +154,12 @@ def truncated_cg(product: Callable[[PyTree], PyTree], right: PyTree, steps: int)
         x = jax.tree.map(lambda a, d: a + far * d, x, direction)
         residual = jax.tree.map(lambda r, i: r - far * i, residual, image)
         turn = inner(residual, residual) / jnp.where(size > 0, size, 1)
-        return (x, residual, jax.tree.map(lambda r, d: r + turn * d, residual, direction), going), None
+        return (
+            x,
+            residual,
+            jax.tree.map(lambda r, d: r + turn * d, residual, direction),
+            going,
+        ), None
 
     start = (jax.tree.map(jnp.zeros_like, right), right, right, jnp.asarray(True))
     return jax.lax.scan(step, start, length=steps)[0][0]

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from .._losses import cross_entropy, Loss
-from .._predict import features, settled
-from .._types import Batch
+from ..core import Batch, cross_entropy, features, Loss, settled
 from ..models import AttentionBlock, Headed, Linear
 from ..transfer import ABSENT, classes_there
 from ._cnp import Amortised
@@ -25,8 +23,8 @@ class InContext(AbstractMetaLearner):
     Different from there: no causal convolutions, because a support set has no order.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.InContextClassifier(ls.MLP(2, 2, width=8, key=jr.key(0)), size=8, width=8, key=jr.key(1))
-    >>> ls.InContext().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
+    >>> model = ls.meta.InContextClassifier(ls.MLP(2, 2, width=8, key=jr.key(0)), size=8, width=8, key=jr.key(1))
+    >>> ls.meta.InContext().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
 
@@ -80,11 +78,16 @@ class InContextClassifier(eqx.Module):
         encoder = settled(self.encoder, support)
         tokens = jax.vmap(self.read)(features(encoder, support.x, support.weight))
         there = support.weight > 0
-        contexts = jax.vmap(lambda member: self.contexts(tokens, member, there), in_axes=1)(support.y)
+        contexts = jax.vmap(lambda member: self.contexts(tokens, member, there), in_axes=1)(
+            support.y
+        )
         return Headed(encoder, Reader(self, contexts, there, classes_there(support)))
 
     def contexts(
-        self, tokens: Float[Array, "points width"], member: Float[Array, "points"], there: Bool[Array, "points"]
+        self,
+        tokens: Float[Array, "points width"],
+        member: Float[Array, "points"],
+        there: Bool[Array, "points"],
     ) -> tuple[Float[Array, "points width"], ...]:
         """What each block sees of the support set, for one class."""
         tokens = tokens + member[:, None] * self.kinds[:1] + (1 - member)[:, None] * self.kinds[1:2]
@@ -104,9 +107,15 @@ class Reader(eqx.Module):
 
     def __call__(self, x: Float[Array, "features"]) -> Float[Array, "classes"]:
         asked = self.model.read(x) + self.model.kinds[2]
-        return jnp.where(self.classes, jax.vmap(lambda contexts: self.logit(asked, contexts))(self.contexts), ABSENT)
+        return jnp.where(
+            self.classes,
+            jax.vmap(lambda contexts: self.logit(asked, contexts))(self.contexts),
+            ABSENT,
+        )
 
-    def logit(self, token: Float[Array, "width"], contexts: tuple[Float[Array, "points width"], ...]) -> Array:
+    def logit(
+        self, token: Float[Array, "width"], contexts: tuple[Float[Array, "points width"], ...]
+    ) -> Array:
         """How much speaks for one class."""
         for block, context in zip(self.model.blocks, contexts, strict=True):
             token = block(token[None], context, self.there)[0]

@@ -2,7 +2,7 @@
 
 from jaxtyping import Array, Float
 
-from .._losses import cross_entropy, Loss
+from ..core import cross_entropy, Loss
 from ..transfer import Logistic
 from ._through import AbstractMetaLearner
 
@@ -15,8 +15,8 @@ class LRD2(AbstractMetaLearner):
     exact gradient, instead of five steps that are differentiated through; a penalty that is given and not learnt.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
-    >>> ls.LRD2().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
+    >>> model = ls.models.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
+    >>> ls.meta.LRD2().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
 

@@ -3,8 +3,7 @@
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .._losses import Loss, mse
-from .._tree import Where, whole
+from ..core import Loss, mse, Where, whole
 from ..transfer import FineTune, Unroll
 from ._through import AbstractMetaLearner
 

@@ -8,12 +8,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._errors import check_not_negative, check_positive, InputError
-from .._losses import cross_entropy, Loss
-from .._method import AbstractIterativeAdapter, AbstractMethod, Metrics
-from .._predict import for_task, settled
-from .._tree import trainable
-from .._types import Batch, Model, Predictor, Task
+from ..core import (
+    AbstractIterativeAdapter,
+    AbstractMethod,
+    Batch,
+    check_not_negative,
+    check_positive,
+    cross_entropy,
+    for_task,
+    InputError,
+    Loss,
+    Metrics,
+    Model,
+    Predictor,
+    settled,
+    Task,
+    trainable,
+)
 from ..models import AbstractNormalisation
 from ..transfer import AbstractDescent
 
@@ -27,7 +38,7 @@ class WithStepRates(eqx.Module):
     - `model`: any model. - `steps`: of adaptation. - `rate`: where every step size starts.
 
     >>> import jax.random as jr, learnset as ls
-    >>> ls.WithStepRates(ls.MLP(1, 1, key=jr.key(0)), steps=5).rates.head.bias.shape
+    >>> ls.meta.WithStepRates(ls.MLP(1, 1, key=jr.key(0)), steps=5).rates.head.bias.shape
     (5,)
     """
 
@@ -37,7 +48,9 @@ class WithStepRates(eqx.Module):
     def __init__(self, model: Any, steps: int = 5, rate: float = 0.1):
         check_positive("WithStepRates", steps=steps, rate=rate)
         moving, norms, fixed = _parted(model)
-        repeated = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (steps + 1, *leaf.shape)), norms)
+        repeated = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (steps + 1, *leaf.shape)), norms
+        )
         self.model = eqx.combine(moving, repeated, fixed)
         self.rates = jax.tree.map(lambda leaf: jnp.full(steps, rate, leaf.dtype), moving)
 
@@ -60,7 +73,7 @@ class MAMLPlusPlus(AbstractMethod, AbstractIterativeAdapter):
     - `multi_step`, `first_order`: updates; the paper has 15 and 50 epochs of 500 updates.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.WithStepRates(ls.MLP(2, 2, key=jr.key(0)), steps=3)
+    >>> model = ls.meta.WithStepRates(ls.MLP(2, 2, key=jr.key(0)), steps=3)
     >>> method = ls.MAMLPlusPlus(ls.cross_entropy, steps=3)
     >>> method.adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
@@ -100,7 +113,9 @@ class MAMLPlusPlus(AbstractMethod, AbstractIterativeAdapter):
         def objective(model: Model) -> tuple[Float[Array, ""], Float[Array, ""]]:
             def of_one(task: Task) -> Float[Array, "steps"]:
                 view = for_task(model, task.index)
-                return descent.trace(view, task.support, lambda predictor: self.loss(predictor, task.query))[1:]
+                return descent.trace(
+                    view, task.support, lambda predictor: self.loss(predictor, task.query)
+                )[1:]
 
             losses = jax.vmap(of_one)(tasks).mean(axis=0)
             return losses @ self.weights(state), losses[-1]
@@ -111,7 +126,11 @@ class MAMLPlusPlus(AbstractMethod, AbstractIterativeAdapter):
     def weights(self, count: Int[Array, ""]) -> Float[Array, "steps"]:
         """What the query loss after each step counts, after `count` updates: all alike at first, the last in the end."""
         dtype = jnp.result_type(float)
-        early = jnp.maximum(1 - count.astype(dtype) / max(1, self.multi_step), 0) if self.multi_step else jnp.zeros(())
+        early = (
+            jnp.maximum(1 - count.astype(dtype) / max(1, self.multi_step), 0)
+            if self.multi_step
+            else jnp.zeros(())
+        )
         return (early / self.steps + jnp.zeros(self.steps, dtype)).at[-1].add(1 - early)
 
 
@@ -123,7 +142,9 @@ class SteppedDescent(AbstractDescent):
     scale: float | Float[Array, "..."] = 1.0
     first_order: bool | Array = False
 
-    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+    def plan(
+        self, model: Model, support: Batch
+    ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
         _check(model, self.steps)
         start, norms, fixed = _parted(model.model)
 
@@ -133,8 +154,12 @@ class SteppedDescent(AbstractDescent):
         def step(carry: tuple[PyTree, Int[Array, ""]]) -> tuple[PyTree, Int[Array, ""]]:
             moving, number = carry
             grads = jax.grad(lambda part: self.loss(at(part, number), support))(moving)
-            grads = jax.tree.map(lambda g: jnp.where(self.first_order, jax.lax.stop_gradient(g), g), grads)
-            return jax.tree.map(lambda p, r, g: p - self.scale * r[number] * g, moving, model.rates, grads), number + 1
+            grads = jax.tree.map(
+                lambda g: jnp.where(self.first_order, jax.lax.stop_gradient(g), g), grads
+            )
+            return jax.tree.map(
+                lambda p, r, g: p - self.scale * r[number] * g, moving, model.rates, grads
+            ), number + 1
 
         return (start, jnp.zeros((), jnp.int32)), step, lambda carry: settled(at(*carry), support)
 
@@ -147,7 +172,9 @@ def _check(model: Model, steps: int) -> None:
         )
     there = len(jax.tree.leaves(model.rates)[0])
     if there != steps:
-        raise InputError(f"MAML++: `steps={steps}`, but the model has step sizes for {there}. Make them the same.")
+        raise InputError(
+            f"MAML++: `steps={steps}`, but the model has step sizes for {there}. Make them the same."
+        )
 
 
 def _parted(model: Model) -> tuple[PyTree, PyTree, PyTree]:
@@ -156,7 +183,9 @@ def _parted(model: Model) -> tuple[PyTree, PyTree, PyTree]:
     def is_norm(part: Any) -> bool:
         return isinstance(part, AbstractNormalisation)
 
-    mask = jax.tree.map(lambda part: jax.tree.map(lambda _: is_norm(part), part), model, is_leaf=is_norm)
+    mask = jax.tree.map(
+        lambda part: jax.tree.map(lambda _: is_norm(part), part), model, is_leaf=is_norm
+    )
     params, fixed = trainable(model)
     norms, moving = eqx.partition(params, mask)
     return moving, norms, fixed

@@ -8,11 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import InputError
-from .._losses import cross_entropy, Loss
-from .._method import AbstractAdapter
-from .._predict import features, settled
-from .._types import Batch, Model
+from ..core import AbstractAdapter, Batch, cross_entropy, features, InputError, Loss, Model, settled
 from ..models import Headed
 from ..transfer import ABSENT, AbstractSimilarity, Cosine, encoder
 from ._through import AbstractMetaLearner
@@ -34,7 +30,7 @@ class WithFullContext(eqx.Module):
     Source: Vinyals et al. 2016, *Matching Networks for One Shot Learning*, appendix A.
 
     >>> import jax.random as jr, learnset as ls
-    >>> ls.WithFullContext(ls.MLP(1, 1, width=8, key=jr.key(0)), 8, reads=5, key=jr.key(1)).reads
+    >>> ls.meta.WithFullContext(ls.MLP(1, 1, width=8, key=jr.key(0)), 8, reads=5, key=jr.key(1)).reads
     5
     """
 
@@ -58,7 +54,10 @@ class WithFullContext(eqx.Module):
         self, values: Float[Array, "points features"], weight: Float[Array, "points"]
     ) -> Float[Array, "points features"]:
         """Support features with what both LSTMs say, in the order that the points come in."""
-        there, back = _run(self.forward, values, weight), _run(self.backward, values[::-1], weight[::-1])[::-1]
+        there, back = (
+            _run(self.forward, values, weight),
+            _run(self.backward, values[::-1], weight[::-1])[::-1],
+        )
         return values + there + back
 
     def of_query(
@@ -84,7 +83,9 @@ def _run(
 
     def step(state: State, point: tuple[Array, Array]) -> tuple[State, Array]:
         value, weight = point
-        new = jax.tree.map(lambda after, before: jnp.where(weight > 0, after, before), cell(value, state), state)
+        new = jax.tree.map(
+            lambda after, before: jnp.where(weight > 0, after, before), cell(value, state), state
+        )
         return new, new[0]
 
     start = (jnp.zeros_like(values[0]),) * 2
@@ -107,7 +108,7 @@ class MatchingNetwork(AbstractMetaLearner):
     LSTM with attention starts from the query's own features, as its first hidden state.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
+    >>> model = ls.models.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
     >>> ls.MatchingNetwork().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
@@ -132,7 +133,10 @@ class Matching(AbstractAdapter):
         values = values if context is None else context.of_support(values, support.weight)
         # The model under the context networks is the encoder already; it is not kept twice.
         context = None if context is None else eqx.tree_at(lambda c: c.model, context, None)
-        return Headed(encoder(model), Attention(Batch(values, support.y, support.weight), self.similarity, context))
+        return Headed(
+            encoder(model),
+            Attention(Batch(values, support.y, support.weight), self.similarity, context),
+        )
 
 
 class Attention(eqx.Module):

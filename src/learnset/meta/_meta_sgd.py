@@ -8,10 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from .._errors import check_positive, InputError
-from .._losses import Loss, mse
-from .._tree import trainable
-from .._types import Batch, Model, Predictor
+from ..core import Batch, check_positive, InputError, Loss, Model, mse, Predictor, trainable
 from ..transfer import AbstractDescent
 from ._through import AbstractMetaLearner
 
@@ -25,7 +22,7 @@ class WithRates(eqx.Module):
     - `rate`: where every step size starts.
 
     >>> import jax.random as jr, learnset as ls
-    >>> float(ls.WithRates(ls.MLP(1, 1, key=jr.key(0)), 0.01).rates.head.bias[0])
+    >>> float(ls.meta.WithRates(ls.MLP(1, 1, key=jr.key(0)), 0.01).rates.head.bias[0])
     0.009999999776482582
     """
 
@@ -47,7 +44,7 @@ class MetaSGD(AbstractMetaLearner):
     Source: Li, Zhou, Chen & Li 2017, *Meta-SGD: Learning to Learn Quickly for Few-Shot Learning*, algorithm 1.
 
     >>> import jax.random as jr, learnset as ls
-    >>> model = ls.WithRates(ls.MLP(1, 1, key=jr.key(0)), 0.01)
+    >>> model = ls.meta.WithRates(ls.MLP(1, 1, key=jr.key(0)), 0.01)
     >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
     >>> ls.MetaSGD(ls.mse).adapt(model, task.support)(task.query.x[0]).shape
     (1,)
@@ -71,7 +68,9 @@ class RatedDescent(AbstractDescent):
     def __check_init__(self):
         check_positive("RatedDescent", scale=self.scale)
 
-    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+    def plan(
+        self, model: Model, support: Batch
+    ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
         if not isinstance(model, WithRates):
             raise InputError(
                 f"Meta-SGD learns a step size for each parameter: give `WithRates(model)`, not {type(model).__name__}."

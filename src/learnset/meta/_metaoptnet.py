@@ -6,10 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_positive, InputError
-from .._losses import cross_entropy, Loss
-from .._method import AbstractAdapter
-from .._types import Batch, Model
+from ..core import AbstractAdapter, Batch, check_positive, cross_entropy, InputError, Loss, Model
 from ..models import Headed
 from ..transfer import SupportVectors
 from ._through import AbstractMetaLearner
@@ -41,8 +38,8 @@ class MetaOptNet(AbstractMetaLearner):
     optimality conditions; no label smoothing.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.WithScale(ls.Headed(ls.MLP(2, 2, key=jr.key(0)), None))
-    >>> ls.MetaOptNet().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
+    >>> model = ls.meta.WithScale(ls.models.Headed(ls.MLP(2, 2, key=jr.key(0)), None))
+    >>> ls.meta.MetaOptNet().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
 
@@ -67,4 +64,6 @@ class ScaledSupportVectors(AbstractAdapter):
                 f"MetaOptNet learns the scale of its logits: give `WithScale(model)`, not {type(model).__name__}."
             )
         machine = SupportVectors(self.cost, self.steps).adapt(model.model, support)
-        return eqx.tree_at(lambda m: m.head.weight, machine, jnp.exp(model.log_scale) * machine.head.weight)
+        return eqx.tree_at(
+            lambda m: m.head.weight, machine, jnp.exp(model.log_scale) * machine.head.weight
+        )

@@ -7,12 +7,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .._losses import cross_entropy, Loss
-from .._predict import features
-from .._types import Batch, Model, Predictor
+from ..core import Batch, cross_entropy, features, Loss, Model, Predictor
 from ..models import Headed
-from ..transfer import AbstractDescent, class_means, FineTune, Unroll
-from ..transfer._prototypes import ABSENT, encoder
+from ..transfer import ABSENT, AbstractDescent, class_means, encoder, FineTune, Unroll
 from ._through import AbstractMetaLearner
 
 
@@ -27,7 +24,7 @@ class ProtoMAML(AbstractMetaLearner):
     **Arguments:** as `MAML`.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
+    >>> model = ls.models.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
     >>> ls.ProtoMAML(inner_lr=0.1, steps=3).adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
@@ -50,7 +47,9 @@ class PrototypeDescent(AbstractDescent):
     steps: int = 5
     unroll: Unroll = eqx.field(static=True, default=Unroll.EXACT)
 
-    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+    def plan(
+        self, model: Model, support: Batch
+    ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
         means, there = class_means(features(model, support.x, support.weight), support)
         start = Headed(encoder(model), PrototypeHead(2 * means.T, -(means**2).sum(axis=1), there))
         return FineTune(self.loss, self.lr, self.steps, unroll=self.unroll).plan(start, support)

@@ -2,7 +2,7 @@
 
 import equinox as eqx
 
-from .._losses import cross_entropy, Loss
+from ..core import cross_entropy, Loss
 from ..transfer import AbstractSimilarity, Prototypes, SquaredEuclidean
 from ._through import AbstractMetaLearner
 
@@ -14,7 +14,7 @@ class ProtoNet(AbstractMetaLearner):
     more ways than tests have: give the tasks of training more `ways`.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
+    >>> model = ls.models.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
     >>> ls.ProtoNet().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """

@@ -6,11 +6,17 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_positive, InputError
-from .._losses import Loss, mse
-from .._method import AbstractAdapter
-from .._tree import head
-from .._types import Batch, Model, Predictor
+from ..core import (
+    AbstractAdapter,
+    Batch,
+    check_positive,
+    head,
+    InputError,
+    Loss,
+    Model,
+    mse,
+    Predictor,
+)
 from ..transfer import ABSENT, classes_there, Ridge
 from ._through import AbstractMetaLearner
 
@@ -47,7 +53,7 @@ class R2D2(AbstractMetaLearner):
     Different from there: the bias of the regression is not shrunk.
 
     >>> import jax.random as jr, learnset as ls
-    >>> model = ls.WithRidge(ls.MLP(1, 1, key=jr.key(0)))
+    >>> model = ls.meta.WithRidge(ls.MLP(1, 1, key=jr.key(0)))
     >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
     >>> ls.R2D2(ls.mse).adapt(model, task.support)(task.query.x[0]).shape
     (1,)
@@ -75,4 +81,8 @@ class LearntRidge(AbstractAdapter):
             return predictor
         scale, shift = model.scale_and_shift
         bias = jnp.where(classes_there(support), scale * head(predictor).bias + shift, ABSENT)
-        return eqx.tree_at(lambda m: (head(m).weight, head(m).bias), predictor, (scale * head(predictor).weight, bias))
+        return eqx.tree_at(
+            lambda m: (head(m).weight, head(m).bias),
+            predictor,
+            (scale * head(predictor).weight, bias),
+        )

@@ -8,11 +8,18 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from .._errors import InputError
-from .._losses import Loss, weighted_mean
-from .._method import AbstractAdapter
-from .._predict import features, predict, settled
-from .._types import Batch, Model, Predictor
+from ..core import (
+    AbstractAdapter,
+    Batch,
+    features,
+    InputError,
+    Loss,
+    Model,
+    predict,
+    Predictor,
+    settled,
+    weighted_mean,
+)
 from ..models import Conv4, GroupNorm, Headed, MLP
 from ..transfer import ABSENT, classes_there, encoder
 from ._through import AbstractMetaLearner
@@ -46,7 +53,7 @@ class MapRelation(eqx.Module):
     group normalisation instead of batch normalisation, so that no query depends on another.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.MapRelation((7, 7, 2), key=jr.key(0))(jnp.ones(2 * 7 * 7 * 2)).shape
+    >>> ls.meta.MapRelation((7, 7, 2), key=jr.key(0))(jnp.ones(2 * 7 * 7 * 2)).shape
     (1,)
     """
 
@@ -58,7 +65,9 @@ class MapRelation(eqx.Module):
         convolution_key, layer_key = jr.split(key)
         height, width_of_map, channels = shape
         both = (height, width_of_map, 2 * channels)
-        self.convolutions = Conv4(both, filters=channels, blocks=2, normalisation=GroupNorm, key=convolution_key)
+        self.convolutions = Conv4(
+            both, filters=channels, blocks=2, normalisation=GroupNorm, key=convolution_key
+        )
         self.layers = MLP(self.convolutions.size, 1, width=width, depth=1, key=layer_key)
         self.shape = shape
 
@@ -77,7 +86,7 @@ def relation_loss(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
     Source: Sung et al. 2018, equation 2.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> float(ls.relation_loss(lambda x: jnp.zeros(2), ls.Batch(jnp.zeros((3, 1)), jnp.eye(3)[:, :2])))
+    >>> float(ls.meta.relation_loss(lambda x: jnp.zeros(2), ls.Batch(jnp.zeros((3, 1)), jnp.eye(3)[:, :2])))
     0.25
     """
     score = jax.nn.sigmoid(predict(predictor, batch.x, batch.weight))
@@ -93,8 +102,8 @@ class RelationNetwork(AbstractMetaLearner):
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> keys = jr.split(jr.key(0))
-    >>> model = ls.WithRelation(ls.MLP(2, 2, width=8, key=keys[0]), ls.MLP(16, 1, width=8, key=keys[1]))
-    >>> ls.RelationNetwork().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
+    >>> model = ls.meta.WithRelation(ls.MLP(2, 2, width=8, key=keys[0]), ls.MLP(16, 1, width=8, key=keys[1]))
+    >>> ls.meta.RelationNetwork().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
 
@@ -116,7 +125,9 @@ class Relation(AbstractAdapter):
         member = support.y * support.weight[:, None]
         settled_model = settled(model.model, support)
         sums = member.T @ features(settled_model, support.x, support.weight)
-        return Headed(encoder(settled_model), Relations(model.relation, sums, classes_there(support)))
+        return Headed(
+            encoder(settled_model), Relations(model.relation, sums, classes_there(support))
+        )
 
 
 class Relations(eqx.Module):
@@ -127,5 +138,7 @@ class Relations(eqx.Module):
     there: Bool[Array, "classes"]
 
     def __call__(self, x: Float[Array, "features"]) -> Float[Array, "classes"]:
-        score = jax.vmap(lambda of_class: self.relation(jnp.concatenate([of_class, x]))[0])(self.sums)
+        score = jax.vmap(lambda of_class: self.relation(jnp.concatenate([of_class, x]))[0])(
+            self.sums
+        )
         return jnp.where(self.there, score, ABSENT)

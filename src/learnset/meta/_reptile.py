@@ -6,12 +6,22 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._errors import check_positive, InputError
-from .._losses import Loss, mse
-from .._method import AbstractIterativeAdapter, AbstractMethod, Metrics
-from .._predict import for_task
-from .._tree import trainable
-from .._types import Batch, Model, Predictor, State, Task
+from ..core import (
+    AbstractIterativeAdapter,
+    AbstractMethod,
+    Batch,
+    check_positive,
+    for_task,
+    InputError,
+    Loss,
+    Metrics,
+    Model,
+    mse,
+    Predictor,
+    State,
+    Task,
+    trainable,
+)
 from ..transfer import FineTune
 
 
@@ -43,7 +53,9 @@ class Reptile(AbstractMethod, AbstractIterativeAdapter):
     def __check_init__(self):
         check_positive("Reptile", inner_lr=self.inner_lr)
         if self.steps < 1 or (self.points is not None and self.points < 1):
-            raise InputError(f"Reptile: `steps={self.steps}`, `points={self.points}`, but both must be at least 1.")
+            raise InputError(
+                f"Reptile: `steps={self.steps}`, `points={self.points}`, but both must be at least 1."
+            )
 
     @property
     def adapter(self) -> FineTune:
@@ -66,7 +78,11 @@ class Reptile(AbstractMethod, AbstractIterativeAdapter):
             def step(part: PyTree, number: Int[Array, ""]) -> tuple[PyTree, Float[Array, ""]]:
                 # In turn through the shuffled points, and from the beginning again after the last.
                 at = (number * size + jnp.arange(size)) % len(points.weight)
-                some = jax.tree.map(lambda leaf: leaf[at], points) if size < len(points.weight) else points
+                some = (
+                    jax.tree.map(lambda leaf: leaf[at], points)
+                    if size < len(points.weight)
+                    else points
+                )
                 loss, grads = jax.value_and_grad(self._task_loss)(part, fixed, task.index, some)
                 return jax.tree.map(lambda p, g: p - self.inner_lr * g, part, grads), loss
 
@@ -74,9 +90,15 @@ class Reptile(AbstractMethod, AbstractIterativeAdapter):
             return jax.tree.map(lambda a, b: (a - b) / self.inner_lr, moving, end), losses[0]
 
         directions, losses = jax.vmap(towards)(tasks, jr.split(key, len(tasks.index)))
-        return jax.tree.map(lambda leaf: leaf.mean(axis=0), directions), state, {"loss": losses.mean()}
+        return (
+            jax.tree.map(lambda leaf: leaf.mean(axis=0), directions),
+            state,
+            {"loss": losses.mean()},
+        )
 
-    def _task_loss(self, moving: PyTree, fixed: PyTree, index: Array, batch: Batch) -> Float[Array, ""]:
+    def _task_loss(
+        self, moving: PyTree, fixed: PyTree, index: Array, batch: Batch
+    ) -> Float[Array, ""]:
         return self.loss(for_task(eqx.combine(moving, fixed), index), batch)
 
 

@@ -9,19 +9,34 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from .._errors import check_not_negative, check_positive
-from .._losses import Loss
-from .._method import AbstractAdapter, AbstractIterativeAdapter, AbstractMethod, Metrics, trace
-from .._predict import for_task
-from .._types import Batch, Model, Predictor, State, Task
+from ..core import (
+    AbstractAdapter,
+    AbstractIterativeAdapter,
+    AbstractMethod,
+    Batch,
+    check_not_negative,
+    check_positive,
+    for_task,
+    Loss,
+    Metrics,
+    Model,
+    Predictor,
+    State,
+    Task,
+    trace,
+)
 from ..transfer import AbstractDescent
 
 if TYPE_CHECKING:
-    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+    from typing import (
+        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
+    )
 else:
     from equinox import AbstractVar
 
-APART = 2**17  # points times what one task moves; the two ways are as fast for an 80-80 network and 20 points
+APART = (
+    2**17
+)  # points times what one task moves; the two ways are as fast for an 80-80 network and 20 points
 
 
 class AbstractMetaLearner(AbstractMethod, AbstractIterativeAdapter):
@@ -66,12 +81,16 @@ def loss_of_one(model: Model, adapter: AbstractAdapter, loss: Loss, task: Task) 
     return loss(adapter.adapt(for_task(model, task.index), task.support), task.query)
 
 
-def together(model: Model, adapter: AbstractAdapter, loss: Loss, tasks: Task) -> tuple[Float[Array, ""], PyTree]:
+def together(
+    model: Model, adapter: AbstractAdapter, loss: Loss, tasks: Task
+) -> tuple[Float[Array, ""], PyTree]:
     """`query_loss` and its gradient, all tasks at once: the test of the other way."""
     return eqx.filter_value_and_grad(query_loss)(model, adapter, loss, tasks)
 
 
-def one_by_one(model: Model, adapter: AbstractAdapter, loss: Loss, tasks: Task) -> tuple[Float[Array, ""], PyTree]:
+def one_by_one(
+    model: Model, adapter: AbstractAdapter, loss: Loss, tasks: Task
+) -> tuple[Float[Array, ""], PyTree]:
     """`query_loss` and its gradient, one task after the other: memory is that of one, whatever the meta-batch."""
 
     def of_one(task: Task) -> tuple[Float[Array, ""], PyTree]:
@@ -81,7 +100,9 @@ def one_by_one(model: Model, adapter: AbstractAdapter, loss: Loss, tasks: Task) 
         return jax.tree.map(jnp.add, total, of_one(task)), None
 
     count, first = tasks.index.shape[0], jax.tree.map(lambda leaf: leaf[0], tasks)
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(of_one, first))
+    zeros = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(of_one, first)
+    )
     return jax.tree.map(lambda leaf: leaf / count, jax.lax.scan(add, zeros, tasks)[0])
 
 

@@ -16,6 +16,7 @@ from ._headed import classifier as classifier, Headed as Headed
 from ._kinds import (
     by_kind as by_kind,
     error_by_kind as error_by_kind,
+    from_features as from_features,
     Kind as Kind,
     Kinds as Kinds,
 )

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from .._errors import InputError
+from ..core import InputError
 from ._mlp import MLP
 
 
@@ -24,7 +24,7 @@ class AttentionBlock(eqx.Module):
     Layer Normalization in the Transformer Architecture*, §3.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> block = ls.AttentionBlock(8, heads=2, key=jr.key(0))
+    >>> block = ls.models.AttentionBlock(8, heads=2, key=jr.key(0))
     >>> block(jnp.ones((3, 8)), jnp.ones((5, 8)), jnp.ones(5, bool)).shape
     (3, 8)
     """
@@ -36,17 +36,30 @@ class AttentionBlock(eqx.Module):
 
     def __init__(self, width: int, *, heads: int = 4, key: Key[Array, ""]):
         if heads < 1 or width % heads:
-            raise InputError(f"AttentionBlock: `width={width}` does not part into `heads={heads}`. Choose a divisor.")
+            raise InputError(
+                f"AttentionBlock: `width={width}` does not part into `heads={heads}`. Choose a divisor."
+            )
         attention_key, network_key = jr.split(key)
         self.attention = eqx.nn.MultiheadAttention(heads, width, key=attention_key)
-        self.network = MLP(width, width, width=4 * width, depth=1, activation=jax.nn.gelu, key=network_key)
-        self.before_attention, self.before_network = eqx.nn.LayerNorm(width), eqx.nn.LayerNorm(width)
+        self.network = MLP(
+            width, width, width=4 * width, depth=1, activation=jax.nn.gelu, key=network_key
+        )
+        self.before_attention, self.before_network = (
+            eqx.nn.LayerNorm(width),
+            eqx.nn.LayerNorm(width),
+        )
 
     def __call__(
-        self, tokens: Float[Array, "tokens width"], context: Float[Array, "points width"], there: Bool[Array, "points"]
+        self,
+        tokens: Float[Array, "tokens width"],
+        context: Float[Array, "points width"],
+        there: Bool[Array, "points"],
     ) -> Float[Array, "tokens width"]:
         """Tokens after reading those points of the context which are there."""
-        ask, tell = jax.vmap(self.before_attention)(tokens), jax.vmap(self.before_attention)(context)
+        ask, tell = (
+            jax.vmap(self.before_attention)(tokens),
+            jax.vmap(self.before_attention)(context),
+        )
         mask = jnp.broadcast_to(there, (len(tokens), len(there)))
         tokens = tokens + self.attention(ask, tell, tell, mask)
         return tokens + jax.vmap(lambda token: self.network(self.before_network(token)))(tokens)

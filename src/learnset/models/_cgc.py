@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_not_negative, check_positive
+from ..core import check_not_negative, check_positive
 from ._linear import Linear
 from ._mmoe import ask, make_experts, SoftmaxGate, tower_and_head
 from ._tasked import part_of
@@ -29,7 +29,7 @@ class CGC(eqx.Module):
     Recommendations*, §4.1.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.CGC(3, 1, num_tasks=30, key=jr.key(0)).for_task(jnp.asarray(7))(jnp.ones(3)).shape
+    >>> ls.models.CGC(3, 1, num_tasks=30, key=jr.key(0)).for_task(jnp.asarray(7))(jnp.ones(3)).shape
     (1,)
     """
 
@@ -50,7 +50,9 @@ class CGC(eqx.Module):
         activation: Callable[[Array], Array] = jax.nn.relu,
         key: Key[Array, ""],
     ):
-        check_positive("CGC", num_tasks=num_tasks, shared=shared, experts=experts, width=width, depth=depth)
+        check_positive(
+            "CGC", num_tasks=num_tasks, shared=shared, experts=experts, width=width, depth=depth
+        )
         check_not_negative("CGC", tower=tower)
         shared_key, own_key = jr.split(key)
         sizes = [in_size, *[width] * depth]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._errors import check_positive
+from ..core import check_positive
 from ._tasked import part_of
 
 
@@ -29,7 +29,7 @@ class Clustered(eqx.Module):
     Multi-task Feature Learning*, with memberships relaxed to a softmax and trained together with the models.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.clustered(lambda key: ls.Linear(28, 1, key=key), clusters=3, num_tasks=139, key=jr.key(0))
+    >>> model = ls.models.clustered(lambda key: ls.models.Linear(28, 1, key=key), clusters=3, num_tasks=139, key=jr.key(0))
     >>> model.for_task(jnp.asarray(7))(jnp.ones(28)).shape
     (1,)
     """
@@ -40,7 +40,9 @@ class Clustered(eqx.Module):
     def for_task(self, index: Int[Array, ""]) -> Any:
         membership = jax.nn.softmax(part_of(self.own, index))
         arrays, rest = eqx.partition(self.models, eqx.is_inexact_array)
-        return eqx.combine(jax.tree.map(lambda leaf: jnp.tensordot(membership, leaf, 1), arrays), rest)
+        return eqx.combine(
+            jax.tree.map(lambda leaf: jnp.tensordot(membership, leaf, 1), arrays), rest
+        )
 
 
 def clustered(
@@ -50,4 +52,6 @@ def clustered(
     check_positive("clustered", clusters=clusters, num_tasks=num_tasks)
     models_key, own_key = jr.split(key)
     models = eqx.filter_vmap(make)(jr.split(models_key, clusters))
-    return Clustered(models, 0.1 * jr.normal(own_key, (num_tasks, clusters), jnp.result_type(float)))
+    return Clustered(
+        models, 0.1 * jr.normal(own_key, (num_tasks, clusters), jnp.result_type(float))
+    )

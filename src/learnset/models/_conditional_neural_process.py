@@ -6,8 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._losses import point_weight, present
-from .._types import Batch
+from ..core import Batch, point_weight, present
 from ._mlp import MLP
 
 
@@ -23,7 +22,9 @@ class ConditionalNeuralProcess(eqx.Module):
     encoder: MLP
     decoder: MLP
 
-    def __init__(self, in_size: int, out_size: int, *, width: int = 64, depth: int = 2, key: Key[Array, ""]):
+    def __init__(
+        self, in_size: int, out_size: int, *, width: int = 64, depth: int = 2, key: Key[Array, ""]
+    ):
         encoder_key, decoder_key = jr.split(key)
         self.encoder = MLP(in_size + out_size, width, width=width, depth=depth, key=encoder_key)
         self.decoder = MLP(in_size + width, 2 * out_size, width=width, depth=depth, key=decoder_key)

@@ -7,7 +7,7 @@ import jax
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import InputError
+from ..core import InputError
 from ._convolution import Convolution, max_pool
 from ._linear import Initialiser
 from ._normalisation import AbstractNormalisation, SupportNorm
@@ -73,7 +73,9 @@ class Conv4(eqx.Module):
         height, width, channels = in_shape
         filters = (filters,) * blocks if isinstance(filters, int) else filters
         if len(filters) != blocks:
-            raise InputError(f"Conv4: `filters={filters}` are {len(filters)}, but there are {blocks} `blocks`.")
+            raise InputError(
+                f"Conv4: `filters={filters}` are {len(filters)}, but there are {blocks} `blocks`."
+            )
         sizes = (channels, *filters)
         stride = 2 if strided else 1
         self.blocks = tuple(

@@ -7,7 +7,7 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_positive
+from ..core import check_positive
 from ._linear import Initialiser
 
 
@@ -20,7 +20,7 @@ class Convolution(eqx.Module):
     - `initialiser`: see `Linear`; uniform in `± 1/sqrt(inputs)`, unless said otherwise.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.Convolution(1, 64, stride=2, key=jr.key(0))(jnp.ones((5, 28, 28, 1))).shape
+    >>> ls.models.Convolution(1, 64, stride=2, key=jr.key(0))(jnp.ones((5, 28, 28, 1))).shape
     (5, 14, 14, 64)
     """
 
@@ -38,34 +38,48 @@ class Convolution(eqx.Module):
         initialiser: Initialiser | None = None,
         key: Key[Array, ""],
     ):
-        check_positive("Convolution", in_size=in_size, out_size=out_size, kernel=kernel, stride=stride)
+        check_positive(
+            "Convolution", in_size=in_size, out_size=out_size, kernel=kernel, stride=stride
+        )
         dtype, shape = jnp.result_type(float), (kernel, kernel, in_size, out_size)
         bound = (kernel * kernel * in_size) ** -0.5
         uniform = initialiser is None
-        self.weight = jr.uniform(key, shape, dtype, -bound, bound) if uniform else initialiser(key, shape, dtype)
+        self.weight = (
+            jr.uniform(key, shape, dtype, -bound, bound)
+            if uniform
+            else initialiser(key, shape, dtype)
+        )
         self.bias = jnp.zeros(out_size, dtype)
         self.stride = stride
 
-    def __call__(self, x: Float[Array, "points height width in"]) -> Float[Array, "points rows columns out"]:
+    def __call__(
+        self, x: Float[Array, "points height width in"]
+    ) -> Float[Array, "points rows columns out"]:
         return convolve(x, self.weight, self.stride) + jnp.expand_dims(self.bias, (0, 1, 2))
 
 
 def convolve(
-    x: Float[Array, "points height width in"], weight: Float[Array, "rows columns in out"], stride: int
+    x: Float[Array, "points height width in"],
+    weight: Float[Array, "rows columns in out"],
+    stride: int,
 ) -> Float[Array, "points down across out"]:
     """The convolution, as one matrix product on a CPU: with weights of their own for each of many tasks, as after
     adaptation, XLA's own there is slower by a factor of 17 or more; other devices take its own."""
     if jax.default_backend() != "cpu":
         return by_lax(x, weight, stride)
     channels, out = weight.shape[2:]
-    lighter = stride == 1 and out <= channels  # with more channels out than in, whole networks gain nothing
+    lighter = (
+        stride == 1 and out <= channels
+    )  # with more channels out than in, whole networks gain nothing
     return by_row_products(x, weight) if lighter else by_product(x, weight, stride)
 
 
 def by_lax(x: Array, weight: Array, stride: int) -> Array:
     """`lax.conv_general_dilated`: the test of the fast form."""
     border = [(side // 2, side // 2) for side in weight.shape[:2]]
-    return lax.conv_general_dilated(x, weight, (stride, stride), border, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return lax.conv_general_dilated(
+        x, weight, (stride, stride), border, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
 
 
 def by_product(x: Array, weight: Array, stride: int) -> Array:
@@ -77,9 +91,13 @@ def by_product(x: Array, weight: Array, stride: int) -> Array:
 
     def shifted(row: int, column: int) -> Array:
         ends = (row + stride * (down - 1) + 1, column + stride * (across - 1) + 1)
-        return lax.slice(padded, (0, row, column, 0), (points, *ends, channels), (1, stride, stride, 1))
+        return lax.slice(
+            padded, (0, row, column, 0), (points, *ends, channels), (1, stride, stride, 1)
+        )
 
-    patches = jnp.concatenate([shifted(row, column) for row in range(rows) for column in range(columns)], axis=-1)
+    patches = jnp.concatenate(
+        [shifted(row, column) for row in range(rows) for column in range(columns)], axis=-1
+    )
     product = patches.reshape(-1, rows * columns * channels) @ weight.reshape(-1, out)
     return product.reshape(points, down, across, out)
 
@@ -93,16 +111,28 @@ def by_row_products(x: Array, weight: Array) -> Array:
     rows, columns, channels, out = weight.shape
     points, height, width, _ = x.shape
     padded = jnp.pad(x, ((0, 0), (0, 0), (columns // 2,) * 2, (0, 0)))
-    patches = jnp.concatenate([padded[:, :, first : first + width] for first in range(columns)], axis=-1)
+    patches = jnp.concatenate(
+        [padded[:, :, first : first + width] for first in range(columns)], axis=-1
+    )
     kernels = weight.transpose(1, 2, 0, 3).reshape(columns * channels, rows * out)
-    product = (patches.reshape(-1, columns * channels) @ kernels).reshape(points, height, width, rows * out)
+    product = (patches.reshape(-1, columns * channels) @ kernels).reshape(
+        points, height, width, rows * out
+    )
     product = jnp.pad(product, ((0, 0), (rows // 2,) * 2, (0, 0), (0, 0)))
     parts = jnp.split(product, rows, axis=-1)
-    return sum((part[:, row : row + height] for row, part in enumerate(parts[1:], 1)), parts[0][:, :height])
+    return sum(
+        (part[:, row : row + height] for row, part in enumerate(parts[1:], 1)), parts[0][:, :height]
+    )
 
 
-def max_pool(x: Float[Array, "points height width channels"]) -> Float[Array, "points half_height half_width channels"]:
+def max_pool(
+    x: Float[Array, "points height width channels"],
+) -> Float[Array, "points half_height half_width channels"]:
     """The largest of each two by two pixels; an odd last row or column is left out."""
     points, height, width, channels = x.shape
     down, across = height // 2, width // 2
-    return x[:, : 2 * down, : 2 * across].reshape(points, down, 2, across, 2, channels).max(axis=(2, 4))
+    return (
+        x[:, : 2 * down, : 2 * across]
+        .reshape(points, down, 2, across, 2, channels)
+        .max(axis=(2, 4))
+    )

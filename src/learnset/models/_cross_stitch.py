@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_positive, InputError
+from ..core import check_positive, InputError
 from ._linear import Linear
 from ._tasked import part_of
 from ._view import Layers, View
@@ -31,7 +31,7 @@ class CrossStitch(eqx.Module):
     A stitch is one number for a pair of tasks and a layer; there, one for each channel as well.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.CrossStitch(3, 1, num_tasks=4, key=jr.key(0)).for_task(jnp.asarray(2))(jnp.ones(3)).shape
+    >>> ls.models.CrossStitch(3, 1, num_tasks=4, key=jr.key(0)).for_task(jnp.asarray(2))(jnp.ones(3)).shape
     (1,)
     """
 
@@ -57,13 +57,17 @@ class CrossStitch(eqx.Module):
             raise InputError(f"CrossStitch: `same={same}`, but it is a part of one: from 0 to 1.")
 
         def of_tasks(fan_in: int, fan_out: int, key: Key[Array, ""]) -> Linear:
-            return eqx.filter_vmap(lambda k: Linear(fan_in, fan_out, key=k))(jr.split(key, num_tasks))
+            return eqx.filter_vmap(lambda k: Linear(fan_in, fan_out, key=k))(
+                jr.split(key, num_tasks)
+            )
 
         *keys, head_key = jr.split(key, depth + 1)
         sizes = [in_size] + [width] * (depth - 1)
         self.layers = tuple(of_tasks(size, width, k) for size, k in zip(sizes, keys, strict=True))
         own = jnp.eye(num_tasks)
-        stitch = same * own + (1 - same) / max(1, num_tasks - 1) * (1 - own) if num_tasks > 1 else own
+        stitch = (
+            same * own + (1 - same) / max(1, num_tasks - 1) * (1 - own) if num_tasks > 1 else own
+        )
         self.stitches = jnp.tile(stitch[None], (depth, 1, 1))
         self.own = of_tasks(width, out_size, head_key)
         self.activation = activation

@@ -10,8 +10,7 @@ import jax.random as jr
 from jax.scipy.special import entr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_not_negative, check_positive, InputError
-from .._types import Batch
+from ..core import Batch, check_not_negative, check_positive, InputError
 from ._mmoe import Gated, make_experts, Mixture, tower_and_head
 from ._tasked import part_of
 from ._view import Layers, View
@@ -36,7 +35,7 @@ class DSelectK(eqx.Module):
     Multi-Task Learning*, §3.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.DSelectK(3, 1, num_tasks=30, experts=8, key=jr.key(0))
+    >>> model = ls.models.DSelectK(3, 1, num_tasks=30, experts=8, key=jr.key(0))
     >>> model.for_task(jnp.asarray(7)).body.gate(jnp.ones(3)).shape
     (8,)
     """
@@ -59,7 +58,13 @@ class DSelectK(eqx.Module):
         activation: Callable[[Array], Array] = jax.nn.relu,
         key: Key[Array, ""],
     ):
-        sizes = {"num_tasks": num_tasks, "selected": selected, "gamma": gamma, "width": width, "depth": depth}
+        sizes = {
+            "num_tasks": num_tasks,
+            "selected": selected,
+            "gamma": gamma,
+            "width": width,
+            "depth": depth,
+        }
         check_positive("DSelectK", **sizes)
         check_not_negative("DSelectK", tower=tower)
         digits = round(math.log2(experts)) if experts > 0 else 0
@@ -74,7 +79,9 @@ class DSelectK(eqx.Module):
             gate = BinaryGate(selected, digits, gamma, key=gate_key)
             return Gated(gate, *tower_and_head(width, tower, out_size, activation, key=key))
 
-        self.experts = make_experts(experts, [in_size, *[width] * depth], activation, key=experts_key)
+        self.experts = make_experts(
+            experts, [in_size, *[width] * depth], activation, key=experts_key
+        )
         self.own = eqx.filter_vmap(of_task)(jr.split(own_key, num_tasks))
 
     def for_task(self, index: Int[Array, ""]) -> View:
@@ -123,15 +130,17 @@ def gate_entropy(predictor: View, batch: Batch) -> Float[Array, ""]:
     Source: Hazimeh et al. 2021, §3.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.DSelectK(3, 1, num_tasks=30, experts=8, selected=2, key=jr.key(0))
+    >>> model = ls.models.DSelectK(3, 1, num_tasks=30, experts=8, selected=2, key=jr.key(0))
     >>> batch = ls.Batch(jnp.ones((5, 3)), jnp.ones((5, 1)))
-    >>> round(float(ls.gate_entropy(model.for_task(jnp.asarray(0)), batch)), 2)  # nearly 2 log 8
+    >>> round(float(ls.models.gate_entropy(model.for_task(jnp.asarray(0)), batch)), 2)  # nearly 2 log 8
     4.16
     """
     del batch
     gate = getattr(getattr(predictor, "body", None), "gate", None)
     if not isinstance(gate, BinaryGate):
-        raise InputError("gate_entropy: the predictor has no selectors; it is a penalty for the tasks of `DSelectK`.")
+        raise InputError(
+            "gate_entropy: the predictor has no selectors; it is a penalty for the tasks of `DSelectK`."
+        )
     # Digits are independent, so that entropies add. A digit that is decided has none, and no slope.
     one = smooth_step(gate.digits / gate.gamma)
     undecided = (one > 0) & (one < 1)

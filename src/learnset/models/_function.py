@@ -14,13 +14,13 @@ class Function(eqx.Module):
 
     ```python
     graph, params = nnx.split(network)
-    model = ls.Function(lambda params, x: nnx.merge(graph, params)(x), params)
+    model = ls.models.Function(lambda params, x: nnx.merge(graph, params)(x), params)
     ```
 
-    and Flax Linen: `ls.Function(network.apply, network.init(key, x))`.
+    and Flax Linen: `ls.models.Function(network.apply, network.init(key, x))`.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> float(ls.Function(lambda params, x: params["slope"] * x, {"slope": jnp.array(2.0)})(3.0))
+    >>> float(ls.models.Function(lambda params, x: params["slope"] * x, {"slope": jnp.array(2.0)})(3.0))
     6.0
     """
 

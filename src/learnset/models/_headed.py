@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key, Shaped
 
-from .._predict import features, predict
+from ..core import features, predict
 from ._linear import Initialiser, Linear
 
 
@@ -21,14 +21,16 @@ class Headed(eqx.Module):
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> encoder_key, head_key = jr.split(jr.key(0))
     >>> encoder = ls.Conv4((28, 28, 1), key=encoder_key)
-    >>> ls.Headed(encoder, ls.Linear(encoder.size, 5, key=head_key))(jnp.ones((28, 28, 1))).shape
+    >>> ls.models.Headed(encoder, ls.models.Linear(encoder.size, 5, key=head_key))(jnp.ones((28, 28, 1))).shape
     (5,)
     """
 
     encoder: Any
     head: Any
 
-    def embed(self, xs: Shaped[Array, "points *in"], weight: Float[Array, "points"]) -> Float[Array, "points features"]:
+    def embed(
+        self, xs: Shaped[Array, "points *in"], weight: Float[Array, "points"]
+    ) -> Float[Array, "points features"]:
         """What the head sees of many points."""
         return features(self.encoder, xs, weight)
 
@@ -36,7 +38,9 @@ class Headed(eqx.Module):
         """What the head sees of one point."""
         return self.encoder.features(x)
 
-    def together(self, xs: Shaped[Array, "points *in"], weight: Float[Array, "points"]) -> Float[Array, "points out"]:
+    def together(
+        self, xs: Shaped[Array, "points *in"], weight: Float[Array, "points"]
+    ) -> Float[Array, "points out"]:
         """Predictions for many points."""
         return predict(self.head, self.embed(xs, weight), weight)
 
@@ -50,6 +54,8 @@ class Headed(eqx.Module):
         return eqx.tree_at(lambda model: model.encoder, self, self.encoder.settle(xs, weight))
 
 
-def classifier(encoder: Any, ways: int, *, initialiser: Initialiser | None = None, key: Key[Array, ""]) -> Headed:
+def classifier(
+    encoder: Any, ways: int, *, initialiser: Initialiser | None = None, key: Key[Array, ""]
+) -> Headed:
     """An encoder with a linear head of `ways` classes."""
     return Headed(encoder, Linear(encoder.size, ways, initialiser=initialiser, key=key))

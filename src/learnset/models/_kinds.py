@@ -11,11 +11,7 @@ import numpy as np
 from jax.scipy.special import gammaln, xlogy
 from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
-from .._errors import InputError
-from .._losses import present, weighted_mean
-from .._predict import for_task, predict
-from .._tree import head
-from .._types import Batch
+from ..core import Batch, for_task, head, InputError, predict, present, weighted_mean
 
 
 class Kind(enum.IntEnum):
@@ -50,9 +46,9 @@ class Kinds(eqx.Module):
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> net = ls.SharedBody(ls.MLP(3, 5, key=jr.key(0)), num_tasks=2, key=jr.key(1))
-    >>> model = ls.Kinds(net, [ls.Kind.REGRESSION, ls.Kind.CLASSES], in_sizes=[3, 2], out_sizes=[1, 5])
+    >>> model = ls.models.Kinds(net, [ls.models.Kind.REGRESSION, ls.models.Kind.CLASSES], in_sizes=[3, 2], out_sizes=[1, 5])
     >>> batch = ls.Batch(jnp.zeros((5, 3)), jnp.eye(5))
-    >>> bool(ls.by_kind(model.for_task(jnp.asarray(1)), batch) > 0)
+    >>> bool(ls.models.by_kind(model.for_task(jnp.asarray(1)), batch) > 0)
     True
     """
 
@@ -61,7 +57,14 @@ class Kinds(eqx.Module):
     in_sizes: Int[Array, "tasks"]
     out_sizes: Int[Array, "tasks"]
 
-    def __init__(self, model: Any, kinds: Sequence[Kind], *, in_sizes: Sequence[int], out_sizes: Sequence[int]):
+    def __init__(
+        self,
+        model: Any,
+        kinds: Sequence[Kind],
+        *,
+        in_sizes: Sequence[int],
+        out_sizes: Sequence[int],
+    ):
         if not len(kinds) == len(in_sizes) == len(out_sizes):
             lengths = f"{len(kinds)}, {len(in_sizes)} and {len(out_sizes)}"
             raise InputError(
@@ -113,7 +116,9 @@ def from_features(view: Any) -> Any:
     """The part of a view that takes features: its head, read as the view's outputs are."""
     if not isinstance(view, OfKind):
         return head(view)
-    return OfKind(from_features(view.model), view.kind, jnp.asarray(np.iinfo(np.int32).max), view.out_size)
+    return OfKind(
+        from_features(view.model), view.kind, jnp.asarray(np.iinfo(np.int32).max), view.out_size
+    )
 
 
 def by_kind(predictor: OfKind, batch: Batch) -> Float[Array, ""]:
@@ -126,9 +131,9 @@ def by_kind(predictor: OfKind, batch: Batch) -> Float[Array, ""]:
     **Raises:** `InputError` for a predictor without a kind, and for predictions of another shape than the targets.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> model = ls.Kinds(lambda x: jnp.zeros(4), [ls.Kind.COUNTS], in_sizes=[1], out_sizes=[2])
+    >>> model = ls.models.Kinds(lambda x: jnp.zeros(4), [ls.models.Kind.COUNTS], in_sizes=[1], out_sizes=[2])
     >>> batch = ls.Batch(jnp.zeros((3, 1)), jnp.ones((3, 4)))
-    >>> float(ls.by_kind(model.for_task(jnp.asarray(0)), batch))  # a rate of one, and a count of one
+    >>> float(ls.models.by_kind(model.for_task(jnp.asarray(0)), batch))  # a rate of one, and a count of one
     1.0
     """
     outputs, y, mine, weight, of_point = _read(predictor, batch)
@@ -160,8 +165,8 @@ def error_by_kind(predictor: OfKind, batch: Batch) -> Float[Array, ""]:
     **Raises:** `InputError` as `by_kind`.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> model = ls.Kinds(lambda x: jnp.ones(4), [ls.Kind.BINARY], in_sizes=[1], out_sizes=[2])
-    >>> float(ls.error_by_kind(model.for_task(jnp.asarray(0)), ls.Batch(jnp.zeros((3, 1)), jnp.ones((3, 4)))))
+    >>> model = ls.models.Kinds(lambda x: jnp.ones(4), [ls.models.Kind.BINARY], in_sizes=[1], out_sizes=[2])
+    >>> float(ls.models.error_by_kind(model.for_task(jnp.asarray(0)), ls.Batch(jnp.zeros((3, 1)), jnp.ones((3, 4)))))
     0.0
     """
     outputs, y, mine, weight, of_point = _read(predictor, batch)
@@ -190,7 +195,9 @@ def _read(
 ]:
     """Outputs, targets without NaN, which outputs are the task's, and the weight of each label and of each point."""
     if not isinstance(predictor, OfKind):
-        raise InputError(f"by_kind: a {type(predictor).__name__} has no kind; wrap the model in `Kinds`.")
+        raise InputError(
+            f"by_kind: a {type(predictor).__name__} has no kind; wrap the model in `Kinds`."
+        )
     outputs = predict(predictor, batch.x, batch.weight)
     if outputs.shape != batch.y.shape or outputs.ndim != 2:
         raise InputError(
@@ -211,4 +218,6 @@ def _by_kind(
     of_point: Shaped[Array, "points"],
 ) -> Float[Array, ""]:
     of_labels = jnp.select([kind == k for k in each], list(each.values()), 0)
-    return jnp.where(kind == Kind.CLASSES, weighted_mean(of_classes, of_point), weighted_mean(of_labels, weight))
+    return jnp.where(
+        kind == Kind.CLASSES, weighted_mean(of_classes, of_point), weighted_mean(of_labels, weight)
+    )

@@ -27,7 +27,14 @@ class Linear(eqx.Module):
     weight: Float[Array, "in out"]
     bias: Float[Array, "out"]
 
-    def __init__(self, in_size: int, out_size: int, *, initialiser: Initialiser | None = None, key: Key[Array, ""]):
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        *,
+        initialiser: Initialiser | None = None,
+        key: Key[Array, ""],
+    ):
         dtype = jnp.result_type(float)
         if initialiser is None:
             weight_key, bias_key = jr.split(key)

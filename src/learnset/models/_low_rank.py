@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_positive, InputError
-from .._types import Batch
+from ..core import Batch, check_positive, InputError
 from ._linear import Linear
 from ._tasked import part_of
 from ._view import Layers, View
@@ -27,7 +26,7 @@ class LowRank(eqx.Module):
     descent where the paper alternates; weight decay of `L` is the optimiser's. Tasks have an offset besides.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.LowRank(28, 1, num_tasks=139, rank=5, key=jr.key(0))
+    >>> model = ls.models.LowRank(28, 1, num_tasks=139, rank=5, key=jr.key(0))
     >>> model.for_task(jnp.asarray(7)).features(jnp.ones(28)).shape
     (5,)
     """
@@ -35,11 +34,17 @@ class LowRank(eqx.Module):
     basis: "Basis"
     own: Linear  # codes and offsets, stacked on an axis `tasks`
 
-    def __init__(self, in_size: int, out_size: int, *, num_tasks: int, rank: int, key: Key[Array, ""]):
+    def __init__(
+        self, in_size: int, out_size: int, *, num_tasks: int, rank: int, key: Key[Array, ""]
+    ):
         check_positive("LowRank", num_tasks=num_tasks, rank=rank)
         basis_key, codes_key = jr.split(key)
-        self.basis = Basis(in_size**-0.5 * jr.normal(basis_key, (in_size, rank), jnp.result_type(float)))
-        self.own = eqx.filter_vmap(lambda k: Linear(rank, out_size, key=k))(jr.split(codes_key, num_tasks))
+        self.basis = Basis(
+            in_size**-0.5 * jr.normal(basis_key, (in_size, rank), jnp.result_type(float))
+        )
+        self.own = eqx.filter_vmap(lambda k: Linear(rank, out_size, key=k))(
+            jr.split(codes_key, num_tasks)
+        )
 
     def for_task(self, index: Int[Array, ""]) -> View:
         return View(self.basis, Layers((), key=jr.key(0)), part_of(self.own, index))
@@ -60,11 +65,13 @@ def code_size(predictor: View, batch: Batch) -> Float[Array, ""]:
     **Raises:** `InputError` for a predictor of another model.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> view = ls.LowRank(3, 1, num_tasks=4, rank=2, key=jr.key(0)).for_task(jnp.asarray(0))
-    >>> bool(ls.code_size(view, ls.Batch(jnp.ones((5, 3)), jnp.ones((5, 1)))) == abs(view.head.weight).sum())
+    >>> view = ls.models.LowRank(3, 1, num_tasks=4, rank=2, key=jr.key(0)).for_task(jnp.asarray(0))
+    >>> bool(ls.models.code_size(view, ls.Batch(jnp.ones((5, 3)), jnp.ones((5, 1)))) == abs(view.head.weight).sum())
     True
     """
     del batch
     if not isinstance(getattr(predictor, "body", None), Basis):
-        raise InputError("code_size: the predictor has no code; it is a penalty for the tasks of `LowRank`.")
+        raise InputError(
+            "code_size: the predictor has no code; it is a penalty for the tasks of `LowRank`."
+        )
     return jnp.abs(predictor.head.weight).sum()

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import InputError
+from ..core import InputError
 from ._linear import Initialiser, Linear
 
 
@@ -42,13 +42,19 @@ class MLP(eqx.Module):
         initialiser: Initialiser | None = None,
         key: Key[Array, ""],
     ):
-        for name, value in {"in_size": in_size, "out_size": out_size, "width": width, "depth": depth}.items():
+        for name, value in {
+            "in_size": in_size,
+            "out_size": out_size,
+            "width": width,
+            "depth": depth,
+        }.items():
             if value < 1:
                 raise InputError(f"MLP: `{name}={value}`, but it must be at least 1.")
         *keys, head_key = jr.split(key, depth + 1)
         sizes = [in_size] + [width] * depth
         self.layers = tuple(
-            Linear(fan_in, width, initialiser=initialiser, key=k) for fan_in, k in zip(sizes, keys, strict=False)
+            Linear(fan_in, width, initialiser=initialiser, key=k)
+            for fan_in, k in zip(sizes, keys, strict=False)
         )
         self.head = Linear(width, out_size, initialiser=initialiser, key=head_key)
         self.activation = activation

@@ -8,7 +8,7 @@ import jax
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_not_negative, check_positive
+from ..core import check_not_negative, check_positive
 from ._linear import Linear
 from ._tasked import part_of
 from ._view import Layers, View
@@ -28,7 +28,7 @@ class MMoE(eqx.Module):
     Source: Ma et al. 2018, *Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts*, §4.2.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.MMoE(3, 1, num_tasks=30, key=jr.key(0)).for_task(jnp.asarray(7))(jnp.ones(3)).shape
+    >>> ls.models.MMoE(3, 1, num_tasks=30, key=jr.key(0)).for_task(jnp.asarray(7))(jnp.ones(3)).shape
     (1,)
     """
 
@@ -57,7 +57,9 @@ class MMoE(eqx.Module):
             gate = SoftmaxGate(Linear(in_size, experts, key=gate_key))
             return Gated(gate, *tower_and_head(width, tower, out_size, activation, key=key))
 
-        self.experts = make_experts(experts, [in_size, *[width] * depth], activation, key=experts_key)
+        self.experts = make_experts(
+            experts, [in_size, *[width] * depth], activation, key=experts_key
+        )
         self.own = eqx.filter_vmap(of_task)(jr.split(own_key, num_tasks))
 
     def for_task(self, index: Int[Array, ""]) -> View:
@@ -92,13 +94,22 @@ class Mixture(eqx.Module):
         return self.gate(x) @ ask(self.experts, x)
 
 
-def make_experts(num: int, sizes: list[int], activation: Callable[[Array], Array], *, key: Key[Array, ""]) -> Layers:
+def make_experts(
+    num: int, sizes: list[int], activation: Callable[[Array], Array], *, key: Key[Array, ""]
+) -> Layers:
     """Networks of one shape, stacked on a leading `experts` axis."""
-    return eqx.filter_vmap(lambda k: Layers(sizes, activation=activation, key=k))(jr.split(key, num))
+    return eqx.filter_vmap(lambda k: Layers(sizes, activation=activation, key=k))(
+        jr.split(key, num)
+    )
 
 
 def tower_and_head(
-    width: int, depth: int, out_size: int, activation: Callable[[Array], Array], *, key: Key[Array, ""]
+    width: int,
+    depth: int,
+    out_size: int,
+    activation: Callable[[Array], Array],
+    *,
+    key: Key[Array, ""],
 ) -> tuple[Layers, Linear]:
     """Hidden layers of one width, and a linear layer on them."""
     tower_key, head_key = jr.split(key)

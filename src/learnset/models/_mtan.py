@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key, Shaped
 
-from .._errors import check_positive, InputError
+from ..core import check_positive, InputError
 from ._convolution import Convolution, max_pool
 from ._linear import Linear
 from ._tasked import part_of
@@ -36,9 +36,9 @@ class MTAN(eqx.Module):
     have kernels of side one, as there, and nothing is normalised; there, batches are.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.MTAN(3, 1, num_tasks=30, key=jr.key(0)).for_task(jnp.asarray(7))(jnp.ones(3)).shape
+    >>> ls.models.MTAN(3, 1, num_tasks=30, key=jr.key(0)).for_task(jnp.asarray(7))(jnp.ones(3)).shape
     (1,)
-    >>> images = ls.MTAN((8, 8, 1), 5, num_tasks=2, key=jr.key(0))
+    >>> images = ls.models.MTAN((8, 8, 1), 5, num_tasks=2, key=jr.key(0))
     >>> images.for_task(jnp.asarray(1)).features(jnp.ones((8, 8, 1))).shape
     (160,)
     """
@@ -66,12 +66,13 @@ class MTAN(eqx.Module):
         blocks_key, own_key = jr.split(key)
         inputs = [in_shape[-1] if image else in_shape] + [width] * (blocks - 1)
         self.blocks = tuple(
-            Block(size, width, image, key=k) for size, k in zip(inputs, jr.split(blocks_key, blocks), strict=True)
+            Block(size, width, image, key=k)
+            for size, k in zip(inputs, jr.split(blocks_key, blocks), strict=True)
         )
         features = pixels * width
-        self.own = eqx.filter_vmap(lambda k: Attending(width, blocks, image, features, out_size, key=k))(
-            jr.split(own_key, num_tasks)
-        )
+        self.own = eqx.filter_vmap(
+            lambda k: Attending(width, blocks, image, features, out_size, key=k)
+        )(jr.split(own_key, num_tasks))
 
     def for_task(self, index: Int[Array, ""]) -> View:
         own = part_of(self.own, index)
@@ -109,7 +110,16 @@ class Attending(eqx.Module):
     masks: tuple[Mask, ...]
     head: Linear
 
-    def __init__(self, width: int, blocks: int, image: bool, features: int, out_size: int, *, key: Key[Array, ""]):
+    def __init__(
+        self,
+        width: int,
+        blocks: int,
+        image: bool,
+        features: int,
+        out_size: int,
+        *,
+        key: Key[Array, ""],
+    ):
         *keys, head_key = jr.split(key, 2 * blocks + 1)
         layer: Callable[..., Layer] = _point_by_point if image else Linear
         inputs = [width] + [2 * width] * (blocks - 1)  # the first has nothing attended to before it

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from .._errors import InputError
+from ..core import InputError
 
 EPSILON = 1e-5  # added to variances
 Images = Float[Array, "points height width channels"]
@@ -51,7 +51,7 @@ class BatchNorm(AbstractNormalisation):
     2020, *TaskNorm*, §3.
 
     >>> import learnset as ls
-    >>> ls.BatchNorm(64).transductive
+    >>> ls.models.BatchNorm(64).transductive
     True
     """
 
@@ -70,7 +70,7 @@ class SupportNorm(AbstractNormalisation):
     Source: Bronskill et al. 2020, *TaskNorm*, §3.2 ("MetaBN").
 
     >>> import learnset as ls
-    >>> ls.SupportNorm(64).transductive
+    >>> ls.models.SupportNorm(64).transductive
     False
     """
 
@@ -86,7 +86,9 @@ class SupportNorm(AbstractNormalisation):
     def settle(self, x: Images, weight: Float[Array, "points"]) -> Self:
         if self.settled is not None:
             return self
-        return eqx.tree_at(lambda n: n.settled, self, moments(x, weight), is_leaf=lambda leaf: leaf is None)
+        return eqx.tree_at(
+            lambda n: n.settled, self, moments(x, weight), is_leaf=lambda leaf: leaf is None
+        )
 
 
 class GroupNorm(AbstractNormalisation):
@@ -95,7 +97,7 @@ class GroupNorm(AbstractNormalisation):
     Source: Wu & He 2018, *Group Normalization*, §3.1; Ba, Kiros & Hinton 2016, *Layer Normalization*.
 
     >>> import learnset as ls
-    >>> ls.GroupNorm(64, groups=8).scale.shape
+    >>> ls.models.GroupNorm(64, groups=8).scale.shape
     (64,)
     """
 
@@ -104,7 +106,9 @@ class GroupNorm(AbstractNormalisation):
     def __init__(self, channels: int, groups: int = 1):
         super().__init__(channels)
         if groups < 1 or channels % groups:
-            raise InputError(f"GroupNorm: {channels} channels do not part into `groups={groups}`. Choose a divisor.")
+            raise InputError(
+                f"GroupNorm: {channels} channels do not part into `groups={groups}`. Choose a divisor."
+            )
         self.groups = groups
 
     def statistics(self, x: Images, weight: Float[Array, "points"]) -> tuple[Array, Array]:
@@ -120,6 +124,8 @@ class GroupNorm(AbstractNormalisation):
 
 def moments(x: Images, weight: Float[Array, "points"]) -> tuple[Array, Array]:
     """Mean and variance of each channel over points and places, points without weight left out."""
-    share = (weight / (jnp.maximum(weight.sum(), EPSILON) * x.shape[1] * x.shape[2]))[:, None, None, None]
+    share = (weight / (jnp.maximum(weight.sum(), EPSILON) * x.shape[1] * x.shape[2]))[
+        :, None, None, None
+    ]
     mean = (share * x).sum(axis=(0, 1, 2), keepdims=True)
     return mean, (share * (x - mean) ** 2).sum(axis=(0, 1, 2), keepdims=True)

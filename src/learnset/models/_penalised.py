@@ -4,9 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_not_negative
-from .._losses import Loss
-from .._types import Batch, Predictor
+from ..core import Batch, check_not_negative, Loss, Predictor
 
 
 class Penalised(eqx.Module):
@@ -18,7 +16,7 @@ class Penalised(eqx.Module):
     - `penalty`: of one task's view of the model: `gate_entropy` for `DSelectK`, `code_size` for `LowRank`, or your own.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> loss = ls.Penalised(ls.mse, lambda predictor, batch: jnp.asarray(3.0), strength=0.5)
+    >>> loss = ls.models.Penalised(ls.mse, lambda predictor, batch: jnp.asarray(3.0), strength=0.5)
     >>> float(loss(lambda x: x + 1, ls.Batch(jnp.zeros((4, 1)), jnp.zeros((4, 1)))))
     2.5
     """

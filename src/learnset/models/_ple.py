@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_positive
+from ..core import check_positive
 from ._cgc import CGC, Customised, OwnExperts
 from ._linear import Linear
 from ._mmoe import ask, make_experts, SoftmaxGate
@@ -31,7 +31,7 @@ class PLE(eqx.Module):
     Source: Tang et al. 2020 (as for `CGC`), §4.2.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.PLE(3, 1, num_tasks=5, levels=3, key=jr.key(0)).for_task(jnp.asarray(4))(jnp.ones(3)).shape
+    >>> ls.models.PLE(3, 1, num_tasks=5, levels=3, key=jr.key(0)).for_task(jnp.asarray(4))(jnp.ones(3)).shape
     (1,)
     """
 
@@ -53,15 +53,30 @@ class PLE(eqx.Module):
         activation: Callable[[Array], Array] = jax.nn.relu,
         key: Key[Array, ""],
     ):
-        check_positive("PLE", num_tasks=num_tasks, levels=levels, shared=shared, experts=experts, width=width)
+        check_positive(
+            "PLE", num_tasks=num_tasks, levels=levels, shared=shared, experts=experts, width=width
+        )
         *keys, last_key = jr.split(key, levels)
         inputs = [in_size] + [width] * (levels - 1)
         self.lower = tuple(
             Level(num_tasks, shared, experts, [size, *[width] * depth], activation, key=k)
             for size, k in zip(inputs, keys, strict=False)
         )
-        settings = {"shared": shared, "experts": experts, "width": width, "depth": depth, "tower": tower}
-        self.last = CGC(inputs[-1], out_size, num_tasks=num_tasks, **settings, activation=activation, key=last_key)
+        settings = {
+            "shared": shared,
+            "experts": experts,
+            "width": width,
+            "depth": depth,
+            "tower": tower,
+        }
+        self.last = CGC(
+            inputs[-1],
+            out_size,
+            num_tasks=num_tasks,
+            **settings,
+            activation=activation,
+            key=last_key,
+        )
 
     @property
     def own(self) -> OwnExperts:
@@ -70,7 +85,11 @@ class PLE(eqx.Module):
 
     def for_task(self, index: Int[Array, ""]) -> View:
         own = part_of(self.own, index)
-        return View(Progressive(self.lower, self.last.shared, own.experts, own.gate, index), own.tower, own.head)
+        return View(
+            Progressive(self.lower, self.last.shared, own.experts, own.gate, index),
+            own.tower,
+            own.head,
+        )
 
 
 class Level(eqx.Module):
@@ -97,9 +116,9 @@ class Level(eqx.Module):
         self.experts = eqx.filter_vmap(lambda k: make_experts(experts, sizes, activation, key=k))(
             jr.split(experts_key, num_tasks)
         )
-        self.gates = eqx.filter_vmap(lambda k: SoftmaxGate(Linear(sizes[0], experts + shared, key=k)))(
-            jr.split(gates_key, num_tasks)
-        )
+        self.gates = eqx.filter_vmap(
+            lambda k: SoftmaxGate(Linear(sizes[0], experts + shared, key=k))
+        )(jr.split(gates_key, num_tasks))
 
     def __call__(
         self, of_tasks: Float[Array, "tasks in"], of_all: Float[Array, "in"]
@@ -108,7 +127,9 @@ class Level(eqx.Module):
         shared = ask(self.shared, of_all)
         own = eqx.filter_vmap(ask)(self.experts, of_tasks)
 
-        def mixed(gate: SoftmaxGate, x: Float[Array, "in"], own: Float[Array, "experts width"]) -> Array:
+        def mixed(
+            gate: SoftmaxGate, x: Float[Array, "in"], own: Float[Array, "experts width"]
+        ) -> Array:
             return gate(x) @ jnp.concatenate([own, shared])
 
         new = eqx.filter_vmap(mixed)(self.gates, of_tasks, own)
@@ -127,8 +148,13 @@ class Progressive(eqx.Module):
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "width"]:
         if not self.lower:
             return Customised(self.shared, self.experts, self.gate)(x)
-        of_tasks, of_all = jnp.broadcast_to(x[None], (len(self.lower[0].gates.layer.bias), len(x))), x
+        of_tasks, of_all = (
+            jnp.broadcast_to(x[None], (len(self.lower[0].gates.layer.bias), len(x))),
+            x,
+        )
         for level in self.lower:
             of_tasks, of_all = level(of_tasks, of_all)
         of_task = part_of(of_tasks, self.index)
-        return self.gate(of_task) @ jnp.concatenate([ask(self.experts, of_task), ask(self.shared, of_all)])
+        return self.gate(of_task) @ jnp.concatenate(
+            [ask(self.experts, of_task), ask(self.shared, of_all)]
+        )

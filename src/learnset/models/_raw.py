@@ -9,7 +9,7 @@ class Raw(eqx.Module):
     to show what raw pixels are worth.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.Raw().features(jnp.ones((28, 28, 1))).shape
+    >>> ls.models.Raw().features(jnp.ones((28, 28, 1))).shape
     (784,)
     """
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import InputError
+from ..core import InputError
 from ._convolution import Convolution, max_pool
 from ._linear import Initialiser
 from ._normalisation import AbstractNormalisation, SupportNorm
@@ -71,7 +71,7 @@ class ResNet12(eqx.Module):
     conditioning, and no DropBlock.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.ResNet12((16, 16, 1), widths=(4, 4, 8, 8), key=jr.key(0)).features(jnp.ones((16, 16, 1))).shape
+    >>> ls.models.ResNet12((16, 16, 1), widths=(4, 4, 8, 8), key=jr.key(0)).features(jnp.ones((16, 16, 1))).shape
     (8,)
     """
 
@@ -96,13 +96,17 @@ class ResNet12(eqx.Module):
             )
 
         def layer(before: int, after: int, kernel: int, key: Key[Array, ""]) -> Layer:
-            convolution = Convolution(before, after, kernel=kernel, initialiser=initialiser, key=key)
+            convolution = Convolution(
+                before, after, kernel=kernel, initialiser=initialiser, key=key
+            )
             return Layer(convolution, normalisation(after))
 
         def block(before: int, after: int, key: Key[Array, ""]) -> ResidualBlock:
             *keys, shortcut_key = jr.split(key, 4)
             sizes = (before, after, after)
-            first, second, third = (layer(size, after, 3, k) for size, k in zip(sizes, keys, strict=True))
+            first, second, third = (
+                layer(size, after, 3, k) for size, k in zip(sizes, keys, strict=True)
+            )
             return ResidualBlock((first, second, third), layer(before, after, 1, shortcut_key))
 
         befores, keys = (channels, *widths[:-1]), jr.split(key, len(widths))

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_positive
-from .._tree import head
+from ..core import check_positive, head
 from ._linear import Linear
 from ._tasked import part_of
 
@@ -27,7 +26,7 @@ class TaskEmbedding(eqx.Module):
     Networks*; vectors that are learnt: Guo & Berkhahn 2016, *Entity Embeddings of Categorical Variables*.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.TaskEmbedding(ls.MLP(3 + 2, 1, key=jr.key(0)), num_tasks=30, size=2, key=jr.key(1))
+    >>> model = ls.models.TaskEmbedding(ls.MLP(3 + 2, 1, key=jr.key(0)), num_tasks=30, size=2, key=jr.key(1))
     >>> model.for_task(jnp.asarray(7))(jnp.ones(3)).shape
     (1,)
     """

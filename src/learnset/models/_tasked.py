@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._tree import head
+from ..core import head
 
 
 class SharedBody(eqx.Module):
@@ -64,7 +64,9 @@ class Separate(eqx.Module):
         return part_of(self.models, index)
 
 
-def separate(make: Callable[[Key[Array, ""]], Any], num_tasks: int, *, key: Key[Array, ""]) -> Separate:
+def separate(
+    make: Callable[[Key[Array, ""]], Any], num_tasks: int, *, key: Key[Array, ""]
+) -> Separate:
     """`Separate` models, each made by `make(key)` from a key of its own."""
     return Separate(eqx.filter_vmap(make)(jr.split(key, num_tasks)))
 
@@ -90,5 +92,8 @@ def _like(layer: PyTree, *, key: Key[Array, ""]) -> PyTree:
     leaves, structure = jax.tree.flatten(layer)
     keys = jr.split(key, len(leaves))
     bounds = [jnp.abs(leaf).max() for leaf in leaves]
-    drawn = [jr.uniform(k, leaf.shape, leaf.dtype, -b, b) for k, leaf, b in zip(keys, leaves, bounds, strict=True)]
+    drawn = [
+        jr.uniform(k, leaf.shape, leaf.dtype, -b, b)
+        for k, leaf, b in zip(keys, leaves, bounds, strict=True)
+    ]
     return jax.tree.unflatten(structure, drawn)

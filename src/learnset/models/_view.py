@@ -23,10 +23,16 @@ class Layers(eqx.Module):
     activation: Callable[[Array], Array] = eqx.field(static=True)
 
     def __init__(
-        self, sizes: Sequence[int], *, activation: Callable[[Array], Array] = jax.nn.relu, key: Key[Array, ""]
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: Callable[[Array], Array] = jax.nn.relu,
+        key: Key[Array, ""],
     ):
         keys = jr.split(key, max(1, len(sizes) - 1))
-        self.layers = tuple(Linear(*pair, key=k) for *pair, k in zip(sizes[:-1], sizes[1:], keys, strict=False))
+        self.layers = tuple(
+            Linear(*pair, key=k) for *pair, k in zip(sizes[:-1], sizes[1:], keys, strict=False)
+        )
         self.activation = activation
 
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "out"]:

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._errors import check_positive
-from .._predict import for_task
-from .._tree import head
+from ..core import check_positive, for_task, head
 from ._linear import Linear
 from ._tasked import part_of
 
@@ -27,7 +25,7 @@ class WithInputs(eqx.Module):
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> net = ls.SharedBody(ls.MLP(8, 1, key=jr.key(0)), num_tasks=2, key=jr.key(1))
-    >>> model = ls.WithInputs(net, in_sizes=[3, 5], size=8, key=jr.key(2))
+    >>> model = ls.models.WithInputs(net, in_sizes=[3, 5], size=8, key=jr.key(2))
     >>> model.for_task(jnp.asarray(0))(jnp.ones(5)).shape
     (1,)
     """
@@ -38,11 +36,16 @@ class WithInputs(eqx.Module):
     def __init__(self, model: Any, in_sizes: Sequence[int], *, size: int, key: Key[Array, ""]):
         check_positive("WithInputs", size=size, smallest_in_size=min(in_sizes))
         widest = max(in_sizes)
-        made = [Linear(n, size, key=k) for n, k in zip(in_sizes, jr.split(key, len(in_sizes)), strict=True)]
+        made = [
+            Linear(n, size, key=k)
+            for n, k in zip(in_sizes, jr.split(key, len(in_sizes)), strict=True)
+        ]
         weights = [jnp.pad(one.weight, ((0, widest - len(one.weight)), (0, 0))) for one in made]
         biases = [one.bias for one in made]
         self.model = model
-        self.maps = eqx.tree_at(lambda one: (one.weight, one.bias), made[0], (jnp.stack(weights), jnp.stack(biases)))
+        self.maps = eqx.tree_at(
+            lambda one: (one.weight, one.bias), made[0], (jnp.stack(weights), jnp.stack(biases))
+        )
 
     @property
     def own(self) -> PyTree[Float[Array, "tasks ..."]]:

@@ -51,7 +51,11 @@ from ._nash_mtl import NashMTL as NashMTL
 from ._pbi import PBI as PBI
 from ._pcd import PCD as PCD
 from ._pcgrad import PCGrad as PCGrad
-from ._ridges import OffsetRidge as OffsetRidge, PooledRidge as PooledRidge, RidgePerTask as RidgePerTask
+from ._ridges import (
+    OffsetRidge as OffsetRidge,
+    PooledRidge as PooledRidge,
+    RidgePerTask as RidgePerTask,
+)
 from ._rlw import RLW as RLW
 from ._sdmgrad import SDMGrad as SDMGrad
 from ._soft_sharing import SoftSharing as SoftSharing

@@ -5,12 +5,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._errors import check_positive
-from .._losses import Loss
-from .._method import AbstractMethod, Metrics
-from .._predict import for_task
-from .._tree import trainable
-from .._types import Batch, Model, State, Task
+from ..core import (
+    AbstractMethod,
+    Batch,
+    check_positive,
+    for_task,
+    Loss,
+    Metrics,
+    Model,
+    State,
+    Task,
+    trainable,
+)
 from ._task_gradients import own_and_shared, shared_rows
 
 
@@ -46,7 +52,7 @@ class Affinity(AbstractMethod):
 
     >>> import jax.numpy as jnp, jax.random as jr, optax, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
-    >>> method = ls.Affinity(ls.Pooled(ls.mse), ls.mse, tasks.points, jnp.arange(5), lr=0.01, every=2)
+    >>> method = ls.multitask.Affinity(ls.Pooled(ls.mse), ls.mse, tasks.points, jnp.arange(5), lr=0.01, every=2)
     >>> run = ls.train(method, ls.MLP(1, 1, key=jr.key(1)), tasks, optax.adam(1e-3), steps=4, key=jr.key(2))
     >>> cosine, lookahead = method.mean(run.state)
     >>> [round(float(c), 3) for c in jnp.diagonal(cosine)]
@@ -81,23 +87,31 @@ class Affinity(AbstractMethod):
         grads, inner, metrics = self.method.gradient(model, tasks, state.state, key=key)
         return grads, Observed(cosine, lookahead, looks, state.step + 1, inner), metrics
 
-    def observe(self, model: Model) -> tuple[Float[Array, "tasks tasks"], Float[Array, "tasks tasks"]]:
+    def observe(
+        self, model: Model
+    ) -> tuple[Float[Array, "tasks tasks"], Float[Array, "tasks tasks"]]:
         """Both matrices for a model as it is."""
         moving, fixed = trainable(model)
 
         def losses(part: PyTree) -> Float[Array, "tasks"]:
             whole = eqx.combine(part, fixed)
-            return jax.vmap(lambda i, batch: self.loss(for_task(whole, i), batch))(self.index, self.points)
+            return jax.vmap(lambda i, batch: self.loss(for_task(whole, i), batch))(
+                self.index, self.points
+            )
 
         def of_one(i: Array, batch: Batch) -> PyTree:
-            return jax.grad(lambda part: self.loss(for_task(eqx.combine(part, fixed), i), batch))(moving)
+            return jax.grad(lambda part: self.loss(for_task(eqx.combine(part, fixed), i), batch))(
+                moving
+            )
 
         grads = jax.vmap(of_one)(self.index, self.points)
         own, shared = own_and_shared(moving)
         steps = own_and_shared(grads)[1]
 
         def after(step: PyTree) -> Float[Array, "tasks"]:
-            return losses(eqx.combine(own, jax.tree.map(lambda p, g: p - self.lr * g, shared, step)))
+            return losses(
+                eqx.combine(own, jax.tree.map(lambda p, g: p - self.lr * g, shared, step))
+            )
 
         # One task's step after the other: all at once would hold the activations of tasks x tasks.
         ahead = jax.lax.map(after, steps)
@@ -108,7 +122,9 @@ class Affinity(AbstractMethod):
         cosine = jnp.matmul(unit, unit.T, precision=jax.lax.Precision.HIGHEST)
         return cosine, 1 - ahead / jnp.maximum(before, 1e-30)[None]
 
-    def mean(self, state: Observed) -> tuple[Float[Array, "tasks tasks"], Float[Array, "tasks tasks"]]:
+    def mean(
+        self, state: Observed
+    ) -> tuple[Float[Array, "tasks tasks"], Float[Array, "tasks tasks"]]:
         """`cosine` and `lookahead` as means over looks."""
         looks = jnp.maximum(state.looks, 1)
         return state.cosine / looks, state.lookahead / looks

@@ -5,7 +5,7 @@ import enum
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from .._losses import Loss, mse
+from ..core import Loss, mse
 from ._balancer import AbstractGramian
 from ._cosines import one_over
 from ._quadratic import product
@@ -33,7 +33,7 @@ class AlignedMTL(AbstractGramian):
     - `scale`: which length gradients get.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.AlignedMTL().direction(jnp.array([[2.0, 0.0], [0.0, 8.0]])).round(4).tolist()
+    >>> ls.multitask.AlignedMTL().direction(jnp.array([[2.0, 0.0], [0.0, 8.0]])).round(4).tolist()
     [1.0, 1.0]
     """
 
@@ -41,7 +41,11 @@ class AlignedMTL(AbstractGramian):
     scale: AlignedScale = AlignedScale.MIN
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del key
         largest = one_over(jnp.diagonal(gramian).max())
@@ -50,9 +54,15 @@ class AlignedMTL(AbstractGramian):
         rank = there.sum()
         scales = {
             AlignedScale.MIN: values.min(where=there, initial=jnp.inf),
-            AlignedScale.MEDIAN: values[(len(values) - rank + (rank - 1) // 2).clip(0, len(values) - 1)],
+            AlignedScale.MEDIAN: values[
+                (len(values) - rank + (rank - 1) // 2).clip(0, len(values) - 1)
+            ],
             AlignedScale.RMSE: values.sum(where=there) / jnp.maximum(rank, 1).astype(values.dtype),
         }
-        factors = jnp.where(there, jnp.sqrt(jnp.where(there, scales[self.scale] / jnp.where(there, values, 1), 0)), 0)
+        factors = jnp.where(
+            there,
+            jnp.sqrt(jnp.where(there, scales[self.scale] / jnp.where(there, values, 1), 0)),
+            0,
+        )
         mean = even(present).astype(values.dtype)
         return product(vectors, factors * product(vectors.T, mean))

@@ -5,13 +5,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._errors import InputError
-from .._method import AbstractMethod, Metrics
-from .._predict import features, for_task
-from .._tree import mix, trainable
-from .._types import Batch, Model, State, Task
-from ..models import Kinds, SharedBody
-from ..models._kinds import from_features
+from ..core import (
+    AbstractMethod,
+    Batch,
+    features,
+    for_task,
+    InputError,
+    Metrics,
+    mix,
+    Model,
+    State,
+    Task,
+    trainable,
+)
+from ..models import from_features, Kinds, SharedBody
 from ._balancer import AbstractWeighting, Seen, weighting_metrics
 from ._gramian import gramian_of
 from ._task_gradients import even, in_batch, own_and_shared
@@ -37,13 +44,13 @@ class AtRepresentation(AbstractMethod):
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> class Cautious(ls.AbstractGramian):
-    ...     loss: ls.Loss = ls.mse
+    ...     loss: ls.core.Loss = ls.mse
     ...     def weights(self, gramian, present, *, key):
     ...         return 1 / gramian.diagonal() ** 0.5
     >>> x = jr.normal(jr.key(0), (60, 3))
     >>> tasks = ls.ManyTargets.from_arrays(x, x @ jr.normal(jr.key(1), (3, 4)))
     >>> model = ls.SharedBody(ls.MLP(3, 1, key=jr.key(2)), num_tasks=4, key=jr.key(3))
-    >>> method = ls.AtRepresentation(Cautious())
+    >>> method = ls.multitask.AtRepresentation(Cautious())
     >>> ls.train(method, model, tasks, optax.adam(1e-3), steps=2, tasks_per_step=4, key=jr.key(4)).steps
     2
     """
@@ -65,19 +72,32 @@ class AtRepresentation(AbstractMethod):
             view = for_task(eqx.combine(shared, own, fixed), tasks.index[0])
             return features(view, points.x[0], points.weight.max(axis=0))
 
-        def losses_at(own: PyTree, seen: Float[Array, "tasks points features"]) -> Float[Array, "tasks"]:
-            def of_one(index: Int[Array, ""], z: Float[Array, "points features"], points: Batch) -> Float[Array, ""]:
+        def losses_at(
+            own: PyTree, seen: Float[Array, "tasks points features"]
+        ) -> Float[Array, "tasks"]:
+            def of_one(
+                index: Int[Array, ""], z: Float[Array, "points features"], points: Batch
+            ) -> Float[Array, ""]:
                 view = for_task(eqx.combine(shared, own, fixed), index)
                 return self.method.loss(from_features(view), Batch(z, points.y, points.weight))
 
             return jax.vmap(of_one)(tasks.index, seen, points)
 
         z, to_body = jax.vjp(body, shared)
-        losses, to_heads = jax.vjp(losses_at, own, jnp.broadcast_to(z[None], (len(tasks.index), *z.shape)))
+        losses, to_heads = jax.vjp(
+            losses_at, own, jnp.broadcast_to(z[None], (len(tasks.index), *z.shape))
+        )
         seen = Seen(losses, in_batch(tasks), tasks.index)
-        at_z = to_heads(jnp.ones_like(losses))[1]  # a loss depends on the features that its own task sees
-        weights, state = self.method.weigh(gramian_of(at_z.reshape(len(at_z), -1)), seen, state, key=key)
-        of_shared, of_own = to_body(mix(weights, at_z))[0], to_heads(even(seen.present).astype(losses.dtype))[0]
+        at_z = to_heads(jnp.ones_like(losses))[
+            1
+        ]  # a loss depends on the features that its own task sees
+        weights, state = self.method.weigh(
+            gramian_of(at_z.reshape(len(at_z), -1)), seen, state, key=key
+        )
+        of_shared, of_own = (
+            to_body(mix(weights, at_z))[0],
+            to_heads(even(seen.present).astype(losses.dtype))[0],
+        )
         return eqx.combine(of_shared, of_own), state, weighting_metrics(seen, weights)
 
 

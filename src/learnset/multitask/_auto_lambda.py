@@ -5,11 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from .._errors import check_positive
-from .._losses import Loss, mse
-from .._method import AbstractMethod, Metrics
-from .._tree import trainable
-from .._types import Model, Task
+from ..core import AbstractMethod, check_positive, Loss, Metrics, Model, mse, Task, trainable
 from ._balancer import Seen
 from ._bilevel import mean_there, query_only, support_only
 from ._memory import blank, check_num_tasks, Learnt, recall
@@ -39,7 +35,7 @@ class AutoLambda(AbstractMethod):
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
-    >>> method, model = ls.AutoLambda(ls.mse, num_tasks=5), ls.MLP(1, 1, key=jr.key(1))
+    >>> method, model = ls.multitask.AutoLambda(ls.mse, num_tasks=5), ls.MLP(1, 1, key=jr.key(1))
     >>> sorted(ls.train(method, model, tasks, optax.adam(1e-3), steps=2, key=jr.key(2)).metrics)
     ['loss', 'query_loss']
     """
@@ -77,7 +73,10 @@ class AutoLambda(AbstractMethod):
         outward = primary_sum(primary)[0]
         helps = jax.jvp(lambda moving: losses_of(moving, support), (moving,), (outward,))[1]
         state = state.step(-self.inner_lr * helps, seen, lr=self.lr)
-        metrics = {"loss": mean_there(losses, seen.present), "query_loss": mean_there(fresh, in_batch(query))}
+        metrics = {
+            "loss": mean_there(losses, seen.present),
+            "query_loss": mean_there(fresh, in_batch(query)),
+        }
         return weighted(self._weights(state, seen))[0], state, metrics
 
     def _weights(self, state: Learnt, seen: Seen) -> Float[Array, "tasks"]:

@@ -11,15 +11,21 @@ import jax.random as jr
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from .._losses import Loss
-from .._method import AbstractMethod, Metrics
-from .._tree import mix, trainable
-from .._types import Model, State, Task
+from ..core import AbstractMethod, Loss, Metrics, mix, Model, State, Task, trainable
 from ._gramian import gramian_by_leaf, gramian_of
-from ._task_gradients import in_batch, mean_of_own, own_and_shared, shared_rows, task_gradients, task_losses
+from ._task_gradients import (
+    in_batch,
+    mean_of_own,
+    own_and_shared,
+    shared_rows,
+    task_gradients,
+    task_losses,
+)
 
 if TYPE_CHECKING:
-    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+    from typing import (
+        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
+    )
 else:
     from equinox import AbstractVar
 
@@ -46,7 +52,12 @@ class AbstractBalancer(AbstractMethod):
 
     @abc.abstractmethod
     def balance(
-        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: State, *, key: Key[Array, ""]
+        self,
+        jacobian: Float[Array, "tasks params"],
+        seen: Seen,
+        state: State,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], State]:
         """One gradient out of a row for each task, and the new state. The first state is `init(jacobian[0])`."""
 
@@ -76,7 +87,9 @@ class AbstractBalancer(AbstractMethod):
         losses = jnp.ones(tasks, jacobian.dtype) if losses is None else losses
         seen = Seen(jnp.where(there, losses, 0), there, jnp.arange(tasks))
         jacobian = jnp.where(there[:, None], jacobian, 0)
-        return self.balance(jacobian, seen, self.init(jacobian[0]), key=jr.key(0) if key is None else key)[0]
+        return self.balance(
+            jacobian, seen, self.init(jacobian[0]), key=jr.key(0) if key is None else key
+        )[0]
 
 
 class AbstractJacobian(AbstractBalancer):
@@ -93,7 +106,11 @@ class AbstractJacobian(AbstractBalancer):
         seen = Seen(losses, in_batch(tasks), tasks.index)
         direction, state = self.balance(shared_rows(grads), seen, state, key=key)
         _, shaped = ravel_pytree(own_and_shared(trainable(model)[0])[1])
-        return eqx.combine(shaped(direction), mean_of_own(grads, seen.present)), state, {"loss": _mean_loss(seen)}
+        return (
+            eqx.combine(shaped(direction), mean_of_own(grads, seen.present)),
+            state,
+            {"loss": _mean_loss(seen)},
+        )
 
 
 class AbstractWeighting(AbstractBalancer):
@@ -111,7 +128,12 @@ class AbstractWeighting(AbstractBalancer):
         matter, but must be finite."""
 
     def balance(
-        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: State, *, key: Key[Array, ""]
+        self,
+        jacobian: Float[Array, "tasks params"],
+        seen: Seen,
+        state: State,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], State]:
         weights, state = self.weigh(gramian_of(jacobian), seen, state, key=key)
         return weights @ jacobian, state
@@ -138,7 +160,7 @@ class AbstractGramian(AbstractWeighting):
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> class Cautious(ls.AbstractGramian):
-    ...     loss: ls.Loss = ls.mse
+    ...     loss: ls.core.Loss = ls.mse
     ...     def weights(self, gramian, present, *, key):
     ...         inverse = jnp.where(present, 1 / jnp.sqrt(jnp.diagonal(gramian)), 0)
     ...         return inverse / inverse.sum()
@@ -147,7 +169,11 @@ class AbstractGramian(AbstractWeighting):
 
     @abc.abstractmethod
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         """How much each task's gradient counts.
 
@@ -168,12 +194,19 @@ class AbstractScalarisation(AbstractBalancer):
     A subclass has a `loss` and says `weigh`. All parameters move by the weighted sum, what single tasks own too."""
 
     @abc.abstractmethod
-    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+    def weigh(
+        self, seen: Seen, state: State, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], State]:
         """How much each task's loss counts, and the new state. For a loss that is one formula of the tasks' losses this is
         its derivative by each of them. The weights of absent tasks do not matter, but must be finite."""
 
     def balance(
-        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: State, *, key: Key[Array, ""]
+        self,
+        jacobian: Float[Array, "tasks params"],
+        seen: Seen,
+        state: State,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], State]:
         weights, state = self.weigh(seen, state, key=key)
         return weights @ jacobian, state
@@ -194,7 +227,10 @@ class AbstractScalarisation(AbstractBalancer):
 
 def weighting_metrics(seen: Seen, weights: Float[Array, "tasks"]) -> Metrics:
     """`loss`, the mean over the tasks that are there, and `largest_weight`."""
-    return {"loss": _mean_loss(seen), "largest_weight": jnp.abs(weights).max(where=seen.present, initial=0.0)}
+    return {
+        "loss": _mean_loss(seen),
+        "largest_weight": jnp.abs(weights).max(where=seen.present, initial=0.0),
+    }
 
 
 def _mean_loss(seen: Seen) -> Float[Array, ""]:

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .._types import Batch, Task
+from ..core import Batch, Task
 from ._task_gradients import even
 
 

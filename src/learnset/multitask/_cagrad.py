@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Key
 
-from .._errors import check_not_negative
-from .._losses import Loss, mse
+from ..core import check_not_negative, Loss, mse
 from ._balancer import AbstractGramian
 from ._cosines import one_over
 from ._mgda import shortest
@@ -44,7 +43,11 @@ class CAGrad(AbstractGramian):
         check_not_negative("CAGrad", c=self.c)
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         """The direction is `d = g0 + r g_w`, with g0 the mean gradient, `r |g_w| = c |g0|`, and, by duality, `d` as short as
         weights `w` of that `r` can make it: the shortest vector in the hull of all `g0 / r + g_i`. What is left to be found
@@ -88,5 +91,7 @@ class CAGrad(AbstractGramian):
 
         ends = jnp.log(radius) - jnp.stack([jnp.zeros_like(least), jnp.log(least) + jnp.log(eps)])
         excess = ends - jax.vmap(solve)(ends)[1]
-        found = lax.while_loop(unfinished, step, (ends, excess, -1, (ends[0], jnp.inf * radius), 0))[3][0]
+        found = lax.while_loop(
+            unfinished, step, (ends, excess, -1, (ends[0], jnp.inf * radius), 0)
+        )[3][0]
         return jnp.where(square * self.c > 0, mean + jnp.exp(found) * solve(found)[0], mean)

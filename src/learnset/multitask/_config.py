@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from .._losses import Loss, mse
+from ..core import Loss, mse
 from ._balancer import AbstractGramian
 from ._cosines import cosines, one_over
 from ._imtlg import impartial
@@ -20,7 +20,7 @@ class ConFIG(AbstractGramian):
     by the Gramian: singular values of unit gradients below the root of rounding error count as zero.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> direction = ls.ConFIG().direction(jnp.array([[1.0, 0.0], [0.0, 3.0]]))
+    >>> direction = ls.multitask.ConFIG().direction(jnp.array([[1.0, 0.0], [0.0, 3.0]]))
     >>> [round(x, 3) for x in direction.tolist()]
     [2.0, 2.0]
     """
@@ -28,7 +28,11 @@ class ConFIG(AbstractGramian):
     loss: Loss = mse
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del present, key
         between, norms = cosines(gramian)

@@ -19,7 +19,9 @@ def cosines(
     inverse = one_over(norms)
     # One factor after the other: a product of two norms may be too large for a number where their quotients are not.
     between = jnp.clip(gramian * inverse[:, None] * inverse[None], -1, 1)
-    return jnp.where(jnp.eye(len(norms), dtype=bool), (norms > 0).astype(norms.dtype), between), norms
+    return jnp.where(
+        jnp.eye(len(norms), dtype=bool), (norms > 0).astype(norms.dtype), between
+    ), norms
 
 
 def one_over(x: Float[Array, "..."]) -> Float[Array, "..."]:

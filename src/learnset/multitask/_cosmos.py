@@ -4,9 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_not_negative
-from .._losses import Loss, mse
-from .._types import State
+from ..core import check_not_negative, Loss, mse, State
 from ._balancer import AbstractScalarisation, Seen
 from ._memory import recall
 
@@ -25,7 +23,7 @@ class COSMOS(AbstractScalarisation):
     - `preference`: one for each numbered task; equal, unless given.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.COSMOS(penalty=0.0).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    >>> ls.multitask.COSMOS(penalty=0.0).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [2.0, 4.0]
     """
 
@@ -36,9 +34,13 @@ class COSMOS(AbstractScalarisation):
     def __check_init__(self):
         check_not_negative("COSMOS", penalty=self.penalty)
 
-    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+    def weigh(
+        self, seen: Seen, state: State, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], State]:
         del key
-        given = jnp.ones_like(seen.loss) if self.preference is None else recall(self.preference, seen)
+        given = (
+            jnp.ones_like(seen.loss) if self.preference is None else recall(self.preference, seen)
+        )
         preference = jnp.where(seen.present, given, 0)
         largest = jnp.abs(seen.loss).max(where=seen.present, initial=0.0)
         scale = jnp.where(

@@ -4,9 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_not_negative, InputError
-from .._losses import Loss
-from .._types import Model, State
+from ..core import check_not_negative, InputError, Loss, Model, State
 from ._balancer import AbstractWeighting, Seen
 from ._memory import blank, check_num_tasks, recall, renew
 
@@ -35,7 +33,7 @@ class CRMOGM(AbstractWeighting):
     **Raises:** `InputError` for an `alpha` that is not between zero and one.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.CRMOGM(ls.MGDA(), num_tasks=2).direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).round(4).tolist()
+    >>> ls.multitask.CRMOGM(ls.MGDA(), num_tasks=2).direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).round(4).tolist()
     [0.5, 0.5]
     """
 
@@ -47,17 +45,26 @@ class CRMOGM(AbstractWeighting):
         check_num_tasks("CRMOGM", self.num_tasks)
         check_not_negative("CRMOGM", alpha=self.alpha)
         if isinstance(self.alpha, (int, float)) and self.alpha > 1:
-            raise InputError(f"CRMOGM: `alpha={self.alpha}`, but an average cannot keep more than all: at most 1.")
+            raise InputError(
+                f"CRMOGM: `alpha={self.alpha}`, but an average cannot keep more than all: at most 1."
+            )
 
     @property
     def loss(self) -> Loss:
         return self.method.loss
 
     def init(self, model: Model) -> CRMOGMState:
-        return CRMOGMState(blank(model, self.num_tasks), blank(model, self.num_tasks), self.method.init(model))
+        return CRMOGMState(
+            blank(model, self.num_tasks), blank(model, self.num_tasks), self.method.init(model)
+        )
 
     def weigh(
-        self, gramian: Float[Array, "tasks tasks"], seen: Seen, state: CRMOGMState, *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        seen: Seen,
+        state: CRMOGMState,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], CRMOGMState]:
         new, inner = self.method.weigh(gramian, seen, state.inner, key=key)
         old = jnp.where(recall(state.known, seen) > 0, recall(state.weights, seen), new)

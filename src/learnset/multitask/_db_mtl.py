@@ -4,9 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_not_negative, InputError
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_not_negative, InputError, Loss, Model, mse
 from ._balancer import AbstractJacobian, Seen
 from ._memory import blank, check_num_tasks, num_shared, recall, renew
 from ._shares import inverses
@@ -38,7 +36,7 @@ class DBMTL(AbstractJacobian):
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> matrix, losses = jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([1.0, 8.0])
-    >>> ls.DBMTL(num_tasks=2, beta=0.0).direction(matrix, losses=losses).tolist()
+    >>> ls.multitask.DBMTL(num_tasks=2, beta=0.0).direction(matrix, losses=losses).tolist()
     [2.0, 2.0]
     """
 
@@ -51,13 +49,20 @@ class DBMTL(AbstractJacobian):
         check_num_tasks("DBMTL", self.num_tasks)
         check_not_negative("DBMTL", beta=self.beta, beta_decay=self.beta_decay)
         if isinstance(self.beta, (int, float)) and self.beta >= 1:
-            raise InputError(f"DBMTL: `beta={self.beta}`, but an average that learns keeps less than all: below one.")
+            raise InputError(
+                f"DBMTL: `beta={self.beta}`, but an average that learns keeps less than all: below one."
+            )
 
     def init(self, model: Model) -> DBMTLState:
         return DBMTLState(jnp.asarray(0), blank(model, self.num_tasks, num_shared(model)))
 
     def balance(
-        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: DBMTLState, *, key: Key[Array, ""]
+        self,
+        jacobian: Float[Array, "tasks params"],
+        seen: Seen,
+        state: DBMTLState,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], DBMTLState]:
         del key
         keeps = self.beta / (state.steps + 1).astype(jacobian.dtype) ** self.beta_decay

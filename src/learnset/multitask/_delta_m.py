@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._errors import InputError
+from ..core import InputError
 
 
 def delta_m(
@@ -29,13 +29,17 @@ def delta_m(
     *Multi-Task Learning as a Bargaining Game*, §6.
 
     >>> import numpy as np, learnset as ls
-    >>> float(ls.delta_m(np.array([0.45, 11.0]), np.array([0.5, 10.0]), [True, False]).round(3))
+    >>> float(ls.multitask.delta_m(np.array([0.45, 11.0]), np.array([0.5, 10.0]), [True, False]).round(3))
     10.0
     """
     measured, base = np.asarray(values, float), np.asarray(baseline, float)
     if len(higher_is_better) != len(base):
-        raise InputError(f"delta_m: {len(base)} measures, but `higher_is_better` has {len(higher_is_better)} entries.")
+        raise InputError(
+            f"delta_m: {len(base)} measures, but `higher_is_better` has {len(higher_is_better)} entries."
+        )
     if (base == 0).any():
-        raise InputError("delta_m: a measure of the baseline is zero, and nothing is relative to zero. Leave it out.")
+        raise InputError(
+            "delta_m: a measure of the baseline is zero, and nothing is relative to zero. Leave it out."
+        )
     worse = np.where(np.asarray(higher_is_better), -1.0, 1.0)
     return np.asarray(100 * (worse * (measured - base) / base).mean(axis=-1))

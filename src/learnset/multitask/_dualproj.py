@@ -2,7 +2,7 @@
 
 from jaxtyping import Array, Bool, Float, Key
 
-from .._losses import Loss, mse
+from ..core import Loss, mse
 from ._balancer import AbstractGramian
 from ._cosines import cosines, one_over
 from ._quadratic import nonnegative_minimum, product
@@ -16,14 +16,18 @@ class DualProj(AbstractGramian):
     Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*, §4.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.DualProj().direction(jnp.array([[1.0, 1.0], [-2.0, 0.0]])).round(4).tolist()
+    >>> ls.multitask.DualProj().direction(jnp.array([[1.0, 1.0], [-2.0, 0.0]])).round(4).tolist()
     [-0.5, 0.5]
     """
 
     loss: Loss = mse
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del key
         between, norms = cosines(gramian)

@@ -4,9 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_positive
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_positive, Loss, Model, mse
 from ._balancer import AbstractScalarisation, Seen
 from ._memory import blank, check_num_tasks, recall, renew
 from ._shares import softmax
@@ -37,7 +35,7 @@ class DWA(AbstractScalarisation):
     - `window`: how many steps a mean loss is taken over.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.DWA(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    >>> ls.multitask.DWA(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [2.0, 4.0]
     """
 
@@ -54,7 +52,9 @@ class DWA(AbstractScalarisation):
         zero = blank(model, self.num_tasks)
         return DWAState(jnp.asarray(0), zero, zero, zero, zero)
 
-    def weigh(self, seen: Seen, state: DWAState, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], DWAState]:
+    def weigh(
+        self, seen: Seen, state: DWAState, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], DWAState]:
         del key
         last, before = recall(state.last, seen), recall(state.before, seen)
         rate = jnp.where(before == 0, 1, last / jnp.where(before == 0, 1, before))

@@ -5,12 +5,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._errors import check_positive
-from .._losses import Loss
-from .._method import AbstractMethod, Metrics
-from .._predict import for_task
-from .._tree import trainable
-from .._types import Batch, Model, State, Task
+from ..core import (
+    AbstractMethod,
+    Batch,
+    check_positive,
+    for_task,
+    Loss,
+    Metrics,
+    Model,
+    State,
+    Task,
+    trainable,
+)
 
 
 class Kept(eqx.Module):
@@ -39,7 +45,7 @@ class EarlyStopping(AbstractMethod):
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
-    >>> method = ls.EarlyStopping(ls.Pooled(ls.mse), tasks.held_out, ls.mse, every=2)
+    >>> method = ls.multitask.EarlyStopping(ls.Pooled(ls.mse), tasks.held_out, ls.mse, every=2)
     >>> run = ls.train(method, ls.MLP(1, 1, key=jr.key(1)), tasks, optax.adam(1e-3), steps=4, key=jr.key(2))
     >>> method.best(run.model, run.state).head.bias.shape
     (1,)
@@ -54,9 +60,13 @@ class EarlyStopping(AbstractMethod):
         check_positive("EarlyStopping", every=self.every)
 
     def init(self, model: Model) -> Kept:
-        return Kept(trainable(model)[0], jnp.full((), jnp.inf), jnp.asarray(0), self.method.init(model))
+        return Kept(
+            trainable(model)[0], jnp.full((), jnp.inf), jnp.asarray(0), self.method.init(model)
+        )
 
-    def gradient(self, model: Model, tasks: Task, state: Kept, *, key: Key[Array, ""]) -> tuple[PyTree, Kept, Metrics]:
+    def gradient(
+        self, model: Model, tasks: Task, state: Kept, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, Kept, Metrics]:
         def look() -> tuple[PyTree, Float[Array, ""]]:
             error = held_out_loss(self.loss, model, self.held_out).astype(state.error.dtype)
             better = error < state.error
@@ -64,7 +74,9 @@ class EarlyStopping(AbstractMethod):
             best = jax.tree.map(lambda new, old: jnp.where(better, new, old), moving, state.best)
             return best, jnp.where(better, error, state.error)
 
-        best, error = jax.lax.cond(state.step % self.every == 0, look, lambda: (state.best, state.error))
+        best, error = jax.lax.cond(
+            state.step % self.every == 0, look, lambda: (state.best, state.error)
+        )
         grads, inner, metrics = self.method.gradient(model, tasks, state.state, key=key)
         return grads, Kept(best, error, state.step + 1, inner), metrics
 
@@ -72,7 +84,9 @@ class EarlyStopping(AbstractMethod):
         """The best model that was seen, the last one included."""
         better = held_out_loss(self.loss, model, self.held_out) < state.error
         moving, fixed = trainable(model)
-        return eqx.combine(jax.tree.map(lambda new, old: jnp.where(better, new, old), moving, state.best), fixed)
+        return eqx.combine(
+            jax.tree.map(lambda new, old: jnp.where(better, new, old), moving, state.best), fixed
+        )
 
 
 def held_out_loss(loss: Loss, model: Model, points: Batch) -> Float[Array, ""]:

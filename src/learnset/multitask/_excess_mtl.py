@@ -4,9 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_positive
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_positive, Loss, Model, mse
 from ._balancer import AbstractJacobian, Seen
 from ._memory import blank, by_number, check_num_tasks, num_shared, recall, renew
 from ._shares import softmax
@@ -36,7 +34,7 @@ class ExcessMTL(AbstractJacobian):
     - `lr`: the step size of the weights, which begin equal.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.ExcessMTL(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).round(6).tolist()
+    >>> ls.multitask.ExcessMTL(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).round(6).tolist()
     [1.0, 2.0]
     """
 
@@ -53,7 +51,12 @@ class ExcessMTL(AbstractJacobian):
         return ExcessMTLState(blank(model, self.num_tasks, num_shared(model)), zero, zero)
 
     def balance(
-        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: ExcessMTLState, *, key: Key[Array, ""]
+        self,
+        jacobian: Float[Array, "tasks params"],
+        seen: Seen,
+        state: ExcessMTLState,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], ExcessMTLState]:
         del key
         squares = recall(state.squares, seen) + jacobian**2
@@ -70,7 +73,9 @@ class ExcessMTL(AbstractJacobian):
         return softmax(log_weights, seen.present) @ jacobian, new
 
 
-def _centred(new: Float[Array, "numbered"], old: Float[Array, "numbered"], seen: Seen) -> Float[Array, "numbered"]:
+def _centred(
+    new: Float[Array, "numbered"], old: Float[Array, "numbered"], seen: Seen
+) -> Float[Array, "numbered"]:
     """Only differences of logarithms matter; so that they cannot grow for ever, their mean over the tasks that are there
     stays what it was."""
     _, there = by_number(seen.loss, seen, len(new))

@@ -2,8 +2,7 @@
 
 from jaxtyping import Array, Bool, Float, Key
 
-from .._errors import check_not_negative
-from .._losses import Loss, mse
+from ..core import check_not_negative, Loss, mse
 from ._balancer import AbstractGramian
 from ._fairness import fair_weights
 from ._task_gradients import even
@@ -23,7 +22,7 @@ class FairGrad(AbstractGramian):
     **Raises:** `InputError` for an `alpha` below zero.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> direction = ls.FairGrad(alpha=1.0).direction(jnp.array([[5.0, 0.0], [0.0, 90.0]]))
+    >>> direction = ls.multitask.FairGrad(alpha=1.0).direction(jnp.array([[5.0, 0.0], [0.0, 90.0]]))
     >>> [round(x, 3) for x in direction.tolist()]
     [1.0, 1.0]
     """
@@ -35,7 +34,11 @@ class FairGrad(AbstractGramian):
         check_not_negative("FairGrad", alpha=self.alpha)
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del key
         if isinstance(self.alpha, (int, float)) and self.alpha == 0:

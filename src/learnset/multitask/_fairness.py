@@ -14,7 +14,9 @@ from ._quadratic import product
 MOST = 60  # Newton steps; seven or eight do for gradients that are not all but in contradiction
 
 
-def fair_weights(gramian: Float[Array, "tasks tasks"], power: float | Float[Array, ""] = 1.0) -> Float[Array, "tasks"]:
+def fair_weights(
+    gramian: Float[Array, "tasks tasks"], power: float | Float[Array, ""] = 1.0
+) -> Float[Array, "tasks"]:
     """The weights `w > 0` for which `Gw = w ** -power`; zero for gradients of zero.
 
     They minimise the convex `½ w'Gw - sum_i ∫ w_i ** -power`, by Newton's method. The length of a step is the largest at which
@@ -38,7 +40,9 @@ def fair_weights(gramian: Float[Array, "tasks tasks"], power: float | Float[Arra
 
     def onto_ray(v: Array) -> Array:
         """The best multiple."""
-        return v * ((gain * v ** (1 - power)).sum() / (v @ product(between, v))) ** (1 / (1 + power))
+        return v * ((gain * v ** (1 - power)).sum() / (v @ product(between, v))) ** (
+            1 / (1 + power)
+        )
 
     def unfinished(carry: tuple[Any, ...]) -> Bool[Array, ""]:
         _, change, steps = carry
@@ -50,11 +54,17 @@ def fair_weights(gramian: Float[Array, "tasks tasks"], power: float | Float[Arra
         factor = jnp.linalg.cholesky(scaled + jnp.diag(power * wanted))
         relative = jax.scipy.linalg.cho_solve((factor, True), wanted - scaled.sum(axis=1))
         down = jnp.maximum(-relative, 0).max()
-        length = jnp.where(down > 0, -jnp.expm1(-jnp.log1p(power * down) / power) / jnp.where(down > 0, down, 1), 1)
+        length = jnp.where(
+            down > 0, -jnp.expm1(-jnp.log1p(power * down) / power) / jnp.where(down > 0, down, 1), 1
+        )
         known = jnp.isfinite(
             relative
         ).all()  # unless the matrix is singular to rounding error: then nothing can be gained
-        return jnp.where(known, v * (1 + length * relative), v), jnp.where(known, jnp.abs(relative).max(), 0), steps + 1
+        return (
+            jnp.where(known, v * (1 + length * relative), v),
+            jnp.where(known, jnp.abs(relative).max(), 0),
+            steps + 1,
+        )
 
     start = onto_ray(jnp.ones_like(norms))
     v = lax.while_loop(unfinished, step, (start, jnp.full_like(largest, jnp.inf), 0))[0]

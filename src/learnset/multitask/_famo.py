@@ -5,11 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
-from .._errors import check_not_negative, check_positive
-from .._losses import Loss, mse
-from .._method import Metrics
-from .._tree import trainable
-from .._types import Model, Task
+from ..core import check_not_negative, check_positive, Loss, Metrics, Model, mse, Task, trainable
 from ._balancer import AbstractScalarisation, Seen
 from ._memory import blank, check_num_tasks, Learnt, recall
 from ._shares import logs, softmax
@@ -60,11 +56,17 @@ class FAMO(AbstractScalarisation):
         check_not_negative("FAMO", decay=self.decay)
 
     def init(self, model: Model) -> FAMOState:
-        return FAMOState(Learnt(blank(model, self.num_tasks)), trainable(model)[0], jnp.asarray(False))
+        return FAMOState(
+            Learnt(blank(model, self.num_tasks)), trainable(model)[0], jnp.asarray(False)
+        )
 
-    def weigh(self, seen: Seen, state: FAMOState, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], FAMOState]:
+    def weigh(
+        self, seen: Seen, state: FAMOState, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], FAMOState]:
         del key
-        return softmax(recall(state.logits.value, seen) - self._logs(seen.loss, seen), seen.present), state
+        return softmax(
+            recall(state.logits.value, seen) - self._logs(seen.loss, seen), seen.present
+        ), state
 
     def gradient(
         self, model: Model, tasks: Task, state: FAMOState, *, key: Key[Array, ""]

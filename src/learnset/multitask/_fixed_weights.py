@@ -3,8 +3,7 @@
 import equinox as eqx
 from jaxtyping import Array, Float, Key
 
-from .._losses import Loss, mse
-from .._types import State
+from ..core import Loss, mse, State
 from ._balancer import AbstractScalarisation, Seen
 from ._memory import recall
 
@@ -20,13 +19,15 @@ class FixedWeights(AbstractScalarisation):
     - `weights`: one for each numbered task.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.FixedWeights(ls.mse, weights=jnp.array([1.0, 0.5])).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    >>> ls.multitask.FixedWeights(ls.mse, weights=jnp.array([1.0, 0.5])).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [2.0, 2.0]
     """
 
     loss: Loss = mse
     weights: Float[Array, "numbered"] = eqx.field(kw_only=True)
 
-    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+    def weigh(
+        self, seen: Seen, state: State, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], State]:
         del key
         return recall(self.weights, seen), state

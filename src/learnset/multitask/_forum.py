@@ -6,11 +6,18 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
-from .._errors import check_positive, InputError
-from .._losses import Loss, mse
-from .._method import AbstractMethod, Metrics
-from .._tree import rows, trainable
-from .._types import Model, Task
+from ..core import (
+    AbstractMethod,
+    check_positive,
+    InputError,
+    Loss,
+    Metrics,
+    Model,
+    mse,
+    rows,
+    Task,
+    trainable,
+)
 from ._balancer import Seen
 from ._bilevel import mean_there, query_only, support_only
 from ._gramian import gramian_of
@@ -57,7 +64,7 @@ class FORUM(AbstractMethod):
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
-    >>> method, model = ls.FORUM(ls.mse, num_tasks=5), ls.MLP(1, 1, key=jr.key(1))
+    >>> method, model = ls.multitask.FORUM(ls.mse, num_tasks=5), ls.MLP(1, 1, key=jr.key(1))
     >>> sorted(ls.train(method, model, tasks, optax.adam(1e-3), steps=2, key=jr.key(2)).metrics)
     ['loss', 'query_loss']
     """
@@ -73,7 +80,9 @@ class FORUM(AbstractMethod):
         check_num_tasks("FORUM", self.num_tasks)
         check_positive("FORUM", lr=self.lr, inner_lr=self.inner_lr, phi=self.phi)
         if not isinstance(self.steps, int) or self.steps < 1:
-            raise InputError(f"FORUM: `steps={self.steps}`, but it is a number of steps: a whole number, at least 1.")
+            raise InputError(
+                f"FORUM: `steps={self.steps}`, but it is a number of steps: a whole number, at least 1."
+            )
 
     def init(self, model: Model) -> FORUMState:
         zero = blank(model, self.num_tasks)
@@ -98,8 +107,15 @@ class FORUM(AbstractMethod):
         weights, state = self._averaged(weights, validated, state)
         multiplier = jnp.maximum((weights * pull).sum(), 0)
         logits = state.logits.step(multiplier * of_logits, trained, lr=self.lr)
-        metrics = {"loss": mean_there(losses, trained.present), "query_loss": mean_there(fresh, validated.present)}
-        return shaped(weights @ matrix + multiplier * slope), FORUMState(logits, state.mixture, state.count), metrics
+        metrics = {
+            "loss": mean_there(losses, trained.present),
+            "query_loss": mean_there(fresh, validated.present),
+        }
+        return (
+            shaped(weights @ matrix + multiplier * slope),
+            FORUMState(logits, state.mixture, state.count),
+            metrics,
+        )
 
     def _slope_of_gap(
         self, model: Model, support: Task, state: FORUMState
@@ -108,9 +124,13 @@ class FORUM(AbstractMethod):
         the logits and with the model."""
         moving, fixed = trainable(model)
         there = in_batch(support)
-        logits = recall(state.logits.value, Seen(there.astype(state.count.dtype), there, support.index))
+        logits = recall(
+            state.logits.value, Seen(there.astype(state.count.dtype), there, support.index)
+        )
 
-        def problem(logits: Float[Array, "tasks"], moving: PyTree) -> tuple[Float[Array, ""], Float[Array, "tasks"]]:
+        def problem(
+            logits: Float[Array, "tasks"], moving: PyTree
+        ) -> tuple[Float[Array, ""], Float[Array, "tasks"]]:
             losses = task_losses(self.loss, eqx.combine(moving, fixed), support)
             return (softmax(logits, there) * losses).sum(), losses
 
@@ -119,9 +139,15 @@ class FORUM(AbstractMethod):
             (value, _), slope = jax.value_and_grad(problem, argnums=1, has_aux=True)(logits, ahead)
             better = value < least  # not so for NaN
             kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), ahead, kept)
-            return kept, jnp.where(better, value, least), jax.tree.map(lambda p, g: p - self.inner_lr * g, kept, slope)
+            return (
+                kept,
+                jnp.where(better, value, least),
+                jax.tree.map(lambda p, g: p - self.inner_lr * g, kept, slope),
+            )
 
-        (of_logits, of_model), losses = jax.grad(problem, argnums=(0, 1), has_aux=True)(logits, moving)
+        (of_logits, of_model), losses = jax.grad(problem, argnums=(0, 1), has_aux=True)(
+            logits, moving
+        )
         begin = (moving, jnp.full((), jnp.inf, losses.dtype), moving)
         solved = jax.lax.fori_loop(0, self.steps + 1, descend, begin)[0]
         return losses, of_logits - jax.grad(problem, has_aux=True)(logits, solved)[0], of_model
@@ -134,7 +160,9 @@ class FORUM(AbstractMethod):
         mixture = jnp.where(seen.present, old + count**-0.75 * (weights - old), 0)
         total = mixture.sum()
         even = jnp.where(total > 0, mixture / jnp.where(total > 0, total, 1), weights)
-        return even, FORUMState(state.logits, renew(state.mixture, seen, mixture), renew(state.count, seen, count))
+        return even, FORUMState(
+            state.logits, renew(state.mixture, seen, mixture), renew(state.count, seen, count)
+        )
 
 
 def validation_weights(
@@ -154,7 +182,9 @@ def validation_weights(
         weights, ahead, momentum = both
         slope = gramian @ ahead - size * jnp.maximum((ahead * pull).sum(), 0) * pull
         new = to_simplex(ahead - rate * slope, present)
-        momentum = jnp.where(((ahead - new) * (new - weights)).sum() > 0, 1, momentum)  # begins anew where it overshot
+        momentum = jnp.where(
+            ((ahead - new) * (new - weights)).sum() > 0, 1, momentum
+        )  # begins anew where it overshot
         faster = (1 + jnp.sqrt(1 + 4 * momentum**2)) / 2
         return new, new + (momentum - 1) / faster * (new - weights), faster
 

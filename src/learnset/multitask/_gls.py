@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from .._losses import Loss, mse
-from .._types import State
+from ..core import Loss, mse, State
 from ._balancer import AbstractScalarisation, Seen
 from ._shares import logs
 from ._task_gradients import even
@@ -19,13 +18,15 @@ class GLS(AbstractScalarisation):
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> matrix, losses = jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([1.0, 4.0])
-    >>> ls.GLS().direction(matrix, losses=losses).round(6).tolist()
+    >>> ls.multitask.GLS().direction(matrix, losses=losses).round(6).tolist()
     [2.0, 1.0]
     """
 
     loss: Loss = mse
 
-    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+    def weigh(
+        self, seen: Seen, state: State, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], State]:
         del key
         share = even(seen.present).astype(seen.loss.dtype)
 

@@ -7,9 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import InputError
-from .._losses import Loss, mse
-from .._types import State
+from ..core import InputError, Loss, mse, State
 from ._balancer import AbstractJacobian, Seen
 
 
@@ -30,7 +28,7 @@ class GradDrop(AbstractJacobian):
     - `probability`: an increasing function from the purity of signs, zero to one, to the probability of the positive one.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.GradDrop().direction(jnp.array([[1.0, -2.0], [3.0, -4.0]])).tolist()  # nothing in conflict
+    >>> ls.multitask.GradDrop().direction(jnp.array([[1.0, -2.0], [3.0, -4.0]])).tolist()  # nothing in conflict
     [4.0, -6.0]
     """
 
@@ -40,10 +38,17 @@ class GradDrop(AbstractJacobian):
 
     def __check_init__(self):
         if isinstance(self.leak, (int, float)) and not 0 <= self.leak <= 1:
-            raise InputError(f"GradDrop: `leak={self.leak}`, but it is a part of the gradient: from zero to one.")
+            raise InputError(
+                f"GradDrop: `leak={self.leak}`, but it is a part of the gradient: from zero to one."
+            )
 
     def balance(
-        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: State, *, key: Key[Array, ""]
+        self,
+        jacobian: Float[Array, "tasks params"],
+        seen: Seen,
+        state: State,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], State]:
         size = jnp.abs(jacobian).sum(axis=0)
         purity = (1 + jacobian.sum(axis=0) / jnp.where(size > 0, size, 1)) / 2

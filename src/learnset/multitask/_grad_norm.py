@@ -4,9 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_not_negative, check_positive
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_not_negative, check_positive, Loss, Model, mse
 from ._balancer import AbstractWeighting, Seen
 from ._memory import blank, by_number, check_num_tasks, Learnt, recall, renew
 from ._task_gradients import even
@@ -51,10 +49,17 @@ class GradNorm(AbstractWeighting):
         check_not_negative("GradNorm", alpha=self.alpha)
 
     def init(self, model: Model) -> GradNormState:
-        return GradNormState(Learnt(blank(model, self.num_tasks, fill=1.0)), blank(model, self.num_tasks))
+        return GradNormState(
+            Learnt(blank(model, self.num_tasks, fill=1.0)), blank(model, self.num_tasks)
+        )
 
     def weigh(
-        self, gramian: Float[Array, "tasks tasks"], seen: Seen, state: GradNormState, *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        seen: Seen,
+        state: GradNormState,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], GradNormState]:
         del key
         weights, first = recall(state.weights.value, seen), recall(state.first, seen)
@@ -67,11 +72,15 @@ class GradNorm(AbstractWeighting):
         target = (share * weights * norms).sum() * rate**self.alpha
         slope = jnp.sign(weights * norms - target) * norms
         learnt = state.weights.step(slope, seen, lr=self.lr)
-        kept = eqx.tree_at(lambda learnt: learnt.value, learnt, _same_sum(learnt.value, weights, seen))
+        kept = eqx.tree_at(
+            lambda learnt: learnt.value, learnt, _same_sum(learnt.value, weights, seen)
+        )
         return weights, GradNormState(kept, renew(state.first, seen, first))
 
 
-def _same_sum(new: Float[Array, "numbered"], old: Float[Array, "tasks"], seen: Seen) -> Float[Array, "numbered"]:
+def _same_sum(
+    new: Float[Array, "numbered"], old: Float[Array, "tasks"], seen: Seen
+) -> Float[Array, "numbered"]:
     """New weights, none below zero, scaled so that those of the tasks that are there sum to what the old ones do."""
     before, there = by_number(old, seen, len(new))
     new = jnp.where(there, jnp.maximum(new, 0), new)

@@ -7,9 +7,7 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_not_negative, InputError
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_not_negative, InputError, Loss, Model, mse
 from ._balancer import AbstractWeighting, Seen
 from ._cosines import one_over
 from ._memory import blank, check_num_tasks, recall
@@ -33,7 +31,7 @@ class GradVac(AbstractWeighting):
     **Raises:** `InputError` for a `beta` that is not between zero and one.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.GradVac(num_tasks=2).direction(jnp.array([[1.0, 0.0], [-1.0, 1.0]])).round(4).tolist()
+    >>> ls.multitask.GradVac(num_tasks=2).direction(jnp.array([[1.0, 0.0], [-1.0, 1.0]])).round(4).tolist()
     [0.5, 1.5]
     """
 
@@ -72,7 +70,9 @@ class GradVac(AbstractWeighting):
             cosine = jnp.clip(products[tasks, other] * one_over(norm * norms[other]), -1, 1)
             wanted = usual[tasks, other]
             sine, wanted_sine = (jnp.sqrt(jnp.maximum(1 - c**2, eps)) for c in (cosine, wanted))
-            added = norm * (wanted * sine - cosine * wanted_sine) * one_over(norms[other] * wanted_sine)
+            added = (
+                norm * (wanted * sine - cosine * wanted_sine) * one_over(norms[other] * wanted_sine)
+            )
             added = jnp.where(meets & (cosine < wanted), added, 0)
             learnt = jnp.where(meets, wanted + self.beta * (cosine - wanted), wanted)
             mixed, usual = mixed.at[tasks, other].add(added), usual.at[tasks, other].set(learnt)

@@ -23,7 +23,9 @@ def gramian_of(jacobian: Float[Array, "tasks params"]) -> Float[Array, "tasks ta
         return _products(jacobian, jacobian)
     length = max(PIECE // tasks, 1)
 
-    def add(piece: Int[Array, ""], total: Float[Array, "tasks tasks"]) -> Float[Array, "tasks tasks"]:
+    def add(
+        piece: Int[Array, ""], total: Float[Array, "tasks tasks"]
+    ) -> Float[Array, "tasks tasks"]:
         return total + _lower(lax.dynamic_slice(jacobian, (0, piece * length), (tasks, length)))
 
     lower = _lower(jacobian[:, params - params % length :])
@@ -46,6 +48,8 @@ def _lower(rows: Float[Array, "tasks params"]) -> Float[Array, "tasks tasks"]:
     return jnp.concatenate([jnp.pad(b, ((tasks - len(b), 0), (0, 0))) for b in blocks], axis=1)
 
 
-def _products(left: Float[Array, "some params"], right: Float[Array, "others params"]) -> Float[Array, "some others"]:
+def _products(
+    left: Float[Array, "some params"], right: Float[Array, "others params"]
+) -> Float[Array, "some others"]:
     # Not `left @ right.T`: with a transpose before it, the product would come in a slow form.
     return lax.dot_general(left, right, (((1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST)

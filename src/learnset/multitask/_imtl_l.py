@@ -5,9 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_positive
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_positive, Loss, Model, mse
 from ._balancer import AbstractScalarisation, Seen
 from ._memory import blank, check_num_tasks, Learnt, recall
 
@@ -26,7 +24,7 @@ class IMTLL(AbstractScalarisation):
     - `lr`: the step size for `s`, which begins at zero.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.IMTLL(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    >>> ls.multitask.IMTLL(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [2.0, 4.0]
     """
 
@@ -41,7 +39,9 @@ class IMTLL(AbstractScalarisation):
     def init(self, model: Model) -> Learnt:
         return Learnt(blank(model, self.num_tasks))
 
-    def weigh(self, seen: Seen, state: Learnt, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], Learnt]:
+    def weigh(
+        self, seen: Seen, state: Learnt, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], Learnt]:
         del key
 
         def total(losses: Float[Array, "tasks"], s: Float[Array, "tasks"]) -> Float[Array, ""]:

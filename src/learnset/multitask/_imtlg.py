@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from .._losses import Loss, mse
+from ..core import Loss, mse
 from ._balancer import AbstractGramian
 from ._cosines import cosines, one_over
 from ._quadratic import product
@@ -29,13 +29,22 @@ class IMTLG(AbstractGramian):
     loss: Loss = mse
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del present, key
         between, norms = cosines(gramian)
-        inverse = jnp.where(norms > 0, norms.min(where=norms > 0, initial=jnp.inf) * one_over(norms), 0)
+        inverse = jnp.where(
+            norms > 0, norms.min(where=norms > 0, initial=jnp.inf) * one_over(norms), 0
+        )
         weights = inverse * impartial(between)
-        total, lost = jnp.abs(weights.sum()), len(norms) * jnp.finfo(norms.dtype).eps * jnp.abs(weights).sum()
+        total, lost = (
+            jnp.abs(weights.sum()),
+            len(norms) * jnp.finfo(norms.dtype).eps * jnp.abs(weights).sum(),
+        )
         return weights * one_over(jnp.where(total > lost, total, 0))
 
 

@@ -3,8 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from .._errors import check_not_negative, InputError
-from .._losses import Loss, mse
+from ..core import check_not_negative, InputError, Loss, mse
 from ._balancer import AbstractGramian
 from ._cosines import one_over
 
@@ -26,7 +25,7 @@ class Krum(AbstractGramian):
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> matrix = jnp.array([[1.0, 0.0], [1.0, 0.1], [0.9, 0.0], [-50.0, 7.0]])
-    >>> ls.Krum(num_wrong=1).direction(matrix).tolist()
+    >>> ls.multitask.Krum(num_wrong=1).direction(matrix).tolist()
     [1.0, 0.0]
     """
 
@@ -37,10 +36,16 @@ class Krum(AbstractGramian):
     def __check_init__(self):
         check_not_negative("Krum", num_wrong=self.num_wrong)
         if self.num_selected < 1:
-            raise InputError(f"Krum: `num_selected={self.num_selected}`, but at least one gradient must be selected.")
+            raise InputError(
+                f"Krum: `num_selected={self.num_selected}`, but at least one gradient must be selected."
+            )
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del key
         size = len(gramian)
@@ -59,4 +64,6 @@ class Krum(AbstractGramian):
         scores = jnp.where(present, jnp.where(among, nearest, 0).sum(axis=1), jnp.inf)
         selected = jnp.minimum(self.num_selected, count)
         place = jnp.argsort(jnp.argsort(scores))
-        return (place < selected).astype(gramian.dtype) / jnp.maximum(selected, 1).astype(gramian.dtype)
+        return (place < selected).astype(gramian.dtype) / jnp.maximum(selected, 1).astype(
+            gramian.dtype
+        )

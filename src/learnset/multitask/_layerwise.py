@@ -7,12 +7,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._errors import InputError
-from .._losses import Loss
-from .._method import AbstractMethod, Metrics
-from .._predict import for_task
-from .._tree import trainable
-from .._types import Model, State, Task
+from ..core import (
+    AbstractMethod,
+    for_task,
+    InputError,
+    Loss,
+    Metrics,
+    Model,
+    State,
+    Task,
+    trainable,
+)
 from ._balancer import AbstractWeighting, Seen, weighting_metrics
 from ._gramian import gramian_by_leaf
 from ._task_gradients import in_batch, own_and_shared, weighted_gradient
@@ -35,11 +40,11 @@ class Layerwise(AbstractMethod):
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> class Cautious(ls.AbstractGramian):
-    ...     loss: ls.Loss = ls.mse
+    ...     loss: ls.core.Loss = ls.mse
     ...     def weights(self, gramian, present, *, key):
     ...         return 1 / gramian.diagonal() ** 0.5
     >>> model = ls.MLP(1, 1, key=jr.key(0))
-    >>> run = ls.train(ls.Layerwise(Cautious()), model, ls.Sinusoids(), optax.adam(1e-3), steps=2, key=jr.key(1))
+    >>> run = ls.train(ls.multitask.Layerwise(Cautious()), model, ls.Sinusoids(), optax.adam(1e-3), steps=2, key=jr.key(1))
     >>> run.steps
     2
     """
@@ -63,37 +68,54 @@ class Layerwise(AbstractMethod):
         losses, gramian = self._gramian(model, tasks)
         seen = Seen(losses, in_batch(tasks), tasks.index)
         weights, state = self.method.weigh(gramian, seen, state, key=key)
-        return weighted_gradient(self.method.loss, model, tasks, weights), state, weighting_metrics(seen, weights)
+        return (
+            weighted_gradient(self.method.loss, model, tasks, weights),
+            state,
+            weighting_metrics(seen, weights),
+        )
 
-    def _gramian(self, model: Model, tasks: Task) -> tuple[Float[Array, "tasks"], Float[Array, "tasks tasks"]]:
+    def _gramian(
+        self, model: Model, tasks: Task
+    ) -> tuple[Float[Array, "tasks"], Float[Array, "tasks tasks"]]:
         """The loss of each task, and the inner products of their gradients."""
         total = len(tasks.index)
         if self.chunk is None or self.chunk >= total:
             return _leaf_by_leaf(self.method.loss, model, tasks)
         # Each pair of half chunks once; the last may hold its last task more than once, which writes the same numbers.
         half = self.chunk // 2
-        halves = jnp.minimum(jnp.arange(0, total, half)[:, None] + jnp.arange(half)[None], total - 1)
+        halves = jnp.minimum(
+            jnp.arange(0, total, half)[:, None] + jnp.arange(half)[None], total - 1
+        )
         pairs = jnp.asarray([*itertools.combinations(range(len(halves)), 2)])
 
         def add(
             known: tuple[Float[Array, "tasks"], Float[Array, "tasks tasks"]], pair: Int[Array, "2"]
         ) -> tuple[tuple[Float[Array, "tasks"], Float[Array, "tasks tasks"]], None]:
             of = halves[pair].ravel()
-            losses, gramian = _leaf_by_leaf(self.method.loss, model, jax.tree.map(lambda leaf: leaf[of], tasks))
-            return (known[0].at[of].set(losses), known[1].at[of[:, None], of[None]].set(gramian)), None
+            losses, gramian = _leaf_by_leaf(
+                self.method.loss, model, jax.tree.map(lambda leaf: leaf[of], tasks)
+            )
+            return (
+                known[0].at[of].set(losses),
+                known[1].at[of[:, None], of[None]].set(gramian),
+            ), None
 
         dtype = tasks.support.weight.dtype
-        return jax.lax.scan(add, (jnp.zeros(total, dtype), jnp.zeros((total, total), dtype)), pairs)[0]
+        return jax.lax.scan(
+            add, (jnp.zeros(total, dtype), jnp.zeros((total, total), dtype)), pairs
+        )[0]
 
 
-def _leaf_by_leaf(loss: Loss, model: Model, tasks: Task) -> tuple[Float[Array, "tasks"], Float[Array, "tasks tasks"]]:
+def _leaf_by_leaf(
+    loss: Loss, model: Model, tasks: Task
+) -> tuple[Float[Array, "tasks"], Float[Array, "tasks tasks"]]:
     moving, fixed = trainable(model)
     own, shared = own_and_shared(moving)
 
     def of_one(task: Task) -> tuple[Float[Array, ""], PyTree]:
-        return jax.value_and_grad(lambda part: loss(for_task(eqx.combine(part, own, fixed), task.index), task.points))(
-            shared
-        )
+        return jax.value_and_grad(
+            lambda part: loss(for_task(eqx.combine(part, own, fixed), task.index), task.points)
+        )(shared)
 
     losses, grads = jax.vmap(of_one)(tasks)
     # XLA frees each leaf after its product, since nothing else reads it. A test watches that.

@@ -2,8 +2,7 @@
 
 from jaxtyping import Array, Float, Key
 
-from .._losses import Loss, mse
-from .._types import State
+from ..core import Loss, mse, State
 from ._balancer import AbstractScalarisation, Seen
 from ._task_gradients import even
 
@@ -21,6 +20,8 @@ class Mean(AbstractScalarisation):
 
     loss: Loss = mse
 
-    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+    def weigh(
+        self, seen: Seen, state: State, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], State]:
         del key
         return even(seen.present).astype(seen.loss.dtype), state

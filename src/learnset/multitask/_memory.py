@@ -6,9 +6,7 @@ import jax.numpy as jnp
 from jax import core
 from jaxtyping import Array, Bool, Float
 
-from .._errors import InputError
-from .._tree import trainable
-from .._types import Model
+from ..core import InputError, Model, trainable
 from ._balancer import Seen
 from ._task_gradients import own_and_shared
 
@@ -16,10 +14,14 @@ from ._task_gradients import own_and_shared
 def check_num_tasks(owner: str, num_tasks: int) -> None:
     """Raises `InputError` unless `num_tasks` is a whole number above zero."""
     if not isinstance(num_tasks, int) or num_tasks < 1:
-        raise InputError(f"{owner}: `num_tasks={num_tasks}`, but it is how many numbered tasks there are: at least 1.")
+        raise InputError(
+            f"{owner}: `num_tasks={num_tasks}`, but it is how many numbered tasks there are: at least 1."
+        )
 
 
-def blank(model: Model, num_tasks: int, *rest: int, fill: float = 0.0) -> Float[Array, "numbered *rest"]:
+def blank(
+    model: Model, num_tasks: int, *rest: int, fill: float = 0.0
+) -> Float[Array, "numbered *rest"]:
     """A row for each numbered task, of the type of the model's parameters."""
     leaves = jax.tree.leaves(trainable(model)[0])
     return jnp.full((num_tasks, *rest), fill, jnp.result_type(*leaves))
@@ -58,7 +60,9 @@ def by_number(
     """Values of a batch in the order of the tasks' numbers, zero for tasks that are not there, and which ones are."""
     number = jnp.where(seen.present & (seen.index >= 0), seen.index, num_tasks)
     count = jnp.zeros(num_tasks, values.dtype).at[number].add(1.0, mode="drop")
-    total = jnp.zeros((num_tasks, *values.shape[1:]), values.dtype).at[number].add(values, mode="drop")
+    total = (
+        jnp.zeros((num_tasks, *values.shape[1:]), values.dtype).at[number].add(values, mode="drop")
+    )
     return total / _along(jnp.maximum(count, 1), total), count > 0
 
 
@@ -93,7 +97,9 @@ class Learnt(eqx.Module):
         new = (self.value - lr * step, mean, square, steps)
         old = (self.value, self.mean, self.square, self.steps)
         kept = tuple(jnp.where(there, *pair) for pair in zip(new, old, strict=True))
-        return eqx.tree_at(lambda learnt: (learnt.value, learnt.mean, learnt.square, learnt.steps), self, kept)
+        return eqx.tree_at(
+            lambda learnt: (learnt.value, learnt.mean, learnt.square, learnt.steps), self, kept
+        )
 
 
 def _along(mask: Array, rows: Array) -> Array:

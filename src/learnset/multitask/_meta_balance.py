@@ -5,11 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from .._errors import InputError
-from .._losses import Loss, mse
-from .._method import Metrics
-from .._tree import trainable
-from .._types import Model, Task
+from ..core import InputError, Loss, Metrics, Model, mse, Task, trainable
 from ._balancer import AbstractBalancer, Seen
 from ._memory import blank, check_num_tasks, recall, renew
 from ._task_gradients import even, in_batch, mean_of_own, own_and_shared, task_gradients
@@ -40,7 +36,7 @@ class MetaBalance(AbstractBalancer):
     - `beta`: how slowly lengths are averaged.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.MetaBalance(num_tasks=2, relax=1.0).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    >>> ls.multitask.MetaBalance(num_tasks=2, relax=1.0).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [2.0, 2.0]
     """
 
@@ -53,7 +49,9 @@ class MetaBalance(AbstractBalancer):
     def __check_init__(self):
         check_num_tasks("MetaBalance", self.num_tasks)
         if not 0 <= self.main < self.num_tasks:
-            raise InputError(f"MetaBalance: `main={self.main}`, but tasks are numbered 0 to {self.num_tasks - 1}.")
+            raise InputError(
+                f"MetaBalance: `main={self.main}`, but tasks are numbered 0 to {self.num_tasks - 1}."
+            )
         for name, value, most in (("relax", self.relax, 1.0), ("beta", self.beta, 0.999999)):
             if isinstance(value, (int, float)) and not 0 <= value <= most:
                 raise InputError(f"MetaBalance: `{name}={value}`, but it must be from 0 to {most}.")
@@ -61,11 +59,17 @@ class MetaBalance(AbstractBalancer):
     def init(self, model: Model) -> MetaBalanceState:
         shared = own_and_shared(trainable(model)[0])[1]
         return MetaBalanceState(
-            blank(model, self.num_tasks), jax.tree.map(lambda leaf: blank(leaf, self.num_tasks), shared)
+            blank(model, self.num_tasks),
+            jax.tree.map(lambda leaf: blank(leaf, self.num_tasks), shared),
         )
 
     def balance(
-        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: MetaBalanceState, *, key: Key[Array, ""]
+        self,
+        jacobian: Float[Array, "tasks params"],
+        seen: Seen,
+        state: MetaBalanceState,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], MetaBalanceState]:
         del key
         return self._balanced(jacobian, seen, state)
@@ -93,7 +97,9 @@ class MetaBalance(AbstractBalancer):
             corrected = jnp.where(steps > 0, lengths / (1 - self.beta ** jnp.maximum(steps, 1)), 0)
             main, mine = corrected[self.main], recall(corrected, seen)
             known = (main > 0) & (mine > 0)
-            scale = jnp.where(known, self.relax * (main / jnp.where(known, mine, 1)) + 1 - self.relax, 1)
+            scale = jnp.where(
+                known, self.relax * (main / jnp.where(known, mine, 1)) + 1 - self.relax, 1
+            )
             return jnp.tensordot(jnp.where(seen.present, scale, 0), leaf, 1)
 
         lengths = jax.tree.map(averaged, grads, state.lengths)

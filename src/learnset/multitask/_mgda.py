@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from .._losses import Loss, mse
+from ..core import Loss, mse
 from ._balancer import AbstractGramian
 from ._cosines import cosines, one_over
 from ._quadratic import nonnegative_minimum
@@ -26,13 +26,19 @@ class MGDA(AbstractGramian):
     loss: Loss = mse
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del key
         return shortest(gramian, present)
 
 
-def shortest(gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"]) -> Float[Array, "tasks"]:
+def shortest(
+    gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"]
+) -> Float[Array, "tasks"]:
     """Weights of the shortest convex combination, zero for absent tasks.
 
     Adding a square to the Gramian, `½ w'Gw + ½ (a'w - 1)²`, leaves non-negative weights to be found, which are those asked

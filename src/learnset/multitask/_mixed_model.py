@@ -5,10 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .._errors import check_positive
-from .._losses import present
-from .._method import AbstractAdapter
-from .._types import Batch, Predictor
+from ..core import AbstractAdapter, Batch, check_positive, Predictor, present
 from ._solver import AbstractSolution, AbstractSolver
 
 
@@ -51,7 +48,10 @@ class MixedModel(AbstractSolver):
         return MixedEffects(fixed, effects, noise, spread)
 
     def _solve(
-        self, x: Float[Array, "tasks points in"], y: Float[Array, "tasks points"], weight: Float[Array, "tasks points"]
+        self,
+        x: Float[Array, "tasks points in"],
+        y: Float[Array, "tasks points"],
+        weight: Float[Array, "tasks points"],
     ) -> tuple[Array, Array, Array, Array]:
         """Fixed effects (offset first), effects of tasks, the noise's variance, and the variances of effects."""
         root, ones = jnp.sqrt(weight), jnp.ones_like(y)[..., None]
@@ -69,7 +69,9 @@ class MixedModel(AbstractSolver):
             inverse = jnp.linalg.inv(zz / noise + jnp.diag(1 / spread)[None])
             left = jnp.einsum("tqi,tqr->tir", zf, inverse) / noise
             system = ff - jnp.einsum("tir,trj->ij", left, zf) + jnp.diag(shrink)
-            fixed = jax.scipy.linalg.solve(system, fy - jnp.einsum("tir,tr->i", left, zy), assume_a="pos")
+            fixed = jax.scipy.linalg.solve(
+                system, fy - jnp.einsum("tir,tr->i", left, zy), assume_a="pos"
+            )
             effects = jnp.einsum("tqr,tr->tq", inverse, zy - zf @ fixed) / noise
             return fixed, effects, inverse
 
@@ -126,7 +128,7 @@ class BLUP(AbstractAdapter):
     >>> y = jnp.array([[0.0, 1.1, 2.0], [10.0, 11.0, 12.1], [5.1, 6.0, 7.0]])[..., None]
     >>> points = ls.Batch(jnp.array([[0.0, 1.0, 2.0]] * 3)[..., None], y, jnp.ones((3, 3)))
     >>> new = ls.MixedModel().solve(points).for_task(jnp.asarray(-1))
-    >>> round(float(ls.BLUP().adapt(new, ls.Batch(jnp.zeros((1, 1)), jnp.full((1, 1), 20.0)))(jnp.ones(1))[0]))
+    >>> round(float(ls.multitask.BLUP().adapt(new, ls.Batch(jnp.zeros((1, 1)), jnp.full((1, 1), 20.0)))(jnp.ones(1))[0]))
     21
     """
 
@@ -138,9 +140,13 @@ class BLUP(AbstractAdapter):
             left = root[:, 0] * present(y, support.weight) - f @ fixed
             return jnp.linalg.solve(z.T @ z + jnp.diag(noise / spread), z.T @ left)
 
-        own = jax.vmap(effects, in_axes=-1, out_axes=-1)(model.fixed, support.y, model.noise, model.spread)
+        own = jax.vmap(effects, in_axes=-1, out_axes=-1)(
+            model.fixed, support.y, model.noise, model.spread
+        )
         return MixedPredictor(_added(model.fixed, own), model.noise, model.spread)
 
 
-def _added(fixed: Float[Array, "in+1 out"], own: Float[Array, "effects out"]) -> Float[Array, "in+1 out"]:
+def _added(
+    fixed: Float[Array, "in+1 out"], own: Float[Array, "effects out"]
+) -> Float[Array, "in+1 out"]:
     return fixed.at[: len(own)].add(own)

@@ -4,9 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_not_negative, check_positive
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_not_negative, check_positive, Loss, Model, mse
 from ._balancer import AbstractJacobian, Seen
 from ._gramian import gramian_of
 from ._memory import blank, check_num_tasks, num_shared, recall, renew
@@ -43,7 +41,7 @@ class MoCo(AbstractJacobian):
     - `rho`: pulls weights towards equal ones.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.MoCo(num_tasks=2, beta=1.0).direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).tolist()
+    >>> ls.multitask.MoCo(num_tasks=2, beta=1.0).direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).tolist()
     [0.5, 0.5]
     """
 
@@ -58,14 +56,23 @@ class MoCo(AbstractJacobian):
     def __check_init__(self):
         check_num_tasks("MoCo", self.num_tasks)
         check_positive("MoCo", beta=self.beta, gamma=self.gamma)
-        check_not_negative("MoCo", beta_decay=self.beta_decay, gamma_decay=self.gamma_decay, rho=self.rho)
+        check_not_negative(
+            "MoCo", beta_decay=self.beta_decay, gamma_decay=self.gamma_decay, rho=self.rho
+        )
 
     def init(self, model: Model) -> MoCoState:
         tracked = blank(model, self.num_tasks, num_shared(model))
-        return MoCoState(jnp.asarray(0), tracked, blank(model, self.num_tasks, fill=1 / self.num_tasks))
+        return MoCoState(
+            jnp.asarray(0), tracked, blank(model, self.num_tasks, fill=1 / self.num_tasks)
+        )
 
     def balance(
-        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: MoCoState, *, key: Key[Array, ""]
+        self,
+        jacobian: Float[Array, "tasks params"],
+        seen: Seen,
+        state: MoCoState,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], MoCoState]:
         del key
         step = (state.steps + 1).astype(jacobian.dtype)
@@ -75,5 +82,9 @@ class MoCo(AbstractJacobian):
         weights = recall(state.weights, seen)
         weights = weights - gamma * (gramian_of(tracked) @ weights + self.rho * weights)
         weights = to_simplex(weights, seen.present)
-        new = MoCoState(state.steps + 1, renew(state.tracked, seen, tracked), renew(state.weights, seen, weights))
+        new = MoCoState(
+            state.steps + 1,
+            renew(state.tracked, seen, tracked),
+            renew(state.weights, seen, weights),
+        )
         return weights @ tracked, new

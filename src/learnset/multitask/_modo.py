@@ -3,9 +3,7 @@
 import equinox as eqx
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_not_negative, check_positive
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_not_negative, check_positive, Loss, Model, mse
 from ._balancer import Seen
 from ._memory import blank, check_num_tasks, renew
 from ._quadratic import product
@@ -30,7 +28,7 @@ class MoDo(AbstractTwoBatches):
     - `rho`: pulls weights towards equal ones.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> direction = ls.MoDo(num_tasks=2, rho=0.0).direction(jnp.array([[1.0, 0.0], [0.0, 3.0]]))
+    >>> direction = ls.multitask.MoDo(num_tasks=2, rho=0.0).direction(jnp.array([[1.0, 0.0], [0.0, 3.0]]))
     >>> [round(x, 3) for x in direction.tolist()]
     [0.7, 0.9]
     """
@@ -49,9 +47,16 @@ class MoDo(AbstractTwoBatches):
         return blank(model, self.num_tasks, fill=1 / self.num_tasks)
 
     def weigh(
-        self, gramian: Float[Array, "tasks tasks"], seen: Seen, state: Float[Array, "numbered"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        seen: Seen,
+        state: Float[Array, "numbered"],
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], Float[Array, "numbered"]]:
         del key
         old = recall_shares(state, seen)
-        weights = to_simplex(old - self.gamma * (product(gramian, old) + self.rho * old), seen.present)
+        weights = to_simplex(
+            old - self.gamma * (product(gramian, old) + self.rho * old), seen.present
+        )
         return weights, renew(state, seen, weights)

@@ -5,11 +5,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from .._errors import check_positive
-from .._losses import Loss, mse
-from .._method import AbstractMethod, Metrics
-from .._tree import mix, rows, trainable
-from .._types import Model, Task
+from ..core import (
+    AbstractMethod,
+    check_positive,
+    Loss,
+    Metrics,
+    mix,
+    Model,
+    mse,
+    rows,
+    Task,
+    trainable,
+)
 from ._balancer import Seen
 from ._bilevel import mean_there, query_only, support_only
 from ._gramian import gramian_of
@@ -41,7 +48,7 @@ class MOML(AbstractMethod):
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
-    >>> method, model = ls.MOML(ls.mse, num_tasks=5), ls.MLP(1, 1, key=jr.key(1))
+    >>> method, model = ls.multitask.MOML(ls.mse, num_tasks=5), ls.MLP(1, 1, key=jr.key(1))
     >>> sorted(ls.train(method, model, tasks, optax.adam(1e-3), steps=2, key=jr.key(2)).metrics)
     ['loss', 'query_loss']
     """
@@ -70,10 +77,15 @@ class MOML(AbstractMethod):
         ahead = jax.tree.map(lambda p, g: p - self.inner_lr * g, moving, mix(weights, grads))
         fresh, outward = task_gradients(self.loss, eqx.combine(ahead, fixed), query)
         by_weights = -self.inner_lr * rows(outward) @ rows(grads).T
-        slopes = (by_weights - (by_weights @ weights)[:, None]) * weights[None]  # through the softmax
+        slopes = (by_weights - (by_weights @ weights)[:, None]) * weights[
+            None
+        ]  # through the softmax
         norms = jnp.linalg.norm(slopes, axis=1, keepdims=True)
         slopes = slopes / jnp.where(norms > 0, norms, 1)
         validated = in_batch(query)
         state = state.step(shortest(gramian_of(slopes), validated) @ slopes, seen, lr=self.lr)
-        metrics = {"loss": mean_there(losses, seen.present), "query_loss": mean_there(fresh, validated)}
+        metrics = {
+            "loss": mean_there(losses, seen.present),
+            "query_loss": mean_there(fresh, validated),
+        }
         return mix(softmax(recall(state.value, seen), seen.present), grads), state, metrics

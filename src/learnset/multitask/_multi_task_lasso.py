@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_positive
-from .._types import Batch
+from ..core import Batch, check_positive
 from ._solver import AbstractSolver, centred, LinearTasks, products
 
 
@@ -29,7 +28,7 @@ class MultiTaskLasso(AbstractSolver):
     >>> x = jr.normal(jr.key(0), (50, 5))
     >>> y = jnp.stack([x[:, 0], 2 * x[:, 0]])[..., None]
     >>> points = ls.Batch(jnp.stack([x, x]), y, jnp.ones((2, 50)))
-    >>> (jnp.abs(ls.MultiTaskLasso(0.5).solve(points).weight[..., 0]) > 0).tolist()
+    >>> (jnp.abs(ls.multitask.MultiTaskLasso(0.5).solve(points).weight[..., 0]) > 0).tolist()
     [[True, False, False, False, False], [True, False, False, False, False]]
     """
 
@@ -45,20 +44,30 @@ class MultiTaskLasso(AbstractSolver):
         gram, cross = (leaf / count for leaf in products(x, y))
         step = 1 / jnp.maximum(jnp.linalg.eigvalsh(gram).max(), 1e-12)
 
-        def descend(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], None]:
+        def descend(
+            carry: tuple[Array, Array, Array], _: None
+        ) -> tuple[tuple[Array, Array, Array], None]:
             weight, ahead, pace = carry
             slope = jnp.matmul(gram, ahead, precision=jax.lax.Precision.HIGHEST) - cross
             new = self._shrunk(ahead - step * slope, step)
-            back = ((ahead - new) * (new - weight)).sum() > 0  # momentum points uphill: it begins anew
+            back = (
+                (ahead - new) * (new - weight)
+            ).sum() > 0  # momentum points uphill: it begins anew
             pace = jnp.where(back, 1.0, pace)
             faster = (1 + jnp.sqrt(1 + 4 * pace**2)) / 2
-            return (new, new + jnp.where(back, 0.0, (pace - 1) / faster) * (new - weight), faster), None
+            return (
+                new,
+                new + jnp.where(back, 0.0, (pace - 1) / faster) * (new - weight),
+                faster,
+            ), None
 
         start = (jnp.zeros_like(cross), jnp.zeros_like(cross), jnp.ones((), cross.dtype))
         weight = jax.lax.scan(descend, start, length=self.steps)[0][0]
         return LinearTasks(weight, y_mean - jnp.einsum("ti,tio->to", x_mean, weight))
 
-    def _shrunk(self, weight: Float[Array, "tasks in out"], step: Float[Array, ""]) -> Float[Array, "tasks in out"]:
+    def _shrunk(
+        self, weight: Float[Array, "tasks in out"], step: Float[Array, ""]
+    ) -> Float[Array, "tasks in out"]:
         """Each input's weights, of all tasks, shorter by `step * alpha`, or zero."""
         length = jnp.sqrt((weight**2).sum(axis=(0, 2), keepdims=True))
         return weight * jnp.maximum(1 - step * self.alpha / jnp.maximum(length, 1e-30), 0)

@@ -3,8 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from .._errors import InputError
-from .._losses import Loss, mse
+from ..core import InputError, Loss, mse
 from ._balancer import AbstractGramian
 from ._cosines import one_over
 from ._fairness import fair_weights
@@ -42,7 +41,11 @@ class NashMTL(AbstractGramian):
             )
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del present, key
         # The entries are divided before they are squared, which might be more than a number can hold.

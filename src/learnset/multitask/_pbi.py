@@ -4,9 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_not_negative
-from .._losses import Loss, mse
-from .._types import State
+from ..core import check_not_negative, Loss, mse, State
 from ._balancer import AbstractScalarisation, Seen
 from ._memory import recall
 
@@ -27,7 +25,7 @@ class PBI(AbstractScalarisation):
     - `ideal`: the losses that distances are taken from; zero, unless given.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> towards = ls.PBI().direction(jnp.array([[3.0, 0.0], [0.0, 4.0]]), losses=jnp.array([2.0, 1.0]))
+    >>> towards = ls.multitask.PBI().direction(jnp.array([[3.0, 0.0], [0.0, 4.0]]), losses=jnp.array([2.0, 1.0]))
     >>> [round(float(x), 3) for x in towards]
     [12.728, -11.314]
     """
@@ -40,9 +38,13 @@ class PBI(AbstractScalarisation):
     def __check_init__(self):
         check_not_negative("PBI", penalty=self.penalty)
 
-    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+    def weigh(
+        self, seen: Seen, state: State, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], State]:
         del key
-        given = jnp.ones_like(seen.loss) if self.preference is None else recall(self.preference, seen)
+        given = (
+            jnp.ones_like(seen.loss) if self.preference is None else recall(self.preference, seen)
+        )
         preference = jnp.where(seen.present, given, 0)
         direction = preference / jnp.sqrt(jnp.maximum((preference**2).sum(), 1e-12))
         ideal = 0 if self.ideal is None else recall(self.ideal, seen)

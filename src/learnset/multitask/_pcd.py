@@ -4,9 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_not_negative, InputError
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_not_negative, InputError, Loss, Model, mse
 from ._balancer import AbstractWeighting, Seen
 from ._cosines import cosines, one_over
 from ._memory import blank, check_num_tasks, recall, renew
@@ -41,7 +39,7 @@ class PCD(AbstractWeighting):
     **Raises:** `InputError` for numbers outside of these ranges.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> direction = ls.PCD(num_tasks=2).direction(jnp.array([[3.0, 0.0], [0.0, 1.0]]))
+    >>> direction = ls.multitask.PCD(num_tasks=2).direction(jnp.array([[3.0, 0.0], [0.0, 1.0]]))
     >>> [round(x, 2) for x in direction.tolist()]
     [3.0, 0.06]
     """
@@ -58,15 +56,24 @@ class PCD(AbstractWeighting):
         check_not_negative("PCD", primary=self.primary, tau=self.tau, beta=self.beta, eps=self.eps)
         for name, value, most in (("tau", self.tau, 1), ("beta", self.beta, 1 - 1e-9)):
             if isinstance(value, (int, float)) and value > most:
-                raise InputError(f"PCD: `{name}={value}`, but it is a fraction, and `beta` is below one.")
+                raise InputError(
+                    f"PCD: `{name}={value}`, but it is a fraction, and `beta` is below one."
+                )
         if self.primary >= self.num_tasks:
-            raise InputError(f"PCD: `primary={self.primary}`, but the tasks are numbered 0 to {self.num_tasks - 1}.")
+            raise InputError(
+                f"PCD: `primary={self.primary}`, but the tasks are numbered 0 to {self.num_tasks - 1}."
+            )
 
     def init(self, model: Model) -> PCDState:
         return PCDState(blank(model, self.num_tasks), blank(model, self.num_tasks))
 
     def weigh(
-        self, gramian: Float[Array, "tasks tasks"], seen: Seen, state: PCDState, *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        seen: Seen,
+        state: PCDState,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], PCDState]:
         del key
         between, norms = cosines(gramian)
@@ -86,5 +93,7 @@ class PCD(AbstractWeighting):
         mixed = jnp.where(given, added, 0) * one_over(relative) + length * first
         norm = jnp.sqrt(jnp.maximum(mixed @ product(between, mixed), 0))
         lost = 4 * jnp.sqrt(jnp.finfo(norms.dtype).eps) * mixed.sum()
-        weights = mixed * one_over(norms) * (first @ norms) * one_over(jnp.where(norm > lost, norm, 0))
+        weights = (
+            mixed * one_over(norms) * (first @ norms) * one_over(jnp.where(norm > lost, norm, 0))
+        )
         return weights, PCDState(renew(state.square, seen, square), renew(state.steps, seen, steps))

@@ -6,7 +6,7 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Bool, Float, Key
 
-from .._losses import Loss, mse
+from ..core import Loss, mse
 from ._balancer import AbstractGramian
 from ._cosines import one_over
 
@@ -25,14 +25,20 @@ class PCGrad(AbstractGramian):
     loss: Loss = mse
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del present  # conflicts with nothing: its products are zero
         tasks = jnp.arange(len(gramian))
         inverse = one_over(jnp.diagonal(gramian))
 
         def project(mixed: Array, other: Array) -> tuple[Array, None]:
-            conflict = jnp.where(other == tasks, 0, jnp.minimum((gramian[other] * mixed).sum(axis=1), 0))
+            conflict = jnp.where(
+                other == tasks, 0, jnp.minimum((gramian[other] * mixed).sum(axis=1), 0)
+            )
             return mixed.at[tasks, other].add(-conflict * inverse[other]), None
 
         orders = jax.vmap(lambda key: jr.permutation(key, len(tasks)))(jr.split(key, len(tasks)))

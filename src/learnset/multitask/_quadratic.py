@@ -13,7 +13,9 @@ product = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
 
 
 def nonnegative_minimum(
-    matrix: Float[Array, "tasks tasks"], linear: Float[Array, "tasks"], terms: float | Float[Array, ""] = 1.0
+    matrix: Float[Array, "tasks tasks"],
+    linear: Float[Array, "tasks"],
+    terms: float | Float[Array, ""] = 1.0,
 ) -> Float[Array, "tasks"]:
     """The minimiser of `½ x'Ax + b'x` where no entry of x is negative.
 
@@ -64,7 +66,9 @@ def _proportioning(
     """Goes on from `start` until the conditions of optimality hold, `most` steps at the most."""
     tiny, eps = jnp.finfo(matrix.dtype).tiny, jnp.finfo(matrix.dtype).eps
     # Both bound the largest eigenvalue from above.
-    rate = 1 / jnp.maximum(jnp.minimum(jnp.abs(matrix).sum(axis=1).max(), jnp.sqrt((matrix**2).sum())), tiny)
+    rate = 1 / jnp.maximum(
+        jnp.minimum(jnp.abs(matrix).sum(axis=1).max(), jnp.sqrt((matrix**2).sum())), tiny
+    )
 
     def unfinished(carry: tuple[Any, ...]) -> Bool[Array, ""]:
         x, gradient, *_, steps = carry
@@ -89,7 +93,14 @@ def _proportioning(
         half = jnp.maximum(x - length * along, 0)
         slope = jnp.where(half > 0, gradient - length * image, 0)
         x = jnp.where(inside, half, jnp.maximum(half - rate * slope, 0))
-        return x, product(matrix, x) + linear, along, image, (stay & inside).astype(x.dtype), steps + 1
+        return (
+            x,
+            product(matrix, x) + linear,
+            along,
+            image,
+            (stay & inside).astype(x.dtype),
+            steps + 1,
+        )
 
     zeros = jnp.zeros_like(start)
     first = (start, product(matrix, start) + linear, zeros, zeros, jnp.zeros_like(rate), 0)

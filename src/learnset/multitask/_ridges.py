@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_positive
-from .._types import Batch
+from ..core import Batch, check_positive
 from ._solver import AbstractSolver, centred, LinearTasks, products
 
 
@@ -16,7 +15,7 @@ class RidgePerTask(AbstractSolver):
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> points = ls.Batch(jnp.arange(6.0).reshape(2, 3, 1), jnp.arange(6.0).reshape(2, 3, 1), jnp.ones((2, 3)))
-    >>> ls.RidgePerTask(l2=1e-3).solve(points).weight.shape
+    >>> ls.multitask.RidgePerTask(l2=1e-3).solve(points).weight.shape
     (2, 1, 1)
     """
 
@@ -36,7 +35,7 @@ class PooledRidge(AbstractSolver):
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> points = ls.Batch(jnp.arange(6.0).reshape(2, 3, 1), jnp.arange(6.0).reshape(2, 3, 1), jnp.ones((2, 3)))
-    >>> [round(float(w), 3) for w in ls.PooledRidge(l2=1e-3).solve(points).weight.ravel()]
+    >>> [round(float(w), 3) for w in ls.multitask.PooledRidge(l2=1e-3).solve(points).weight.ravel()]
     [1.0, 1.0]
     """
 
@@ -61,7 +60,7 @@ class OffsetRidge(AbstractSolver):
     >>> import jax.numpy as jnp, learnset as ls
     >>> y = jnp.array([[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]])[..., None]
     >>> points = ls.Batch(jnp.array([[0.0, 1.0, 2.0]] * 2)[..., None], y, jnp.ones((2, 3)))
-    >>> [round(float(b), 2) for b in ls.OffsetRidge(l2=1e-4).solve(points).bias.ravel()]
+    >>> [round(float(b), 2) for b in ls.multitask.OffsetRidge(l2=1e-4).solve(points).bias.ravel()]
     [0.0, 10.0]
     """
 
@@ -74,8 +73,14 @@ class OffsetRidge(AbstractSolver):
         x, y, x_mean, y_mean = centred(points)
         gram, cross = (leaf.sum(axis=0) for leaf in products(x, y))
         weight = _solved(gram, cross, self.l2)
-        return LinearTasks(jnp.broadcast_to(weight, (len(x), *weight.shape)), y_mean - x_mean @ weight)
+        return LinearTasks(
+            jnp.broadcast_to(weight, (len(x), *weight.shape)), y_mean - x_mean @ weight
+        )
 
 
-def _solved(gram: Float[Array, "in in"], cross: Float[Array, "in out"], l2: float | Float[Array, ""]) -> Array:
-    return jax.scipy.linalg.solve(gram + l2 * jnp.eye(len(gram), dtype=gram.dtype), cross, assume_a="pos")
+def _solved(
+    gram: Float[Array, "in in"], cross: Float[Array, "in out"], l2: float | Float[Array, ""]
+) -> Array:
+    return jax.scipy.linalg.solve(
+        gram + l2 * jnp.eye(len(gram), dtype=gram.dtype), cross, assume_a="pos"
+    )

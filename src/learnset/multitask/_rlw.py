@@ -3,8 +3,7 @@
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._losses import Loss, mse
-from .._types import State
+from ..core import Loss, mse, State
 from ._balancer import AbstractScalarisation, Seen
 from ._shares import softmax
 
@@ -17,11 +16,13 @@ class RLW(AbstractScalarisation):
     algorithm 2.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> round(float(ls.RLW().direction(jnp.eye(2), key=jr.key(0)).sum()), 6)
+    >>> round(float(ls.multitask.RLW().direction(jnp.eye(2), key=jr.key(0)).sum()), 6)
     1.0
     """
 
     loss: Loss = mse
 
-    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+    def weigh(
+        self, seen: Seen, state: State, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], State]:
         return softmax(jr.normal(key, seen.loss.shape, seen.loss.dtype), seen.present), state

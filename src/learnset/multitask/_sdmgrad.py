@@ -5,9 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_not_negative, check_positive, InputError
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_not_negative, check_positive, InputError, Loss, Model, mse
 from ._balancer import Seen
 from ._cosines import one_over
 from ._memory import blank, check_num_tasks, renew
@@ -34,7 +32,7 @@ class SDMGrad(AbstractTwoBatches):
     - `lr`, `momentum`, `steps`: of the descent.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.SDMGrad(num_tasks=2).direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).round(4).tolist()
+    >>> ls.multitask.SDMGrad(num_tasks=2).direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).round(4).tolist()
     [0.5, 0.5]
     """
 
@@ -50,13 +48,20 @@ class SDMGrad(AbstractTwoBatches):
         check_not_negative("SDMGrad", strength=self.strength, momentum=self.momentum)
         check_positive("SDMGrad", lr=self.lr, steps=self.steps)
         if isinstance(self.momentum, (int, float)) and self.momentum >= 1:
-            raise InputError(f"SDMGrad: `momentum={self.momentum}`, but it must be below one, or steps grow for ever.")
+            raise InputError(
+                f"SDMGrad: `momentum={self.momentum}`, but it must be below one, or steps grow for ever."
+            )
 
     def init(self, model: Model) -> Float[Array, "numbered"]:
         return blank(model, self.num_tasks, fill=1 / self.num_tasks)
 
     def weigh(
-        self, gramian: Float[Array, "tasks tasks"], seen: Seen, state: Float[Array, "numbered"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        seen: Seen,
+        state: Float[Array, "numbered"],
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], Float[Array, "numbered"]]:
         del key
         mean = even(seen.present).astype(gramian.dtype)
@@ -68,5 +73,7 @@ class SDMGrad(AbstractTwoBatches):
             velocity = self.momentum * velocity + product(gramian, weights + self.strength * mean)
             return to_simplex(weights - self.lr * velocity, seen.present), velocity
 
-        weights = lax.fori_loop(0, self.steps, step, (recall_shares(state, seen), jnp.zeros_like(mean)))[0]
+        weights = lax.fori_loop(
+            0, self.steps, step, (recall_shares(state, seen), jnp.zeros_like(mean))
+        )[0]
         return (weights + self.strength * mean) / (1 + self.strength), renew(state, seen, weights)

@@ -18,7 +18,9 @@ def softmax(logits: Float[Array, "tasks"], present: Bool[Array, "tasks"]) -> Flo
     return raised / jnp.where(total > 0, total, 1)
 
 
-def to_simplex(weights: Float[Array, "tasks"], present: Bool[Array, "tasks"]) -> Float[Array, "tasks"]:
+def to_simplex(
+    weights: Float[Array, "tasks"], present: Bool[Array, "tasks"]
+) -> Float[Array, "tasks"]:
     """The nearest weights of the tasks that are there with none below zero and one in all; zero for the others.
 
     >>> import jax.numpy as jnp
@@ -27,10 +29,14 @@ def to_simplex(weights: Float[Array, "tasks"], present: Bool[Array, "tasks"]) ->
     """
     # Only differences matter; with the largest at zero, rounding of large numbers cannot lose the one.
     shifted = weights - weights.max(where=present, initial=-jnp.inf)
-    near = jnp.where(present, shifted, -2).clip(-2)  # what is more than one below the largest gets nothing
+    near = jnp.where(present, shifted, -2).clip(
+        -2
+    )  # what is more than one below the largest gets nothing
     falling = -jnp.sort(-near)
     levels = (jnp.cumsum(falling) - 1) / jnp.arange(1, len(near) + 1, dtype=near.dtype)
-    level = jnp.max(levels)  # what is taken off so that one is left: the largest of these by any number of the largest
+    level = jnp.max(
+        levels
+    )  # what is taken off so that one is left: the largest of these by any number of the largest
     return jnp.where(present, jnp.maximum(near - level, 0), 0)
 
 

@@ -5,10 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from .._errors import check_not_negative
-from .._losses import Loss, mse
-from .._method import AbstractMethod, Metrics
-from .._types import Model, State, Task
+from ..core import AbstractMethod, check_not_negative, Loss, Metrics, Model, mse, State, Task
 from ._task_gradients import task_losses
 
 
@@ -26,7 +23,7 @@ class SoftSharing(AbstractMethod):
     - `to_mean`: times the mean over tasks of the squared distance to the mean of all tasks' parameters.
 
     >>> import jax.random as jr, optax, learnset as ls
-    >>> model = ls.separate(lambda key: ls.MLP(1, 1, key=key), 30, key=jr.key(0))
+    >>> model = ls.models.separate(lambda key: ls.MLP(1, 1, key=key), 30, key=jr.key(0))
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=30, points=20, key=jr.key(1))
     >>> method = ls.SoftSharing(ls.mse, to_mean=0.01)
     >>> run = ls.train(method, model, tasks, optax.adam(1e-3), steps=2, key=jr.key(2))
@@ -57,5 +54,7 @@ class SoftSharing(AbstractMethod):
     def _penalty(self, models: PyTree) -> Float[Array, ""]:
         leaves = [leaf for leaf in jax.tree.leaves(models) if eqx.is_inexact_array(leaf)]
         size = sum((leaf**2).sum() for leaf in leaves) / len(leaves[0])
-        spread = sum(((leaf - leaf.mean(axis=0, keepdims=True)) ** 2).sum() for leaf in leaves) / len(leaves[0])
+        spread = sum(
+            ((leaf - leaf.mean(axis=0, keepdims=True)) ** 2).sum() for leaf in leaves
+        ) / len(leaves[0])
         return jnp.asarray(self.to_zero * size + self.to_mean * spread)

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .._losses import present
-from .._types import Batch, Predictor
+from ..core import Batch, Predictor, present
 
 
 class AbstractSolver(eqx.Module):
@@ -48,7 +47,7 @@ class LinearTasks(AbstractSolution):
     """A linear predictor for each task; a new task sees the mean of all of them.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> model = ls.LinearTasks(jnp.ones((3, 2, 1)), jnp.array([[0.0], [1.0], [5.0]]))
+    >>> model = ls.multitask.LinearTasks(jnp.ones((3, 2, 1)), jnp.array([[0.0], [1.0], [5.0]]))
     >>> model.for_task(jnp.asarray(1))(jnp.ones(2)), model.for_task(jnp.asarray(-1))(jnp.ones(2))
     (Array([3.], dtype=float32), Array([4.], dtype=float32))
     """
@@ -57,7 +56,10 @@ class LinearTasks(AbstractSolution):
     bias: Float[Array, "tasks out"]
 
     def for_task(self, index: Int[Array, ""]) -> LinearPredictor:
-        weight, bias = (jnp.where(index < 0, leaf.mean(axis=0), leaf[index]) for leaf in (self.weight, self.bias))
+        weight, bias = (
+            jnp.where(index < 0, leaf.mean(axis=0), leaf[index])
+            for leaf in (self.weight, self.bias)
+        )
         return LinearPredictor(weight, bias)
 
 
@@ -78,7 +80,9 @@ def centred(
     return root * (points.x - x_mean[:, None]), root * (y - y_mean[:, None]), x_mean, y_mean
 
 
-def products(x: Float[Array, "tasks points in"], y: Float[Array, "tasks points out"]) -> tuple[Array, Array]:
+def products(
+    x: Float[Array, "tasks points in"], y: Float[Array, "tasks points out"]
+) -> tuple[Array, Array]:
     """`x'x` and `x'y` of each task, in full precision."""
     with jax.default_matmul_precision("highest"):
         return jnp.einsum("tpi,tpj->tij", x, x), jnp.einsum("tpi,tpo->tio", x, y)

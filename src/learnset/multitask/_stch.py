@@ -4,9 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import check_not_negative, check_positive
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_not_negative, check_positive, Loss, Model, mse
 from ._balancer import AbstractScalarisation, Seen
 from ._memory import blank, check_num_tasks, recall, renew
 from ._shares import inverses, logs, softmax
@@ -40,7 +38,7 @@ class STCH(AbstractScalarisation):
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> matrix, losses = jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([1.0, 4.0])
-    >>> ls.STCH(num_tasks=2).direction(matrix, losses=losses).tolist()  # warming up
+    >>> ls.multitask.STCH(num_tasks=2).direction(matrix, losses=losses).tolist()  # warming up
     [2.0, 1.0]
     """
 
@@ -59,7 +57,9 @@ class STCH(AbstractScalarisation):
         zero = blank(model, self.num_tasks)
         return STCHState(jnp.asarray(0), zero, zero)
 
-    def weigh(self, seen: Seen, state: STCHState, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], STCHState]:
+    def weigh(
+        self, seen: Seen, state: STCHState, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], STCHState]:
         del key
         warming = state.steps < self.warmup + self.window
         state = self._remember(seen, state, warming)

@@ -3,8 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from .._losses import Loss, mse
-from .._types import State
+from ..core import Loss, mse, State
 from ._balancer import AbstractScalarisation, Seen
 
 
@@ -16,12 +15,14 @@ class Sum(AbstractScalarisation):
     Learning*.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.Sum().direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    >>> ls.multitask.Sum().direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [2.0, 4.0]
     """
 
     loss: Loss = mse
 
-    def weigh(self, seen: Seen, state: State, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], State]:
+    def weigh(
+        self, seen: Seen, state: State, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], State]:
         del key
         return jnp.ones_like(seen.loss), state

@@ -8,10 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from .._losses import Loss
-from .._predict import for_task
-from .._tree import mix, rows, trainable
-from .._types import Model, Task
+from ..core import for_task, Loss, mix, Model, rows, Task, trainable
 
 
 def task_gradients(loss: Loss, model: Model, tasks: Task) -> tuple[Float[Array, "tasks"], PyTree]:
@@ -21,16 +18,16 @@ def task_gradients(loss: Loss, model: Model, tasks: Task) -> tuple[Float[Array, 
 
     >>> import jax.random as jr, learnset as ls
     >>> tasks = ls.Sinusoids().draw(4, ls.Split.TRAIN, key=jr.key(0))
-    >>> losses, grads = ls.task_gradients(ls.mse, ls.MLP(1, 1, key=jr.key(1)), tasks)
+    >>> losses, grads = ls.multitask.task_gradients(ls.mse, ls.MLP(1, 1, key=jr.key(1)), tasks)
     >>> losses.shape, grads.head.bias.shape
     ((4,), (4, 1))
     """
     moving, fixed = trainable(model)
 
     def of_one(task: Task) -> tuple[Float[Array, ""], PyTree]:
-        return jax.value_and_grad(lambda part: loss(for_task(eqx.combine(part, fixed), task.index), task.points))(
-            moving
-        )
+        return jax.value_and_grad(
+            lambda part: loss(for_task(eqx.combine(part, fixed), task.index), task.points)
+        )(moving)
 
     return jax.vmap(of_one)(tasks)
 
@@ -48,9 +45,9 @@ def each_task(function: Callable[[Task], Any], tasks: Task) -> Any:
         return jax.vmap(function)(tasks)
     inputs = tasks.support.x[0], tasks.query.x[0]
     without = eqx.tree_at(_inputs, tasks, (None, None))
-    return jax.vmap(lambda task: function(eqx.tree_at(_inputs, task, inputs, is_leaf=lambda leaf: leaf is None)))(
-        without
-    )
+    return jax.vmap(
+        lambda task: function(eqx.tree_at(_inputs, task, inputs, is_leaf=lambda leaf: leaf is None))
+    )(without)
 
 
 def _inputs(task: Task) -> tuple[Any, Any]:
@@ -83,7 +80,9 @@ def mean_of_own(grads: PyTree, present: Bool[Array, "tasks"]) -> PyTree:
     return mix(even(present), own_and_shared(grads)[0])
 
 
-def weighted_gradient(loss: Loss, model: Model, tasks: Task, weights: Float[Array, "tasks"]) -> PyTree:
+def weighted_gradient(
+    loss: Loss, model: Model, tasks: Task, weights: Float[Array, "tasks"]
+) -> PyTree:
     """The gradient of the weighted loss for what tasks share, and of their mean loss for what single tasks own."""
     moving, fixed = trainable(model)
     own, shared = own_and_shared(moving)
@@ -92,7 +91,9 @@ def weighted_gradient(loss: Loss, model: Model, tasks: Task, weights: Float[Arra
         return weights @ task_losses(loss, eqx.combine(own, shared, fixed), tasks)
 
     of_shared = jax.grad(total, argnums=1)(own, shared, weights)
-    return eqx.combine(of_shared, jax.grad(total)(own, shared, even(in_batch(tasks)).astype(weights.dtype)))
+    return eqx.combine(
+        of_shared, jax.grad(total)(own, shared, even(in_batch(tasks)).astype(weights.dtype))
+    )
 
 
 def even(present: Bool[Array, "tasks"]) -> Float[Array, "tasks"]:

@@ -4,9 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from .._errors import InputError
-from .._losses import Loss, mse
-from .._types import State
+from ..core import InputError, Loss, mse, State
 from ._balancer import AbstractJacobian, Seen
 
 
@@ -19,7 +17,7 @@ class TrimmedMean(AbstractJacobian):
     **Raises:** `InputError` for a batch of fewer than `2 trim + 1` tasks.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.TrimmedMean(trim=1).direction(jnp.array([[1.0], [2.0], [3.0], [1e9]])).tolist()
+    >>> ls.multitask.TrimmedMean(trim=1).direction(jnp.array([[1.0], [2.0], [3.0], [1e9]])).tolist()
     [2.5]
     """
 
@@ -33,7 +31,12 @@ class TrimmedMean(AbstractJacobian):
             )
 
     def balance(
-        self, jacobian: Float[Array, "tasks params"], seen: Seen, state: State, *, key: Key[Array, ""]
+        self,
+        jacobian: Float[Array, "tasks params"],
+        seen: Seen,
+        state: State,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], State]:
         del key
         if len(jacobian) < 2 * self.trim + 1:
@@ -43,7 +46,9 @@ class TrimmedMean(AbstractJacobian):
             )
         place = jnp.arange(len(jacobian))[:, None]
 
-        def without_extremes(_: int, kept: Bool[Array, "tasks params"]) -> Bool[Array, "tasks params"]:
+        def without_extremes(
+            _: int, kept: Bool[Array, "tasks params"]
+        ) -> Bool[Array, "tasks params"]:
             kept = kept & (place != jnp.where(kept, jacobian, -jnp.inf).argmax(axis=0)[None])
             return kept & (place != jnp.where(kept, jacobian, jnp.inf).argmin(axis=0)[None])
 

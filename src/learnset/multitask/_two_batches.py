@@ -5,9 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from .._method import Metrics
-from .._tree import mix
-from .._types import Model, State, Task
+from ..core import Metrics, mix, Model, State, Task
 from ._balancer import AbstractWeighting, Seen, weighting_metrics
 from ._memory import recall
 from ._quadratic import product
@@ -26,17 +24,27 @@ class AbstractTwoBatches(AbstractWeighting):
         self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
         halves = [
-            eqx.tree_at(lambda t, part=part: getattr(t, part).weight, tasks, replace_fn=jnp.zeros_like)
+            eqx.tree_at(
+                lambda t, part=part: getattr(t, part).weight, tasks, replace_fn=jnp.zeros_like
+            )
             for part in ("query", "support")
         ]
-        (one, grads_one), (two, grads_two) = (task_gradients(self.loss, model, half) for half in halves)
+        (one, grads_one), (two, grads_two) = (
+            task_gradients(self.loss, model, half) for half in halves
+        )
         in_one, in_two = (in_batch(half).astype(one.dtype) for half in halves)
         parts = jnp.maximum(in_one + in_two, 1)
         seen = Seen((one * in_one + two * in_two) / parts, in_batch(tasks), tasks.index)
-        weights, state = self.weigh(product(shared_rows(grads_one), shared_rows(grads_two).T), seen, state, key=key)
+        weights, state = self.weigh(
+            product(shared_rows(grads_one), shared_rows(grads_two).T), seen, state, key=key
+        )
         grads = jax.tree.map(lambda a, b: _scaled(1 / parts, a + b), grads_one, grads_two)
         shared = mix(weights, own_and_shared(grads)[1])
-        return eqx.combine(shared, mean_of_own(grads, seen.present)), state, weighting_metrics(seen, weights)
+        return (
+            eqx.combine(shared, mean_of_own(grads, seen.present)),
+            state,
+            weighting_metrics(seen, weights),
+        )
 
 
 def recall_shares(memory: Float[Array, "numbered"], seen: Seen) -> Float[Array, "tasks"]:
@@ -44,7 +52,9 @@ def recall_shares(memory: Float[Array, "numbered"], seen: Seen) -> Float[Array, 
     known = jnp.where(seen.present, recall(memory, seen), 0)
     total = known.sum()
     there = seen.present.astype(known.dtype)
-    return jnp.where(total > 0, known / jnp.where(total > 0, total, 1), there / jnp.maximum(there.sum(), 1))
+    return jnp.where(
+        total > 0, known / jnp.where(total > 0, total, 1), there / jnp.maximum(there.sum(), 1)
+    )
 
 
 def _scaled(factors: Float[Array, "tasks"], leaf: Array) -> Array:

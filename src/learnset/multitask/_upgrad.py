@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from .._losses import Loss, mse
+from ..core import Loss, mse
 from ._balancer import AbstractGramian
 from ._cosines import cosines, one_over
 from ._quadratic import nonnegative_minimum
@@ -28,7 +28,11 @@ class UPGrad(AbstractGramian):
     loss: Loss = mse
 
     def weights(
-        self, gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"], *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        present: Bool[Array, "tasks"],
+        *,
+        key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del key
         between, norms = cosines(gramian)

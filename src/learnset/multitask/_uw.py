@@ -5,9 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from .._errors import check_positive
-from .._losses import Loss, mse
-from .._types import Model
+from ..core import check_positive, Loss, Model, mse
 from ._balancer import AbstractScalarisation, Seen
 from ._memory import blank, check_num_tasks, Learnt, recall
 
@@ -50,7 +48,9 @@ class UW(AbstractScalarisation):
     def init(self, model: Model) -> Learnt:
         return Learnt(blank(model, self.num_tasks))
 
-    def weigh(self, seen: Seen, state: Learnt, *, key: Key[Array, ""]) -> tuple[Float[Array, "tasks"], Learnt]:
+    def weigh(
+        self, seen: Seen, state: Learnt, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "tasks"], Learnt]:
         del key
         log_variance = recall(state.value, seen)
         which = jnp.broadcast_to(jnp.asarray(self.classification), (self.num_tasks,))

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._errors import InputError
-from .._figure import COLOURS, FAINT, INK, new_figure, write_figure
-from .._types import Batch, Task
+from ..core import Batch, COLOURS, FAINT, INK, InputError, new_figure, Task, write_figure
 
 MOST = 10  # images of a class in each set that fit on a page
 
@@ -28,13 +26,17 @@ def draw_episode(task: Task, names: Sequence[str] | None, folder: Path, name: st
     ways = _check(task)
     names = [f"class {i + 1}" for i in range(ways)] if names is None else names
     if len(names) != ways:
-        raise InputError(f"There are {len(names)} names, but the task has {ways} classes: one for each.")
+        raise InputError(
+            f"There are {len(names)} names, but the task has {ways} classes: one for each."
+        )
     sets = [_by_class(batch) for batch in (task.support, task.query)]
     most = [max(1, *(min(len(images), MOST) for images in rows)) for rows in sets]
     cell = min(0.9, 9.6 / sum(most), 12.0 / ways)  # inches
     labels = [_label(each, lines=int(cell / 0.17)) for each in names]
     room = 0.09 * max(len(line) for label in labels for line in label.splitlines())
-    figure, axes = new_figure(1, 2, width=1.6 + room + cell * sum(most), height=0.9 + cell * ways, width_ratios=most)
+    figure, axes = new_figure(
+        1, 2, width=1.6 + room + cell * sum(most), height=0.9 + cell * ways, width_ratios=most
+    )
     drawn = _is_ink(task.support.x)
     for axis, rows, columns, colour in zip(axes[0], sets, most, COLOURS, strict=False):
         _draw_set(axis, rows, columns, drawn, colour)
@@ -51,7 +53,11 @@ def _draw_set(axis, rows: list[np.ndarray], columns: int, ink: bool, colour: str
         fit = len(images) if len(images) <= MOST else MOST - 1
         for column, image in enumerate(images[:fit]):
             extent = (column + 0.04, column + 0.96, row + 0.96, row + 0.04)
-            style = {"cmap": "gray_r" if ink else "gray", "vmin": 0, "vmax": 1} if image.ndim == 2 else {}
+            style = (
+                {"cmap": "gray_r" if ink else "gray", "vmin": 0, "vmax": 1}
+                if image.ndim == 2
+                else {}
+            )
             axis.imshow(image, extent=extent, interpolation="nearest", **style)
         if fit < len(images):
             more = f"{len(images) - fit}\nmore"
@@ -97,7 +103,11 @@ def _check(task: Task) -> int:
     """The number of classes."""
     shape, targets = task.support.x.shape, task.support.y.shape
     if len(shape) != 4 or shape[-1] not in (1, 3):
-        raise InputError(f"The inputs have the shape {shape}; only images, (points, height, width, 1 or 3), are drawn.")
+        raise InputError(
+            f"The inputs have the shape {shape}; only images, (points, height, width, 1 or 3), are drawn."
+        )
     if len(targets) != 2 or task.query.y.shape[1:] != targets[1:]:
-        raise InputError(f"The targets have the shape {targets}; classes are one-hot: (points, ways).")
+        raise InputError(
+            f"The targets have the shape {targets}; classes are one-hot: (points, ways)."
+        )
     return targets[1]

@@ -12,11 +12,19 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._comparison import Comparison, Outcome
-from .._figure import COLOURS, FAINT, INK, new_figure, write_figure
-from .._predict import features, predict, settled
-from .._recipe import Setting
-from .._types import Split, Task
+from ..comparison import Comparison, Outcome, Setting
+from ..core import (
+    COLOURS,
+    FAINT,
+    features,
+    INK,
+    new_figure,
+    predict,
+    settled,
+    Split,
+    Task,
+    write_figure,
+)
 from ..tasks import Episodes
 from ._episodes import draw_episode
 
@@ -24,7 +32,13 @@ MOST_CLASSES = 10  # that colours tell apart in one picture
 
 
 def draw_few_shot(
-    comparison: Comparison, episodes: Episodes, make_model: Any, shots: int, folder: Path, *, seed: int
+    comparison: Comparison,
+    episodes: Episodes,
+    make_model: Any,
+    shots: int,
+    folder: Path,
+    *,
+    seed: int,
 ) -> list[str]:
     """Draws one held-out task as it is, as features, and as a table of what was taken for what.
 
@@ -55,7 +69,9 @@ def _best(comparison: Comparison, shots: int) -> Outcome | None:
     found = [
         o
         for o in comparison
-        if o.models is not None and o.recipe.setting in (Setting.META, Setting.TRANSFER) and not o.transductive
+        if o.models is not None
+        and o.recipe.setting in (Setting.META, Setting.TRANSFER)
+        and not o.transductive
     ]
     return min(found, key=lambda o: float(o.at(shots).mean())) if found else None
 
@@ -78,8 +94,12 @@ def _views(comparison: Comparison, initial: Any, task: Task, shots: int) -> dict
     if "ProtoNet" in found:
         views["ProtoNet"] = _features(settled(_first(found["ProtoNet"]), task.support), points.x)
     if "MAML" in found:
-        views["MAML, before adaptation"] = _features(settled(_first(found["MAML"]), task.support), points.x)
-        views["MAML, after adaptation"] = _features(_predictor(found["MAML"], task, shots), points.x)
+        views["MAML, before adaptation"] = _features(
+            settled(_first(found["MAML"]), task.support), points.x
+        )
+        views["MAML, after adaptation"] = _features(
+            _predictor(found["MAML"], task, shots), points.x
+        )
     return views if len(views) > 1 else {}
 
 
@@ -99,7 +119,9 @@ def draw_embeddings(task: Task, views: dict[str, Array], folder: Path) -> None:
             asked, shown = mine.copy(), mine.copy()
             asked[:support], shown[support:] = False, False
             colour = COLOURS[label % len(COLOURS)] if label < len(COLOURS) else INK
-            axis.plot(*places[asked].T, "o", color=colour, markersize=4, alpha=0.55, markeredgewidth=0)
+            axis.plot(
+                *places[asked].T, "o", color=colour, markersize=4, alpha=0.55, markeredgewidth=0
+            )
             axis.plot(*places[shown].T, "^", color=colour, markersize=9, markeredgecolor="white")
         axis.set_title(title, fontsize=10)
         axis.set_xlabel(f"{share:.0%} of the variance", fontsize=9)
@@ -110,7 +132,9 @@ def draw_embeddings(task: Task, views: dict[str, Array], folder: Path) -> None:
     write_figure(figure, folder, "embeddings")
 
 
-def principal(values: Float[np.ndarray, "points features"]) -> tuple[Float[np.ndarray, "points 2"], float]:
+def principal(
+    values: Float[np.ndarray, "points features"],
+) -> tuple[Float[np.ndarray, "points 2"], float]:
     """Points in the plane of their two main directions, and the share of the variance that lies in it.
 
     >>> import numpy as np
@@ -125,7 +149,9 @@ def principal(values: Float[np.ndarray, "points features"]) -> tuple[Float[np.nd
     return np.pad(left, ((0, 0), (0, missing))), float(size[:2].sum() / max(size.sum(), 1e-12))
 
 
-def draw_confusion(predictor: Any, task: Task, names: Sequence[str], recipe: str, folder: Path) -> None:
+def draw_confusion(
+    predictor: Any, task: Task, names: Sequence[str], recipe: str, folder: Path
+) -> None:
     """`confusion`: how many queries of each class of one task were taken for which."""
     count = confusion(predictor, task)
     ways = len(count)
@@ -137,13 +163,25 @@ def draw_confusion(predictor: Any, task: Task, names: Sequence[str], recipe: str
         for column in range(ways):
             if count[row, column]:
                 shade = "white" if count[row, column] > 0.6 * count.sum(axis=1).max() else INK
-                axis.text(column, row, int(count[row, column]), ha="center", va="center", fontsize=8, color=shade)
-    numbered = [f"{textwrap.shorten(name, 34, placeholder=' …')}  {i + 1}" for i, name in enumerate(names)]
+                axis.text(
+                    column,
+                    row,
+                    int(count[row, column]),
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color=shade,
+                )
+    numbered = [
+        f"{textwrap.shorten(name, 34, placeholder=' …')}  {i + 1}" for i, name in enumerate(names)
+    ]
     axis.set_yticks(range(ways), numbered, fontsize=8)
     axis.set_xticks(range(ways), [str(i + 1) for i in range(ways)], fontsize=8)
     axis.grid(False)
     axis.set(xlabel="taken for", ylabel="is")
-    axis.set_title(f"{recipe}: {np.trace(count) / max(count.sum(), 1):.1%} right on this task", fontsize=10)
+    axis.set_title(
+        f"{recipe}: {np.trace(count) / max(count.sum(), 1):.1%} right on this task", fontsize=10
+    )
     write_figure(figure, folder, "confusion")
 
 

@@ -5,11 +5,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from .._comparison import Comparison
-from .._figure import COLOURS, FAINT, INK
-from .._recipe import Setting
-from .._row_comparison import RowComparison
-from ..tasks import Table
+from ..comparison import Comparison, RowComparison, Setting
+from ..core import COLOURS, FAINT, INK
+from ..data import Table
 
 MOST_NAMED = 40  # tasks with a line of their own in a figure or a table
 KINDS = {
@@ -32,8 +30,14 @@ class Affinities(eqx.Module):
         if len(self.index) < 3:
             return self
         apart = np.clip(1 - (self.cosine + self.cosine.T) / 2, 0, None)
-        order = leaves_list(linkage(apart[np.triu_indices(len(apart), 1)], "average", optimal_ordering=True))
-        return Affinities(self.cosine[np.ix_(order, order)], self.lookahead[np.ix_(order, order)], self.index[order])
+        order = leaves_list(
+            linkage(apart[np.triu_indices(len(apart), 1)], "average", optimal_ordering=True)
+        )
+        return Affinities(
+            self.cosine[np.ix_(order, order)],
+            self.lookahead[np.ix_(order, order)],
+            self.index[order],
+        )
 
 
 class TableFindings(eqx.Module):
@@ -42,6 +46,8 @@ class TableFindings(eqx.Module):
     table: Table
     rows: RowComparison
     affinities: Affinities
-    new: Comparison | None  # on tasks that were held out; None where there are too few to hold any out
+    new: (
+        Comparison | None
+    )  # on tasks that were held out; None where there are too few to hold any out
     balanced: tuple[str, ...]  # recipes with a balancer
     uniform: str  # the recipe with the uniform sum

@@ -9,9 +9,8 @@ import jinja2
 from markupsafe import Markup
 from scipy.special import ndtri
 
-from .._comparison import Comparison
-from .._recipe import Setting
-from .._result import interval
+from ..comparison import Comparison, Setting
+from ..core import interval
 from ..tasks import AbstractTasks, Episodes, Unrelated
 from ._scale import number, scale
 from ._table import HEAD, table_rows
@@ -45,7 +44,9 @@ def write_comparison_page(
         "failures": comparison.failures,
         "notes": notes,
         "sources": [(o.recipe.name, o.recipe.source) for o in comparison],
-        "figures": [(Markup(_inline(path.parent / f"{name}.svg")), CAPTIONS[name]) for name in figures],
+        "figures": [
+            (Markup(_inline(path.parent / f"{name}.svg")), CAPTIONS[name]) for name in figures
+        ],
     }
     sections["measure"] = f"{shown.words[0].upper()}{shown.words[1:]} from {shown.amount(shots)}"
     title = f"Past tasks on {type(tasks).__name__}: does sharing help?"
@@ -56,14 +57,16 @@ def described(tasks: AbstractTasks) -> str:
     """The tasks in words; of few-shot tasks how many classes there are, instead of all of their names.
 
     >>> import numpy as np, learnset as ls
-    >>> classes = ls.Labelled.from_arrays(np.zeros((60, 2)), np.repeat(np.arange(6), 10))
+    >>> classes = ls.data.Labelled.from_arrays(np.zeros((60, 2)), np.repeat(np.arange(6), 10))
     >>> described(ls.Episodes(*classes.split((2, 2, 2)), ways=2))
     'Episodes(ways=2, shots=1, queries=5, augment=None): 2 classes (20 examples) to train, 2 (20) to validate, 2 (20) to test on'
     """
     if not isinstance(tasks, Episodes):
         return repr(tasks)
     sizes = [f"{len(pool):,} ({pool.examples:,})" for pool in (tasks.validation, tasks.test)]
-    fields = f"ways={tasks.ways}, shots={tasks.shots}, queries={tasks.queries}, augment={tasks.augment}"
+    fields = (
+        f"ways={tasks.ways}, shots={tasks.shots}, queries={tasks.queries}, augment={tasks.augment}"
+    )
     first = f"{len(tasks.train):,} classes ({tasks.train.examples:,} examples)"
     return f"Episodes({fields}): {first} to train, {sizes[0]} to validate, {sizes[1]} to test on"
 
@@ -73,7 +76,8 @@ def answers(comparison: Comparison, shots: int) -> list[str]:
     new = [
         o
         for o in comparison
-        if o.tasks == "new" and o.recipe.setting in (Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
+        if o.tasks == "new"
+        and o.recipe.setting in (Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
     ]
     scratch = next((o for o in comparison if o.recipe.method is None), None)
     if scratch is None or not new:
@@ -109,7 +113,11 @@ def control(comparison: Comparison, tasks: AbstractTasks) -> str:
     if not isinstance(tasks, Unrelated):
         return "Control: “learnset compare unrelated” is a comparison on tasks that share nothing."
     below = below_constant(comparison)
-    verdict = f"{', '.join(below)} came out below it: look for a leak." if below else "no recipe came out below it."
+    verdict = (
+        f"{', '.join(below)} came out below it: look for a leak."
+        if below
+        else "no recipe came out below it."
+    )
     return (
         f"These tasks share nothing: the best possible error is {number(tasks.floor)}, that of the best constant, and"
         f" {verdict} What the others gain here over scratch is only the common scale."
@@ -124,7 +132,9 @@ def below_constant(comparison: Comparison) -> list[str]:
     of shots at once (Bonferroni).
     """
     constant = comparison["best constant"]
-    others = [outcome for outcome in comparison if outcome.tasks == "new" and outcome is not constant]
+    others = [
+        outcome for outcome in comparison if outcome.tasks == "new" and outcome is not constant
+    ]
     quantile = float(ndtri(1 - 0.025 / max(1, len(others) * len(comparison.shots))))
     found = []
     for outcome in others:
@@ -163,7 +173,15 @@ def _write(path: Path, **values: Any) -> None:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    values = {"body": "", "answers": [], "control": "", "head": [], "rows": [], "failures": {}, "figures": []} | values
+    values = {
+        "body": "",
+        "answers": [],
+        "control": "",
+        "head": [],
+        "rows": [],
+        "failures": {},
+        "figures": [],
+    } | values
     values = {"tasks": "", "shots": 0, "sources": [], "measure": "", "notes": []} | values
     partial = path.with_name(path.name + ".partial")
     partial.write_text(environment.from_string(template).render(**values))

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .._losses import error_rate, Loss
-from .._result import interval
+from ..core import error_rate, interval, Loss
 
 
 class Errors:

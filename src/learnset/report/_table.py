@@ -2,8 +2,7 @@
 
 from rich.table import Table
 
-from .._comparison import Benefit, Comparison, Outcome
-from .._recipe import Setting
+from ..comparison import Benefit, Comparison, Outcome, Setting
 from ._scale import scale
 
 HEAD = (
@@ -34,7 +33,11 @@ def table_rows(comparison: Comparison, shots: int) -> list[tuple[str, ...]]:
 
 def _line(comparison: Comparison, outcome: Outcome, shots: int) -> tuple[str, ...]:
     shots = shots if shots in outcome.shots else outcome.shots[0]
-    shown, steps, iterative = scale(comparison.metric), outcome.chosen_steps(shots), outcome.steps > 0
+    shown, steps, iterative = (
+        scale(comparison.metric),
+        outcome.chosen_steps(shots),
+        outcome.steps > 0,
+    )
     return (
         outcome.recipe.name,
         outcome.recipe.setting.value,
@@ -92,7 +95,15 @@ def size(count: int) -> str:
 
 
 # The columns that fit a terminal, with shorter heads; the page and result.json have them all.
-COMPACT = {0: "recipe", 2: "tasks", 4: "1 step", 5: "best", 6: "against scratch", 7: "steps needed", 8: "points needed"}
+COMPACT = {
+    0: "recipe",
+    2: "tasks",
+    4: "1 step",
+    5: "best",
+    6: "against scratch",
+    7: "steps needed",
+    8: "points needed",
+}
 
 CLASSES = {
     0: "recipe",
@@ -108,7 +119,9 @@ def terminal_table(comparison: Comparison, shots: int) -> Table:
     """The table for a terminal."""
     shown = scale(comparison.metric)
     classes = not shown.logarithmic
-    caption = "± is the 95 % interval over tasks and seeds; needed: to do as well as scratch at its best"
+    caption = (
+        "± is the 95 % interval over tasks and seeds; needed: to do as well as scratch at its best"
+    )
     title = f"{'Accuracy' if classes else 'Error'} from {shown.amount(shots)}"
     table = Table(title=title, caption=caption)
     columns = CLASSES if classes else COMPACT

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .._figure import COLOURS, FAINT, INK, new_figure, write_figure
-from .._row_comparison import RowComparison
+from ..comparison import RowComparison
+from ..core import COLOURS, FAINT, INK, new_figure, write_figure
 from ._figures import draw_shots
 from ._findings import KINDS, MOST_NAMED, TableFindings
 
@@ -33,7 +33,14 @@ def draw_recipes(rows: RowComparison, folder: Path) -> None:
     for i, outcome in enumerate(reversed(outcomes)):
         mean, half = rows.score(outcome)
         colour = KINDS[outcome.setting][0]
-        axis.errorbar(100 * mean, i, xerr=100 * half if np.isfinite(half) else None, fmt="o", color=colour, capsize=3)
+        axis.errorbar(
+            100 * mean,
+            i,
+            xerr=100 * half if np.isfinite(half) else None,
+            fmt="o",
+            color=colour,
+            capsize=3,
+        )
     axis.set_yticks(range(len(outcomes)), [outcome.name for outcome in reversed(outcomes)])
     axis.set_xlabel(f"{rows.rows.measure} on rows that were not trained on (%)")
     for setting, (colour, words) in KINDS.items():
@@ -45,7 +52,9 @@ def draw_recipes(rows: RowComparison, folder: Path) -> None:
 
 def draw_gains(rows: RowComparison, folder: Path) -> None:
     """`gains`: what each task gains from being learnt together, in order."""
-    gain, half = (100 * values for values in rows.rows.gains(rows.together().answers, rows.alone().answers))
+    gain, half = (
+        100 * values for values in rows.rows.gains(rows.together().answers, rows.alone().answers)
+    )
     order = np.argsort(np.where(np.isfinite(gain), gain, -np.inf))
     order = order[np.isfinite(gain[order])]
     half = np.where(np.isfinite(half), half, 0)
@@ -56,7 +65,9 @@ def draw_gains(rows: RowComparison, folder: Path) -> None:
         figure, axes = new_figure(1, 1, width=9, height=4.2)
         axis = axes[0][0]
         for place, i in enumerate(order):
-            axis.errorbar(place, gain[i], half[i], fmt="o", color=colour[i], markersize=3, linewidth=0.8)
+            axis.errorbar(
+                place, gain[i], half[i], fmt="o", color=colour[i], markersize=3, linewidth=0.8
+            )
         axis.set_xlabel(f"{len(order)} tasks, by what they gain")
         axis.set_xticks([])
         axis.set_ylabel(label.replace(" over", "\nover"))
@@ -67,7 +78,9 @@ def draw_gains(rows: RowComparison, folder: Path) -> None:
         figure, axes = new_figure(1, 1, width=7.5, height=1.0 + 0.26 * max(4, len(order)))
         axis = axes[0][0]
         for place, i in enumerate(order):
-            axis.errorbar(gain[i], place, xerr=half[i], fmt="o", color=colour[i], capsize=2, markersize=4)
+            axis.errorbar(
+                gain[i], place, xerr=half[i], fmt="o", color=colour[i], capsize=2, markersize=4
+            )
         axis.set_yticks(range(len(order)), [_short(rows.rows.names[i]) for i in order])
         axis.set_xlabel(label)
         axis.axvline(0, color=INK, linewidth=1)

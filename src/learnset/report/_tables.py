@@ -5,11 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._comparison import Comparison, Outcome
-from .._recipe import Setting
-from .._row_comparison import RowComparison, RowOutcome
+from ..comparison import Comparison, Outcome, RowComparison, RowOutcome, Setting
+from ..data import Table
 from ..multitask import delta_m
-from ..tasks import Table
 from ._findings import KINDS, MOST_NAMED, TableFindings
 from ._scale import number, scale
 
@@ -31,7 +29,11 @@ def _does_it_help(rows: RowComparison) -> str:
     alone, pooled, together = rows.alone(), rows.pooled(), rows.together()
     mean, half = rows.difference(together, alone)
     verdict = (
-        "helps" if mean - half > 0 else "hurts" if mean + half < 0 else "makes no difference that is beyond chance"
+        "helps"
+        if mean - half > 0
+        else "hurts"
+        if mean + half < 0
+        else "makes no difference that is beyond chance"
     )
     scores = [_shown(rows, outcome) for outcome in (together, alone, pooled)]
     against = _points(rows, *rows.difference(together, pooled))
@@ -66,7 +68,9 @@ def _less_data(found: TableFindings) -> str:
     shown = scale(new.metric)
     alone = [o for o in new if o.recipe.setting is Setting.SCRATCH]
     others = [o for o in new if o.recipe.setting is not Setting.SCRATCH]
-    first, last = (min(alone, key=lambda o, s=s: float(o.at(s).mean())) for s in (shots[0], shots[-1]))
+    first, last = (
+        min(alone, key=lambda o, s=s: float(o.at(s).mean())) for s in (shots[0], shots[-1])
+    )
     best = min(others, key=lambda o: float(o.at(shots[0]).mean()))
     target, curve = float(last.at(shots[-1]).mean()), [float(best.at(s).mean()) for s in shots]
     reached = next((s for s, error in zip(shots, curve, strict=True) if error <= target), None)
@@ -93,7 +97,11 @@ def _who_hurts(found: TableFindings) -> str:
     cosine, ahead = some.cosine[off], some.lookahead[off]
     names = [found.table.names[i] for i in some.index]
     i, j = np.unravel_index(np.where(off, some.lookahead, np.inf).argmin(), off.shape)
-    among = "The gradients" if size == len(found.table) else f"Among the {size} tasks with most rows the gradients"
+    among = (
+        "The gradients"
+        if size == len(found.table)
+        else f"Among the {size} tasks with most rows the gradients"
+    )
     worst = (
         f"most of all a step for {names[i]} hurts {names[j]} (its loss rises by {_percent(some.lookahead[i, j])})"
         if some.lookahead[i, j] < 0
@@ -154,9 +162,17 @@ def words_of_table(found: TableFindings, figures: Sequence[str], command: str) -
     """The page: answers, tables, figures, and how it was done."""
     rows, table = found.rows, found.table
     lines = [f"# {len(table)} tasks: one model each, pooled, or learnt together?", ""]
-    lines += [f"{len(table.x):,} rows, {table.x.shape[1]} inputs, {_target_words(table)}. Made by `{command}`.", ""]
+    lines += [
+        f"{len(table.x):,} rows, {table.x.shape[1]} inputs, {_target_words(table)}. Made by `{command}`.",
+        "",
+    ]
     lines += [f"{sentence}\n" for sentence in answers_of_table(found)]
-    lines += [f"## Rows that were not trained on: {rows.rows.measure}", "", *_recipe_lines(rows), ""]
+    lines += [
+        f"## Rows that were not trained on: {rows.rows.measure}",
+        "",
+        *_recipe_lines(rows),
+        "",
+    ]
     lines += [
         "± is half the 95 % interval over divisions of the rows (seeds), differences are paired by them; divisions share rows,"
         " so that intervals are a little too narrow. Settings are chosen on validation rows, for each division apart; nothing"
@@ -192,12 +208,16 @@ def _recipe_lines(rows: RowComparison) -> list[str]:
     alone = rows.alone()
     base = rows.rows.errors(alone.answers).mean(axis=0)
     error = "wrong (%)" if rows.rows.classes else "root mean squared error"
-    lines = [f"| recipe | | {rows.rows.measure} (%) | minus one model each | {error} | Δm | chosen | seconds |"]
+    lines = [
+        f"| recipe | | {rows.rows.measure} (%) | minus one model each | {error} | Δm | chosen | seconds |"
+    ]
     lines += ["|---|---|---|---|---|---|---|---|"]
     best = [alone, rows.pooled(), rows.together()]
     for outcome in [*rows, *best]:
         mine = rows.rows.errors(outcome.answers).mean(axis=0)
-        delta = f"{float(delta_m(mine, base, [False] * len(base))):+.1f}" if (base > 0).all() else ""
+        delta = (
+            f"{float(delta_m(mine, base, [False] * len(base))):+.1f}" if (base > 0).all() else ""
+        )
         name = outcome.name if outcome not in best else f"**best of: {outcome.name}**"
         apart = "" if outcome is alone else _points(rows, *rows.difference(outcome, alone))
         lines.append(
@@ -234,16 +254,24 @@ def _task_lines(found: TableFindings) -> list[str]:
     records = found.rows.of_tasks()
     heads = [key for key in records[0] if key not in ("task", "scored_rows", "gain", "gain_ci95")]
     order = sorted(
-        range(len(records)), key=lambda i: -(records[i]["gain"] if records[i]["gain"] is not None else -np.inf)
+        range(len(records)),
+        key=lambda i: -(records[i]["gain"] if records[i]["gain"] is not None else -np.inf),
     )
     shown = order if len(order) <= MOST_NAMED else [*order[:10], *order[-10:]]
-    unit = "hundredths of the measure" if found.rows.rows.classes else "hundredths of the target's variance"
+    unit = (
+        "hundredths of the measure"
+        if found.rows.rows.classes
+        else "hundredths of the target's variance"
+    )
     lines = (
         []
         if len(shown) == len(order)
         else ["The ten tasks that gain most and the ten that gain least; `tasks.csv` has all.", ""]
     )
-    lines += [f"| task | rows scored | {' | '.join(heads)} | gain ({unit}) |", "|---" * (len(heads) + 3) + "|"]
+    lines += [
+        f"| task | rows scored | {' | '.join(heads)} | gain ({unit}) |",
+        "|---" * (len(heads) + 3) + "|",
+    ]
     for i in shown:
         one = records[i]
         gain = "" if one["gain"] is None else f"{100 * one['gain']:+.1f}"
@@ -255,14 +283,18 @@ def _task_lines(found: TableFindings) -> list[str]:
 
 def _new_lines(new: Comparison) -> list[str]:
     shown = scale(new.metric)
-    lines = [f"| recipe | | {' | '.join(f'{shots} rows' for shots in new.shots)} | rows to scratch's best |"]
+    lines = [
+        f"| recipe | | {' | '.join(f'{shots} rows' for shots in new.shots)} | rows to scratch's best |"
+    ]
     lines += ["|---" * (len(new.shots) + 3) + "|"]
     for outcome in new:
         cells = " | ".join(shown.text(outcome.at(shots)) for shots in new.shots)
         lines.append(
             f"| {outcome.recipe.name} | {outcome.recipe.setting.value} | {cells} | {_efficiency(new, outcome)} |"
         )
-    measure = "Accuracy" if not shown.logarithmic else "Mean squared error, in variances of the target,"
+    measure = (
+        "Accuracy" if not shown.logarithmic else "Mean squared error, in variances of the target,"
+    )
     return [
         *lines,
         "",

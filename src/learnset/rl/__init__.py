@@ -11,7 +11,10 @@ from ._bandit_rules import (
     ThompsonSampling as ThompsonSampling,
     UCB1 as UCB1,
 )
-from ._coordinates import CoordinateActorCritic as CoordinateActorCritic, MatchingToPlaceDays as MatchingToPlaceDays
+from ._coordinates import (
+    CoordinateActorCritic as CoordinateActorCritic,
+    MatchingToPlaceDays as MatchingToPlaceDays,
+)
 from ._gittins import gittins_indices as gittins_indices
 from ._maml_rl import MAMLPolicy as MAMLPolicy
 from ._mdp_rules import (

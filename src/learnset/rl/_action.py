@@ -38,7 +38,9 @@ class Gaussian(eqx.Module):
 
     def log_prob(self, action: Float[Array, "size"]) -> Float[Array, ""]:
         away = (action / self.limit - self.mean) * jnp.exp(-self.spread)
-        return (-0.5 * away**2 - self.spread - 0.5 * math.log(2 * math.pi) - math.log(self.limit)).sum()
+        return (
+            -0.5 * away**2 - self.spread - 0.5 * math.log(2 * math.pi) - math.log(self.limit)
+        ).sum()
 
     def entropy(self) -> Float[Array, ""]:
         return (self.spread + 0.5 * math.log(2 * math.pi * math.e) + math.log(self.limit)).sum()

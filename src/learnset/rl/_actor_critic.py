@@ -9,16 +9,25 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._errors import check_not_negative, check_positive, InputError
-from .._method import AbstractMethod, Metrics
-from .._tree import trainable, updated
-from .._types import Model, State
+from ..core import (
+    AbstractMethod,
+    check_not_negative,
+    check_positive,
+    InputError,
+    Metrics,
+    Model,
+    State,
+    trainable,
+    updated,
+)
 from ..envs import AbstractEnv
 from ._advantage import advantages
 from ._rollout import replay, Rollout, rollout
 
 if TYPE_CHECKING:
-    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+    from typing import (
+        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
+    )
 else:
     from equinox import AbstractVar
 
@@ -43,7 +52,9 @@ class AbstractActorCritic(AbstractMethod):
     def __check_init__(self):
         name = type(self).__name__
         check_positive(name, horizon=self.horizon, anneal=self.anneal)
-        check_not_negative(name, entropy=self.entropy, entropy_end=self.entropy_end, value_cost=self.value_cost)
+        check_not_negative(
+            name, entropy=self.entropy, entropy_end=self.entropy_end, value_cost=self.value_cost
+        )
         check_not_negative(name, guess_cost=self.guess_cost)
         for field in ("discount", "decay"):
             value = getattr(self, field)
@@ -53,7 +64,9 @@ class AbstractActorCritic(AbstractMethod):
     def _rollout(self, model: Model, tasks: AbstractEnv, key: Key[Array, ""]) -> Rollout:
         return rollout(model, tasks, self.horizon, endless=self.endless, key=key)
 
-    def _targets(self, happened: Rollout) -> tuple[Float[Array, "steps tasks"], Float[Array, "steps tasks"]]:
+    def _targets(
+        self, happened: Rollout
+    ) -> tuple[Float[Array, "steps tasks"], Float[Array, "steps tasks"]]:
         """Advantages at unit spread and mean zero, and returns."""
         alive = happened.alive.astype(happened.value.dtype)
 
@@ -73,7 +86,9 @@ class AbstractActorCritic(AbstractMethod):
         spread = returns.var(where=happened.alive) + 1e-8
         off = (happened.value - returns) ** 2 / spread
         wrong = ((happened.guess - happened.secret) ** 2).sum(axis=-1)
-        loss = self.value_cost * _mean(off, happened.alive) + self.guess_cost * _mean(wrong, happened.alive)
+        loss = self.value_cost * _mean(off, happened.alive) + self.guess_cost * _mean(
+            wrong, happened.alive
+        )
         return loss - self._entropy_cost(step) * _mean(happened.entropy, happened.counts)
 
     def _entropy_cost(self, step: Int[Array, ""]) -> Array:
@@ -113,9 +128,9 @@ class A2C(AbstractActorCritic):
     - `value_cost`: weight of the critic's squared error; `guess_cost`: of that of guessing what is hidden.
 
     >>> import jax.random as jr, optax, learnset as ls
-    >>> tasks = ls.Harlow()
-    >>> agent = ls.RecurrentAgent(tasks.sample(ls.Split.TRAIN, key=jr.key(0)), width=16, key=jr.key(1))
-    >>> run = ls.train(ls.A2C(horizon=12), agent, tasks, optax.adam(1e-3), steps=2, key=jr.key(2))
+    >>> tasks = ls.envs.Harlow()
+    >>> agent = ls.rl.RecurrentAgent(tasks.sample(ls.Split.TRAIN, key=jr.key(0)), width=16, key=jr.key(1))
+    >>> run = ls.train(ls.rl.A2C(horizon=12), agent, tasks, optax.adam(1e-3), steps=2, key=jr.key(2))
     >>> sorted(run.metrics)
     ['entropy', 'loss', 'reward']
     """
@@ -164,9 +179,9 @@ class PPO(AbstractActorCritic):
     - `clip`: how far a probability ratio may go.
 
     >>> import jax.random as jr, optax, learnset as ls
-    >>> tasks = ls.Harlow()
-    >>> agent = ls.RecurrentAgent(tasks.sample(ls.Split.TRAIN, key=jr.key(0)), width=16, key=jr.key(1))
-    >>> method = ls.PPO(horizon=12, parts=5)
+    >>> tasks = ls.envs.Harlow()
+    >>> agent = ls.rl.RecurrentAgent(tasks.sample(ls.Split.TRAIN, key=jr.key(0)), width=16, key=jr.key(1))
+    >>> method = ls.rl.PPO(horizon=12, parts=5)
     >>> run = ls.train(method, agent, tasks, optax.sgd(1.0), steps=2, key=jr.key(2))
     >>> sorted(run.metrics)
     ['entropy', 'loss', 'reward']
@@ -202,26 +217,37 @@ class PPO(AbstractActorCritic):
         happened = self._rollout(model, tasks, act_key)
         number = happened.last_value.shape[0]
         if number % self.parts:
-            raise InputError(f"PPO: {number} tasks cannot be split into `parts={self.parts}` equal parts.")
+            raise InputError(
+                f"PPO: {number} tasks cannot be split into `parts={self.parts}` equal parts."
+            )
         gained, returns = self._targets(happened)
         start, fixed = trainable(model)
 
-        def update(both: tuple[PyTree, PyTree], chosen: Int[Array, "some"]) -> tuple[tuple[PyTree, PyTree], Array]:
+        def update(
+            both: tuple[PyTree, PyTree], chosen: Int[Array, "some"]
+        ) -> tuple[tuple[PyTree, PyTree], Array]:
             moving, optimiser_state = both
             part, gain, aim = jax.tree.map(
-                lambda leaf: leaf[chosen] if leaf.ndim == 1 else leaf[:, chosen], (happened, gained, returns)
+                lambda leaf: leaf[chosen] if leaf.ndim == 1 else leaf[:, chosen],
+                (happened, gained, returns),
             )
-            loss, grads = jax.value_and_grad(lambda m: self._loss(eqx.combine(m, fixed), part, gain, aim, step))(moving)
+            loss, grads = jax.value_and_grad(
+                lambda m: self._loss(eqx.combine(m, fixed), part, gain, aim, step)
+            )(moving)
             return updated(self.optimiser, grads, optimiser_state, moving), loss
 
-        orders = jax.vmap(lambda k: jr.permutation(k, number).reshape(self.parts, -1))(jr.split(order_key, self.epochs))
+        orders = jax.vmap(lambda k: jr.permutation(k, number).reshape(self.parts, -1))(
+            jr.split(order_key, self.epochs)
+        )
         (end, optimiser_state), losses = jax.lax.scan(
             update, (start, optimiser_state), orders.reshape(self.epochs * self.parts, -1)
         )
         back = jax.tree.map(lambda a, b: a - b, start, end)
         return back, (step + 1, optimiser_state), _metrics(losses.mean(), happened)
 
-    def _loss(self, model: Model, happened: Rollout, gained: Array, returns: Array, step: Array) -> Array:
+    def _loss(
+        self, model: Model, happened: Rollout, gained: Array, returns: Array, step: Array
+    ) -> Array:
         now = replay(model, happened)
         ratio = jnp.exp(now.log_prob - happened.log_prob)
         held = jnp.clip(ratio, 1 - self.clip, 1 + self.clip)

@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from .._errors import check_not_negative, InputError
+from ..core import check_not_negative, InputError
 from ..envs import AbstractAgent, Percept
 from ._gittins import gittins_indices
 
 if TYPE_CHECKING:
-    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+    from typing import (
+        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
+    )
 else:
     from equinox import AbstractVar
 
@@ -56,7 +58,9 @@ class AbstractBanditRule(AbstractAgent):
     def begin(self) -> Counts:
         return Counts(jnp.ones(self.arms), jnp.ones(self.arms))
 
-    def act(self, memory: Counts, percept: Percept, *, key: Key[Array, ""]) -> tuple[Int[Array, ""], Counts]:
+    def act(
+        self, memory: Counts, percept: Percept, *, key: Key[Array, ""]
+    ) -> tuple[Int[Array, ""], Counts]:
         memory = memory.after(percept)
         return jnp.argmax(self.value(memory, key=key)), memory
 
@@ -67,7 +71,7 @@ class Greedy(AbstractBanditRule):
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> from learnset.envs.bandits import Bandit
     >>> from learnset.rl._bandit_rules import Greedy
-    >>> ls.live(Greedy(2), Bandit(jnp.array([0.0, 1.0]), pulls=5), key=jr.key(0)).reward[:5].tolist()
+    >>> ls.envs.live(Greedy(2), Bandit(jnp.array([0.0, 1.0]), pulls=5), key=jr.key(0)).reward[:5].tolist()
     [0.0, 1.0, 1.0, 1.0, 1.0]
     """
 
@@ -89,7 +93,9 @@ class EpsilonGreedy(AbstractBanditRule):
 
     def value(self, counts: Counts, *, key: Key[Array, ""]) -> Float[Array, "arms"]:
         whether, which = jr.split(key)
-        return jnp.where(jr.bernoulli(whether, self.epsilon), jr.uniform(which, (self.arms,)), counts.mean)
+        return jnp.where(
+            jr.bernoulli(whether, self.epsilon), jr.uniform(which, (self.arms,)), counts.mean
+        )
 
 
 def check_epsilon(owner: str, epsilon: float | Float[Array, ""]) -> None:
@@ -131,7 +137,9 @@ class ThompsonSampling(AbstractBanditRule):
 
     def __check_init__(self):
         if self.samples < 1:
-            raise InputError(f"ThompsonSampling: `samples={self.samples}`, but it must be at least 1.")
+            raise InputError(
+                f"ThompsonSampling: `samples={self.samples}`, but it must be at least 1."
+            )
 
     def value(self, counts: Counts, *, key: Key[Array, ""]) -> Float[Array, "arms"]:
         draws = jax.vmap(lambda k: _draw(counts, k))(jr.split(key, self.samples))
@@ -172,11 +180,15 @@ def draw_gamma(shape: Float[Array, "*dims"], *, key: Key[Array, ""]) -> Float[Ar
     d = shape - 1 / 3
     c = 1 / jnp.sqrt(9 * d)
 
-    def attempt(tried: tuple[Int[Array, ""], Array, Bool[Array, "*dims"]]) -> tuple[Array, Array, Array]:
+    def attempt(
+        tried: tuple[Int[Array, ""], Array, Bool[Array, "*dims"]],
+    ) -> tuple[Array, Array, Array]:
         number, drawn, done = tried
         normal_key, uniform_key = jr.split(jr.fold_in(key, number))
         normal, uniform = jr.normal(normal_key, shape.shape), jr.uniform(uniform_key, shape.shape)
-        v = jnp.maximum(1 + c * normal, 1e-6) ** 3  # what is below zero has no chance to be accepted
+        v = (
+            jnp.maximum(1 + c * normal, 1e-6) ** 3
+        )  # what is below zero has no chance to be accepted
         accepted = jnp.log(uniform) < normal**2 / 2 + d - d * v + d * jnp.log(v)
         return number + 1, jnp.where(done, drawn, d * v), done | accepted
 
@@ -201,7 +213,7 @@ class Gittins(AbstractBanditRule):
     >>> from learnset.envs.bandits import Bandit
     >>> from learnset.rl._bandit_rules import Gittins
     >>> bandit = Bandit(jnp.array([0.0, 1.0]), pulls=5)
-    >>> ls.live(Gittins(2, pulls=5, discount=0.9), bandit, key=jr.key(0)).action[:5].tolist()
+    >>> ls.envs.live(Gittins(2, pulls=5, discount=0.9), bandit, key=jr.key(0)).action[:5].tolist()
     [0, 1, 1, 1, 1]
     """
 
@@ -219,4 +231,6 @@ class Gittins(AbstractBanditRule):
     def value(self, counts: Counts, *, key: Key[Array, ""]) -> Float[Array, "arms"]:
         del key
         successes, failures = counts.successes.astype(int) - 1, counts.failures.astype(int) - 1
-        return jnp.where(successes + failures <= self.pulls, self.indices[successes, failures], counts.mean)
+        return jnp.where(
+            successes + failures <= self.pulls, self.indices[successes, failures], counts.mean
+        )

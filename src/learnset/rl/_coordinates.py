@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from .._errors import check_not_negative, InputError
-from .._types import Split
+from ..core import check_not_negative, InputError, Split
 from ..envs import AbstractAgent, AbstractEnvs, MatchingToPlace, Percept, Pool, WaterMaze
 from ._place_actor_critic import COMPASS, Learnt, PlaceActorCritic, TICK
 
@@ -16,7 +15,9 @@ TOWARDS = len(COMPASS)  # the ninth action: towards the remembered goal
 class Chart(eqx.Module):
     """Coordinates of all places, and those of the goal."""
 
-    weights: Float[Array, "2 cells"]  # coordinates are these times the rates of the place cells: metres
+    weights: Float[
+        Array, "2 cells"
+    ]  # coordinates are these times the rates of the place cells: metres
     trace: Float[Array, "cells"]  # how active cells have been of late
     goal: Float[Array, "2"]  # metres, in these coordinates
     known: Bool[Array, ""]  # whether there is a goal
@@ -59,9 +60,9 @@ class CoordinateActorCritic(AbstractAgent):
     - `trace`: what is left after 0.1 s of the trace of a cell's rate: the lambda of TD(lambda).
 
     >>> import equinox as eqx, jax.random as jr, learnset as ls
-    >>> days = ls.MatchingToPlaceDays(days=2).sample(ls.Split.TEST, key=jr.key(0))
-    >>> agent = ls.CoordinateActorCritic(ls.PlaceActorCritic(days.pool))
-    >>> int(eqx.filter_jit(ls.live)(agent, days, key=jr.key(1)).over.sum())  # trials
+    >>> days = ls.rl.MatchingToPlaceDays(days=2).sample(ls.Split.TEST, key=jr.key(0))
+    >>> agent = ls.rl.CoordinateActorCritic(ls.rl.PlaceActorCritic(days.pool))
+    >>> int(eqx.filter_jit(ls.envs.live)(agent, days, key=jr.key(1)).over.sum())  # trials
     8
     """
 
@@ -70,7 +71,9 @@ class CoordinateActorCritic(AbstractAgent):
     trace: float = 0.8
 
     def __check_init__(self):
-        check_not_negative("CoordinateActorCritic", coordinate_lr=self.coordinate_lr, trace=self.trace)
+        check_not_negative(
+            "CoordinateActorCritic", coordinate_lr=self.coordinate_lr, trace=self.trace
+        )
         if not self.habits.pool.heading:
             raise InputError(
                 "CoordinateActorCritic: the pool has `heading=False`, but the way swum is sensed by heading."
@@ -82,7 +85,9 @@ class CoordinateActorCritic(AbstractAgent):
         chart = Chart(jnp.stack([nothing, nothing]), nothing, jnp.zeros(2), jnp.asarray(False))
         return Navigation(learnt, chart, zero)
 
-    def act(self, memory: Navigation, percept: Percept, *, key: Key[Array, ""]) -> tuple[Array, Navigation]:
+    def act(
+        self, memory: Navigation, percept: Percept, *, key: Key[Array, ""]
+    ) -> tuple[Array, Navigation]:
         rates = self.habits.rates(percept)
         memory = self._learn(memory, percept)
         choice_key, random_key = jr.split(key)
@@ -93,13 +98,17 @@ class CoordinateActorCritic(AbstractAgent):
 
         way = memory.chart.goal - memory.chart.weights @ rates
         way = way / jnp.maximum(jnp.sqrt((way**2).sum()), 1e-6)
-        direction = jnp.where(chosen == TOWARDS, way, jnp.asarray(COMPASS, rates.dtype)[chosen % TOWARDS])
+        direction = jnp.where(
+            chosen == TOWARDS, way, jnp.asarray(COMPASS, rates.dtype)[chosen % TOWARDS]
+        )
         learnt = self.habits.note(memory.learnt, percept, chosen)
         return self.habits.swim(direction), Navigation(learnt, memory.chart, memory.preference)
 
     def _learn(self, memory: Navigation, percept: Percept) -> Navigation:
         last = memory.learnt
-        credit = self.habits.credit(last, percept) * (last.rates @ last.rates)  # as a preference changes at its place
+        credit = self.habits.credit(last, percept) * (
+            last.rates @ last.rates
+        )  # as a preference changes at its place
         preference = memory.preference + jnp.where(last.chosen == TOWARDS, credit, 0)
         chart = self._remember(self._survey(memory.chart, last, percept), percept)
         return Navigation(self.habits.learn(last, percept), chart, preference)
@@ -111,7 +120,10 @@ class CoordinateActorCritic(AbstractAgent):
         trace = swam * (self.trace ** (pool.interval / TICK) * chart.trace + last.rates)
         way = pool.speed * pool.interval * percept.observation[pool.cells : pool.cells + 2]
         error = chart.weights @ (rates - last.rates) - way
-        weights = chart.weights + self.habits.scaled(self.coordinate_lr) * swam * error[:, None] * trace[None]
+        weights = (
+            chart.weights
+            + self.habits.scaled(self.coordinate_lr) * swam * error[:, None] * trace[None]
+        )
         return Chart(weights, trace, chart.goal, chart.known)
 
     def _remember(self, chart: Chart, percept: Percept) -> Chart:
@@ -131,7 +143,7 @@ class MatchingToPlaceDays(AbstractEnvs):
     Source: Steele & Morris 1999; nine days of four trials as in Foster, Morris & Dayan 2000.
 
     >>> import jax.random as jr, learnset as ls
-    >>> ls.MatchingToPlaceDays().sample(ls.Split.TEST, key=jr.key(0)).trials
+    >>> ls.rl.MatchingToPlaceDays().sample(ls.Split.TEST, key=jr.key(0)).trials
     36
     """
 
@@ -153,5 +165,8 @@ class MatchingToPlaceDays(AbstractEnvs):
         day = MatchingToPlace(self.pool, self.trials_a_day, self.reach, self.sites)
         mazes = day.draw(self.days, split, key=key)
         return WaterMaze(
-            mazes.platforms.reshape(-1, 2), mazes.starts.reshape(-1, 2), mazes.probe.reshape(-1), self.pool
+            mazes.platforms.reshape(-1, 2),
+            mazes.starts.reshape(-1, 2),
+            mazes.probe.reshape(-1),
+            self.pool,
         )

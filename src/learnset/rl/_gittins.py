@@ -5,7 +5,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from .._errors import check_positive, InputError
+from ..core import check_positive, InputError
 
 LEVELS = 401  # known arms to compare with, from 0 to 1
 REST = 0.1  # what a reward still counts where the look ahead ends; arms are well known by then
@@ -30,8 +30,12 @@ def gittins_indices(pulls: int, discount: float) -> Float[np.ndarray, "successes
     """
     check_positive("gittins_indices", pulls=pulls, discount=discount)
     if discount >= 1:
-        raise InputError(f"gittins_indices: `discount={discount}`, but it must be below 1, so that the sum is finite.")
-    known = (1 - np.cos(np.linspace(0, np.pi, LEVELS)))[:, None] / 2  # close together where indices are: at 0 and 1
+        raise InputError(
+            f"gittins_indices: `discount={discount}`, but it must be below 1, so that the sum is finite."
+        )
+    known = (1 - np.cos(np.linspace(0, np.pi, LEVELS)))[
+        :, None
+    ] / 2  # close together where indices are: at 0 and 1
     counts = np.arange(pulls + 1.0)
     table = (counts[:, None] + 1) / (counts[:, None] + counts[None] + 2)
     end = pulls + math.ceil(math.log(REST) / math.log(discount))
@@ -52,7 +56,9 @@ def _means(number: int) -> Float[np.ndarray, "1 successes"]:
     return (np.arange(number + 1.0)[None] + 1) / (number + 2)
 
 
-def _crossing(known: Float[np.ndarray, "levels"], ahead: Float[np.ndarray, "levels n"]) -> Float[np.ndarray, "n"]:
+def _crossing(
+    known: Float[np.ndarray, "levels"], ahead: Float[np.ndarray, "levels n"]
+) -> Float[np.ndarray, "n"]:
     """Where the falling functions `ahead` of the known mean are zero, between levels by a straight line."""
     last = np.minimum((ahead > 0).sum(axis=0), len(known) - 1) - 1
     column = np.arange(ahead.shape[1])

@@ -7,8 +7,7 @@ import jax
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
-from .._method import AbstractMethod, Metrics
-from .._types import Model, State
+from ..core import AbstractMethod, Metrics, Model, State
 from ..envs import AbstractEnv
 from ._policy_descent import PolicyDescent
 
@@ -39,9 +38,9 @@ class MAMLPolicy(AbstractMethod):
     and after it, and `loss` is minus the latter.
 
     >>> import jax.random as jr, optax, learnset as ls
-    >>> tasks = ls.Harlow()
-    >>> agent = ls.ReactiveAgent(tasks.sample(ls.Split.TRAIN, key=jr.key(0)), width=16, key=jr.key(1))
-    >>> method = ls.MAMLPolicy(ls.PolicyDescent(horizon=12, episodes=10))
+    >>> tasks = ls.envs.Harlow()
+    >>> agent = ls.rl.ReactiveAgent(tasks.sample(ls.Split.TRAIN, key=jr.key(0)), width=16, key=jr.key(1))
+    >>> method = ls.rl.MAMLPolicy(ls.rl.PolicyDescent(horizon=12, episodes=10))
     >>> run = ls.train(method, agent, tasks, optax.adam(1e-3), steps=2, tasks_per_step=3, key=jr.key(2))
     >>> sorted(run.metrics)
     ['loss', 'reward', 'reward_before']
@@ -65,4 +64,8 @@ class MAMLPolicy(AbstractMethod):
             return losses.mean(), returns.mean(axis=0)
 
         grads, returns = objective(model)
-        return grads, state, {"loss": -returns[-1], "reward": returns[-1], "reward_before": returns[0]}
+        return (
+            grads,
+            state,
+            {"loss": -returns[-1], "reward": returns[-1], "reward_before": returns[0]},
+        )

@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import InputError
+from ..core import InputError
 from ..envs import AbstractAgent, Percept
 from ._bandit_rules import check_epsilon, draw_gamma
 
 if TYPE_CHECKING:
-    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+    from typing import (
+        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
+    )
 else:
     from equinox import AbstractVar
 
@@ -73,7 +75,9 @@ class Belief(eqx.Module):
     def draw(self, *, key: Key[Array, ""]) -> tuple[Array, Array]:
         """Transitions and rewards as they could be."""
         transition_key, reward_key = jr.split(key)
-        rewards = self.mean_reward + jr.normal(reward_key, self.rewarded.shape) / jnp.sqrt(self.weight)
+        rewards = self.mean_reward + jr.normal(reward_key, self.rewarded.shape) / jnp.sqrt(
+            self.weight
+        )
         return _shares(draw_gamma(1 + self.seen, key=transition_key)), rewards
 
 
@@ -100,7 +104,9 @@ class AbstractPlanner(AbstractAgent):
     actions: AbstractVar[int]
     horizon: AbstractVar[int]  # steps of an episode: the environment's `trial_steps`
     prior_mean: AbstractVar[float]  # of a mean reward; `TabularMDPs` draws them around 1
-    at_every_step: AbstractVar[bool]  # plans anew; otherwise when an episode begins, and keeps to it
+    at_every_step: AbstractVar[
+        bool
+    ]  # plans anew; otherwise when an episode begins, and keeps to it
 
     @abc.abstractmethod
     def models(self, belief: Belief, *, key: Key[Array, ""]) -> tuple[Transitions, Rewards]:
@@ -109,9 +115,13 @@ class AbstractPlanner(AbstractAgent):
     def begin(self) -> Planned:
         size = (self.states, self.actions)
         belief = Belief(jnp.zeros((*size, self.states)), jnp.zeros(size), self.prior_mean)
-        return Planned(belief, jnp.zeros((self.horizon, self.states), int), jnp.asarray(0), jnp.asarray(0))
+        return Planned(
+            belief, jnp.zeros((self.horizon, self.states), int), jnp.asarray(0), jnp.asarray(0)
+        )
 
-    def act(self, memory: Planned, percept: Percept, *, key: Key[Array, ""]) -> tuple[Int[Array, ""], Planned]:
+    def act(
+        self, memory: Planned, percept: Percept, *, key: Key[Array, ""]
+    ) -> tuple[Int[Array, ""], Planned]:
         state = jnp.argmax(percept.observation)
         belief = _learn(memory, percept, state)
 
@@ -119,7 +129,11 @@ class AbstractPlanner(AbstractAgent):
             return value_iteration(*self.models(belief, key=key), self.horizon)[0]
 
         # By its own clock, which under `jax.vmap` is one and the same for all tasks: planning is left out in between.
-        policy = plan() if self.at_every_step else jax.lax.cond(memory.clock == 0, plan, lambda: memory.policy)
+        policy = (
+            plan()
+            if self.at_every_step
+            else jax.lax.cond(memory.clock == 0, plan, lambda: memory.policy)
+        )
         action = policy[jnp.minimum(memory.clock, self.horizon - 1), state]
         return action, Planned(belief, policy, state, (memory.clock + 1) % (self.horizon + 1))
 
@@ -128,7 +142,9 @@ def _learn(memory: Planned, percept: Percept, state: Int[Array, ""]) -> Belief:
     """The belief after the last step, unless an episode begins: then there was none."""
     belief, counts = memory.belief, (~percept.first).astype(percept.observation.dtype)
     seen = belief.seen.at[memory.state, percept.action, state].add(counts)
-    rewarded = belief.rewarded.at[memory.state, percept.action].add(counts * percept.feedback.reward)
+    rewarded = belief.rewarded.at[memory.state, percept.action].add(
+        counts * percept.feedback.reward
+    )
     return Belief(seen, rewarded, belief.prior_mean)
 
 
@@ -143,7 +159,7 @@ class PosteriorSampling(AbstractPlanner):
     >>> from learnset.rl._mdp_rules import PosteriorSampling
     >>> mdp = TabularMDPs(trials=3).sample(ls.Split.TEST, key=jr.key(0))
     >>> rule = PosteriorSampling(states=10, actions=5, horizon=10)
-    >>> int(eqx.filter_jit(ls.live)(rule, mdp, key=jr.key(1)).counts.sum())
+    >>> int(eqx.filter_jit(ls.envs.live)(rule, mdp, key=jr.key(1)).counts.sum())
     30
     """
 
@@ -180,7 +196,9 @@ class OptimisticPosteriorSampling(AbstractPlanner):
 
     def __check_init__(self):
         if self.samples < 1:
-            raise InputError(f"OptimisticPosteriorSampling: `samples={self.samples}`, but it must be at least 1.")
+            raise InputError(
+                f"OptimisticPosteriorSampling: `samples={self.samples}`, but it must be at least 1."
+            )
 
     def models(self, belief: Belief, *, key: Key[Array, ""]) -> tuple[Transitions, Rewards]:
         return jax.vmap(lambda k: belief.draw(key=k))(jr.split(key, self.samples))
@@ -203,7 +221,11 @@ class EpsilonGreedyPlanner(AbstractPlanner):
         del key
         return belief.mean_transitions[None], belief.mean_reward[None]
 
-    def act(self, memory: Planned, percept: Percept, *, key: Key[Array, ""]) -> tuple[Int[Array, ""], Planned]:
+    def act(
+        self, memory: Planned, percept: Percept, *, key: Key[Array, ""]
+    ) -> tuple[Int[Array, ""], Planned]:
         whether, which = jr.split(key)
         action, memory = super().act(memory, percept, key=key)
-        return jnp.where(jr.bernoulli(whether, self.epsilon), jr.randint(which, (), 0, self.actions), action), memory
+        return jnp.where(
+            jr.bernoulli(whether, self.epsilon), jr.randint(which, (), 0, self.actions), action
+        ), memory

@@ -28,9 +28,9 @@ class OnlineReinforce(AbstractAgent):
     - `lr`: step size. The sum of a trial's rewards is what the gradient is multiplied by.
 
     >>> import equinox as eqx, jax.random as jr, learnset as ls
-    >>> problem = ls.Harlow().sample(ls.Split.TEST, key=jr.key(0))
+    >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
     >>> network = eqx.nn.MLP(problem.observation_size, 2, 32, 1, key=jr.key(1))
-    >>> ls.live(ls.OnlineReinforce(network, 0.1), problem, key=jr.key(2)).reward.shape
+    >>> ls.envs.live(ls.rl.OnlineReinforce(network, 0.1), problem, key=jr.key(2)).reward.shape
     (12,)
     """
 
@@ -41,7 +41,9 @@ class OnlineReinforce(AbstractAgent):
         arrays = eqx.filter(self.network, eqx.is_inexact_array)
         return Weights(arrays, jax.tree.map(jnp.zeros_like, arrays))
 
-    def act(self, memory: Weights, percept: Percept, *, key: Key[Array, ""]) -> tuple[Int[Array, ""], Weights]:
+    def act(
+        self, memory: Weights, percept: Percept, *, key: Key[Array, ""]
+    ) -> tuple[Int[Array, ""], Weights]:
         told = percept.feedback
         rate = self.lr * told.reward
         network = jax.tree.map(lambda w, g: w + rate * g, memory.network, memory.trace)
@@ -54,6 +56,8 @@ class OnlineReinforce(AbstractAgent):
         grads = jax.grad(lambda network: log_probs(network)[action])(network)
         # What is done when a trial is over has no effect, and leaves no trace.
         trace = jax.tree.map(
-            lambda old, new: jnp.where(told.over, 0.0, jnp.where(percept.first, new, old + new)), memory.trace, grads
+            lambda old, new: jnp.where(told.over, 0.0, jnp.where(percept.first, new, old + new)),
+            memory.trace,
+            grads,
         )
         return action, Weights(network, trace)

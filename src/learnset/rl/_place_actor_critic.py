@@ -6,7 +6,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from .._errors import check_not_negative, check_positive, InputError
+from ..core import check_not_negative, check_positive, InputError
 from ..envs import AbstractAgent, Percept, Pool
 
 COMPASS = np.stack(
@@ -50,8 +50,8 @@ class PlaceActorCritic(AbstractAgent):
     - `pool`: the one to swim in.
 
     >>> import jax.random as jr, learnset as ls
-    >>> maze = ls.ReferenceMemory(days=2, moved=None).sample(ls.Split.TEST, key=jr.key(0))
-    >>> life = ls.live(ls.PlaceActorCritic(maze.pool), maze, key=jr.key(1))
+    >>> maze = ls.envs.ReferenceMemory(days=2, moved=None).sample(ls.Split.TEST, key=jr.key(0))
+    >>> life = ls.envs.live(ls.rl.PlaceActorCritic(maze.pool), maze, key=jr.key(1))
     >>> int(life.over.sum())  # trials
     8
     """
@@ -64,7 +64,9 @@ class PlaceActorCritic(AbstractAgent):
 
     def __check_init__(self):
         check_positive("PlaceActorCritic", gamma=self.gamma)
-        check_not_negative("PlaceActorCritic", beta=self.beta, actor_lr=self.actor_lr, critic_lr=self.critic_lr)
+        check_not_negative(
+            "PlaceActorCritic", beta=self.beta, actor_lr=self.actor_lr, critic_lr=self.critic_lr
+        )
         if self.pool.cells == 0:
             raise InputError(
                 "PlaceActorCritic: the pool has `cells=0`, but it is from place cells that this agent learns."
@@ -72,12 +74,16 @@ class PlaceActorCritic(AbstractAgent):
 
     def begin(self) -> Learnt:
         nothing = jnp.zeros(self.pool.cells)
-        return Learnt(nothing, jnp.zeros((8, self.pool.cells)), nothing, jnp.asarray(0), jnp.asarray(False))
+        return Learnt(
+            nothing, jnp.zeros((8, self.pool.cells)), nothing, jnp.asarray(0), jnp.asarray(False)
+        )
 
     def act(self, memory: Learnt, percept: Percept, *, key: Key[Array, ""]) -> tuple[Array, Learnt]:
         learnt, rates = self.learn(memory, percept), self.rates(percept)
         chosen = jr.categorical(key, self.beta * (learnt.actor @ rates))
-        return self.swim(jnp.asarray(COMPASS, rates.dtype)[chosen]), self.note(learnt, percept, chosen)
+        return self.swim(jnp.asarray(COMPASS, rates.dtype)[chosen]), self.note(
+            learnt, percept, chosen
+        )
 
     def rates(self, percept: Percept) -> Float[Array, "cells"]:
         """Of the place cells, now."""
@@ -90,19 +96,27 @@ class PlaceActorCritic(AbstractAgent):
         place = jnp.where(carried, self.rates(percept), learnt.rates)
         critic = learnt.critic + self.scaled(self.critic_lr) * self.error(learnt, percept) * place
         change = self.credit(learnt, percept) * learnt.rates
-        actor = learnt.actor.at[learnt.chosen].add(change, mode="drop")  # a ninth action is the affair of its agent
+        actor = learnt.actor.at[learnt.chosen].add(
+            change, mode="drop"
+        )  # a ninth action is the affair of its agent
         return eqx.tree_at(lambda it: (it.critic, it.actor), learnt, (critic, actor))
 
     def error(self, learnt: Learnt, percept: Percept) -> Float[Array, ""]:
         """How much better it is than expected. The platform is worth 1, swum to or not."""
         value, next_value = learnt.critic @ learnt.rates, learnt.critic @ self.rates(percept)
-        beyond = jnp.where(percept.feedback.terminated, 0, self.gamma ** (self.pool.interval / TICK) * next_value)
-        error = jnp.where(self.carried(percept), 1 - next_value, percept.feedback.reward + beyond - value)
+        beyond = jnp.where(
+            percept.feedback.terminated, 0, self.gamma ** (self.pool.interval / TICK) * next_value
+        )
+        error = jnp.where(
+            self.carried(percept), 1 - next_value, percept.feedback.reward + beyond - value
+        )
         return jnp.where(learnt.swam, error, 0)
 
     def credit(self, learnt: Learnt, percept: Percept) -> Float[Array, ""]:
         """By how much the preference for the last action changes, for each cell that was active."""
-        return jnp.where(self.carried(percept), 0, self.scaled(self.actor_lr) * self.error(learnt, percept))
+        return jnp.where(
+            self.carried(percept), 0, self.scaled(self.actor_lr) * self.error(learnt, percept)
+        )
 
     def carried(self, percept: Percept) -> Bool[Array, ""]:
         """Whether time ran out and it was put on the platform. There it is at rest, if it senses its heading: at the end
@@ -113,12 +127,22 @@ class PlaceActorCritic(AbstractAgent):
 
     def swim(self, direction: Float[Array, "2"]) -> Array:
         """The action of the pool that is this direction, or the nearest one of eight."""
-        return direction if self.pool.continuous else jnp.argmax(jnp.asarray(COMPASS, direction.dtype) @ direction)
+        return (
+            direction
+            if self.pool.continuous
+            else jnp.argmax(jnp.asarray(COMPASS, direction.dtype) @ direction)
+        )
 
     def note(self, learnt: Learnt, percept: Percept, chosen: Int[Array, ""]) -> Learnt:
         """What was learnt, with what is done now."""
-        return Learnt(learnt.critic, learnt.actor, self.rates(percept), chosen, ~percept.feedback.over)
+        return Learnt(
+            learnt.critic, learnt.actor, self.rates(percept), chosen, ~percept.feedback.over
+        )
 
     def scaled(self, lr: float) -> float:
         """The learning rate for these place cells, whose squared rates add up to their number times their area."""
-        return lr * (493 * 0.16**2) / (self.pool.cells * (self.pool.cell_width / self.pool.radius) ** 2)
+        return (
+            lr
+            * (493 * 0.16**2)
+            / (self.pool.cells * (self.pool.cell_width / self.pool.radius) ** 2)
+        )

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from .._errors import check_not_negative, check_positive, InputError
-from .._tree import trainable, Where, whole
-from .._types import Batch
+from ..core import Batch, check_not_negative, check_positive, InputError, trainable, Where, whole
 from ..envs import AbstractEnv
 from ..transfer import ridge, Unroll
 from ._advantage import advantages
@@ -54,9 +52,9 @@ class PolicyDescent(eqx.Module):
     would leave no advantage.
 
     >>> import jax.random as jr, learnset as ls
-    >>> problem = ls.Harlow().sample(ls.Split.TEST, key=jr.key(0))
-    >>> agent = ls.ReactiveAgent(problem, width=16, key=jr.key(1))
-    >>> adapter = ls.PolicyDescent(horizon=12, steps=2, episodes=10)
+    >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
+    >>> agent = ls.rl.ReactiveAgent(problem, width=16, key=jr.key(1))
+    >>> adapter = ls.rl.PolicyDescent(horizon=12, steps=2, episodes=10)
     >>> adapter.trace(agent, problem, key=jr.key(2)).reward.shape  # steps of descent and before, of time, episodes
     (3, 12, 10)
     """
@@ -73,14 +71,22 @@ class PolicyDescent(eqx.Module):
     unroll: Unroll = eqx.field(static=True, default=Unroll.EXACT)
 
     def __check_init__(self):
-        check_positive("PolicyDescent", horizon=self.horizon, episodes=self.episodes, lr=self.lr, penalty=self.penalty)
+        check_positive(
+            "PolicyDescent",
+            horizon=self.horizon,
+            episodes=self.episodes,
+            lr=self.lr,
+            penalty=self.penalty,
+        )
         check_not_negative("PolicyDescent", steps=self.steps)
         for field in ("discount", "credit"):
             value = getattr(self, field)
             if isinstance(value, (int, float)) and not 0 <= value <= 1:
                 raise InputError(f"PolicyDescent: `{field}={value}`, but it must be from 0 to 1.")
         if jnp.shape(self.lr) not in ((), (self.steps,)):
-            raise InputError(f"PolicyDescent: `lr` has shape {jnp.shape(self.lr)}, but `steps={self.steps}`.")
+            raise InputError(
+                f"PolicyDescent: `lr` has shape {jnp.shape(self.lr)}, but `steps={self.steps}`."
+            )
 
     def adapt(self, agent: Any, env: AbstractEnv, *, key: Key[Array, ""]) -> Any:
         """The agent after all steps, learnt in one task."""
@@ -105,15 +111,23 @@ class PolicyDescent(eqx.Module):
 
         step = jax.checkpoint(step) if self.unroll is Unroll.REMAT else step
         keys = jr.split(key, self.steps + 1)
-        moving, lived = jax.lax.scan(step, moving, (jnp.broadcast_to(self.lr, (self.steps,)), keys[:-1]))
+        moving, lived = jax.lax.scan(
+            step, moving, (jnp.broadcast_to(self.lr, (self.steps,)), keys[:-1])
+        )
         agent = eqx.combine(moving, fixed)
         last = self.live(agent, env, key=keys[-1])
-        return agent, jax.tree.map(lambda some, one: jnp.concatenate([some, one[None]]), lived, last)
+        return agent, jax.tree.map(
+            lambda some, one: jnp.concatenate([some, one[None]]), lived, last
+        )
 
     def live(self, agent: Any, env: AbstractEnv, *, key: Key[Array, ""]) -> Rollout:
         """Episodes of one task. Nothing of them is differentiable."""
-        agent = jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, agent)
-        many = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.episodes, *jnp.shape(leaf))), env)
+        agent = jax.tree.map(
+            lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, agent
+        )
+        many = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (self.episodes, *jnp.shape(leaf))), env
+        )
         return rollout(agent, many, self.horizon, endless=False, key=key)
 
     def loss(self, agent: Any, lived: Rollout) -> Float[Array, ""]:
@@ -184,8 +198,12 @@ def baseline(
     """
     steps, episodes = returns.shape
     seen = lived.percept.observation
-    time = jnp.broadcast_to(jnp.linspace(-1, 1, steps, dtype=returns.dtype)[:, None, None], (steps, episodes, 1))
-    features = jnp.concatenate([seen, seen**2, time, time**2, time**3], axis=-1).reshape(steps * episodes, -1)
+    time = jnp.broadcast_to(
+        jnp.linspace(-1, 1, steps, dtype=returns.dtype)[:, None, None], (steps, episodes, 1)
+    )
+    features = jnp.concatenate([seen, seen**2, time, time**2, time**3], axis=-1).reshape(
+        steps * episodes, -1
+    )
     if features.shape[1] + 1 >= len(features):
         raise InputError(
             f"PolicyDescent: {len(features)} steps in all episodes, but the baseline has {features.shape[1] + 1} weights and"

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_positive, InputError
+from ..core import check_positive, InputError
 from ..envs import AbstractAgent, AbstractEnv, Continuous, Discrete, Percept
 from ..models import MLP
 from ._action import Choice, Gaussian
@@ -32,27 +32,41 @@ class ReactiveAgent(AbstractAgent):
     - `spread`: standard deviation of continuous actions at first, in units of the limit at which they are clipped.
 
     >>> import jax.random as jr, learnset as ls
-    >>> problem = ls.Harlow().sample(ls.Split.TEST, key=jr.key(0))
-    >>> agent = ls.ReactiveAgent(problem, key=jr.key(1))
-    >>> ls.live(agent, problem, key=jr.key(2)).reward.shape
+    >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
+    >>> agent = ls.rl.ReactiveAgent(problem, key=jr.key(1))
+    >>> ls.envs.live(agent, problem, key=jr.key(2)).reward.shape
     (12,)
     """
 
     actor: MLP
     critic: eqx.nn.MLP
     guesser: eqx.nn.Linear
-    spread: Float[Array, "action"] | None  # logarithm of the standard deviation of continuous actions
+    spread: (
+        Float[Array, "action"] | None
+    )  # logarithm of the standard deviation of continuous actions
     actions: Discrete | Continuous
 
-    def __init__(self, env: AbstractEnv, *, width: int = 100, depth: int = 2, spread: float = 1.0, key: Key[Array, ""]):
+    def __init__(
+        self,
+        env: AbstractEnv,
+        *,
+        width: int = 100,
+        depth: int = 2,
+        spread: float = 1.0,
+        key: Key[Array, ""],
+    ):
         if width < 1 or depth < 1:
-            raise InputError(f"ReactiveAgent: `width={width}`, `depth={depth}`; both must be at least 1.")
+            raise InputError(
+                f"ReactiveAgent: `width={width}`, `depth={depth}`; both must be at least 1."
+            )
         check_positive("ReactiveAgent", spread=spread)
         actor_key, critic_key, guess_key = jr.split(key, 3)
         self.actions = env.actions
         seen, hidden = sizes(env)
         glorot = jax.nn.initializers.glorot_uniform()
-        self.actor = MLP(seen, self.actions.size, width=width, depth=depth, initialiser=glorot, key=actor_key)
+        self.actor = MLP(
+            seen, self.actions.size, width=width, depth=depth, initialiser=glorot, key=actor_key
+        )
         self.critic = eqx.nn.MLP(seen + hidden, "scalar", 64, 1, key=critic_key)
         self.guesser = eqx.nn.Linear(seen, hidden, key=guess_key)
         continuous = isinstance(self.actions, Continuous)
@@ -69,7 +83,9 @@ class ReactiveAgent(AbstractAgent):
         """The distribution over actions."""
         return policy_of(self.actions, self.actor(activity), self.spread)
 
-    def value(self, activity: Float[Array, "observation"], secret: Float[Array, "secret"]) -> Float[Array, ""]:
+    def value(
+        self, activity: Float[Array, "observation"], secret: Float[Array, "secret"]
+    ) -> Float[Array, ""]:
         """Discounted reward to come."""
         return self.critic(jnp.concatenate([activity, secret]))
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import InputError
+from ..core import InputError
 from ..envs import AbstractAgent, AbstractEnv, Continuous, Discrete, Percept
 from ._action import Choice, Gaussian
 
@@ -39,9 +39,9 @@ class RecurrentAgent(AbstractAgent):
     - `senses_reward`, `senses_action`, `keeps_memory`: ablations. Without the last, memory is emptied before each trial.
 
     >>> import jax.random as jr, learnset as ls
-    >>> problem = ls.Harlow().sample(ls.Split.TEST, key=jr.key(0))
-    >>> agent = ls.RecurrentAgent(problem, width=32, key=jr.key(1))
-    >>> ls.live(agent, problem, key=jr.key(2)).reward.shape
+    >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
+    >>> agent = ls.rl.RecurrentAgent(problem, width=32, key=jr.key(1))
+    >>> ls.envs.live(agent, problem, key=jr.key(2)).reward.shape
     (12,)
     """
 
@@ -49,7 +49,9 @@ class RecurrentAgent(AbstractAgent):
     actor: eqx.nn.Linear
     critic: eqx.nn.MLP
     guesser: eqx.nn.Linear
-    spread: Float[Array, "action"] | None  # logarithm of the standard deviation of continuous actions
+    spread: (
+        Float[Array, "action"] | None
+    )  # logarithm of the standard deviation of continuous actions
     actions: Discrete | Continuous
     senses_reward: bool
     senses_action: bool
@@ -80,8 +82,16 @@ class RecurrentAgent(AbstractAgent):
         self.actor = jax.tree.map(lambda leaf: leaf * 0.01, actor)
         self.critic = eqx.nn.MLP(width + hidden, "scalar", 64, 1, key=critic_key)
         self.guesser = eqx.nn.Linear(width, hidden, key=guess_key)
-        self.spread = jnp.full(self.actions.size, math.log(0.5)) if isinstance(self.actions, Continuous) else None
-        self.senses_reward, self.senses_action, self.keeps_memory = senses_reward, senses_action, keeps_memory
+        self.spread = (
+            jnp.full(self.actions.size, math.log(0.5))
+            if isinstance(self.actions, Continuous)
+            else None
+        )
+        self.senses_reward, self.senses_action, self.keeps_memory = (
+            senses_reward,
+            senses_action,
+            keeps_memory,
+        )
         self.critic_shapes_memory = critic_shapes_memory
 
     def begin(self) -> Any:
@@ -99,7 +109,9 @@ class RecurrentAgent(AbstractAgent):
         """The distribution over actions."""
         return policy_of(self.actions, self.actor(activity), self.spread)
 
-    def value(self, activity: Float[Array, "width"], secret: Float[Array, "secret"]) -> Float[Array, ""]:
+    def value(
+        self, activity: Float[Array, "width"], secret: Float[Array, "secret"]
+    ) -> Float[Array, ""]:
         """Discounted reward to come."""
         read = activity if self.critic_shapes_memory else jax.lax.stop_gradient(activity)
         return self.critic(jnp.concatenate([read, secret]))
@@ -139,4 +151,8 @@ def policy_of(
     actions: Discrete | Continuous, raw: Float[Array, "size"], spread: Float[Array, "size"] | None
 ) -> Choice | Gaussian:
     """The distribution that a network's outputs stand for."""
-    return Choice(raw) if spread is None or isinstance(actions, Discrete) else Gaussian(raw, spread, actions.limit)
+    return (
+        Choice(raw)
+        if spread is None or isinstance(actions, Discrete)
+        else Gaussian(raw, spread, actions.limit)
+    )

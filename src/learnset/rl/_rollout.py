@@ -27,7 +27,9 @@ class Rollout(eqx.Module):
     last_value: Float[Array, "tasks"]  # of what would have come after
 
 
-def rollout(agent: Any, envs: AbstractEnv, steps: int, *, endless: bool, key: Key[Array, ""]) -> Rollout:
+def rollout(
+    agent: Any, envs: AbstractEnv, steps: int, *, endless: bool, key: Key[Array, ""]
+) -> Rollout:
     """Lets an agent act on many tasks. Differentiable in the agent: `log_prob`, `entropy` and `value` of the actions that
     were drawn.
 
@@ -47,12 +49,16 @@ def rollout(agent: Any, envs: AbstractEnv, steps: int, *, endless: bool, key: Ke
         action = jax.lax.stop_gradient(policy.sample(key=act_key))
         secret = jax.vmap(lambda env, state: env.secret(state))(envs, worlds.state)
         value = jax.vmap(agent.value)(activity, secret)
-        go = jax.vmap(lambda env, world, action, key: advance(env, world, action, endless=endless, key=key))
+        go = jax.vmap(
+            lambda env, world, action, key: advance(env, world, action, endless=endless, key=key)
+        )
         new = go(envs, worlds, action, jr.split(world_key, tasks))
         counts = worlds.counts
         worth = jax.vmap(lambda env, state, action, told: env.worth(state, action, told))
         reward = jnp.where(
-            counts, worth(envs, worlds.state, action, new.percept.feedback).astype(value.dtype), jnp.zeros_like(value)
+            counts,
+            worth(envs, worlds.state, action, new.percept.feedback).astype(value.dtype),
+            jnp.zeros_like(value),
         )
         happened = Rollout(
             worlds.percept,
@@ -91,7 +97,12 @@ def replay(agent: Any, happened: Rollout) -> Rollout:
 
     def think(activity: Array, action: Array, secret: Array) -> tuple[Array, Array, Array, Array]:
         policy = agent.policy(activity)
-        return policy.log_prob(action), policy.entropy(), agent.value(activity, secret), agent.guess(activity)
+        return (
+            policy.log_prob(action),
+            policy.entropy(),
+            agent.value(activity, secret),
+            agent.guess(activity),
+        )
 
     thought = jax.vmap(jax.vmap(think))(activity, happened.action, happened.secret)
     return eqx.tree_at(lambda r: (r.log_prob, r.entropy, r.value, r.guess), happened, thought)

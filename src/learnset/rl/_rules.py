@@ -12,8 +12,8 @@ class AtRandom(AbstractAgent):
     """One of `actions` actions, all with the same probability. Remembers nothing, so that it stays at chance.
 
     >>> import jax.random as jr, learnset as ls
-    >>> problem = ls.Harlow().sample(ls.Split.TEST, key=jr.key(0))
-    >>> ls.live(ls.AtRandom(2), problem, key=jr.key(1)).reward.shape
+    >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
+    >>> ls.envs.live(ls.rl.AtRandom(2), problem, key=jr.key(1)).reward.shape
     (12,)
     """
 
@@ -22,7 +22,9 @@ class AtRandom(AbstractAgent):
     def begin(self) -> None:
         return None
 
-    def act(self, memory: None, percept: Percept, *, key: Key[Array, ""]) -> tuple[Int[Array, ""], None]:
+    def act(
+        self, memory: None, percept: Percept, *, key: Key[Array, ""]
+    ) -> tuple[Int[Array, ""], None]:
         del percept
         return jr.randint(key, (), 0, self.actions), memory
 
@@ -50,11 +52,15 @@ class WinStayLoseShift(AbstractAgent):
     def begin(self) -> Food:
         return Food(jnp.zeros(self.features), jnp.asarray(False))
 
-    def act(self, memory: Food, percept: Percept, *, key: Key[Array, ""]) -> tuple[Int[Array, ""], Food]:
+    def act(
+        self, memory: Food, percept: Percept, *, key: Key[Array, ""]
+    ) -> tuple[Int[Array, ""], Food]:
         left, right, cross = jnp.split(percept.observation, [self.features, 2 * self.features])
         told = percept.feedback.terminated
         won_left = (percept.action == LEFT) == (percept.feedback.reward > 0)
-        memory = Food(jnp.where(told, jnp.where(won_left, left, right), memory.object), memory.known | told)
+        memory = Food(
+            jnp.where(told, jnp.where(won_left, left, right), memory.object), memory.known | told
+        )
         nearer = ((left - memory.object) ** 2).sum() < ((right - memory.object) ** 2).sum()
         guess = jr.bernoulli(key)
         side = jnp.where(jnp.where(memory.known, nearer, guess), LEFT, RIGHT)

@@ -7,8 +7,7 @@
 >>> y = np.where(school == "east", x[:, 0], -x[:, 0])
 >>> model = MultiTaskRegressor(steps=300, random_state=0).fit(x, y, task=school)
 >>> model.predict([[1.0], [1.0]], task=["east", "west"]).round() + 0
-array([ 1., -1.])
-"""
+array([ 1., -1.])"""
 
 from ._classifier import MultiTaskClassifier as MultiTaskClassifier
 from ._regressor import MultiTaskRegressor as MultiTaskRegressor

@@ -5,14 +5,17 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .._errors import InputError
-from .._types import Batch
+from ..core import Batch, InputError
 
 
-def padded_tasks(x: np.ndarray, y: np.ndarray, there: np.ndarray, number: np.ndarray, groups: int) -> Batch:
+def padded_tasks(
+    x: np.ndarray, y: np.ndarray, there: np.ndarray, number: np.ndarray, groups: int
+) -> Batch:
     """The points of each task, `number` times columns plus column, with points of weight zero to one length."""
     columns = y.shape[1]
-    rows = [np.flatnonzero((number == g) & there[:, c]) for g in range(groups) for c in range(columns)]
+    rows = [
+        np.flatnonzero((number == g) & there[:, c]) for g in range(groups) for c in range(columns)
+    ]
     length = room(max(map(len, rows)))  # few lengths, and so few programs
     index = np.stack([np.pad(row, (0, length - len(row))) for row in rows])
     weight = np.stack([np.arange(length) < len(row) for row in rows])
@@ -48,7 +51,9 @@ def without_column(x: Any, column: int | str) -> tuple[Any, Any]:
 def labelled(labels: np.ndarray) -> np.ndarray:
     """Where a label is neither NaN nor None."""
     missing = labels != labels  # NaN is not itself
-    return ~np.asarray(missing | np.equal(labels, None) if labels.dtype == object else missing, bool)
+    return ~np.asarray(
+        missing | np.equal(labels, None) if labels.dtype == object else missing, bool
+    )
 
 
 def some_in_each_column(there: np.ndarray) -> np.ndarray:
@@ -59,7 +64,9 @@ def some_in_each_column(there: np.ndarray) -> np.ndarray:
     return there
 
 
-def mean_over_columns(metric: Any, y: np.ndarray, found: np.ndarray, there: np.ndarray, sample_weight: Any) -> float:
+def mean_over_columns(
+    metric: Any, y: np.ndarray, found: np.ndarray, there: np.ndarray, sample_weight: Any
+) -> float:
     """The mean of a metric over columns, each on the rows that have a label in it."""
 
     def of_column(column: int) -> float:
@@ -67,4 +74,6 @@ def mean_over_columns(metric: Any, y: np.ndarray, found: np.ndarray, there: np.n
         weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
         return metric(y[rows, column], found[rows, column], sample_weight=weight)
 
-    return float(np.mean([of_column(column) for column in range(y.shape[1]) if there[:, column].any()]))
+    return float(
+        np.mean([of_column(column) for column in range(y.shape[1]) if there[:, column].any()])
+    )

@@ -8,7 +8,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
-from .._losses import cross_entropy
+from ..core import cross_entropy
 from ._arrays import labelled, mean_over_columns, some_in_each_column
 from ._multi_task import MultiTask
 from ._program import Probabilities
@@ -37,7 +37,9 @@ class MultiTaskClassifier(ClassifierMixin, MultiTask):
     def fit(self, X: Any, y: Any, *, task: Any = None) -> Self:
         """Learns all tasks. `X`: (rows, columns); `y`: (rows,) or (rows, tasks) of labels; `task`: (rows,)."""
         inputs, task = self._inputs(X, task, fitting=True, y=y)
-        labels = check_array(y, ensure_2d=False, dtype=None, ensure_all_finite="allow-nan", input_name="y")
+        labels = check_array(
+            y, ensure_2d=False, dtype=None, ensure_all_finite="allow-nan", input_name="y"
+        )
         check_consistent_length(X, labels)
         self._one_column = labels.ndim == 1
         labels = labels.reshape(len(labels), -1)
@@ -46,7 +48,9 @@ class MultiTaskClassifier(ClassifierMixin, MultiTask):
         classes, codes = [], np.zeros(labels.shape, int)
         for column in range(self.n_outputs_):
             here = there[:, column]
-            known = np.asarray(labels[here, column].tolist())  # of a column's own type, where `y` is of objects
+            known = np.asarray(
+                labels[here, column].tolist()
+            )  # of a column's own type, where `y` is of objects
             check_classification_targets(known)
             found, codes[here, column] = np.unique(known, return_inverse=True)
             classes.append(found)
@@ -68,8 +72,14 @@ class MultiTaskClassifier(ClassifierMixin, MultiTask):
         """The most probable class of each row, and of each column of `y`."""
         found = self.predict_proba(X, task=task)
         found = [found] if self._one_column else found
-        columns = [classes[p.argmax(axis=1)] for p, classes in zip(found, self._each_class(), strict=True)]
-        return columns[0] if self._one_column else np.stack([c.astype(self._type) for c in columns], axis=1)
+        columns = [
+            classes[p.argmax(axis=1)] for p, classes in zip(found, self._each_class(), strict=True)
+        ]
+        return (
+            columns[0]
+            if self._one_column
+            else np.stack([c.astype(self._type) for c in columns], axis=1)
+        )
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, task: Any = None) -> float:
         """Accuracy, the mean over columns of `y`, missing labels left out."""

@@ -8,9 +8,15 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_is_fitted, check_random_state, column_or_1d, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_is_fitted,
+    check_random_state,
+    column_or_1d,
+    validate_data,
+)
 
-from .._errors import check_not_negative, check_positive, DivergedError, InputError
+from ..core import check_not_negative, check_positive, DivergedError, InputError
 from ..multitask import Mean, SoftSharing
 from ._arrays import padded_tasks, room, without_column
 from ._program import ALL, asked, BODY, NONE, trained
@@ -52,14 +58,26 @@ class MultiTask(BaseEstimator):
 
     # Arrays in
 
-    def _inputs(self, x: Any, task: Any, *, fitting: bool, y: Any = "no_validation") -> tuple[Any, Any]:
+    def _inputs(
+        self, x: Any, task: Any, *, fitting: bool, y: Any = "no_validation"
+    ) -> tuple[Any, Any]:
         """Scaled inputs and the label of each row's task, the task column taken out of the former."""
         if self.task_column is None:
-            inputs = validate_data(self, x, None if y is None else "no_validation", reset=fitting, dtype="numeric")
+            inputs = validate_data(
+                self, x, None if y is None else "no_validation", reset=fitting, dtype="numeric"
+            )
         else:
             if task is not None:
-                raise InputError("`task` and `task_column` both say which task a row is of. Give one of them.")
-            validate_data(self, x, None if y is None else "no_validation", reset=fitting, skip_check_array=True)
+                raise InputError(
+                    "`task` and `task_column` both say which task a row is of. Give one of them."
+                )
+            validate_data(
+                self,
+                x,
+                None if y is None else "no_validation",
+                reset=fitting,
+                skip_check_array=True,
+            )
             x, task = without_column(x, self.task_column)
             inputs = check_array(x)
         inputs = inputs.astype(np.float64)
@@ -72,7 +90,9 @@ class MultiTask(BaseEstimator):
         """The labels of the rows' tasks, one and the same where none are given."""
         labels = np.zeros(rows, int) if task is None else column_or_1d(task)
         if len(labels) != rows:
-            raise InputError(f"`task` has {len(labels)} labels, but there are {rows} rows. Give one for each.")
+            raise InputError(
+                f"`task` has {len(labels)} labels, but there are {rows} rows. Give one for each."
+            )
         return labels
 
     def _numbers(self, task: Any, rows: int) -> Int[np.ndarray, "rows"]:
@@ -95,7 +115,14 @@ class MultiTask(BaseEstimator):
 
     # Training
 
-    def _fit(self, x: Any, y: Float[np.ndarray, "rows columns out"], there: np.ndarray, task: Any, loss: Any) -> None:
+    def _fit(
+        self,
+        x: Any,
+        y: Float[np.ndarray, "rows columns out"],
+        there: np.ndarray,
+        task: Any,
+        loss: Any,
+    ) -> None:
         self._check_settings()
         labels = self._labels(task, len(x))
         self.has_tasks_ = task is not None
@@ -107,7 +134,9 @@ class MultiTask(BaseEstimator):
         sizes = (self.width, self.depth, self.steps, min(self.batch_size, points.x.shape[1]))
         method = Mean() if self.method is None else self.method
         method = eqx.tree_at(lambda m: m.loss, method, loss)
-        self.model_, losses, finite = trained(method, self.sharing, sizes, points, *numbers, jr.key(seed))
+        self.model_, losses, finite = trained(
+            method, self.sharing, sizes, points, *numbers, jr.key(seed)
+        )
         if not finite:
             raise DivergedError(
                 f"{type(self).__name__} met NaN or infinity. Usually `learning_rate={self.learning_rate}` is too large:"
@@ -118,15 +147,21 @@ class MultiTask(BaseEstimator):
     def _check_settings(self) -> None:
         name = type(self).__name__
         if self.sharing not in (BODY, ALL, NONE):
-            raise InputError(f"{name}: `sharing={self.sharing!r}`, but it must be {BODY!r}, {ALL!r} or {NONE!r}.")
+            raise InputError(
+                f"{name}: `sharing={self.sharing!r}`, but it must be {BODY!r}, {ALL!r} or {NONE!r}."
+            )
         for size, least in {"width": 1, "depth": 0, "steps": 1, "batch_size": 2}.items():
             value = getattr(self, size)
             if not isinstance(value, (int, np.integer)) or value < least:
-                raise InputError(f"{name}: `{size}={value}`, but it must be a whole number, at least {least}.")
+                raise InputError(
+                    f"{name}: `{size}={value}`, but it must be a whole number, at least {least}."
+                )
         check_positive(name, learning_rate=self.learning_rate)
         check_not_negative(name, l2=self.l2)
         if isinstance(self.method, SoftSharing) and self.sharing != NONE:
-            raise InputError(f"{name}: SoftSharing pulls separate models together. Set `sharing={NONE!r}` with it.")
+            raise InputError(
+                f"{name}: SoftSharing pulls separate models together. Set `sharing={NONE!r}` with it."
+            )
 
     # Answers
 
@@ -138,5 +173,12 @@ class MultiTask(BaseEstimator):
         length = room(len(inputs))  # few lengths, and so few programs
         inputs = np.pad(inputs, ((0, length - len(inputs)), (0, 0)))
         padded = np.pad(number, (0, length - len(number)))
-        found = asked(self.model_, jnp.asarray(inputs), jnp.asarray(padded), self._groups, self.n_outputs_, final)
+        found = asked(
+            self.model_,
+            jnp.asarray(inputs),
+            jnp.asarray(padded),
+            self._groups,
+            self.n_outputs_,
+            final,
+        )
         return np.asarray(found, float)[: len(number)]

@@ -9,12 +9,10 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Bool, Float, Key
 
-from .._predict import for_task
-from .._train import train
-from .._tree import all_finite
-from .._types import Batch, Model
+from ..core import all_finite, Batch, for_task, Model
 from ..models import MLP, separate, SharedBody
 from ..tasks import FiniteTasks
+from ..training import train
 
 BODY, ALL, NONE = "body", "all", "none"  # what tasks share
 
@@ -51,7 +49,9 @@ def trained(
 
 
 @eqx.filter_jit
-def asked(model: Model, x: Any, group: Any, groups: int, columns: int, final: Any) -> Float[Array, "rows columns out"]:
+def asked(
+    model: Model, x: Any, group: Any, groups: int, columns: int, final: Any
+) -> Float[Array, "rows columns out"]:
     def of_one(both: tuple[Array, Array]) -> Float[Array, "columns out"]:
         x, group = both
         outputs = jax.vmap(lambda index: for_task(model, index)(x))(jnp.arange(groups * columns))

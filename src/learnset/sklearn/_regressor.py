@@ -7,7 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from .._losses import mse
+from ..core import mse
 from ._arrays import mean_over_columns, some_in_each_column
 from ._multi_task import MultiTask
 from ._program import as_it_is
@@ -59,7 +59,9 @@ class MultiTaskRegressor(RegressorMixin, MultiTask):
     def fit(self, X: Any, y: Any, *, task: Any = None) -> Self:
         """Learns all tasks. `X`: (rows, columns); `y`: (rows,) or (rows, tasks), NaN where missing; `task`: (rows,)."""
         inputs, task = self._inputs(X, task, fitting=True, y=y)
-        targets = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y")
+        targets = check_array(
+            y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
+        )
         check_consistent_length(X, targets)
         self._one_column = targets.ndim == 1
         targets = targets.reshape(len(targets), -1)
@@ -81,5 +83,8 @@ class MultiTaskRegressor(RegressorMixin, MultiTask):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, task: Any = None) -> float:
         """R², the mean over columns of `y`, missing labels left out."""
-        found, y = self.predict(X, task=task).reshape(len(y), -1), np.asarray(y, float).reshape(len(y), -1)
+        found, y = (
+            self.predict(X, task=task).reshape(len(y), -1),
+            np.asarray(y, float).reshape(len(y), -1),
+        )
         return mean_over_columns(r2_score, y, found, ~np.isnan(y), sample_weight)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_not_negative
+from ..core import check_not_negative
 
 
 class Affine(eqx.Module):
@@ -20,7 +20,7 @@ class Affine(eqx.Module):
       down. `move`: pixels, down and sideways.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.Affine()(jnp.ones((20, 28, 28, 1)), key=jr.key(0)).shape
+    >>> ls.tasks.Affine()(jnp.ones((20, 28, 28, 1)), key=jr.key(0)).shape
     (20, 28, 28, 1)
     """
 
@@ -30,7 +30,9 @@ class Affine(eqx.Module):
     move: float = 2.0  # pixels
 
     def __check_init__(self):
-        check_not_negative("Affine", turn=self.turn, stretch=self.stretch, slant=self.slant, move=self.move)
+        check_not_negative(
+            "Affine", turn=self.turn, stretch=self.stretch, slant=self.slant, move=self.move
+        )
 
     def __call__(
         self, x: Float[Array, "examples height width channels"], *, key: Key[Array, ""]
@@ -53,7 +55,9 @@ class Affine(eqx.Module):
 
 
 def sampled(
-    image: Float[Array, "height width channels"], matrix: Float[Array, "2 2"], shift: Float[Array, "2"]
+    image: Float[Array, "height width channels"],
+    matrix: Float[Array, "2 2"],
+    shift: Float[Array, "2"],
 ) -> Float[Array, "height width channels"]:
     """The image of which pixel `p`, from the middle, is `image[matrix @ p + shift]`."""
     height, width, _ = image.shape

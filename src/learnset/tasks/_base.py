@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import InputError
-from .._types import Batch, Split, Task
+from ..core import Batch, InputError, Split, Task
 
 if TYPE_CHECKING:
-    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+    from typing import (
+        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
+    )
 else:
     from equinox import AbstractVar
 
@@ -60,17 +61,23 @@ class AbstractTasks(AbstractDistribution):
     def with_shots(self, shots: int, queries: int | None = None) -> Self:
         """The same family with other numbers of points."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return type(self)(**fields | {"shots": shots, "queries": self.queries if queries is None else queries})
+        return type(self)(
+            **fields | {"shots": shots, "queries": self.queries if queries is None else queries}
+        )
 
 
 def check_points(owner: str, shots: int, queries: int) -> None:
     """Raises `InputError` unless both are whole numbers above zero."""
     for name, value in {"shots": shots, "queries": queries}.items():
         if not isinstance(value, int) or value < 1:
-            raise InputError(f"{owner}: `{name}={value}`, but a task needs a whole number of points, at least 1.")
+            raise InputError(
+                f"{owner}: `{name}={value}`, but a task needs a whole number of points, at least 1."
+            )
 
 
-def halves(x: Float[Array, "points *in"], y: Float[Array, "points *out"], shots: int) -> tuple[Batch, Batch]:
+def halves(
+    x: Float[Array, "points *in"], y: Float[Array, "points *out"], shots: int
+) -> tuple[Batch, Batch]:
     """The first `shots` points as support and the others as query."""
     return Batch(x[:shots], y[:shots]), Batch(x[shots:], y[shots:])
 
@@ -82,7 +89,7 @@ class Revealed(AbstractTasks):
     Source: Finn, Abbeel & Levine 2017, §5.1 ("oracle").
 
     >>> import jax.random as jr, learnset as ls
-    >>> ls.Revealed(ls.Sinusoids()).sample(ls.Split.TEST, key=jr.key(0)).support.x.shape  # x, amplitude, phase
+    >>> ls.tasks.Revealed(ls.Sinusoids()).sample(ls.Split.TEST, key=jr.key(0)).support.x.shape  # x, amplitude, phase
     (10, 3)
     """
 

@@ -10,12 +10,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from .._errors import InputError
-from .._types import Batch, Split, Task
+from ..core import Batch, InputError, Split, Task
+from ..data import Classes, DEVICE_BYTES, Labelled, left_out, placed, Streamed
 from ._base import AbstractTasks, check_points
-from ._classes import Classes
-from ._labelled import Labelled, left_out
-from ._streamed import DEVICE_BYTES, placed, Streamed
 
 Augment = Callable[..., Array]  # (x, *, key) -> x, of one class: "examples *in"
 
@@ -41,7 +38,7 @@ class Episodes(AbstractTasks):
 
     >>> import jax.random as jr, numpy as np, learnset as ls
     >>> x, y = np.zeros((60, 28, 28, 1), np.uint8), np.repeat(np.arange(6), 10)
-    >>> classes = ls.Labelled.from_arrays(x, y)
+    >>> classes = ls.data.Labelled.from_arrays(x, y)
     >>> tasks = ls.Episodes(classes.subset([0, 1]), classes.subset([2, 3]), classes.subset([4, 5]), ways=2, shots=4)
     >>> tasks.sample(ls.Split.TEST, key=jr.key(0)).support.x.shape
     (8, 28, 28, 1)
@@ -67,7 +64,9 @@ class Episodes(AbstractTasks):
         *,
         device_bytes: int = DEVICE_BYTES,
     ):
-        self.train, self.validation, self.test = placed(train, validation, test, device_bytes=device_bytes)
+        self.train, self.validation, self.test = placed(
+            train, validation, test, device_bytes=device_bytes
+        )
         self.ways, self.shots, self.queries, self.augment = ways, shots, queries, augment
 
     def __check_init__(self):
@@ -89,13 +88,20 @@ class Episodes(AbstractTasks):
         lines = [line for pool in pools for line in left_out(pool.skipped)]
         streamed = [pool for pool in pools if isinstance(pool, Streamed)]
         if streamed:
-            examples, size = sum(pool.examples for pool in streamed), sum(pool.x.array.nbytes for pool in streamed)
-            lines.append(f"{examples:,} examples, {size:,} bytes, stay on the host, from which tasks are streamed.")
+            examples, size = (
+                sum(pool.examples for pool in streamed),
+                sum(pool.x.array.nbytes for pool in streamed),
+            )
+            lines.append(
+                f"{examples:,} examples, {size:,} bytes, stay on the host, from which tasks are streamed."
+            )
         return tuple(dict.fromkeys(lines))
 
     def pool(self, split: Split) -> Classes:
         """The classes of a split."""
-        return {Split.TRAIN: self.train, Split.VALIDATION: self.validation, Split.TEST: self.test}[split]
+        return {Split.TRAIN: self.train, Split.VALIDATION: self.validation, Split.TEST: self.test}[
+            split
+        ]
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
         return self._task(split, key)[0]
@@ -110,11 +116,15 @@ class Episodes(AbstractTasks):
         class_key, example_key, augment_key = jr.split(split.fold(key), 3)
         classes = choose(len(pool), self.ways, key=class_key)
         each = self.shots + self.queries
-        chosen = jax.vmap(lambda n, k: choose(n, each, key=k))(pool.sizes[classes], jr.split(example_key, self.ways))
+        chosen = jax.vmap(lambda n, k: choose(n, each, key=k))(
+            pool.sizes[classes], jr.split(example_key, self.ways)
+        )
         x = pool[pool.starts[classes][:, None] + chosen]  # ways, shots and queries, *in
         if self.augment is not None and split is Split.TRAIN:
             x = jax.vmap(lambda x, k: self.augment(x, key=k))(x, jr.split(augment_key, self.ways))
-        y = jnp.broadcast_to(jnp.eye(self.ways, dtype=x.dtype)[:, None], (self.ways, each, self.ways))
+        y = jnp.broadcast_to(
+            jnp.eye(self.ways, dtype=x.dtype)[:, None], (self.ways, each, self.ways)
+        )
 
         def shot_by_shot(leaf: Array, part: slice) -> Array:
             return leaf[:, part].swapaxes(0, 1).reshape(-1, *leaf.shape[2:])

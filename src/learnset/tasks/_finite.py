@@ -8,8 +8,7 @@ import numpy as np
 from jax import core
 from jaxtyping import Array, Bool, Int, Key
 
-from .._errors import check_not_negative, InputError
-from .._types import Batch, Split, Task
+from ..core import Batch, check_not_negative, InputError, Split, Task
 from ._base import AbstractTasks, check_points
 
 
@@ -73,14 +72,23 @@ class FiniteTasks(AbstractTasks):
         """Numbers `num_tasks` training tasks of a family, with `points` points each, and `held_out` more for scoring."""
         for name, value, least in (("points", points, 1), ("held_out", held_out, 2)):
             if not isinstance(value, int) or value < least:
-                raise InputError(f"FiniteTasks: `{name}={value}`, but it must be a whole number, at least {least}.")
+                raise InputError(
+                    f"FiniteTasks: `{name}={value}`, but it must be a whole number, at least {least}."
+                )
         tasks = family.with_shots(points, held_out).draw(num_tasks, Split.TRAIN, key=key)
         shots = min(family.shots, points) if shots is None else shots
         return cls(tasks.support, tasks.query, shots, family.queries)
 
     @classmethod
     def from_arrays(
-        cls, x: Array, y: Array, task: Array, *, shots: int = 10, queries: int = 10, held_out: float = 0.5
+        cls,
+        x: Array,
+        y: Array,
+        task: Array,
+        *,
+        shots: int = 10,
+        queries: int = 10,
+        held_out: float = 0.5,
     ) -> "FiniteTasks":
         """Numbers the tasks of a long table: row `i` is a point `x[i], y[i]` of task `task[i]` (any labels).
 
@@ -100,7 +108,9 @@ class FiniteTasks(AbstractTasks):
             sizes = f"{len(inputs)}, {len(targets)} and {len(task_of)}"
             raise InputError(f"`x`, `y` and `task` have {sizes} rows; they must be as many.")
         if not 0 < held_out < 1:
-            raise InputError(f"`held_out={held_out}`, but it is the part of each task's rows kept for scoring: 0 to 1.")
+            raise InputError(
+                f"`held_out={held_out}`, but it is the part of each task's rows kept for scoring: 0 to 1."
+            )
         if not np.isfinite(inputs).all():
             bad = int((~np.isfinite(inputs)).sum())
             raise InputError(f"`x` has {bad} numbers that are NaN or infinite; fill them first.")
@@ -111,7 +121,10 @@ class FiniteTasks(AbstractTasks):
                 raise InputError(
                     f"Task {name!r} has {len(group)} rows; one to learn from and two to score on are needed."
                 )
-        cuts = [min(len(group) - 2, len(group) - int(np.ceil(held_out * len(group)))) for group in groups]
+        cuts = [
+            min(len(group) - 2, len(group) - int(np.ceil(held_out * len(group))))
+            for group in groups
+        ]
         cuts = [max(1, cut) for cut in cuts]
         learn = [group[:cut] for group, cut in zip(groups, cuts, strict=True)]
         score = [group[cut:] for group, cut in zip(groups, cuts, strict=True)]
@@ -122,7 +135,11 @@ class FiniteTasks(AbstractTasks):
 
     def _sizes(self) -> np.ndarray:
         """How many points to learn from each task has."""
-        return np.asarray((self.points.weight > 0).sum(axis=1)).reshape(len(self.points.weight), -1).max(axis=1)
+        return (
+            np.asarray((self.points.weight > 0).sum(axis=1))
+            .reshape(len(self.points.weight), -1)
+            .max(axis=1)
+        )
 
     def of(self, index: Array | int) -> tuple[Batch, Batch]:
         """All points to learn from of task number `index`, and all that are held out."""
@@ -138,7 +155,9 @@ class FiniteTasks(AbstractTasks):
         index = self._numbers((num_tasks,), split, key=key) if at_random else in_turn
         return jax.vmap(lambda i, k: self.task(i, split, key=k))(index, keys)
 
-    def _numbers(self, shape: tuple[int, ...], split: Split, *, key: Key[Array, ""]) -> Int[Array, "*tasks"]:
+    def _numbers(
+        self, shape: tuple[int, ...], split: Split, *, key: Key[Array, ""]
+    ) -> Int[Array, "*tasks"]:
         """Tasks drawn at random; by their size, if they are to be trained on."""
         if split is not Split.TRAIN or self.size_power == 0:
             return jr.randint(key, shape, 0, len(self))
@@ -150,7 +169,9 @@ class FiniteTasks(AbstractTasks):
         points, held_out = self.of(index)
         support_key, query_key = jr.split(key)
         if split is Split.TRAIN:
-            support, query = _share_out(_some(points, self.shots + self.queries, key=key), self.shots, self.queries)
+            support, query = _share_out(
+                _some(points, self.shots + self.queries, key=key), self.shots, self.queries
+            )
         else:
             support = _first(_some(points, self.shots, key=support_key), self.shots)
             query = _first(_some(_half(held_out, split), self.queries, key=query_key), self.queries)
@@ -161,7 +182,9 @@ def _some(batch: Batch, num: int, *, key: Key[Array, ""]) -> Batch:
     """At most `num` points in random order, absent ones last."""
     length = len(batch.weight)
     # The largest few of many random numbers: on a CPU this is 5 to 15 times quicker than sorting all of them.
-    order = jax.lax.top_k(jnp.where(_there(batch), jr.uniform(key, (length,)), -1.0), min(num, length))[1]
+    order = jax.lax.top_k(
+        jnp.where(_there(batch), jr.uniform(key, (length,)), -1.0), min(num, length)
+    )[1]
     return jax.tree.map(lambda leaf: leaf[order], batch)
 
 
@@ -169,13 +192,20 @@ def _there(batch: Batch) -> Bool[Array, "points"]:
     return batch.weight.reshape(len(batch.weight), -1).max(axis=1) > 0
 
 
-def _first(batch: Batch, num: int, start: int | Int[Array, ""] = 0, stop: int | Int[Array, ""] | None = None) -> Batch:
+def _first(
+    batch: Batch,
+    num: int,
+    start: int | Int[Array, ""] = 0,
+    stop: int | Int[Array, ""] | None = None,
+) -> Batch:
     """Points `start` to `start + num`, those from `stop` on and those beyond the end with weight zero."""
     length = len(batch.weight)
     position = start + jnp.arange(num)
     inside = position < (length if stop is None else stop)
     chosen = jax.tree.map(lambda leaf: leaf[jnp.clip(position, 0, length - 1)], batch)
-    weight = chosen.weight * inside.reshape((-1,) + (1,) * (chosen.weight.ndim - 1)).astype(chosen.weight.dtype)
+    weight = chosen.weight * inside.reshape((-1,) + (1,) * (chosen.weight.ndim - 1)).astype(
+        chosen.weight.dtype
+    )
     return Batch(chosen.x, chosen.y, weight)
 
 
@@ -198,6 +228,11 @@ def _padded(x: np.ndarray, y: np.ndarray, groups: list[np.ndarray]) -> Batch:
     rows = np.stack([np.pad(group, (0, length - len(group)), mode="edge") for group in groups])
     weight = np.stack([np.arange(length) < len(group) for group in groups])
     if (missing := np.isnan(y)).any():  # a weight for each label
-        weight, y = ~missing[rows] & weight.reshape(weight.shape + (1,) * (y.ndim - 1)), np.where(missing, 0, y)
+        weight, y = (
+            ~missing[rows] & weight.reshape(weight.shape + (1,) * (y.ndim - 1)),
+            np.where(missing, 0, y),
+        )
     dtype = jnp.result_type(float)
-    return Batch(jnp.asarray(x[rows], dtype), jnp.asarray(y[rows], dtype), jnp.asarray(weight, dtype))
+    return Batch(
+        jnp.asarray(x[rows], dtype), jnp.asarray(y[rows], dtype), jnp.asarray(weight, dtype)
+    )

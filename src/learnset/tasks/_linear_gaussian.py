@@ -4,9 +4,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_positive, InputError
-from .._losses import point_weight, present
-from .._types import Batch, Split, Task
+from ..core import Batch, check_positive, InputError, point_weight, present, Split, Task
 from ._base import AbstractTasks, check_points, halves
 
 
@@ -36,9 +34,13 @@ class LinearGaussian(AbstractTasks):
 
     def __check_init__(self):
         check_points("LinearGaussian", self.shots, self.queries)
-        check_positive("LinearGaussian", largest=self.largest, smallest=self.smallest, noise=self.noise)
+        check_positive(
+            "LinearGaussian", largest=self.largest, smallest=self.smallest, noise=self.noise
+        )
         if self.in_size < 1:
-            raise InputError(f"LinearGaussian: `in_size={self.in_size}`, but there must be at least 1 input.")
+            raise InputError(
+                f"LinearGaussian: `in_size={self.in_size}`, but there must be at least 1 input."
+            )
 
     @property
     def scale(self) -> Float[Array, "in"]:
@@ -65,7 +67,10 @@ class LinearGaussian(AbstractTasks):
 
     def posterior(self, support: Batch) -> Float[Array, "in in"]:
         """Posterior covariance of the weights."""
-        precision = jnp.diag(self.scale**-2) + (support.x * point_weight(support)).T @ support.x / self.noise**2
+        precision = (
+            jnp.diag(self.scale**-2)
+            + (support.x * point_weight(support)).T @ support.x / self.noise**2
+        )
         return jnp.linalg.inv(precision)
 
     def bayes_error(self, support: Batch) -> Float[Array, ""]:

@@ -6,8 +6,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from .._errors import InputError
-from .._types import Batch, Split, Task
+from ..core import Batch, InputError, Split, Task
 from ._base import AbstractTasks, check_points
 
 
@@ -63,7 +62,9 @@ class ManyTargets(AbstractTasks):
                 " each target."
             )
         if not 0 < held_out < 1:
-            raise InputError(f"`held_out={held_out}`, but it is the part of the rows kept for scoring: 0 to 1.")
+            raise InputError(
+                f"`held_out={held_out}`, but it is the part of the rows kept for scoring: 0 to 1."
+            )
         if not np.isfinite(inputs).all():
             raise InputError(
                 f"`x` has {(~np.isfinite(inputs)).sum()} numbers that are NaN or infinite; fill them first."
@@ -71,7 +72,9 @@ class ManyTargets(AbstractTasks):
         cut, dtype = len(inputs) - int(np.ceil(held_out * len(inputs))), jnp.result_type(float)
         there = np.isfinite(targets)
         x, y, weight = (jnp.asarray(a, dtype) for a in (inputs, np.where(there, targets, 0), there))
-        learn, score = (Batch(x[part], y[part], weight[part]) for part in (slice(cut), slice(cut, None)))
+        learn, score = (
+            Batch(x[part], y[part], weight[part]) for part in (slice(cut), slice(cut, None))
+        )
         return cls(learn, score, shots, queries)
 
     def __len__(self) -> int:
@@ -92,9 +95,13 @@ class ManyTargets(AbstractTasks):
         support_key, query_key = jr.split(key)
         if split is Split.TRAIN:
             both = _rows(self.points, self.shots + self.queries, index, key=key)
-            support, query = (jax.tree.map(lambda leaf, p=p: leaf[p], both) for p in _parts(self.shots))
+            support, query = (
+                jax.tree.map(lambda leaf, p=p: leaf[p], both) for p in _parts(self.shots)
+            )
         else:
-            half = jax.tree.map(lambda leaf: leaf[0 if split is Split.VALIDATION else 1 :: 2], self.held_out)
+            half = jax.tree.map(
+                lambda leaf: leaf[0 if split is Split.VALIDATION else 1 :: 2], self.held_out
+            )
             support = _rows(self.points, self.shots, index, key=support_key)
             query = _rows(half, self.queries, index, key=query_key)
         return Task(support, query, index=index, same_inputs=True)

@@ -5,12 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Array
 
-from .._errors import InputError
+from ..core import InputError
 from ._finite import FiniteTasks
 
 
 def padded_tasks(
-    xs: Sequence[Array], ys: Sequence[Array], *, shots: int = 10, queries: int = 10, held_out: float = 0.5
+    xs: Sequence[Array],
+    ys: Sequence[Array],
+    *,
+    shots: int = 10,
+    queries: int = 10,
+    held_out: float = 0.5,
 ) -> FiniteTasks:
     """Tasks whose inputs and targets have different widths, padded with zeros to the widest: for the models `Kinds` and
     `WithInputs`. Task `i` is `xs[i], ys[i]`; NaN in a target is an absent label.
@@ -20,13 +25,15 @@ def padded_tasks(
     **Raises:** `InputError` for arrays that are not (rows, columns), and those of `FiniteTasks.from_arrays`.
 
     >>> import numpy as np, learnset as ls
-    >>> tasks = ls.padded_tasks([np.ones((6, 3)), np.ones((8, 5))], [np.ones((6, 2)), np.ones((8, 1))], shots=2)
+    >>> tasks = ls.tasks.padded_tasks([np.ones((6, 3)), np.ones((8, 5))], [np.ones((6, 2)), np.ones((8, 1))], shots=2)
     >>> tasks.points.x.shape, tasks.points.y.shape
     ((2, 4, 5), (2, 4, 2))
     """
     tables = [[np.asarray(one, float) for one in many] for many in (xs, ys)]
     if len(xs) != len(ys) or not len(xs):
-        raise InputError(f"padded_tasks: {len(xs)} arrays of inputs and {len(ys)} of targets; there must be as many.")
+        raise InputError(
+            f"padded_tasks: {len(xs)} arrays of inputs and {len(ys)} of targets; there must be as many."
+        )
     for name, many in zip(("xs", "ys"), tables, strict=True):
         for number, one in enumerate(many):
             if one.ndim != 2:
@@ -35,8 +42,13 @@ def padded_tasks(
                 )
     for number, (x, y) in enumerate(zip(*tables, strict=True)):
         if len(x) != len(y):
-            raise InputError(f"padded_tasks: task {number} has {len(x)} rows of inputs and {len(y)} of targets.")
-    x, y = (np.concatenate([_widened(one, max(o.shape[1] for o in many)) for one in many]) for many in tables)
+            raise InputError(
+                f"padded_tasks: task {number} has {len(x)} rows of inputs and {len(y)} of targets."
+            )
+    x, y = (
+        np.concatenate([_widened(one, max(o.shape[1] for o in many)) for one in many])
+        for many in tables
+    )
     task = np.repeat(np.arange(len(xs)), [len(one) for one in tables[0]])
     return FiniteTasks.from_arrays(x, y, task, shots=shots, queries=queries, held_out=held_out)
 

@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
-from .._errors import InputError
-from .._types import Batch, Split, Task
+from ..core import Batch, InputError, Split, Task
+from ..data import Classes
 from ._base import AbstractTasks, check_points
-from ._classes import Classes
 from ._episodes import choose, Episodes
 
 
@@ -29,8 +28,8 @@ class PooledClasses(AbstractTasks):
     Source: Chen et al. 2019, *A Closer Look at Few-shot Classification*, §3.2 (training stage).
 
     >>> import jax.random as jr, numpy as np, learnset as ls
-    >>> classes = ls.Labelled.from_arrays(np.zeros((60, 2)), np.repeat(np.arange(6), 10))
-    >>> pooled = ls.PooledClasses(ls.Episodes(*classes.split((2, 2, 2)), ways=2), shots=8, queries=8)
+    >>> classes = ls.data.Labelled.from_arrays(np.zeros((60, 2)), np.repeat(np.arange(6), 10))
+    >>> pooled = ls.tasks.PooledClasses(ls.Episodes(*classes.split((2, 2, 2)), ways=2), shots=8, queries=8)
     >>> pooled.classes, pooled.sample(ls.Split.TRAIN, key=jr.key(0)).query.y.shape
     (2, (8, 2))
     """
@@ -77,7 +76,9 @@ class PooledClasses(AbstractTasks):
         if self.episodes.augment is not None and split is Split.TRAIN:
             x = self.episodes.augment(x, key=augment_key)
         y = jax.nn.one_hot(labels, self.classes, dtype=x.dtype)
-        return Task(Batch(x[: self.shots], y[: self.shots]), Batch(x[self.shots :], y[self.shots :]))
+        return Task(
+            Batch(x[: self.shots], y[: self.shots]), Batch(x[self.shots :], y[self.shots :])
+        )
 
     def _part(self, split: Split) -> tuple[Int[Array, "classes"], Int[Array, "classes"]]:
         """The first row and the number of rows of each class's examples for a split."""

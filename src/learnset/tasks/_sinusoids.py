@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from .._errors import check_range
-from .._types import Split, Task
+from ..core import check_range, Split, Task
 from ._base import AbstractTasks, check_points, halves
 
 
@@ -33,13 +32,17 @@ class Sinusoids(AbstractTasks):
     phase: tuple[float, float] = (0.0, math.pi)  # radians
     frequency: tuple[float, float] = (1.0, 1.0)  # radians per unit of x
     inputs: tuple[float, float] = (-5.0, 5.0)  # the range of x
-    support_inputs: tuple[float, float] | None = None  # a part of it for the support, as in MAML's Figure 2
+    support_inputs: tuple[float, float] | None = (
+        None  # a part of it for the support, as in MAML's Figure 2
+    )
     grid: bool = False  # queries at equal distances over the range, and not at random
 
     def __check_init__(self):
         check_points("Sinusoids", self.shots, self.queries)
         support = self.inputs if self.support_inputs is None else self.support_inputs
-        check_range("Sinusoids", amplitude=self.amplitude, phase=self.phase, frequency=self.frequency)
+        check_range(
+            "Sinusoids", amplitude=self.amplitude, phase=self.phase, frequency=self.frequency
+        )
         check_range("Sinusoids", inputs=self.inputs, support_inputs=support)
 
     @classmethod
@@ -67,13 +70,21 @@ class Sinusoids(AbstractTasks):
         frequency = _between(self.frequency, uniform[2])
         support = _between(self.support_inputs or self.inputs, uniform[3 : 3 + self.shots])
         query = (
-            jnp.linspace(*self.inputs, self.queries) if self.grid else _between(self.inputs, uniform[-self.queries :])
+            jnp.linspace(*self.inputs, self.queries)
+            if self.grid
+            else _between(self.inputs, uniform[-self.queries :])
         )
         x = jnp.concatenate([support, query])[:, None]
-        latents = jnp.stack([amplitude, phase] if _fixed(self.frequency) else [amplitude, phase, frequency])
-        return Task(*halves(x, amplitude * jnp.sin(frequency * x - phase), self.shots), latents=latents)
+        latents = jnp.stack(
+            [amplitude, phase] if _fixed(self.frequency) else [amplitude, phase, frequency]
+        )
+        return Task(
+            *halves(x, amplitude * jnp.sin(frequency * x - phase), self.shots), latents=latents
+        )
 
-    def function(self, latents: Float[Array, "latents"], x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def function(
+        self, latents: Float[Array, "latents"], x: Float[Array, "..."]
+    ) -> Float[Array, "..."]:
         """The sine that a task was made from, at `x`."""
         frequency = self.frequency[0] if _fixed(self.frequency) else latents[2]
         return latents[0] * jnp.sin(frequency * x - latents[1])

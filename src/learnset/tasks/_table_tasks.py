@@ -10,12 +10,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from .._errors import InputError
-from .._types import Batch, Split, Task
+from ..core import Batch, InputError, Split, Task
+from ..data import Encoding, Table
 from ._base import AbstractTasks, check_points
-from ._encoding import Encoding
 from ._finite import _half, _share_out, _some, FiniteTasks
-from ._table import Table
 
 MOST_POINTS = 2000  # of a task that is only drawn from to adapt to it
 
@@ -61,10 +59,16 @@ class TableTasks(FiniteTasks):
     def rows_of(self, split: Split) -> Int[Array, "tasks points"]:
         """Which row of the table each of `all_points` is; -1 for none."""
         learn, score = self.rows
-        rows = learn if split is Split.TRAIN else score[..., (0 if split is Split.VALIDATION else 1) :: 2]
+        rows = (
+            learn
+            if split is Split.TRAIN
+            else score[..., (0 if split is Split.VALIDATION else 1) :: 2]
+        )
         return jnp.broadcast_to(rows, (len(self), rows.shape[-1])) if self.shared else rows
 
-    def in_units(self, predictions: Float[Array, "tasks points out"]) -> Float[Array, "tasks points out"]:
+    def in_units(
+        self, predictions: Float[Array, "tasks points out"]
+    ) -> Float[Array, "tasks points out"]:
         """Predictions in the units of the table; logits are as they are."""
         return predictions * self.std[:, None, None] + self.mean[:, None, None]
 
@@ -103,18 +107,26 @@ def by_rows(
     mean, std = _scales(table, [learn for learn, _, _ in groups])
     names = encoding.names + tuple("nothing" for _ in range(x.shape[1] - len(encoding.names)))
     smallest = min(len(learn) for learn, _, _ in groups)
-    shots, queries = min(shots, max(1, smallest // 2)), min(queries, max(1, smallest - smallest // 2))
+    shots, queries = (
+        min(shots, max(1, smallest // 2)),
+        min(queries, max(1, smallest - smallest // 2)),
+    )
     common: dict[str, Any] = {"names": table.names, "classes": table.classes, "inputs": names}
     dtype = jnp.result_type(float)
     common |= {"mean": jnp.asarray(mean, dtype), "std": jnp.asarray(std, dtype)}
     if table.task is None:
-        learn, score = np.flatnonzero(part == 0), _interleaved(*(np.flatnonzero(part == p) for p in (1, 2)))
+        learn, score = (
+            np.flatnonzero(part == 0),
+            _interleaved(*(np.flatnonzero(part == p) for p in (1, 2))),
+        )
         points, held_out = (_shared(table, x, mean, std, rows) for rows in (learn, score))
         rows = (jnp.asarray(learn), jnp.asarray(score))
         return TableTasks(points, held_out, shots, queries, rows=rows, shared=True, **common)
     y = _targets(table, mean[table.task][:, None], std[table.task][:, None])
     learn, score = [learn for learn, _, _ in groups], [_interleaved(*held) for _, *held in groups]
-    points, held_out = (_of_tasks(x, y, [(group, 0) for group in groups]) for groups in (learn, score))
+    points, held_out = (
+        _of_tasks(x, y, [(group, 0) for group in groups]) for groups in (learn, score)
+    )
     rows = (jnp.asarray(_filled(learn)), jnp.asarray(_filled(score)))
     return TableTasks(points, held_out, shots, queries, rows=rows, **common)
 
@@ -159,12 +171,16 @@ class NewTasks(AbstractTasks):
 
     def _task(self, index: Array, split: Split, *, key: Key[Array, ""]) -> Task:
         points = jax.tree.map(lambda leaf: leaf[index], self.pool(split))
-        support, query = _share_out(_some(points, self.shots + self.queries, key=key), self.shots, self.queries)
+        support, query = _share_out(
+            _some(points, self.shots + self.queries, key=key), self.shots, self.queries
+        )
         return Task(support, query, index=index if split is Split.TRAIN else None)
 
     def numbered(self) -> FiniteTasks:
         """The tasks to train on as a numbered set."""
-        return FiniteTasks(self.train, self.train, min(self.shots, self.train.weight.shape[1]), self.queries)
+        return FiniteTasks(
+            self.train, self.train, min(self.shots, self.train.weight.shape[1]), self.queries
+        )
 
 
 def by_tasks(
@@ -197,7 +213,10 @@ def by_tasks(
     random = np.random.default_rng(seed)
     rows = [table.rows_of(number) for number in range(len(table))]
     rows = [np.sort(random.permutation(r)[:MOST_POINTS]) for r in rows]
-    of = [[i for i in range(len(table)) if part[i] == split.value and len(rows[i]) >= max(2, least)] for split in Split]
+    of = [
+        [i for i in range(len(table)) if part[i] == split.value and len(rows[i]) >= max(2, least)]
+        for split in Split
+    ]
     for split, numbers in zip(Split, of, strict=True):
         if not numbers:
             raise InputError(
@@ -209,12 +228,16 @@ def by_tasks(
     mean, std = _scales(table, rows if table.task is None else [rows[i] for i in of[0]])
     y = _targets(table, *((mean, std) if table.task is None else (mean[:1], std[:1])))
     target = range(len(table)) if table.task is None else [0] * len(table)
-    train, validation, test = (_of_tasks(x, y, [(rows[i], target[i]) for i in numbers]) for numbers in of)
+    train, validation, test = (
+        _of_tasks(x, y, [(rows[i], target[i]) for i in numbers]) for numbers in of
+    )
     names = tuple(tuple(table.names[i] for i in numbers) for numbers in of)
     return NewTasks(train, validation, test, shots, queries, names, table.classes)
 
 
-def _groups(table: Table, part: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _groups(
+    table: Table, part: np.ndarray, number: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The labelled rows of a task to train on, to choose settings on and to score on."""
     rows = table.rows_of(number)
     learn, choose, score = (rows[part[rows] == split.value] for split in Split)
@@ -247,7 +270,9 @@ def _targets(table: Table, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     return np.nan_to_num((table.y - mean) / std)[..., None]
 
 
-def _shared(table: Table, x: np.ndarray, mean: np.ndarray, std: np.ndarray, rows: np.ndarray) -> Batch:
+def _shared(
+    table: Table, x: np.ndarray, mean: np.ndarray, std: np.ndarray, rows: np.ndarray
+) -> Batch:
     dtype, there = jnp.result_type(float), (rows >= 0)[:, None] & np.isfinite(table.y[rows])
     y = _targets(table, mean, std)[rows]
     return Batch(jnp.asarray(x[rows], dtype), jnp.asarray(y, dtype), jnp.asarray(there, dtype))
@@ -263,7 +288,9 @@ def _interleaved(validation: np.ndarray, test: np.ndarray) -> np.ndarray:
 def _filled(groups: Sequence[np.ndarray]) -> np.ndarray:
     """Rows of all tasks, "tasks points", with -1 for none."""
     length = max(len(group) for group in groups)
-    return np.stack([np.pad(group, (0, length - len(group)), constant_values=-1) for group in groups])
+    return np.stack(
+        [np.pad(group, (0, length - len(group)), constant_values=-1) for group in groups]
+    )
 
 
 def _wide(x: np.ndarray, width: int | None) -> np.ndarray:
@@ -274,4 +301,6 @@ def _of_tasks(x: np.ndarray, y: np.ndarray, tasks: Sequence[tuple[np.ndarray, in
     """The points of tasks, each some rows and one target, padded to one length with points of weight zero."""
     rows, dtype = _filled([group for group, _ in tasks]), jnp.result_type(float)
     labels = np.stack([y[group, target] for group, (_, target) in zip(rows, tasks, strict=True)])
-    return Batch(jnp.asarray(x[rows], dtype), jnp.asarray(labels, dtype), jnp.asarray(rows >= 0, dtype))
+    return Batch(
+        jnp.asarray(x[rows], dtype), jnp.asarray(labels, dtype), jnp.asarray(rows >= 0, dtype)
+    )

@@ -3,8 +3,7 @@
 import jax.random as jr
 from jaxtyping import Array, Key
 
-from .._errors import check_not_negative, check_positive, InputError
-from .._types import Split, Task
+from ..core import check_not_negative, check_positive, InputError, Split, Task
 from ._base import AbstractTasks, check_points, halves
 
 
@@ -31,7 +30,9 @@ class Unrelated(AbstractTasks):
         check_positive("Unrelated", std=self.std)
         check_not_negative("Unrelated", absolute_mean=abs(self.mean))
         if self.in_size < 1:
-            raise InputError(f"Unrelated: `in_size={self.in_size}`, but there must be at least 1 input.")
+            raise InputError(
+                f"Unrelated: `in_size={self.in_size}`, but there must be at least 1 input."
+            )
 
     @property
     def floor(self) -> float:

@@ -8,15 +8,14 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Int, Key
 
-from .._errors import InputError
-from .._types import Batch, Split, Task
+from ..core import Batch, InputError, Split, Task
+from ..data import Classes, DEVICE_BYTES, Labelled, placed
 from ._base import AbstractTasks
-from ._classes import Classes
 from ._episodes import _check_apart, Augment, check_enough, choose
-from ._labelled import Labelled
-from ._streamed import DEVICE_BYTES, placed
 
-MOST_OF_A_CLASS = 100  # of a class, so many examples at most count towards the size of a support set
+MOST_OF_A_CLASS = (
+    100  # of a class, so many examples at most count towards the size of a support set
+)
 
 
 class VariableEpisodes(AbstractTasks):
@@ -40,9 +39,9 @@ class VariableEpisodes(AbstractTasks):
     evenly, without the hierarchies of ImageNet and Omniglot.
 
     >>> import jax.random as jr, numpy as np, learnset as ls
-    >>> classes = ls.Labelled.from_arrays(np.zeros((90, 2)), np.repeat(np.arange(18), 5))
+    >>> classes = ls.data.Labelled.from_arrays(np.zeros((90, 2)), np.repeat(np.arange(18), 5))
     >>> parts = classes.split((6, 6, 6))
-    >>> tasks = ls.VariableEpisodes(*parts, min_ways=2, max_ways=6, max_support=12)
+    >>> tasks = ls.tasks.VariableEpisodes(*parts, min_ways=2, max_ways=6, max_support=12)
     >>> tasks.sample(ls.Split.TEST, key=jr.key(0)).support.x.shape
     (12, 2)
     """
@@ -104,11 +103,15 @@ class VariableEpisodes(AbstractTasks):
     def with_shots(self, shots: int, queries: int | None = None) -> "VariableEpisodes":
         """The same family with at most `shots` support points, and at most `queries` queries of a class."""
         pools, ways = (self.train, self.validation, self.test), (self.min_ways, self.max_ways)
-        return VariableEpisodes(*pools, *ways, shots, self.max_queries if queries is None else queries, self.augment)
+        return VariableEpisodes(
+            *pools, *ways, shots, self.max_queries if queries is None else queries, self.augment
+        )
 
     def pool(self, split: Split) -> Classes:
         """The classes of a split."""
-        return {Split.TRAIN: self.train, Split.VALIDATION: self.validation, Split.TEST: self.test}[split]
+        return {Split.TRAIN: self.train, Split.VALIDATION: self.validation, Split.TEST: self.test}[
+            split
+        ]
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
         pool = self.pool(split)
@@ -118,14 +121,18 @@ class VariableEpisodes(AbstractTasks):
         classes = choose(len(pool), most, key=class_key)
         # Classes beyond the ways have no examples: what follows then holds for those that are there.
         sizes = jnp.where(jnp.arange(most) < ways, pool.sizes[classes], 0)
-        queries = jnp.minimum(self.max_queries, jnp.where(sizes > 0, sizes, self.largest).min() // 2)
+        queries = jnp.minimum(
+            self.max_queries, jnp.where(sizes > 0, sizes, self.largest).min() // 2
+        )
         shots = shots_of_classes(sizes, queries, self.max_support, key=size_key)
         deep = min(self.max_support, self.largest)
         keys = jr.split(example_key, most)
         chosen = jax.vmap(lambda n, k: choose_up_to(n, deep + self.max_queries, key=k))(sizes, keys)
         rows = pool.starts[classes][:, None] + chosen
 
-        def points(first: int | Array, deep: int, counts: Int[Array, "classes"], length: int, key: Array) -> Batch:
+        def points(
+            first: int | Array, deep: int, counts: Int[Array, "classes"], length: int, key: Array
+        ) -> Batch:
             places = first + jnp.arange(deep)
             there = jnp.arange(deep)[None] < counts[:, None]
             return self._batch(pool, split, rows[:, places], there, length, key)
@@ -135,12 +142,16 @@ class VariableEpisodes(AbstractTasks):
         query = points(0, self.max_queries, asked, self.max_ways * self.max_queries, query_key)
         return Task(points(queries, deep, shots, self.max_support, support_key), query)
 
-    def _batch(self, pool: Classes, split: Split, rows: Array, there: Array, length: int, key: Array) -> Batch:
+    def _batch(
+        self, pool: Classes, split: Split, rows: Array, there: Array, length: int, key: Array
+    ) -> Batch:
         """The points of these rows, "classes shots", which are there; shot by shot and side by side."""
         labels = jnp.broadcast_to(jnp.arange(len(rows))[:, None], rows.shape)
         rows, labels, there = (leaf.T.reshape(-1) for leaf in (rows, labels, there))
         slot = jnp.where(there, jnp.cumsum(there) - 1, length)
-        rows, labels = (jnp.zeros(length, jnp.int32).at[slot].set(leaf, mode="drop") for leaf in (rows, labels))
+        rows, labels = (
+            jnp.zeros(length, jnp.int32).at[slot].set(leaf, mode="drop") for leaf in (rows, labels)
+        )
         there = jnp.arange(length) < there.sum()
         x = pool[rows]
         if self.augment is not None and split is Split.TRAIN:
@@ -180,4 +191,6 @@ def choose_up_to(number: Int[Array, ""], count: int, *, key: Key[Array, ""]) -> 
 
     chosen = jax.lax.fori_loop(0, count, step, jnp.full(count, -1, jnp.int32))
     chosen = jr.permutation(order_key, chosen)
-    return jnp.maximum(chosen[jnp.argsort(chosen < 0)], 0)  # stable: those that are there stay in random order
+    return jnp.maximum(
+        chosen[jnp.argsort(chosen < 0)], 0
+    )  # stable: those that are there stay in random order

@@ -1,8 +1,6 @@
 """No adaptation."""
 
-from .._method import AbstractAdapter
-from .._predict import settled
-from .._types import Batch, Model, Predictor
+from ..core import AbstractAdapter, Batch, Model, Predictor, settled
 
 
 class AsIs(AbstractAdapter):
@@ -11,7 +9,7 @@ class AsIs(AbstractAdapter):
 
     >>> import jax.random as jr, learnset as ls
     >>> model = ls.MLP(1, 1, key=jr.key(0))
-    >>> ls.AsIs().adapt(model, None) is model
+    >>> ls.transfer.AsIs().adapt(model, None) is model
     True
     """
 

@@ -8,10 +8,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_not_negative, check_positive
-from .._losses import cross_entropy
-from .._predict import features, settled
-from .._types import Batch, Model, Predictor
+from ..core import (
+    Batch,
+    check_not_negative,
+    check_positive,
+    cross_entropy,
+    features,
+    Model,
+    Predictor,
+    settled,
+)
 from ..models import Headed
 from ._descent import AbstractDescent
 from ._fine_tune import FineTune
@@ -42,14 +48,20 @@ class AbstractHeadDescent(AbstractDescent):
     def start(self, points: Batch) -> Any:
         """The head before any step, from the features of the support set."""
 
-    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+    def plan(
+        self, model: Model, support: Batch
+    ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
         model = settled(model, support)
         points = Batch(features(model, support.x, support.weight), support.y, support.weight)
-        start, step, finish = FineTune(cross_entropy, self.lr, self.steps).plan(self.start(points), points)
+        start, step, finish = FineTune(cross_entropy, self.lr, self.steps).plan(
+            self.start(points), points
+        )
 
         def decayed(carry: Any) -> Any:
             moved, state = step(carry)
-            return jax.tree.map(lambda new, old: new - self.lr * self.decay * old, moved, carry[0]), state
+            return jax.tree.map(
+                lambda new, old: new - self.lr * self.decay * old, moved, carry[0]
+            ), state
 
         return start, decayed, lambda carry: Headed(encoder(model), finish(carry))
 
@@ -62,7 +74,7 @@ class Baseline(AbstractHeadDescent):
     random one. `Logistic` finds where such steps would end.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.Baseline().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> predictor = ls.transfer.Baseline().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
     >>> predictor(jnp.array([0.0, 1.0, 0.0])).argmax().item()
     1
     """
@@ -80,7 +92,7 @@ class BaselinePlusPlus(AbstractHeadDescent):
     Different from there: as for `Baseline`, but the weights start at the class means.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.BaselinePlusPlus().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> predictor = ls.transfer.BaselinePlusPlus().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
     >>> predictor(jnp.array([0.0, 1.0, 0.0])).argmax().item()
     1
     """

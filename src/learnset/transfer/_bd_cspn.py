@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_positive
-from .._types import Batch
+from ..core import Batch, check_positive
 from ._prototypes import ABSENT, class_means, unit
 from ._transductive import AbstractTransductive
 
@@ -22,7 +21,7 @@ class BDCSPN(AbstractTransductive):
     there: all queries take part, not the most certain of each class alone.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.BDCSPN().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
+    >>> predictor = ls.transfer.BDCSPN().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
     >>> ls.predict(predictor, jnp.array([[0.9, 0.2], [0.1, 0.7]])).argmax(axis=1).tolist()
     [0, 1]
     """
@@ -33,7 +32,10 @@ class BDCSPN(AbstractTransductive):
         check_positive("BDCSPN", scale=self.scale)
 
     def logits(
-        self, support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
+        self,
+        support: Batch,
+        queries: Float[Array, "queries features"],
+        weight: Float[Array, "queries"],
     ) -> Float[Array, "queries classes"]:
         points = Batch(unit(support.x), support.y, support.weight)
         queries = shifted(points, unit(queries), weight)
@@ -44,7 +46,10 @@ def shifted(
     support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
 ) -> Float[Array, "queries features"]:
     """The queries, moved so that their mean is that of the support set."""
-    means = (w @ x / jnp.maximum(w.sum(), 1e-9) for w, x in ((support.weight, support.x), (weight, queries)))
+    means = (
+        w @ x / jnp.maximum(w.sum(), 1e-9)
+        for w, x in ((support.weight, support.x), (weight, queries))
+    )
     support_mean, query_mean = means
     return queries + (support_mean - query_mean)[None]
 
@@ -61,5 +66,7 @@ def rectified(
     cosine = jnp.where(there[None], unit(x) @ unit(means).T, ABSENT)
     guess = jax.nn.one_hot(cosine[len(support.x) :].argmax(axis=1), len(means), dtype=x.dtype)
     member = jnp.concatenate([support.y * support.weight[:, None], guess * weight[:, None]])
-    nearness = member * jnp.exp(scale * jnp.minimum(cosine - 1, 0))  # at most one, so that nothing overflows
+    nearness = member * jnp.exp(
+        scale * jnp.minimum(cosine - 1, 0)
+    )  # at most one, so that nothing overflows
     return (nearness / jnp.maximum(nearness.sum(axis=0), 1e-9)[None]).T @ x

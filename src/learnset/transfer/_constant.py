@@ -4,8 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
-from .._method import AbstractAdapter
-from .._types import Batch, Model
+from ..core import AbstractAdapter, Batch, Model
 
 
 class Constant(AbstractAdapter):
@@ -13,7 +12,7 @@ class Constant(AbstractAdapter):
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> support = ls.Batch(jnp.zeros((5, 1)), jnp.zeros((5, 2)))
-    >>> ls.Constant(3.0).adapt(None, support)(jnp.ones(1))
+    >>> ls.transfer.Constant(3.0).adapt(None, support)(jnp.ones(1))
     Array([3., 3.], dtype=float32)
     """
 

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree
 
-from .._method import AbstractIterativeAdapter
-from .._types import Batch, Model, Predictor
+from ..core import AbstractIterativeAdapter, Batch, Model, Predictor
 
 if TYPE_CHECKING:
-    from typing import ClassVar as AbstractVar  # type checkers take an AbstractVar for the first argument
+    from typing import (
+        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
+    )
 else:
     from equinox import AbstractVar
 
@@ -23,12 +24,16 @@ class AbstractDescent(AbstractIterativeAdapter):
     steps: AbstractVar[int]
 
     @abc.abstractmethod
-    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+    def plan(
+        self, model: Model, support: Batch
+    ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
         """What moves, how it moves in one step, and the predictor that it stands for: `(start, step, finish)`."""
 
     def adapt(self, model: Model, support: Batch) -> Predictor:
         start, step, finish = self.plan(model, support)
-        return finish(jax.lax.scan(lambda carry, _: (step(carry), None), start, length=self.steps)[0])
+        return finish(
+            jax.lax.scan(lambda carry, _: (step(carry), None), start, length=self.steps)[0]
+        )
 
     def trace(self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree]) -> PyTree:
         start, step, finish = self.plan(model, support)
@@ -38,10 +43,16 @@ class AbstractDescent(AbstractIterativeAdapter):
             return carry, observe(finish(carry))
 
         after = jax.lax.scan(watched, start, length=self.steps)[1]
-        return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), observe(finish(start)), after)
+        return jax.tree.map(
+            lambda first, rest: jnp.concatenate([first[None], rest]), observe(finish(start)), after
+        )
 
     def trace_at(
-        self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree], steps: tuple[int, ...]
+        self,
+        model: Model,
+        support: Batch,
+        observe: Callable[[Predictor], PyTree],
+        steps: tuple[int, ...],
     ) -> PyTree:
         start, step, finish = self.plan(model, support)
 

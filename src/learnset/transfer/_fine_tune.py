@@ -9,11 +9,20 @@ import jax
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from .._errors import check_positive, InputError
-from .._losses import Loss, mse
-from .._predict import settled
-from .._tree import trainable, updated, Where, whole
-from .._types import Batch, Model, Predictor
+from ..core import (
+    Batch,
+    check_positive,
+    InputError,
+    Loss,
+    Model,
+    mse,
+    Predictor,
+    settled,
+    trainable,
+    updated,
+    Where,
+    whole,
+)
 from ._descent import AbstractDescent
 
 
@@ -22,7 +31,9 @@ class Unroll(enum.Enum):
 
     EXACT = "exact"  # every step's activations: fastest, memory grows with steps
     REMAT = "remat"  # parameters after every step only; activations are computed again: the same numbers
-    FIRST_ORDER = "first_order"  # nothing: the gradient at the adapted parameters stands for the true one
+    FIRST_ORDER = (
+        "first_order"  # nothing: the gradient at the adapted parameters stands for the true one
+    )
 
 
 class FineTune(AbstractDescent):
@@ -53,7 +64,9 @@ class FineTune(AbstractDescent):
     lr: float | Float[Array, "..."] = 0.01
     steps: int = 10
     where: Where = eqx.field(static=True, default=whole)
-    optimiser: Callable[[Any], optax.GradientTransformation] = eqx.field(static=True, default=optax.sgd)
+    optimiser: Callable[[Any], optax.GradientTransformation] = eqx.field(
+        static=True, default=optax.sgd
+    )
     unroll: Unroll = eqx.field(static=True, default=Unroll.EXACT)
 
     def __check_init__(self):
@@ -61,7 +74,9 @@ class FineTune(AbstractDescent):
         if self.steps < 0:
             raise InputError(f"FineTune: `steps={self.steps}`, but it must be 0 or more.")
 
-    def plan(self, model: Model, support: Batch) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
+    def plan(
+        self, model: Model, support: Batch
+    ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
         moving, fixed = trainable(model, self.where)
         optimiser = self.optimiser(self.lr)
 
@@ -74,4 +89,8 @@ class FineTune(AbstractDescent):
 
         if self.unroll is Unroll.REMAT:
             step = jax.checkpoint(step)
-        return (moving, optimiser.init(moving)), step, lambda carry: settled(eqx.combine(carry[0], fixed), support)
+        return (
+            (moving, optimiser.init(moving)),
+            step,
+            lambda carry: settled(eqx.combine(carry[0], fixed), support),
+        )

@@ -6,10 +6,15 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import PyTree
 
-from .._losses import cross_entropy
-from .._method import AbstractIterativeAdapter
-from .._predict import features, settled
-from .._types import Batch, Model, Predictor
+from ..core import (
+    AbstractIterativeAdapter,
+    Batch,
+    cross_entropy,
+    features,
+    Model,
+    Predictor,
+    settled,
+)
 from ..models import Headed
 from ._descent import AbstractDescent
 from ._fine_tune import FineTune
@@ -31,8 +36,8 @@ class FreshHead(AbstractIterativeAdapter):
     *A Baseline for Few-Shot Image Classification*, §3 (everything, from class means of unit length).
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> model = ls.Headed(ls.Raw(), None)
-    >>> adapter = ls.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.1, steps=5), start=ls.prototype_head)
+    >>> model = ls.models.Headed(ls.models.Raw(), None)
+    >>> adapter = ls.transfer.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.1, steps=5), start=ls.transfer.prototype_head)
     >>> adapter.adapt(model, ls.Batch(jnp.eye(3), jnp.eye(3)))(jnp.array([0.0, 0.0, 1.0])).argmax().item()
     2
     """
@@ -47,7 +52,11 @@ class FreshHead(AbstractIterativeAdapter):
         return self.descent.trace(self.renewed(model, support), support, observe)
 
     def trace_at(
-        self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree], steps: tuple[int, ...]
+        self,
+        model: Model,
+        support: Batch,
+        observe: Callable[[Predictor], PyTree],
+        steps: tuple[int, ...],
     ) -> PyTree:
         return self.descent.trace_at(self.renewed(model, support), support, observe, steps)
 

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from .._errors import InputError
+from ..core import InputError
 
 
 def modified_hausdorff(
-    left: Shaped[np.ndarray, "left height width 1"], right: Shaped[np.ndarray, "right height width 1"]
+    left: Shaped[np.ndarray, "left height width 1"],
+    right: Shaped[np.ndarray, "right height width 1"],
 ) -> Float[np.ndarray, "left right"]:
     """How far each of some drawings is from each of others, in pixels.
 

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .._types import Batch
+from ..core import Batch
 from ._prototypes import ABSENT, class_means, unit
 
 
@@ -12,7 +12,7 @@ class LinearHead(eqx.Module):
     """Logits `x @ weight + bias` of the classes that are there.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.LinearHead(jnp.eye(2), jnp.zeros(2), jnp.array([True, True]))(jnp.array([3.0, 4.0])).tolist()
+    >>> ls.transfer.LinearHead(jnp.eye(2), jnp.zeros(2), jnp.array([True, True]))(jnp.array([3.0, 4.0])).tolist()
     [3.0, 4.0]
     """
 
@@ -28,7 +28,7 @@ class CosineHead(eqx.Module):
     """Logits `scale cos(x, weight)` of the classes that are there.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.CosineHead(jnp.eye(2), jnp.asarray(2.0), jnp.array([True, True]))(jnp.array([3.0, 0.0])).tolist()
+    >>> ls.transfer.CosineHead(jnp.eye(2), jnp.asarray(2.0), jnp.array([True, True]))(jnp.array([3.0, 0.0])).tolist()
     [2.0, 0.0]
     """
 
@@ -46,7 +46,7 @@ def zero_head(points: Batch) -> LinearHead:
     **Arguments:** `points`: features of the support set, with one-hot targets.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.zero_head(ls.Batch(jnp.ones((4, 3)), jnp.eye(4))).weight.shape
+    >>> ls.transfer.zero_head(ls.Batch(jnp.ones((4, 3)), jnp.eye(4))).weight.shape
     (3, 4)
     """
     means, there = class_means(points.x, points)
@@ -61,7 +61,7 @@ def prototype_head(points: Batch) -> LinearHead:
     Source: Snell, Swersky & Zemel 2017, equation 8; as a start: Triantafillou et al. 2020, *Meta-Dataset*, §3.2.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.prototype_head(ls.Batch(jnp.eye(2), jnp.eye(2))).bias.tolist()
+    >>> ls.transfer.prototype_head(ls.Batch(jnp.eye(2), jnp.eye(2))).bias.tolist()
     [-1.0, -1.0]
     """
     means, there = class_means(points.x, points)

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_not_negative, InputError
-from .._types import Batch
+from ..core import Batch, check_not_negative, InputError
 from ._bd_cspn import rectified, shifted
 from ._prototypes import ABSENT, class_means, unit
 from ._transductive import AbstractTransductive
@@ -26,7 +25,7 @@ class LaplacianShot(AbstractTransductive):
     (its three neighbours are the query itself and two more). There λ is chosen on validation classes from 0.1 to 1.5.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.LaplacianShot().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
+    >>> predictor = ls.transfer.LaplacianShot().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
     >>> ls.predict(predictor, jnp.array([[0.9, 0.2], [0.1, 0.7]])).argmax(axis=1).tolist()
     [0, 1]
     """
@@ -39,19 +38,29 @@ class LaplacianShot(AbstractTransductive):
     def __check_init__(self):
         check_not_negative("LaplacianShot", strength=self.strength)
         if self.neighbours < 1:
-            raise InputError(f"LaplacianShot: `neighbours={self.neighbours}`, but a query needs at least 1.")
+            raise InputError(
+                f"LaplacianShot: `neighbours={self.neighbours}`, but a query needs at least 1."
+            )
 
     def logits(
-        self, support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
+        self,
+        support: Batch,
+        queries: Float[Array, "queries features"],
+        weight: Float[Array, "queries"],
     ) -> Float[Array, "queries classes"]:
-        points, there = Batch(unit(support.x), support.y, support.weight), class_means(support.x, support)[1]
+        points, there = (
+            Batch(unit(support.x), support.y, support.weight),
+            class_means(support.x, support)[1],
+        )
         queries = shifted(points, unit(queries), weight)
         means = rectified(points, queries, weight, self.scale)
         # Minus the squared distance, but for what all classes have in common.
         near = jnp.where(there[None], 2 * queries @ means.T - (means**2).sum(axis=1)[None], ABSENT)
         listens = affinity(queries, weight, self.neighbours)
 
-        def step(logits: Float[Array, "queries classes"], _: None) -> tuple[Float[Array, "queries classes"], None]:
+        def step(
+            logits: Float[Array, "queries classes"], _: None
+        ) -> tuple[Float[Array, "queries classes"], None]:
             return near + self.strength * listens @ jax.nn.softmax(logits), None
 
         return jax.lax.scan(step, near, length=self.steps)[0]

@@ -8,10 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from .._errors import check_positive
-from .._method import AbstractAdapter
-from .._predict import features, settled
-from .._types import Batch, Model
+from ..core import AbstractAdapter, Batch, check_positive, features, Model, settled
 from ..models import Headed
 from ._heads import LinearHead
 from ._prototypes import ABSENT, class_means, encoder
@@ -40,7 +37,7 @@ class Logistic(AbstractAdapter):
     *Rethinking Few-Shot Image Classification*, §3.1.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.Logistic().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> predictor = ls.transfer.Logistic().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
     >>> predictor(jnp.array([0.0, 1.0, 0.0])).argmax().item()
     1
     """
@@ -72,7 +69,10 @@ def logistic(points: Batch, l2: float | Float[Array, ""], steps: int = 10) -> Pa
         return -(member * log_p).sum() + 0.5 * l2 * (weight**2).sum() + 0.5 * (idle**2).sum()
 
     fixed = lax.stop_gradient((points, l2))
-    start = (jnp.zeros((points.x.shape[1], points.y.shape[1]), points.x.dtype), jnp.zeros_like(points.y[0]))
+    start = (
+        jnp.zeros((points.x.shape[1], points.y.shape[1]), points.x.dtype),
+        jnp.zeros_like(points.y[0]),
+    )
 
     def step(at: Parameters, _: None) -> tuple[Parameters, None]:
         return _downhill(lambda parameters: cost(parameters, *fixed), at), None
@@ -80,7 +80,9 @@ def logistic(points: Batch, l2: float | Float[Array, ""], steps: int = 10) -> Pa
     solution = lax.stop_gradient(lax.scan(step, start, length=steps)[0])
     # One more step moves nothing but the derivative, which is the exact one.
     last = newton_step(
-        jax.grad(lambda parameters: cost(parameters, *fixed)), solution, jax.grad(cost)(solution, points, l2)
+        jax.grad(lambda parameters: cost(parameters, *fixed)),
+        solution,
+        jax.grad(cost)(solution, points, l2),
     )
     return jax.tree.map(jnp.subtract, solution, last)
 

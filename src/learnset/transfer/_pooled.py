@@ -4,10 +4,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key, PyTree
 
-from .._losses import Loss, mse, weighted_mean
-from .._method import AbstractMethod, Metrics
-from .._predict import for_task
-from .._types import Model, State, Task
+from ..core import AbstractMethod, for_task, Loss, Metrics, Model, mse, State, Task, weighted_mean
 
 
 class Pooled(AbstractMethod):
@@ -36,7 +33,9 @@ class Pooled(AbstractMethod):
 
         @eqx.filter_value_and_grad
         def mean_loss(model: Model) -> Float[Array, ""]:
-            losses = jax.vmap(lambda task: self.loss(for_task(model, task.index), task.points))(tasks)
+            losses = jax.vmap(lambda task: self.loss(for_task(model, task.index), task.points))(
+                tasks
+            )
             there = jax.vmap(lambda task: task.points.weight.max() > 0)(tasks)
             return weighted_mean(losses, there.astype(losses.dtype))
 

@@ -6,9 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .._method import AbstractAdapter
-from .._predict import features, settled
-from .._types import Batch, Model
+from ..core import AbstractAdapter, Batch, features, Model, settled
 from ..models import Headed
 
 ABSENT = -1e9  # the logit of a class without support: never predicted, and finite
@@ -18,7 +16,9 @@ class AbstractSimilarity(eqx.Module):
     """How near two vectors are."""
 
     @abc.abstractmethod
-    def __call__(self, left: Float[Array, "features"], right: Float[Array, "classes features"]) -> Array:
+    def __call__(
+        self, left: Float[Array, "features"], right: Float[Array, "classes features"]
+    ) -> Array:
         """One number for each class, larger where nearer."""
 
 
@@ -26,11 +26,13 @@ class SquaredEuclidean(AbstractSimilarity):
     """Minus the squared distance.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.SquaredEuclidean()(jnp.zeros(2), jnp.array([[3.0, 4.0]])).tolist()
+    >>> ls.transfer.SquaredEuclidean()(jnp.zeros(2), jnp.array([[3.0, 4.0]])).tolist()
     [-25.0]
     """
 
-    def __call__(self, left: Float[Array, "features"], right: Float[Array, "classes features"]) -> Array:
+    def __call__(
+        self, left: Float[Array, "features"], right: Float[Array, "classes features"]
+    ) -> Array:
         return 2 * right @ left - (right**2).sum(axis=1) - (left**2).sum()
 
 
@@ -38,13 +40,15 @@ class Cosine(AbstractSimilarity):
     """The cosine of the angle, times `scale`.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.Cosine(scale=10.0)(jnp.ones(2), jnp.array([[2.0, 2.0]])).round(3).tolist()
+    >>> ls.transfer.Cosine(scale=10.0)(jnp.ones(2), jnp.array([[2.0, 2.0]])).round(3).tolist()
     [10.0]
     """
 
     scale: float | Float[Array, "..."] = 10.0
 
-    def __call__(self, left: Float[Array, "features"], right: Float[Array, "classes features"]) -> Array:
+    def __call__(
+        self, left: Float[Array, "features"], right: Float[Array, "classes features"]
+    ) -> Array:
         return self.scale * (unit(right) @ unit(left))
 
 
@@ -55,7 +59,7 @@ class Prototypes(AbstractAdapter):
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> support = ls.Batch(jnp.array([[0.0], [4.0]]), jnp.eye(2))
-    >>> ls.Prototypes().adapt(ls.Headed(ls.Raw(), None), support)(jnp.array([3.0])).argmax().item()
+    >>> ls.Prototypes().adapt(ls.models.Headed(ls.models.Raw(), None), support)(jnp.array([3.0])).argmax().item()
     1
     """
 
@@ -83,7 +87,9 @@ def class_means(
 ) -> tuple[Float[Array, "classes features"], Bool[Array, "classes"]]:
     """The mean of each class, points without weight left out, and which classes have any."""
     member = support.y * support.weight[:, None]
-    return member.T @ values / jnp.maximum(member.sum(axis=0), 1e-9)[:, None], classes_there(support)
+    return member.T @ values / jnp.maximum(member.sum(axis=0), 1e-9)[:, None], classes_there(
+        support
+    )
 
 
 def classes_there(support: Batch) -> Bool[Array, "classes"]:

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_positive
-from .._types import Batch
+from ..core import Batch, check_positive
 from ._prototypes import class_means, unit
 from ._transductive import AbstractTransductive, class_mix, squared_distances
 
@@ -26,7 +25,7 @@ class PTMAP(AbstractTransductive):
     of Sinkhorn steps.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.PTMAP().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
+    >>> predictor = ls.transfer.PTMAP().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
     >>> ls.predict(predictor, jnp.array([[0.9, 0.2], [0.1, 0.7]])).argmax(axis=1).tolist()
     [0, 1]
     """
@@ -41,10 +40,15 @@ class PTMAP(AbstractTransductive):
         check_positive("PTMAP", power=self.power, sharpness=self.sharpness, rate=self.rate)
 
     def logits(
-        self, support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
+        self,
+        support: Batch,
+        queries: Float[Array, "queries features"],
+        weight: Float[Array, "queries"],
     ) -> Float[Array, "queries classes"]:
         shots, there = len(support.x), class_means(support.x, support)[1]
-        x = jnp.concatenate([self._shaped(support.x, support.weight), self._shaped(queries, weight)])
+        x = jnp.concatenate(
+            [self._shaped(support.x, support.weight), self._shaped(queries, weight)]
+        )
         gram = x @ x.T
         present = there.astype(x.dtype)
         share = present / jnp.maximum(present.sum(), 1) * weight.sum()
@@ -53,7 +57,9 @@ class PTMAP(AbstractTransductive):
             cost = squared_distances(gram, mix)[shots:]
             return transport(self.sharpness * cost, weight, share, self.sinkhorn_steps)
 
-        def step(mix: Float[Array, "classes points"], _: None) -> tuple[Float[Array, "classes points"], None]:
+        def step(
+            mix: Float[Array, "classes points"], _: None
+        ) -> tuple[Float[Array, "classes points"], None]:
             member = jnp.concatenate([support.y * support.weight[:, None], labels(mix)])
             means = (member / jnp.maximum(member.sum(axis=0), 1e-9)[None]).T
             return mix + self.rate * (means - mix), None
@@ -70,7 +76,10 @@ class PTMAP(AbstractTransductive):
 
 
 def transport(
-    cost: Float[Array, "rows columns"], rows: Float[Array, "rows"], columns: Float[Array, "columns"], steps: int
+    cost: Float[Array, "rows columns"],
+    rows: Float[Array, "rows"],
+    columns: Float[Array, "columns"],
+    steps: int,
 ) -> Float[Array, "rows columns"]:
     """The plan of entropic optimal transport, by Sinkhorn's algorithm: what goes from each row to each column, at a
     cost in units of the entropy.

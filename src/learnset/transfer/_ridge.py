@@ -5,12 +5,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_positive
-from .._losses import point_weight, present
-from .._method import AbstractAdapter
-from .._predict import features, settled
-from .._tree import head
-from .._types import Batch, Model, Predictor
+from ..core import (
+    AbstractAdapter,
+    Batch,
+    check_positive,
+    features,
+    head,
+    Model,
+    point_weight,
+    Predictor,
+    present,
+    settled,
+)
 
 
 class Ridge(AbstractAdapter):
@@ -42,7 +48,9 @@ class Ridge(AbstractAdapter):
     def adapt(self, model: Model, support: Batch) -> Predictor:
         last, model = head(model), settled(model, support)
         weight, bias = ridge(features(model, support.x, support.weight), support, self.l2)
-        weight = weight.T if isinstance(last, eqx.nn.Linear) else weight  # Equinox's has a row for each output
+        weight = (
+            weight.T if isinstance(last, eqx.nn.Linear) else weight
+        )  # Equinox's has a row for each output
         return eqx.tree_at(lambda m: (head(m).weight, head(m).bias), model, (weight, bias))
 
 
@@ -79,5 +87,9 @@ def _of_points(
     return solution, y_mean - feature_mean @ solution
 
 
-def _solve(gram: Float[Array, "n n"], l2: float | Float[Array, ""], right: Float[Array, "n out"]) -> Array:
-    return jax.scipy.linalg.solve(gram + l2 * jnp.eye(len(gram), dtype=gram.dtype), right, assume_a="pos")
+def _solve(
+    gram: Float[Array, "n n"], l2: float | Float[Array, ""], right: Float[Array, "n out"]
+) -> Array:
+    return jax.scipy.linalg.solve(
+        gram + l2 * jnp.eye(len(gram), dtype=gram.dtype), right, assume_a="pos"
+    )

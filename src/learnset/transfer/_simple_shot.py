@@ -4,9 +4,7 @@ import equinox as eqx
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
-from .._method import AbstractAdapter
-from .._predict import features, settled
-from .._types import Batch, Model
+from ..core import AbstractAdapter, Batch, features, Model, settled
 from ..models import Headed
 from ._prototypes import class_means, encoder, Nearest, SquaredEuclidean, unit
 
@@ -16,14 +14,16 @@ class Centred(eqx.Module):
     transductive classifiers are best given.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.centred(ls.Raw(), jnp.array([[1.0], [3.0]])).features(jnp.array([5.0])).tolist()
+    >>> ls.transfer.centred(ls.models.Raw(), jnp.array([[1.0], [3.0]])).features(jnp.array([5.0])).tolist()
     [3.0]
     """
 
     encoder: Model
     mean: Float[Array, "features"]
 
-    def embed(self, xs: Shaped[Array, "points *in"], weight: Float[Array, "points"]) -> Float[Array, "points features"]:
+    def embed(
+        self, xs: Shaped[Array, "points *in"], weight: Float[Array, "points"]
+    ) -> Float[Array, "points features"]:
         """Features of points that come together."""
         # The mean is what it is, and not trained.
         return features(self.encoder, xs, weight) - lax.stop_gradient(self.mean)[None]
@@ -58,7 +58,7 @@ class SimpleShot(AbstractAdapter):
     Source: Wang et al. 2019, *SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot Learning*, §3.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> model = ls.centred(ls.Raw(), jnp.array([[10.0, 9.0], [8.0, 11.0]]))
+    >>> model = ls.transfer.centred(ls.models.Raw(), jnp.array([[10.0, 9.0], [8.0, 11.0]]))
     >>> support = ls.Batch(jnp.array([[12.0, 10.0], [9.0, 15.0]]), jnp.eye(2))
     >>> ls.SimpleShot().adapt(model, support)(jnp.array([9.0, 11.0])).argmax().item()
     1

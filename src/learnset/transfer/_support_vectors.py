@@ -4,10 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from .._errors import check_positive
-from .._method import AbstractAdapter
-from .._predict import features, settled
-from .._types import Batch, Model
+from ..core import AbstractAdapter, Batch, check_positive, features, Model, settled
 from ..models import Headed
 from ._heads import LinearHead
 from ._prototypes import ABSENT, class_means, encoder
@@ -29,7 +26,7 @@ class SupportVectors(AbstractAdapter):
     Source: Crammer & Singer 2001, *On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines*, §3.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.SupportVectors().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> predictor = ls.transfer.SupportVectors().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
     >>> predictor(jnp.array([0.0, 1.0, 0.0])).argmax().item()
     1
     """
@@ -42,7 +39,9 @@ class SupportVectors(AbstractAdapter):
 
     def adapt(self, model: Model, support: Batch) -> Headed:
         model = settled(model, support)
-        values = jnp.where(support.weight[:, None] > 0, features(model, support.x, support.weight), 0)
+        values = jnp.where(
+            support.weight[:, None] > 0, features(model, support.x, support.weight), 0
+        )
         points = Batch(values, support.y, support.weight)
         weight = values.T @ svm_dual(values @ values.T, points, self.cost, self.steps)
         there = class_means(values, points)[1]
@@ -62,7 +61,9 @@ def svm_dual(
     there = class_means(points.x, points)[1]
     most = cost * points.y * points.weight[:, None]
     target = jnp.where(points.weight[:, None] > 0, points.y, 0)
-    rate = 1 / lax.stop_gradient(jnp.maximum(jnp.abs(gram).sum(axis=1).max(), 1e-9))  # at most one over the curvature
+    rate = 1 / lax.stop_gradient(
+        jnp.maximum(jnp.abs(gram).sum(axis=1).max(), 1e-9)
+    )  # at most one over the curvature
 
     def step(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], None]:
         solution, ahead, momentum = carry
@@ -78,7 +79,9 @@ def svm_dual(
 
 
 def project(
-    x: Float[Array, "points classes"], most: Float[Array, "points classes"], there: Bool[Array, "classes"]
+    x: Float[Array, "points classes"],
+    most: Float[Array, "points classes"],
+    there: Bool[Array, "classes"],
 ) -> Float[Array, "points classes"]:
     """The nearest matrix whose rows sum to zero and lie below `most`; zero for classes that are not there.
 

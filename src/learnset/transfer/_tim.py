@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import check_positive
-from .._types import Batch
+from ..core import Batch, check_positive
 from ._prototypes import ABSENT, classes_there, unit
 from ._transductive import AbstractTransductive, class_mix, squared_distances
 
@@ -26,7 +25,7 @@ class TIM(AbstractTransductive):
     ("TIM-ADM"), and §3 for the settings.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.TIM().adapt(ls.Headed(ls.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
+    >>> predictor = ls.transfer.TIM().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
     >>> ls.predict(predictor, jnp.array([[0.9, 0.2], [0.1, 0.7]])).argmax(axis=1).tolist()
     [0, 1]
     """
@@ -37,10 +36,15 @@ class TIM(AbstractTransductive):
     steps: int = 150
 
     def __check_init__(self):
-        check_positive("TIM", scale=self.scale, support_weight=self.support_weight, certainty=self.certainty)
+        check_positive(
+            "TIM", scale=self.scale, support_weight=self.support_weight, certainty=self.certainty
+        )
 
     def logits(
-        self, support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
+        self,
+        support: Batch,
+        queries: Float[Array, "queries features"],
+        weight: Float[Array, "queries"],
     ) -> Float[Array, "queries classes"]:
         shots, there = len(support.x), classes_there(support)
         x = unit(jnp.concatenate([support.x, queries]))
@@ -53,7 +57,9 @@ class TIM(AbstractTransductive):
         def scores(mix: Float[Array, "classes points"]) -> Float[Array, "points classes"]:
             return jnp.where(there[None], -0.5 * self.scale * squared_distances(gram, mix), ABSENT)
 
-        def step(mix: Float[Array, "classes points"], _: None) -> tuple[Float[Array, "classes points"], None]:
+        def step(
+            mix: Float[Array, "classes points"], _: None
+        ) -> tuple[Float[Array, "classes points"], None]:
             log_p = jax.nn.log_softmax(scores(mix))
             q = self._labels(log_p[shots:], weight)
             towards = count * jnp.concatenate([support.y, q])
@@ -61,7 +67,9 @@ class TIM(AbstractTransductive):
             new = (towards - p).T + p.sum(axis=0)[:, None] * mix
             return new / jnp.maximum(towards.sum(axis=0), 1e-9)[:, None], None
 
-        return scores(jax.lax.scan(step, class_mix(support, len(queries)), length=self.steps)[0])[shots:]
+        return scores(jax.lax.scan(step, class_mix(support, len(queries)), length=self.steps)[0])[
+            shots:
+        ]
 
     def _labels(
         self, log_p: Float[Array, "queries classes"], weight: Float[Array, "queries"]

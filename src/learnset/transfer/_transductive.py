@@ -7,9 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._method import AbstractAdapter
-from .._predict import features, settled
-from .._types import Batch, Model
+from ..core import AbstractAdapter, Batch, features, Model, settled
 from ..models import Headed
 from ._prototypes import ABSENT, classes_there, encoder
 
@@ -25,7 +23,10 @@ class AbstractTransductive(AbstractAdapter):
 
     @abc.abstractmethod
     def logits(
-        self, support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
+        self,
+        support: Batch,
+        queries: Float[Array, "queries features"],
+        weight: Float[Array, "queries"],
     ) -> Float[Array, "queries classes"]:
         """Logits of all queries; what stands there for classes without support is not looked at.
 

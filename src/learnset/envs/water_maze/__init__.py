@@ -12,8 +12,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ..._errors import check_not_negative, check_positive, InputError
-from ..._types import Split
+from ...core import check_not_negative, check_positive, InputError, Split
 from .._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, Feedback, feedback
 
 Place = Float[Array, "2"]  # metres from the centre of the pool: east, north
@@ -47,16 +46,28 @@ class Pool:
     cells: int = 97  # place cells
     cell_width: float = 0.16  # metres; standard deviation of a place field
     heading: bool = True  # the direction of swimming is sensed
-    landmarks: tuple[tuple[float, float], ...] = ()  # metres; each is sensed as the direction in which it stands
+    landmarks: tuple[
+        tuple[float, float], ...
+    ] = ()  # metres; each is sensed as the direction in which it stands
     continuous: bool = False  # an action is a direction, as a vector of two; otherwise one of eight
     guided: bool = True  # who runs out of time is put on the platform
 
     def __post_init__(self):
-        lengths = ("radius", "platform_radius", "speed", "interval", "time_limit", "turning", "cell_width")
+        lengths = (
+            "radius",
+            "platform_radius",
+            "speed",
+            "interval",
+            "time_limit",
+            "turning",
+            "cell_width",
+        )
         check_positive("Pool", **{name: getattr(self, name) for name in lengths})
         check_not_negative("Pool", cells=self.cells)
         if self.cells + self.heading + len(self.landmarks) == 0:
-            raise InputError(f"Pool: `cells={self.cells}` and no other sense, so that nothing can be observed.")
+            raise InputError(
+                f"Pool: `cells={self.cells}` and no other sense, so that nothing can be observed."
+            )
         if self.platform_radius >= self.radius:
             raise InputError(
                 f"Pool: `platform_radius={self.platform_radius}` does not fit into `radius={self.radius}`."
@@ -66,7 +77,10 @@ class Pool:
     def centres(self) -> Float[np.ndarray, "cells 2"]:
         """Where the place cells fire most: spread evenly, as the seeds of a sunflower are. Metres."""
         number = np.arange(self.cells)
-        radius, angle = self.radius * np.sqrt((number + 0.5) / max(self.cells, 1)), number * np.pi * (3 - np.sqrt(5))
+        radius, angle = (
+            self.radius * np.sqrt((number + 0.5) / max(self.cells, 1)),
+            number * np.pi * (3 - np.sqrt(5)),
+        )
         return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
     def place_cells(self, position: Place) -> Float[Array, "cells"]:
@@ -101,7 +115,7 @@ class WaterMaze(AbstractEnv):
     - `platform_radius`: metres; the pool's, unless given.
 
     >>> import jax, jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> maze = ls.WaterMaze(jnp.tile(jnp.array([0.3, 0.0]), (4, 1)))
+    >>> maze = ls.envs.WaterMaze(jnp.tile(jnp.array([0.3, 0.0]), (4, 1)))
     >>> state = maze.reset(0, key=jr.key(0))
     >>> state, feedback = maze.step(state, jnp.array(6), key=jr.key(1))  # south
     >>> round(float(state.position[1]), 3)  # it started at 0.95 m
@@ -125,9 +139,13 @@ class WaterMaze(AbstractEnv):
         trials = platforms.shape[0]
         in_turn = [STARTS[i % len(STARTS)] for i in range(trials)]
         self.platforms = platforms
-        self.starts = jnp.asarray(in_turn, platforms.dtype) * pool.radius if starts is None else starts
+        self.starts = (
+            jnp.asarray(in_turn, platforms.dtype) * pool.radius if starts is None else starts
+        )
         self.probe = jnp.zeros(trials, bool) if probe is None else probe
-        self.platform_radius = jnp.asarray(pool.platform_radius) if platform_radius is None else platform_radius
+        self.platform_radius = (
+            jnp.asarray(pool.platform_radius) if platform_radius is None else platform_radius
+        )
         self.pool = pool
 
     @property
@@ -136,7 +154,9 @@ class WaterMaze(AbstractEnv):
 
     @property
     def trial_steps(self) -> int:
-        return math.ceil(self.pool.time_limit / self.pool.interval - 1e-9)  # 1.1 / 0.1 is more than 11, by rounding
+        return math.ceil(
+            self.pool.time_limit / self.pool.interval - 1e-9
+        )  # 1.1 / 0.1 is more than 11, by rounding
 
     @property
     def actions(self) -> Discrete | Continuous:
@@ -148,7 +168,9 @@ class WaterMaze(AbstractEnv):
         zero = jnp.zeros((), start.dtype)
         return Swimmer(start, jnp.zeros_like(start), zero, zero, jnp.asarray(0), jnp.asarray(trial))
 
-    def step(self, state: Swimmer, action: Array, *, key: Key[Array, ""]) -> tuple[Swimmer, Feedback]:
+    def step(
+        self, state: Swimmer, action: Array, *, key: Key[Array, ""]
+    ) -> tuple[Swimmer, Feedback]:
         del key
         pool, platform = self.pool, self.platforms[state.trial]
         heading = self._turned(state.heading, self._direction(action))
@@ -158,7 +180,9 @@ class WaterMaze(AbstractEnv):
         to_wall = jnp.minimum(_to_wall(state.position, heading, pool.radius), length)
         wall = state.position + to_wall * heading
         normal = wall / pool.radius
-        back = jnp.where(to_wall < length, _unit(heading - 2 * (heading @ normal) * normal, heading), heading)
+        back = jnp.where(
+            to_wall < length, _unit(heading - 2 * (heading @ normal) * normal, heading), heading
+        )
         rest = jnp.minimum(length - to_wall, jnp.maximum(_to_wall(wall, back, pool.radius), 0))
         end = _inside(wall + rest * back, pool.radius)
 
@@ -166,7 +190,9 @@ class WaterMaze(AbstractEnv):
             _entry(start, way, far, platform, self.platform_radius)
             for start, way, far in ((state.position, heading, to_wall), (wall, back, rest))
         )
-        swum = jnp.minimum(first, to_wall + second)  # infinite, if the path does not cross the platform
+        swum = jnp.minimum(
+            first, to_wall + second
+        )  # infinite, if the path does not cross the platform
         found = jnp.isfinite(swum) & ~self.probe[state.trial]
         swum = jnp.where(found, swum, to_wall + rest)
 
@@ -186,7 +212,9 @@ class WaterMaze(AbstractEnv):
     def observe(self, state: Swimmer) -> Float[Array, "observation"]:
         senses = [self.pool.place_cells(state.position)]
         senses += [state.heading] if self.pool.heading else []
-        senses += [_unit(jnp.asarray(mark) - state.position, jnp.zeros(2)) for mark in self.pool.landmarks]
+        senses += [
+            _unit(jnp.asarray(mark) - state.position, jnp.zeros(2)) for mark in self.pool.landmarks
+        ]
         return jnp.concatenate(senses)
 
     def secret(self, state: Swimmer) -> Float[Array, "secret"]:
@@ -222,7 +250,9 @@ def _to_wall(position: Place, direction: Float[Array, "2"], radius: float) -> Fl
     return jnp.where(direction @ direction > 0, jnp.sqrt(along**2 + room) - along, jnp.inf)
 
 
-def _entry(start: Place, direction: Array, length: Array, platform: Place, radius: Array) -> Float[Array, ""]:
+def _entry(
+    start: Place, direction: Array, length: Array, platform: Place, radius: Array
+) -> Float[Array, ""]:
     """Metres along a straight path at which it enters the platform; infinite, if it does not."""
     towards = platform - start
     along = towards @ direction
@@ -240,10 +270,14 @@ def _inside(position: Place, radius: float) -> Place:
 
 def _sector_bounds(split: Split) -> tuple[float, float]:
     """Degrees from a multiple of 45 in which platforms of a split lie. Test sectors hold all of `SITES`."""
-    return {Split.TEST: (-7.5, 7.5), Split.VALIDATION: (7.5, 15.0), Split.TRAIN: (15.0, 37.5)}[split]
+    return {Split.TEST: (-7.5, 7.5), Split.VALIDATION: (7.5, 15.0), Split.TRAIN: (15.0, 37.5)}[
+        split
+    ]
 
 
-def _check_places(owner: str, pool: Pool, reach: float, sites: tuple[tuple[float, float], ...] = ()) -> None:
+def _check_places(
+    owner: str, pool: Pool, reach: float, sites: tuple[tuple[float, float], ...] = ()
+) -> None:
     check_positive(owner, reach=reach)
     furthest = max((math.hypot(*site) for site in sites), default=reach)
     if furthest > pool.radius:
@@ -281,7 +315,10 @@ class MatchingToPlace(AbstractEnvs):
 
     def __check_init__(self):
         _check_places("MatchingToPlace", self.pool, self.reach, self.sites)
-        if self.largest is not None and not self.pool.platform_radius <= self.largest < self.pool.radius:
+        if (
+            self.largest is not None
+            and not self.pool.platform_radius <= self.largest < self.pool.radius
+        ):
             raise InputError(
                 f"MatchingToPlace: `largest={self.largest}`, but it is the largest radius of a platform, and must be from "
                 f"the pool's `platform_radius={self.pool.platform_radius}` to less than its `radius={self.pool.radius}`."
@@ -300,14 +337,18 @@ class MatchingToPlace(AbstractEnvs):
         probe = jnp.arange(self.trials) == (-1 if self.probe is None else self.probe)
         smallest = self.pool.platform_radius
         size = jr.uniform(size_key, (), minval=smallest, maxval=self.largest or smallest)
-        return WaterMaze(place, jnp.asarray(STARTS)[order] * self.pool.radius, probe, self.pool, size)
+        return WaterMaze(
+            place, jnp.asarray(STARTS)[order] * self.pool.radius, probe, self.pool, size
+        )
 
     def _place(self, split: Split, key: Key[Array, ""]) -> Place:
         if self.sites:
             return jr.choice(key, jnp.asarray(self.sites))
         radius_key, angle_key, eighth_key = jr.split(key, 3)
         low, high = _sector_bounds(split)
-        degrees = jr.uniform(angle_key, minval=low, maxval=high) + 45.0 * jr.randint(eighth_key, (), 0, 8).astype(float)
+        degrees = jr.uniform(angle_key, minval=low, maxval=high) + 45.0 * jr.randint(
+            eighth_key, (), 0, 8
+        ).astype(float)
         radius, angle = self.reach * jnp.sqrt(jr.uniform(radius_key)), jnp.deg2rad(degrees)
         return radius * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
 

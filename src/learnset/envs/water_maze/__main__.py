@@ -7,10 +7,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from ..._types import Split
 from ...behaviour import Arena, draw_swims
+from ...core import Split
 from .._live import AbstractAgent, live, Percept
-from . import MatchingToPlace, Pool, SITES
+from ..water_maze import MatchingToPlace, Pool, SITES
 
 
 class Wanderer(AbstractAgent):
@@ -19,7 +19,9 @@ class Wanderer(AbstractAgent):
     def begin(self) -> Int[Array, ""]:
         return jr.randint(jr.key(0), (), 0, 8)
 
-    def act(self, memory: Int[Array, ""], percept: Percept, *, key: Key[Array, ""]) -> tuple[Array, Array]:
+    def act(
+        self, memory: Int[Array, ""], percept: Percept, *, key: Key[Array, ""]
+    ) -> tuple[Array, Array]:
         del percept
         whether, which = jr.split(key)
         new = jr.randint(which, (), 0, 8)
@@ -35,7 +37,10 @@ def main(folder: Path) -> None:
     paths, titles = [], []
     for trial in range(maze.trials):
         mine = np.asarray(life.counts & (life.trial == trial))
-        before, after = np.asarray(life.before.position)[mine], np.asarray(life.after.position)[mine]
+        before, after = (
+            np.asarray(life.before.position)[mine],
+            np.asarray(life.after.position)[mine],
+        )
         times = np.concatenate([[0.0], np.asarray(life.after.elapsed)[mine]])
         found = bool(np.asarray(life.found)[mine][-1])
         # Who ran out of time was put on the platform: that is no swim.
@@ -44,7 +49,12 @@ def main(folder: Path) -> None:
         titles.append(f"trial {trial + 1}: {times[-1]:.0f} s" + ("" if found else ", not found"))
     folder.mkdir(parents=True, exist_ok=True)
     draw_swims(
-        paths, np.asarray(maze.platforms), titles, Arena(pool.radius, pool.platform_radius, SITES), folder, "pool"
+        paths,
+        np.asarray(maze.platforms),
+        titles,
+        Arena(pool.radius, pool.platform_radius, SITES),
+        folder,
+        "pool",
     )
     print(f"{folder / 'pool.png'} and .svg")
 

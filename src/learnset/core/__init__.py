@@ -1,0 +1,72 @@
+"""What everything else is built from: tasks, losses, trees, the two verbs, results, errors."""
+
+from ._errors import (
+    check_not_negative as check_not_negative,
+    check_positive as check_positive,
+    check_range as check_range,
+    DivergedError as DivergedError,
+    InputError as InputError,
+    Interrupted as Interrupted,
+)
+from ._figure import (
+    COLOURS as COLOURS,
+    FAINT as FAINT,
+    INK as INK,
+    new_figure as new_figure,
+    write_figure as write_figure,
+)
+from ._losses import (
+    confidence as confidence,
+    cross_entropy as cross_entropy,
+    error_rate as error_rate,
+    gaussian_nll as gaussian_nll,
+    Loss as Loss,
+    mse as mse,
+    point_weight as point_weight,
+    present as present,
+    weighted_mean as weighted_mean,
+)
+from ._lowering import fast_dots as fast_dots
+from ._method import (
+    AbstractAdapter as AbstractAdapter,
+    AbstractIterativeAdapter as AbstractIterativeAdapter,
+    AbstractMethod as AbstractMethod,
+    Metrics as Metrics,
+    trace as trace,
+)
+from ._predict import (
+    features as features,
+    for_task as for_task,
+    is_transductive as is_transductive,
+    predict as predict,
+    settled as settled,
+)
+from ._result import (
+    calibration_error as calibration_error,
+    Evaluation as Evaluation,
+    finite as finite,
+    interval as interval,
+)
+from ._tree import (
+    all_finite as all_finite,
+    describe as describe,
+    head as head,
+    inner as inner,
+    mix as mix,
+    nbytes as nbytes,
+    rows as rows,
+    stack as stack,
+    traced as traced,
+    trainable as trainable,
+    updated as updated,
+    Where as Where,
+    whole as whole,
+)
+from ._types import (
+    Batch as Batch,
+    Model as Model,
+    Predictor as Predictor,
+    Split as Split,
+    State as State,
+    Task as Task,
+)

@@ -1,0 +1,52 @@
+"""The few ways in which learnset refuses or stops. Each message says what happened, why, and what to do.
+
+```
+Exception
+ ├─ InputError(ValueError)          what was asked for cannot be done; nothing was written    exit code 2
+ ├─ DivergedError(ArithmeticError)  a loss or a parameter became NaN or infinite             exit code 1
+ └─ Interrupted(KeyboardInterrupt)  Ctrl-C, after the state was saved                         exit code 1
+```
+"""
+
+import math
+from typing import Any
+
+
+class InputError(ValueError):
+    """What was asked for cannot be done. Raised before any work begins and before anything is written."""
+
+
+class DivergedError(ArithmeticError):
+    """Training met NaN or infinity. The last good state is kept where an output directory was given."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C was pressed; the state was saved, and the message says how to go on."""
+
+
+def check_positive(owner: str, **values: Any) -> None:
+    """Raises `InputError` unless each value is finite and above zero. Arrays and tracers are let through: they are
+    checked by the results that they lead to."""
+    for name, value in values.items():
+        if isinstance(value, (int, float)) and not (math.isfinite(value) and value > 0):
+            raise InputError(
+                f"{owner}: `{name}={value}`, but `{name}` must be a finite number above zero."
+            )
+
+
+def check_not_negative(owner: str, **values: Any) -> None:
+    """Raises `InputError` unless each value is finite and zero or above."""
+    for name, value in values.items():
+        if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):
+            raise InputError(
+                f"{owner}: `{name}={value}`, but `{name}` must be a finite number, zero or above."
+            )
+
+
+def check_range(owner: str, **ranges: tuple[float, float]) -> None:
+    """Raises `InputError` unless each range is a finite (low, high) with low <= high."""
+    for name, (low, high) in ranges.items():
+        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+            raise InputError(
+                f"{owner}: `{name}=({low}, {high})`, but a range is (low, high) with low <= high."
+            )

@@ -1,0 +1,133 @@
+"""Losses take a predictor and a batch, so that a loss may ask a predictor for more than its mean."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._errors import InputError
+from ._predict import predict
+from ._types import Batch, Predictor
+
+Loss = Callable[[Predictor, Batch], Float[Array, ""]]
+
+
+def mse(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
+    """Mean squared error over points and outputs, points without weight left out.
+
+    **Returns:** a scalar, in squared units of `y`; zero for a batch in which nothing has weight.
+
+    **Raises:** `InputError` for predictions of another shape than the targets.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> float(ls.mse(lambda x: x + 1, ls.Batch(jnp.zeros((4, 1)), jnp.zeros((4, 1)))))
+    1.0
+    """
+    weight, prediction = point_weight(batch), predict(predictor, batch.x, batch.weight)
+    _check_same("mse", prediction, batch.y)
+    return weighted_mean((prediction - present(batch.y, weight)) ** 2, weight)
+
+
+def gaussian_nll(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
+    """Mean negative log-likelihood of the targets under `predictor.gaussian(x) -> (mean, standard deviation)`.
+
+    **Returns:** a scalar, in nats per output.
+
+    **Raises:** `InputError` for predictions of another shape than the targets.
+    """
+    mean, std = jax.vmap(predictor.gaussian, axis_name="points")(batch.x)
+    _check_same("gaussian_nll", mean, batch.y)
+    weight = point_weight(batch)
+    score = (
+        0.5 * ((present(batch.y, weight) - mean) / std) ** 2
+        + jnp.log(std)
+        + 0.5 * jnp.log(2 * jnp.pi)
+    )
+    return weighted_mean(score, weight)
+
+
+def cross_entropy(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
+    """Mean negative log-likelihood of one-hot targets under logits, points without weight left out.
+
+    **Returns:** a scalar, in nats per point.
+
+    **Raises:** `InputError` for predictions of another shape than the targets.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> batch = ls.Batch(jnp.zeros((4, 1)), jnp.eye(4))
+    >>> round(float(ls.cross_entropy(lambda x: jnp.zeros(4), batch)), 4)  # log 4
+    1.3863
+    """
+    logits = predict(predictor, batch.x, batch.weight)
+    _check_same("cross_entropy", logits, batch.y)
+    return weighted_mean(-(batch.y * jax.nn.log_softmax(logits)).sum(axis=1), batch.weight)
+
+
+def error_rate(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
+    """The part of points that are put into a wrong class, those without weight left out: one minus the accuracy.
+
+    **Returns:** a scalar from 0 to 1.
+
+    **Raises:** `InputError` for predictions of another shape than the targets.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> float(ls.error_rate(lambda x: jnp.array([1.0, 0.0]), ls.Batch(jnp.zeros((2, 1)), jnp.eye(2))))
+    0.5
+    """
+    logits = predict(predictor, batch.x, batch.weight)
+    _check_same("error_rate", logits, batch.y)
+    wrong = logits.argmax(axis=1) != batch.y.argmax(axis=1)
+    return weighted_mean(wrong.astype(batch.weight.dtype), batch.weight)
+
+
+def confidence(predictor: Predictor, batch: Batch) -> Float[Array, "2 points"]:
+    """How sure a classifier is of its first choice, from 0 to 1, and whether that is right; NaN for points without
+    weight.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> batch = ls.Batch(jnp.zeros((2, 1)), jnp.eye(2))
+    >>> confidence(lambda x: jnp.zeros(2), batch).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
+    logits = predict(predictor, batch.x, batch.weight)
+    right = (logits.argmax(axis=1) == batch.y.argmax(axis=1)).astype(logits.dtype)
+    sure = jnp.stack([jax.nn.softmax(logits).max(axis=1), right])
+    return jnp.where(batch.weight[None] > 0, sure, jnp.nan)
+
+
+def _check_same(
+    owner: str, prediction: Float[Array, "points *out"], y: Float[Array, "points *out"]
+) -> None:
+    """Raises `InputError` for shapes that differ: (10, 1) against (10,) would broadcast to (10, 10) without a word."""
+    if prediction.shape != y.shape:
+        raise InputError(
+            f"{owner}: predictions have shape {prediction.shape} and targets {y.shape}. One input must give an output of"
+            " the shape of one target; targets of one number each have shape (points, 1) for a model with `out_size=1`."
+        )
+
+
+def point_weight(batch: Batch) -> Float[Array, "points *#out"]:
+    """`batch.weight` with trailing axes of length one, so that it broadcasts against `y`."""
+    return batch.weight.reshape(batch.weight.shape + (1,) * (batch.y.ndim - batch.weight.ndim))
+
+
+def present(
+    y: Float[Array, "points *out"], weight: Float[Array, "points *#out"]
+) -> Float[Array, "points *out"]:
+    """Targets with zeros for absent ones: a NaN times a weight of zero would still be NaN, in the gradient too."""
+    return jnp.where(weight > 0, y, 0)
+
+
+def weighted_mean(
+    values: Float[Array, "points *out"], weight: Float[Array, "points *#out"]
+) -> Float[Array, ""]:
+    """The mean of the values that have weight; zero where none has.
+
+    >>> import jax.numpy as jnp
+    >>> float(weighted_mean(jnp.array([1.0, 5.0, 9.0]), jnp.array([1.0, 1.0, 0.0])))
+    3.0
+    """
+    weight = jnp.broadcast_to(weight, values.shape)
+    total = weight.sum()
+    return (weight * values).sum() / jnp.where(total > 0, total, 1)

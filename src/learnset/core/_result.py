@@ -1,0 +1,113 @@
+"""Results as values, with words."""
+
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from scipy.special import stdtrit
+
+
+class Evaluation(eqx.Module):
+    """Errors of an adapter on held-out tasks, for each task and each step of adaptation.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> print(ls.Evaluation(jnp.array([[2.0, 1.0], [4.0, 1.0]]), jnp.array([True, True])))
+    error after 0 steps 3 ± 1.39, after 1 step 1 ± 0 (mean over 2 tasks, 95 % interval)
+    """
+
+    errors: Float[Array, "tasks steps"]  # before any step, and after each
+    counted: Bool[Array, "tasks"]  # a task whose query set has no weight is left out
+
+    @property
+    def mean(self) -> Float[Array, "steps"]:
+        """Mean over tasks."""
+        return jnp.asarray(np.asarray(self.errors)[np.asarray(self.counted)].mean(axis=0))
+
+    @property
+    def ci95(self) -> Float[Array, "steps"]:
+        """Half the width of the 95 % interval of the mean, 1.96 standard errors, as MAML's own code has it."""
+        errors = np.asarray(self.errors)[np.asarray(self.counted)]
+        return jnp.asarray(1.96 * errors.std(axis=0) / np.sqrt(len(errors)))
+
+    @property
+    def num_tasks(self) -> int:
+        return int(self.counted.sum())
+
+    @property
+    def steps(self) -> int:
+        """Steps of adaptation."""
+        return self.errors.shape[1] - 1
+
+    def __str__(self) -> str:
+        shown = sorted({0, 1, 5, 10, self.steps} & set(range(self.steps + 1)))
+        each = [f"{_after(s)} {self.mean[s]:.3g} ± {self.ci95[s]:.3g}" for s in shown]
+        return f"error {', '.join(each)} (mean over {self.num_tasks} tasks, 95 % interval)"
+
+
+def _after(step: int) -> str:
+    return f"after {step} step{'' if step == 1 else 's'}"
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Mean and half the width of its 95 % interval, from values of seeds and tasks.
+
+    Each seed trained a model of its own and met tasks of its own, so that seed means are independent, and their spread
+    holds both sources of chance: the interval is Student's over seed means. With one seed it is over tasks, and says
+    nothing about training.
+
+    **Arguments:**
+
+    - `values`: "seeds tasks"; NaN for what does not count.
+
+    >>> import numpy as np
+    >>> mean, half = interval(np.array([[1.0, 3.0], [3.0, 5.0], [2.0, 4.0]]))
+    >>> round(mean, 3), round(half, 3)
+    (3.0, 2.484)
+    """
+    with np.errstate(
+        invalid="ignore"
+    ):  # errors that diverged make an infinite mean, and no interval
+        return _interval(np.asarray(values, np.float64))
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    if len(values) > 1:
+        means = np.nanmean(values, axis=1)
+        return float(means.mean()), float(
+            stdtrit(len(means) - 1, 0.975) * means.std(ddof=1) / np.sqrt(len(means))
+        )
+    present = values[np.isfinite(values)]
+    return float(present.mean()), float(1.96 * present.std() / np.sqrt(len(present)))
+
+
+def calibration_error(sure: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """The expected calibration error: how far, on average over predictions, confidence is from accuracy among those
+    that are about as sure. From 0 to 1.
+
+    **Arguments:**
+
+    - `sure`: confidences from 0 to 1; `right`: 1 where the prediction was. NaN in both for what does not count.
+
+    Source: Guo et al. 2017, *On Calibration of Modern Neural Networks*, equation 3, with 15 bins.
+
+    >>> import numpy as np
+    >>> calibration_error(np.array([0.8, 0.8, 0.8, 0.8]), np.array([1.0, 1.0, 1.0, 0.0])).__round__(3)
+    0.05
+    """
+    there = np.isfinite(sure)
+    sure, right = sure[there].astype(np.float64), right[there].astype(np.float64)
+    which = np.minimum((sure * bins).astype(int), bins - 1)
+    count = np.bincount(which, minlength=bins)
+    apart = np.bincount(which, sure, bins) - np.bincount(which, right, bins)
+    return float(np.abs(apart).sum() / max(count.sum(), 1))
+
+
+def finite(value: float) -> float | None:
+    """The value for JSON, which knows no infinity: an error that diverged is `null`.
+
+    >>> finite(1.5), finite(float("inf"))
+    (1.5, None)
+    """
+    return value if math.isfinite(value) else None

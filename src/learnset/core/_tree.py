@@ -1,0 +1,129 @@
+"""Parameters as PyTrees: which of them move, their inner products, and task gradients as one matrix."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, PyTree
+
+from ._errors import InputError
+
+Where = Callable[[Any], Any]  # picks a part of a model, as in `equinox.tree_at`
+
+
+def whole(model: Any) -> Any:
+    """All of the model: the `where` of whoever moves everything."""
+    return model
+
+
+def head(model: Any) -> Any:
+    """The last layer, `model.head`: the `where` of ANIL and of a fine-tuned head.
+
+    **Raises:** `InputError` for a model without one.
+    """
+    if not hasattr(model, "head"):
+        raise InputError(
+            f"{type(model).__name__} has no `head`, but this method moves or replaces the head alone. Give the model a"
+            " `head` (its last layer) and a method `features(x)`, as `learnset.MLP` has, or choose a method that moves"
+            " everything."
+        )
+    return model.head
+
+
+def trainable(model: Any, where: Where = whole) -> tuple[PyTree, PyTree]:
+    """Splits a model into (what moves, what stays): the floating-point arrays inside `where(model)`, and the rest.
+
+    **Returns:** two PyTrees of the model's structure with `None` for what the other has; `equinox.combine` joins them.
+    """
+    if where is whole:
+        return eqx.partition(model, eqx.is_inexact_array)
+    leaves, structure = jax.tree.flatten(model)
+    # Leaves are known by their numbers: `where` may pick parts of the model together, and parts without any leaf.
+    moving = set(jax.tree.leaves(where(jax.tree.unflatten(structure, range(len(leaves))))))
+    moves = [number in moving and eqx.is_inexact_array(leaf) for number, leaf in enumerate(leaves)]
+    return eqx.partition(model, jax.tree.unflatten(structure, moves))
+
+
+def stack(trees: Sequence[PyTree]) -> PyTree:
+    """PyTrees of one structure as one, arrays and Python floats stacked on a new leading axis.
+
+    **Raises:** `InputError` if the trees differ in anything else.
+
+    >>> stack([{"lr": 0.1}, {"lr": 0.2}])["lr"].shape
+    (2,)
+    """
+    leaves, structures = zip(*(jax.tree.flatten(traced(tree)) for tree in trees), strict=True)
+    if any(structure != structures[0] for structure in structures):
+        raise InputError(
+            "These objects cannot be stacked: they differ in more than numbers. Give them one structure."
+        )
+    return jax.tree.unflatten(
+        structures[0], [_stack_leaf(group) for group in zip(*leaves, strict=True)]
+    )
+
+
+def _stack_leaf(group: tuple[Any, ...]) -> Any:
+    if eqx.is_array(group[0]):
+        return jnp.stack(group)
+    for leaf in group:
+        if leaf != group[0]:
+            raise InputError(
+                f"These objects cannot be stacked: {group[0]!r} and {leaf!r} differ, but only arrays and floats may."
+            )
+    return group[0]
+
+
+def traced(tree: PyTree) -> PyTree:
+    """The tree with Python floats as (weakly typed) arrays, so that a new value of `inner_lr` compiles nothing anew."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, float) else leaf, tree)
+
+
+def updated(
+    optimiser: optax.GradientTransformation, grads: PyTree, state: PyTree, params: PyTree
+) -> tuple[Any, Any]:
+    """Parameters after one step of an optimiser, and the optimiser's new state."""
+    # Optax's Adam takes a float to an integer power, which strict promotion, where a user has asked for it, forbids.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, state = optimiser.update(grads, state, params)
+    return eqx.apply_updates(params, updates), state
+
+
+def inner(left: PyTree, right: PyTree) -> Float[Array, ""]:
+    """Inner product of two trees of arrays."""
+    return jnp.asarray(sum(jax.tree.leaves(jax.tree.map(jnp.vdot, left, right))))
+
+
+def rows(tree: PyTree) -> Float[Array, "tasks params"]:
+    """Trees with a leading `tasks` axis as a matrix: one row a task, one column a parameter."""
+    return jnp.concatenate([leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(tree)], axis=1)
+
+
+def mix(weights: Float[Array, "tasks"], tree: PyTree) -> PyTree:
+    """The weighted sum over the leading `tasks` axis of every leaf."""
+    return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, 1), tree)
+
+
+def nbytes(tree: PyTree) -> int:
+    """Bytes of all arrays in the tree."""
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree) if eqx.is_array(leaf))
+
+
+def all_finite(tree: PyTree) -> Bool[Array, ""]:
+    """Whether every number in the tree's floating-point arrays is finite."""
+    leaves = [
+        jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)
+    ]
+    return jnp.stack(leaves).all() if leaves else jnp.asarray(True)
+
+
+def describe(tree: PyTree) -> list[str]:
+    """One line for each array of the tree, such as `.layers[0].weight float32(40, 1)`; what a checkpoint is checked by."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [
+        f"{jax.tree_util.keystr(path)} {leaf.dtype}{tuple(leaf.shape)}"
+        for path, leaf in leaves
+        if eqx.is_array(leaf)
+    ]

@@ -1,0 +1,32 @@
+"""Data on the host: files, folders, arrays and tables, and the sources that come with the library."""
+
+from . import glyphs as glyphs, omniglot as omniglot
+from ._arrays import from_npz as from_npz, rows_of as rows_of
+from ._classes import Classes as Classes
+from ._digits import digits as digits
+from ._encoding import Encoding as Encoding
+from ._files import (
+    data_folder as data_folder,
+    read_arrays as read_arrays,
+    read_columns as read_columns,
+    reading as reading,
+)
+from ._folder import from_folder as from_folder, from_image as from_image
+from ._labelled import (
+    area_averaged as area_averaged,
+    Labelled as Labelled,
+    left_out as left_out,
+    Splits as Splits,
+)
+from ._read_table import read_table as read_table
+from ._sarcos import sarcos as sarcos
+from ._school import school as school
+from ._streamed import (
+    DEVICE_BYTES as DEVICE_BYTES,
+    OnHost as OnHost,
+    placed as placed,
+    Streamed as Streamed,
+)
+from ._table import Table as Table
+from ._tox21 import tox21 as tox21
+from ._turned import turned as turned

@@ -1,0 +1,73 @@
+"""What is learnt about the inputs of a table before anything else: how they are scaled, filled in and taken apart."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from ._table import Table
+
+MOST_WORDS = 64  # of one column, the most frequent ones
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """How inputs become numbers of about the same size, by the statistics of some rows alone.
+
+    - A column of numbers is centred, and divided by its standard deviation; one that takes two values only, by their
+      distance (Gelman 2008, *Scaling regression inputs by dividing by two standard deviations*, has the same reason: zeros
+      and ones that are rare would become huge). An empty cell becomes the mean, and where there were any in those rows a
+      further column says so.
+    - A column of words becomes a column of zeros and ones for each of its most frequent words, at most 64. Other words and
+      empty cells are zero in all of them.
+
+    >>> import numpy as np, learnset as ls
+    >>> table = ls.Table.from_arrays(np.array([[1.0], [3.0], [np.nan], [9.0]]), np.zeros(4), np.array([0, 0, 1, 1]))
+    >>> encoding = ls.data.Encoding.fit(table, np.array([0, 1, 2]))
+    >>> encoding.names, encoding(table.x).tolist()
+    (('x1', 'x1 is missing'), [[-0.5, 0.0], [0.5, 0.0], [0.0, 1.0], [3.5, 0.0]])
+    """
+
+    middle: Float[np.ndarray, "columns"]
+    spread: Float[np.ndarray, "columns"]
+    numbers: tuple[int, ...]  # columns of numbers
+    gaps: tuple[int, ...]  # those of them with empty cells
+    words: tuple[tuple[int, int], ...]  # column and word of each column of zeros and ones
+    names: tuple[str, ...]
+
+    @classmethod
+    def fit(cls, table: Table, rows: Int[np.ndarray, "some"]) -> "Encoding":
+        """Learns from these rows of a table, and from no other."""
+        x = table.x[rows].astype(np.float64)
+        numbers = tuple(i for i in range(x.shape[1]) if i not in table.words)
+        there = np.isfinite(x)
+        count = np.maximum(there.sum(axis=0), 1)
+        middle = np.where(there, x, 0).sum(axis=0) / count
+        deviation = np.sqrt((np.where(there, x - middle, 0) ** 2).sum(axis=0) / count)
+        low = np.where(there, x, np.inf).min(axis=0, initial=np.inf)
+        high = np.where(there, x, -np.inf).max(axis=0, initial=-np.inf)
+        two = (there & (x != low) & (x != high)).sum(axis=0) == 0
+        spread = np.where(two & np.isfinite(high - low), high - low, deviation)
+        spread = np.where(spread > 1e-12 * np.maximum(1, np.abs(middle)), spread, 1.0)
+        gaps = tuple(i for i in numbers if not there[:, i].all())
+        words = tuple((i, word) for i in sorted(table.words) for word in _frequent(x[:, i]))
+        names = [table.columns[i] for i in numbers] + [
+            f"{table.columns[i]} is missing" for i in gaps
+        ]
+        names += [f"{table.columns[i]} = {table.words[i][word]}" for i, word in words]
+        return cls(middle, spread, numbers, gaps, words, tuple(names))
+
+    def __call__(self, x: Shaped[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows inputs"]:
+        """Inputs of any rows of the same table; finite always."""
+        x = x.astype(np.float64)
+        scaled = (x - self.middle) / self.spread
+        scaled = np.where(np.isfinite(x), scaled, 0)[:, list(self.numbers)]
+        missing = np.isnan(x[:, list(self.gaps)]).astype(np.float64)
+        ones = [(x[:, i] == word).astype(np.float64) for i, word in self.words]
+        return np.concatenate([scaled, missing, *(column[:, None] for column in ones)], axis=1)
+
+
+def _frequent(column: Float[np.ndarray, "rows"]) -> list[int]:
+    """The words that are there, in their order, the most frequent ones if there are too many."""
+    words, count = np.unique(column[np.isfinite(column)].astype(int), return_counts=True)
+    return sorted(words[np.argsort(-count, kind="stable")[:MOST_WORDS]].tolist())

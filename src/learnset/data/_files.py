@@ -1,0 +1,63 @@
+"""Files of published data: where they lie, and how they are read."""
+
+import contextlib
+import csv
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..core import InputError
+
+DATA = "LEARNSET_DATA"  # the environment variable that names the folder of all data
+
+
+def data_folder(name: str) -> Path:
+    """The folder of one source. Raises `InputError` if the environment variable is unset or there is no such folder."""
+    root = os.environ.get(DATA)
+    if not root:
+        raise InputError(
+            f"The environment variable {DATA} is unset. Set it to the folder that holds `{name}/`."
+        )
+    folder = Path(root) / name
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no folder {folder}. Set {DATA} to the folder that holds `{name}/`."
+        )
+    return folder
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what goes wrong while a file is read into an `InputError` that names it."""
+    try:
+        yield
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        csv.Error,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path} is damaged or of another format ({reason}). Fetch it again."
+        ) from error
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an npz file; no pickle is loaded, which is NumPy's default."""
+    with reading(path), open(path, "rb") as file, np.load(file) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def read_columns(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a table with a heading, as text."""
+    with reading(path), open(path, newline="", encoding="utf-8") as file:
+        heading, *rows = csv.reader(file)
+        return dict(zip(heading, np.array(rows, dtype=str).T, strict=True))

@@ -1,0 +1,3 @@
+"""The standard recipes: of regression, of classes, of the rows of a table."""
+
+from . import classes as classes, regression as regression, rows as rows

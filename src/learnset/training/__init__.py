@@ -1,0 +1,12 @@
+"""Training, scoring and keeping a model."""
+
+from ._evaluate import (
+    draw_seeds as draw_seeds,
+    evaluate as evaluate,
+    score as score,
+    score_seeds as score_seeds,
+)
+from ._keep import load as load, save as save
+from ._progress import Bar as Bar, shown_by_default as shown_by_default
+from ._run import claim as claim, write_json as write_json
+from ._train import restore as restore, train as train, Trained as Trained

@@ -1,0 +1,153 @@
+"""Checkpoints of a training run, by Orbax: written beside their place and then renamed, so that a kill at any instant
+leaves the last good one. Arrays and JSON only; no pickle is written or read."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import PyTree
+
+from ..core import describe, InputError
+
+
+class Checkpoints:
+    """The checkpoints of one run in one folder; the last two are kept.
+
+    **Arguments:**
+
+    - `folder`: where they lie; made if it is not there.
+    - `identity`: words that say which run this is. A checkpoint with other words is refused on `restore`.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, str]):
+        import orbax.checkpoint as ocp  # here and not above: the import takes half a second
+
+        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells each save's every stage
+        self.identity = identity
+        self.folder = Path(folder).absolute()
+        self._args = ocp.args
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def save(self, step: int, state: PyTree, **notes: float) -> None:
+        """Starts to write `state` in the background, with numbers to remember beside it. Nothing is written for a step
+        that is there already."""
+        if step in self._manager.all_steps():
+            return
+        arrays = {str(i): leaf for i, leaf in enumerate(_raw_leaves(state))}
+        meta = {"shapes": describe(state), "identity": self.identity, "notes": notes}
+        args = self._args.Composite(
+            state=self._args.StandardSave(arrays), meta=self._args.JsonSave(meta)
+        )
+        self._manager.save(step, args=args)
+
+    def latest(self) -> int | None:
+        """The last step that was saved whole, if any."""
+        return self._manager.latest_step()
+
+    def restore(self, like: PyTree) -> tuple[int, PyTree, dict[str, float]]:
+        """The last checkpoint.
+
+        **Arguments:**
+
+        - `like`: a state of the same structure.
+
+        **Returns:** its step, the state, and the numbers beside it.
+
+        **Raises:** `InputError` if there is none, if it cannot be read, or if it is of another model or run.
+        """
+        step = self.latest()
+        if step is None:
+            raise InputError(
+                f"There is no checkpoint in {self.folder}. Leave out `resume` to begin a new run."
+            )
+        meta = self._read(step, meta=self._args.JsonRestore())["meta"]
+        self._check(step, meta, like)
+        raw = _raw_leaves(like)
+        target = {
+            str(i): jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for i, leaf in enumerate(raw)
+        }
+        arrays = self._read(step, state=self._args.StandardRestore(target))["state"]
+        return step, _with_leaves(like, [arrays[str(i)] for i in range(len(raw))]), meta["notes"]
+
+    def close(self) -> None:
+        """Waits until everything is written."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+    def _read(self, step: int, **items: Any) -> Any:
+        try:
+            return self._manager.restore(step, args=self._args.Composite(**items))
+        except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file
+            reason = (
+                str(error).strip().splitlines()[0][:160]
+                if str(error).strip()
+                else type(error).__name__
+            )
+            raise InputError(
+                f"The checkpoint {self.folder / str(step)} cannot be read ({reason}): it is damaged or no checkpoint of"
+                " learnset. Delete that folder to go on from the one before it, or begin a new run."
+            ) from None
+
+    def _check(self, step: int, meta: dict[str, Any], like: PyTree) -> None:
+        here, there = describe(like), meta["shapes"]
+        if here != there:
+            odd = next(
+                ((a, b) for a, b in zip(here, there, strict=False) if a != b),
+                (len(here), len(there)),
+            )
+            raise InputError(
+                f"The checkpoint {self.folder / str(step)} is of another model: it holds {odd[1]} where this run has"
+                f" {odd[0]} (of {len(there)} and {len(here)} arrays). Use the model it was made with, or another folder."
+            )
+        for name, words in self.identity.items():
+            before = meta["identity"].get(name)
+            if before != words:
+                was, now = where_apart(str(before), words)
+                raise InputError(
+                    f"The checkpoint {self.folder / str(step)} was made with another {name}: it was {was}, and is {now}."
+                    " Resume with the same, or use another folder."
+                )
+
+
+def where_apart(one: str, other: str, before: int = 60, after: int = 80) -> tuple[str, str]:
+    """Both texts in one line; of long ones what stands around the first place where they differ.
+
+    >>> where_apart("MLP(width=40)", "MLP(width=80)")
+    ('MLP(width=40)', 'MLP(width=80)')
+    """
+    one, other = (" ".join(words.split()) for words in (one, other))
+    first = len(os.path.commonprefix([one, other]))
+
+    def around(words: str) -> str:
+        start, end = max(0, first - before), first + after
+        return f"{'…' * (start > 0)}{words[start:end]}{'…' * (end < len(words))}"
+
+    return around(one), around(other)
+
+
+def _is_key(leaf: Any) -> bool:
+    return eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _raw_leaves(tree: PyTree) -> list[Any]:
+    """All arrays of the tree, random keys as the numbers behind them."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_array(leaf)]
+    return [jr.key_data(leaf) if _is_key(leaf) else leaf for leaf in leaves]
+
+
+def _with_leaves(like: PyTree, arrays: list[Any]) -> PyTree:
+    remaining = iter(arrays)
+
+    def replace(leaf: Any) -> Any:
+        if not eqx.is_array(leaf):
+            return leaf
+        array = next(remaining)
+        return jr.wrap_key_data(array, impl=jr.key_impl(leaf)) if _is_key(leaf) else array
+
+    return jax.tree.map(replace, like)

@@ -1,0 +1,71 @@
+"""An adapted predictor as a file: a new process calls it without the model's code and without the support set."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.export
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree, Shaped
+
+from ..core import InputError, predict, Predictor
+
+_MAGIC = b"learnset predictor 1\n"
+_LENGTH = hashlib.sha256().digest_size
+
+
+def save(path: str | Path, predictor: Predictor, x: Shaped[Array, "*in"]) -> None:
+    """Saves a predictor as the program that it is (StableHLO, by `jax.export`), for CPU and CUDA.
+
+    **Arguments:**
+
+    - `path`: of the file; replaced in one move if it is there.
+    - `x`: one input, of which only shape and type matter.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "predictor")
+    >>> ls.save(path, ls.MLP(1, 1, key=jr.key(0)), jnp.zeros(1))
+    >>> ls.load(path)(jnp.zeros((7, 1))).shape
+    (7, 1)
+    """
+    points = jax.export.symbolic_shape("points")
+    xs = jax.ShapeDtypeStruct((*points, *jnp.shape(x)), jnp.asarray(x).dtype)
+    program = jax.export.export(
+        jax.jit(lambda xs: predict(predictor, xs)), platforms=("cpu", "cuda")
+    )(xs)
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    content = bytes(program.serialize())
+    partial.write_bytes(_MAGIC + _checksum(content) + content)
+    partial.replace(path)
+
+
+def load(path: str | Path) -> Callable[[Shaped[Array, "points *in"]], PyTree[Array]]:
+    """The saved predictor, as a function of many inputs.
+
+    **Raises:** `InputError` for a file that is not there, that is damaged, or that `save` did not write.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"There is no file {path}. Save a predictor with `learnset.save` first.")
+    content = path.read_bytes()
+    if not content.startswith(_MAGIC):
+        raise InputError(
+            f"{path} is no predictor of learnset: it does not begin as `learnset.save` begins a file."
+        )
+    checksum, content = content[len(_MAGIC) :][:_LENGTH], content[len(_MAGIC) + _LENGTH :]
+    if _checksum(content) != checksum:
+        raise InputError(
+            f"{path} is damaged: it was cut short or changed after it was saved. Save it again."
+        )
+    try:
+        return jax.export.deserialize(bytearray(content)).call
+    except Exception as error:  # the reader of the format raises many kinds
+        raise InputError(
+            f"{path} cannot be read by this JAX ({type(error).__name__}: {error}). Save it again."
+        ) from None
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()

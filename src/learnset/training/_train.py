@@ -1,0 +1,393 @@
+"""The training loop, written once for all methods."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jax import core
+from jaxtyping import Array, Float, Key, PyTree
+
+from ..core import (
+    AbstractMethod,
+    all_finite,
+    DivergedError,
+    fast_dots,
+    InputError,
+    Interrupted,
+    Model,
+    Split,
+    State,
+    Task,
+    traced,
+    trainable,
+    updated,
+)
+from ..tasks import AbstractDistribution
+from ._checkpoint import Checkpoints
+from ._progress import Bar, ctrl_c, shown_by_default
+from ._run import claim, MetricsLog
+
+DRAWN_AHEAD = 32  # steps
+DRAWN_BYTES = 2**22
+CHECKPOINT_SECONDS = 30
+
+
+class Trained(eqx.Module):
+    """What training leaves behind.
+
+    `model` is the trained model and `state` what the method remembers. `metrics` holds the mean of each logged number
+    over windows of steps: `loss`, and what the method adds. `compile_seconds` is apart from `seconds`.
+    """
+
+    model: Model
+    state: State
+    metrics: dict[str, Float[Array, "*seeds windows"]]
+    steps: int = eqx.field(static=True)
+    seconds: float = eqx.field(static=True, default=0.0)  # running, without compilation
+    compile_seconds: float = eqx.field(static=True, default=0.0)
+
+
+def train(
+    method: AbstractMethod,
+    model: Model,
+    tasks: AbstractDistribution,
+    optimiser: optax.GradientTransformation,
+    *,
+    steps: int,
+    key: Key[Array, "*seeds"],
+    tasks_per_step: int = 25,
+    log_every: int | None = None,
+    out: str | Path | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool | None = None,
+    name: str | None = None,
+) -> Trained:
+    """Trains `model` by `method` on tasks drawn from the training split.
+
+    The loop is one compiled program: tasks are drawn, the gradient taken and the optimiser applied inside of it, and
+    the host is heard of only between windows of `log_every` steps. Step `i` has the random key `fold_in(key, i)`.
+
+    **Arguments:**
+
+    - `method`: gives the gradient; `model`: any Equinox module; `tasks`: what is drawn from; `optimiser`: of Optax.
+    - `steps`: how many updates; `tasks_per_step`: the size of the meta-batch.
+    - `key`: of all randomness. A vector of keys trains as many models together: then every array of `model` and of
+      `tasks` has the same leading axis (as `equinox.filter_vmap` makes them), and so has the result.
+    - `log_every`: steps in one window of metrics; a hundredth of `steps`, unless said otherwise.
+    - `out`: a directory for `metrics.jsonl` and checkpoints, written every `checkpoint_every` steps (every half minute,
+      unless said otherwise), at the end, and on Ctrl-C.
+    - `resume`: goes on from the last checkpoint in `out`, bit for bit; from the beginning, if there is none.
+    - `overwrite`: replaces the run in `out`.
+    - `progress`: whether to show a bar; by default on a terminal. `name`: its words.
+
+    It may be called inside `jax.vmap` and `jax.jit`; then it has no host to talk to, and `out` must be `None`.
+
+    **Returns:** a `Trained`.
+
+    **Raises:** `InputError` for settings that cannot work or a directory in use; `DivergedError` if a loss or a parameter
+    becomes NaN or infinite; `Interrupted` on Ctrl-C, after saving, where `out` is given.
+
+    >>> import jax.random as jr, optax, learnset as ls
+    >>> model = ls.MLP(1, 1, key=jr.key(0))
+    >>> run = ls.train(ls.Pooled(ls.mse), model, ls.Sinusoids(), optax.adam(1e-3), steps=20, key=jr.key(1))
+    >>> run.metrics["loss"].shape
+    (20,)
+    """
+    _check(model, tasks, steps, tasks_per_step, log_every, checkpoint_every)
+    window = log_every or max(1, steps // 100)
+    moving, fixed = trainable(model)
+    method = traced(method)
+    carry = _start(key.ndim == 1, method, optimiser, moving, fixed)
+    program = _Program(method, optimiser, tasks_per_step, window)
+    run = _Run(tasks, fixed, key)
+    if isinstance(key, core.Tracer):
+        return _without_host(program, carry, run, steps)
+    name = type(method).__name__ if name is None else name
+    folder = None if out is None else claim(out, resume=resume, overwrite=overwrite)
+    host = _Host(program, name, folder, checkpoint_every, resume)
+    return host.run(carry, run, steps, shown_by_default() if progress is None else progress)
+
+
+def restore(
+    out: str | Path, method: AbstractMethod, model: Model, optimiser: optax.GradientTransformation
+) -> Trained:
+    """The state that a run has saved last, as `train` returned or would have returned it, without its metrics.
+
+    **Arguments:** as given to `train`; `model` may have other numbers, but the same structure.
+
+    **Raises:** `InputError` if there is no checkpoint, if it is damaged, or of another model.
+    """
+    if not (Path(out) / "checkpoints").is_dir():
+        raise InputError(
+            f"{out} holds no checkpoints: it is no run of `train`, or was cut before the first of them."
+        )
+    moving, fixed = trainable(model)
+    carry = _start(False, traced(method), optimiser, moving, fixed)
+    checkpoints = Checkpoints(Path(out) / "checkpoints", {})
+    try:
+        step, (moving, _, state), notes = checkpoints.restore(carry)
+    finally:
+        checkpoints.close()
+    return Trained(eqx.combine(moving, fixed), state, {}, step, notes["seconds"])
+
+
+def _check(model, tasks, steps, tasks_per_step, log_every, checkpoint_every) -> None:
+    for name, value in {"steps": steps, "tasks_per_step": tasks_per_step}.items():
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"train: `{name}={value}`, but it must be a whole number, at least 1.")
+    for name, value in {"log_every": log_every, "checkpoint_every": checkpoint_every}.items():
+        if value is not None and value < 1:
+            raise InputError(f"train: `{name}={value}`, but it must be at least 1.")
+    if not isinstance(tasks, AbstractDistribution):
+        raise InputError(
+            f"train: `tasks` is a {type(tasks).__name__}, but must be tasks, such as `learnset.Sinusoids()`."
+        )
+    if not any(map(eqx.is_inexact_array, jax.tree.leaves(model))):
+        raise InputError(
+            f"train: the model {type(model).__name__} has no floating-point array, so nothing to train."
+        )
+
+
+class _Program(eqx.Module):
+    """The compiled part. Its fields say what is computed; calling it goes through steps `start` to `stop`."""
+
+    method: AbstractMethod
+    optimiser: optax.GradientTransformation
+    tasks_per_step: int
+    window: int
+
+    def __call__(self, carry: PyTree, run: "_Run", start: Any, stop: Any) -> PyTree:
+        if run.key.ndim == 0:
+            return self._steps(carry, run, start, stop)
+        return eqx.filter_vmap(lambda carry, run: self._steps(carry, run, start, stop))(carry, run)
+
+    def _steps(self, carry: PyTree, run: "_Run", start: Any, stop: Any) -> PyTree:
+        shapes = eqx.filter_eval_shape(
+            lambda: self._step(carry, run, start, self._draw(run, start))[1]
+        )
+        log = jax.tree.map(lambda metric: jnp.zeros(self.window, metric.dtype), shapes)
+
+        ahead = self._ahead(run)
+
+        def body(
+            step: Any, both: tuple[PyTree, PyTree], begin: Any, batches: Task
+        ) -> tuple[PyTree, PyTree]:
+            batch = jax.tree.map(lambda leaf: leaf[step - begin], batches)
+            carry, metrics = self._step(both[0], run, step, batch)
+            return carry, jax.tree.map(
+                lambda line, metric: line.at[step - start].set(metric), both[1], metrics
+            )
+
+        def chunk(both: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
+            begin, end = both[0], jnp.minimum(both[0] + ahead, stop)
+            batches = jax.vmap(lambda step: self._draw(run, step))(begin + jnp.arange(ahead))
+            return end, jax.lax.fori_loop(
+                begin, end, lambda step, both: body(step, both, begin, batches), both[1]
+            )
+
+        # Bounds are traced: one program serves every window, and a run that was cut computes what the uncut one did.
+        _, (carry, log) = jax.lax.while_loop(
+            lambda both: both[0] < stop, chunk, (start, (carry, log))
+        )
+        return carry, log, all_finite(carry[0])
+
+    def _ahead(self, run: "_Run") -> int:
+        """For how many steps tasks are drawn at once: random numbers cost less the more of them are made together."""
+        batch = jax.eval_shape(lambda: self._draw(run, jnp.asarray(0)))
+        size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch))
+        return max(1, min(DRAWN_AHEAD, self.window, DRAWN_BYTES // size))
+
+    def _draw(self, run: "_Run", step: Any) -> Task:
+        task_key, _ = jr.split(jr.fold_in(run.key, step))
+        return run.tasks.draw(self.tasks_per_step, Split.TRAIN, key=task_key)
+
+    def _step(
+        self, carry: PyTree, run: "_Run", step: Any, batch: Task
+    ) -> tuple[PyTree, dict[str, Array]]:
+        moving, optimiser_state, state = carry
+        _, method_key = jr.split(jr.fold_in(run.key, step))
+        grads, state, metrics = self.method.gradient(
+            eqx.combine(moving, run.fixed), batch, state, key=method_key
+        )
+        moving, optimiser_state = updated(self.optimiser, grads, optimiser_state, moving)
+        return (moving, optimiser_state, state), metrics
+
+
+class _Run(eqx.Module):
+    """What stays the same through a run; with a vector of keys, all arrays have a leading `seeds` axis."""
+
+    tasks: AbstractDistribution
+    fixed: PyTree  # the part of the model that is not trained
+    key: Key[Array, "*seeds"]
+
+
+@eqx.filter_jit
+def _start(
+    batched: bool, method: AbstractMethod, optimiser: Any, moving: PyTree, fixed: PyTree
+) -> PyTree:
+    """Parameters, optimiser's state and method's state before the first step."""
+
+    def one(moving: PyTree, fixed: PyTree) -> PyTree:
+        return moving, optimiser.init(moving), method.init(eqx.combine(moving, fixed))
+
+    return (eqx.filter_vmap(one) if batched else one)(moving, fixed)
+
+
+def _without_host(program: _Program, carry: PyTree, run: _Run, steps: int) -> Trained:
+    whole_run = eqx.tree_at(lambda p: p.window, program, steps)
+    (moving, _, state), log, _ = whole_run(carry, run, 0, steps)
+    return Trained(eqx.combine(moving, run.fixed), state, log, steps)
+
+
+class _Host:
+    """What happens between windows: progress, log, checks, checkpoints, Ctrl-C."""
+
+    def __init__(
+        self,
+        program: _Program,
+        name: str,
+        folder: Path | None,
+        checkpoint_every: int | None,
+        resume: bool,
+    ):
+        self.program, self.name, self.folder, self.resume = program, name, folder, resume
+        self.checkpoint_every = checkpoint_every
+        self.checkpoints: Checkpoints | None = None
+
+    def run(self, carry: PyTree, run: _Run, steps: int, shown: bool) -> Trained:
+        start, spent = 0, 0.0
+        if self.folder is not None:
+            self.checkpoints = Checkpoints(self.folder / "checkpoints", self._identity(run))
+            if self.resume and self.checkpoints.latest() is not None:
+                start, carry, notes = self.checkpoints.restore(carry)
+                spent = notes["seconds"]
+                carry = jax.tree.map(
+                    lambda leaf: jnp.asarray(leaf) if eqx.is_array(leaf) else leaf, carry
+                )
+        log = MetricsLog(self.folder, after=start)
+        try:
+            with (
+                Bar(self.name, steps, shown=shown) as bar,
+                ctrl_c(waits=self.folder is not None) as stop,
+            ):
+                return self._windows(carry, run, start, steps, spent, bar, log, stop)
+        finally:
+            log.close()
+            if self.checkpoints is not None:
+                self.checkpoints.close()
+
+    def _windows(self, carry, run, start, steps, spent, bar, log, stop) -> Trained:
+        compile_seconds = self._compile(carry, run)
+        windows, seconds, saved, clock = log.before, 0.0, start, time.monotonic()
+        for begin, end in self._bounds(start, steps):
+            began = time.perf_counter()
+            new, metrics, finite = jax.block_until_ready(
+                _advance(self.program, carry, run, jnp.int32(begin), jnp.int32(end))
+            )
+            seconds += time.perf_counter() - began
+            metrics = {
+                name: np.asarray(value)[..., : end - begin] for name, value in metrics.items()
+            }
+            self._check_finite(
+                metrics, bool(np.asarray(finite).all()), carry, begin, spent + seconds
+            )
+            carry = new
+            windows.append({name: value.mean(axis=-1) for name, value in metrics.items()})
+            loss = float(windows[-1]["loss"].mean())
+            bar.at(end, loss=loss, rate=(end - start) / seconds)
+            log.write(
+                end, run=self.name, **{name: _plain(value) for name, value in windows[-1].items()}
+            )
+            if self._due(end - saved, time.monotonic() - clock) or end == steps or stop.requested:
+                self._save(end, carry, spent + seconds)
+                saved, clock = end, time.monotonic()
+            if stop.requested and end < steps:
+                self._interrupt(end, steps)
+        moving, _, state = carry
+        names = windows[0].keys() if windows else ()
+        history = {
+            name: jnp.stack([jnp.asarray(w[name]) for w in windows], axis=-1) for name in names
+        }
+        return Trained(
+            eqx.combine(moving, run.fixed), state, history, steps, spent + seconds, compile_seconds
+        )
+
+    def _bounds(self, start: int, steps: int) -> list[tuple[int, int]]:
+        """Where windows begin and end: on multiples of their length, wherever the run began, so that a resumed log has
+        the same lines."""
+        length = self.program.window
+        ends = [end for end in range(length, steps, length) if end > start] + [steps] * (
+            start < steps
+        )
+        return list(zip([start, *ends[:-1]], ends, strict=True)) if ends else []
+
+    def _compile(self, carry: PyTree, run: _Run) -> float:
+        """Compiles by going through no steps at all. Returns the seconds that it took."""
+        began = time.perf_counter()
+        jax.block_until_ready(_advance(self.program, carry, run, jnp.int32(0), jnp.int32(0)))
+        return time.perf_counter() - began
+
+    def _identity(self, run: _Run) -> dict[str, str]:
+        words = {"method": self.program.method, "tasks": run.tasks}
+        return {
+            name: eqx.tree_pformat(value, width=10_000, short_arrays=False)
+            for name, value in words.items()
+        } | {
+            "key": str(np.asarray(jr.key_data(run.key)).tolist()),
+            "tasks_per_step": str(self.program.tasks_per_step),
+        }
+
+    def _check_finite(
+        self, metrics: dict[str, np.ndarray], finite: bool, old: PyTree, begin: int, seconds: float
+    ) -> None:
+        if finite and all(np.isfinite(value).all() for value in metrics.values()):
+            return
+        bad = [
+            np.flatnonzero(~np.isfinite(value).reshape(-1, value.shape[-1]).all(axis=0))
+            for value in metrics.values()
+        ]
+        first = min(
+            [int(steps[0]) for steps in bad if len(steps)], default=len(metrics["loss"].T) - 1
+        )
+        kept = ""
+        if self.checkpoints is not None:
+            self._save(begin, old, seconds)
+            kept = f" The last good state, of step {begin:,}, is kept in {self.folder}."
+        raise DivergedError(
+            f"{self.name} met NaN or infinity at step {begin + first + 1:,}. Usually a step size is too large: try a"
+            f" tenth of it (of the optimiser, or `inner_lr`), or clip gradients with `optax.clip_by_global_norm`.{kept}"
+        )
+
+    def _due(self, steps: int, seconds: float) -> bool:
+        return (
+            seconds >= CHECKPOINT_SECONDS
+            if self.checkpoint_every is None
+            else steps >= self.checkpoint_every
+        )
+
+    def _save(self, step: int, carry: PyTree, seconds: float) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.save(step, carry, seconds=seconds)
+
+    def _interrupt(self, step: int, steps: int) -> None:
+        raise Interrupted(
+            f"{self.name} was stopped at step {step:,} of {steps:,}, and saved in {self.folder}. Go on with `resume`."
+        )
+
+
+def _plain(value: np.ndarray) -> float | list[float]:
+    return value.tolist()
+
+
+@eqx.filter_jit
+def _advance(program: _Program, carry: PyTree, run: _Run, start: Array, stop: Array) -> PyTree:
+    return fast_dots(program)(carry, run, start, stop)

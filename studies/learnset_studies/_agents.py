@@ -1,0 +1,155 @@
+"""What the studies of agents have in common: training in stages, lives on held-out tasks, and stored agents."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Key
+
+from learnset.core import InputError, interval, Split
+from learnset.envs import AbstractAgent, AbstractEnv, AbstractEnvs, Life, live
+from learnset.rl import AbstractActorCritic, RecurrentAgent
+from learnset.training import train
+
+
+def seeds_of(agent: Any) -> int:
+    """How many agents are stacked in one."""
+    return jax.tree.leaves(eqx.filter(agent, eqx.is_array))[0].shape[0]
+
+
+@eqx.filter_jit
+def drawn(envs: AbstractEnvs, number: int, split: Split, key: Key[Array, ""]) -> Any:
+    """So many tasks, by one compiled program."""
+    return envs.draw(number, split, key=key)
+
+
+@eqx.filter_jit
+def lives(agents: Any, envs: AbstractEnv, key: Key[Array, ""]) -> Life:
+    """What each of several agents does on each of several tasks, the same ones for all; "seeds tasks steps"."""
+    tasks = jax.tree.leaves(eqx.filter(envs, eqx.is_array))[0].shape[0]
+
+    def one(agent: AbstractAgent, key: Key[Array, ""]) -> Life:
+        return jax.vmap(lambda env, key: live(agent, env, key=key))(envs, jr.split(key, tasks))
+
+    return eqx.filter_vmap(one)(agents, jr.split(key, seeds_of(agents)))
+
+
+@eqx.filter_jit
+def life_of(agent: AbstractAgent, envs: AbstractEnv, key: Key[Array, ""]) -> Life:
+    """What an agent that no training has made does on each of several tasks; with a `seeds` axis of one."""
+    tasks = jax.tree.leaves(eqx.filter(envs, eqx.is_array))[0].shape[0]
+    life = jax.vmap(lambda env, key: live(agent, env, key=key))(envs, jr.split(key, tasks))
+    return jax.tree.map(lambda leaf: leaf[None], life)
+
+
+class Training(eqx.Module):
+    """How the agents of a study are trained, and looked at on the way.
+
+    **Arguments:**
+
+    - `stages`: training steps after which they are looked at, rising; the last is the end.
+    """
+
+    method: AbstractActorCritic
+    optimiser: optax.GradientTransformation = eqx.field(static=True)
+    stages: tuple[int, ...]
+    tasks_per_step: int
+    width: int
+
+    def new(self, envs: AbstractEnvs, key: Key[Array, "seeds"], **options: Any) -> RecurrentAgent:
+        """Untrained agents, with a leading `seeds` axis."""
+        env = envs.sample(Split.TRAIN, key=jr.key(0))
+        return eqx.filter_vmap(lambda k: RecurrentAgent(env, width=self.width, key=k, **options))(
+            key
+        )
+
+    def run(
+        self,
+        name: str,
+        agents: Any,
+        envs: AbstractEnvs,
+        folder: Path,
+        key: Key[Array, "seeds"],
+        score: Any,
+        options: Any,
+    ) -> tuple[Any, dict[int, list], dict[str, float]]:
+        """Trains agents together, one for each key.
+
+        **Returns:** the agents, what `score` said of them at each stage, and the seconds that it took. A run that is
+        resumed keeps what was said before.
+        """
+        where = folder / "checkpoints" / name.replace(", ", "-").replace(" ", "-").lower()
+        notes = where.with_suffix(".json")
+        said = json.loads(notes.read_text()) if options.get("resume") and notes.is_file() else {}
+        model, seconds = agents, {"train_seconds": 0.0, "compile_seconds": 0.0}
+        resume = bool(options.get("resume"))
+        for stage in self.stages:
+            if str(stage) in said and stage != self.stages[-1]:
+                continue
+            run = train(
+                self.method,
+                agents,
+                envs,
+                self.optimiser,
+                steps=stage,
+                key=key,
+                tasks_per_step=self.tasks_per_step,
+                log_every=max(1, self.stages[-1] // 100),
+                out=where,
+                name=name,
+                **options | {"resume": resume},
+            )
+            model, resume = run.model, True
+            said[str(stage)] = np.asarray(score(model)).tolist()
+            notes.write_text(json.dumps(said))
+            seconds["train_seconds"] = run.seconds
+            seconds["compile_seconds"] += run.compile_seconds
+        return model, {int(stage): value for stage, value in said.items()}, seconds
+
+
+def without(agents: RecurrentAgent, **ablated: bool) -> RecurrentAgent:
+    """The same agents, robbed of a sense or of their memory."""
+    for name, value in ablated.items():
+        agents = eqx.tree_at(lambda agent, name=name: getattr(agent, name), agents, value)
+    return agents
+
+
+def stored(name: str, like: Any) -> Any:
+    """Trained agents that come with the package, in the structure of `like`."""
+    path = resources.files("learnset_studies").joinpath("trained", f"{name}.npz")
+    if not path.is_file():
+        raise InputError(
+            f"No trained agents `{name}` come with this package. Run the study without `--from-pretrained`."
+        )
+    with path.open("rb") as file, np.load(file) as arrays:
+        leaves = [jnp.asarray(arrays[f"leaf{i}"], jnp.float32) for i in range(len(arrays.files))]
+    moving, fixed = eqx.partition(like, eqx.is_inexact_array)
+    return eqx.combine(jax.tree.unflatten(jax.tree.structure(moving), leaves), fixed)
+
+
+def store(agents: Any, path: Path) -> None:
+    """Writes agents as half-precision arrays, which is what `stored` reads."""
+    leaves = jax.tree.leaves(eqx.filter(agents, eqx.is_inexact_array))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Any] = {
+        f"leaf{i}": np.asarray(leaf, np.float16) for i, leaf in enumerate(leaves)
+    }
+    np.savez_compressed(path, **arrays)
+
+
+def summary(by_seed: Float[np.ndarray, "seeds tasks"]) -> dict[str, Any]:
+    """Mean and 95 % interval over seeds and tasks, and each seed."""
+    mean, half = interval(by_seed)
+    return {
+        "value": mean,
+        "ci95": half,
+        "num_tasks": int(by_seed.size),
+        "by_seed": [round(float(seed), 4) for seed in np.nanmean(by_seed, axis=1)],
+    }

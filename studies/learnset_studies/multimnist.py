@@ -1,0 +1,287 @@
+"""Two digits laid over each other: one network reads the left one and the right one, balanced in several ways.
+
+Source: Sener & Koltun 2018, *Multi-Task Learning as Multi-Objective Optimization*, §5.1; the images are after Sabour et al.
+2017, *Dynamic Routing Between Capsules*, §6.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from learnset.comparison import seed_keys
+from learnset.core import (
+    AbstractMethod,
+    Batch,
+    cross_entropy,
+    error_rate,
+    fast_dots,
+    for_task,
+    InputError,
+    interval,
+    Model,
+    Split,
+    Task,
+    traced,
+)
+from learnset.data import data_folder, read_arrays, reading
+from learnset.models import Convolution, Headed, Linear, Separate, SharedBody
+from learnset.multitask import AtRepresentation, GradNorm, Mean, MGDA, PCGrad, UPGrad, UW
+from learnset.tasks import AbstractTasks
+from learnset.training import train
+
+from ._multimnist_page import draw_accuracies, draw_images, page
+
+SOURCE = "Sener & Koltun 2018, Multi-Task Learning as Multi-Objective Optimization, §5.1 (at second hand)"
+PUBLISHED = {  # accuracy of the left and of the right digit, per cent
+    "single task": (97.23, 95.90),
+    "uniform": (96.46, 94.99),
+    "UW": (96.47, 95.29),
+    "GradNorm": (96.27, 94.84),
+    "MGDA-UB": (97.26, 95.90),
+}
+SIDE, SHIFT = 28, 8  # pixels of a digit, and from one digit to the other
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiMNISTStudy:
+    """The study's sizes, for one core of a CPU; the paper trains on 60 000 images for 100 epochs.
+
+    **Arguments:**
+
+    - `steps`: of Adam, with `batch` images each, made anew from the 9 000 digits to train on.
+    - `lrs`: step sizes to choose from on validation images, for each method and seed.
+    - `seeds`: repetitions. `scored`: images to score on.
+    """
+
+    steps: int = 400
+    batch: int = 64
+    lrs: tuple[float, ...] = (0.001, 0.003)
+    seeds: int = 2
+    scored: int = 2000
+
+    def __post_init__(self):
+        for name in ("steps", "batch", "seeds", "scored"):
+            if getattr(self, name) < 2:
+                raise InputError(
+                    f"multimnist: `{name}={getattr(self, name)}`, but it must be at least 2."
+                )
+
+    def quick(self) -> "MultiMNISTStudy":
+        """A fast run, whose networks have not learnt much."""
+        return MultiMNISTStudy(3, 4, (0.003,), 2, 20)
+
+    def with_steps(self, steps: int) -> "MultiMNISTStudy":
+        """The same study with other training."""
+        return dataclasses.replace(self, steps=steps)
+
+    def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
+        """Trains, scores, draws and writes everything into `folder`.
+
+        **Returns:** what `result.json` holds.
+        """
+        del options  # a method is over before a checkpoint would be due
+        tasks = overlaid(self.batch)
+        rows, by_seed = [], {}
+        for name, method in methods().items():
+            # "lrs seeds tasks"
+            validation, test = self._accuracies(method, name == "single task", tasks, key)
+            which = validation.mean(axis=2).argmax(axis=0)
+            by_seed[name] = test[which, np.arange(self.seeds)]
+            rows += self._rows(name, by_seed[name], [self.lrs[i] for i in which])
+        for row in rows:
+            apart = by_seed[row["method"]].mean(axis=1) - by_seed["uniform"].mean(axis=1)
+            row["to_uniform"], row["to_uniform_ci95"] = interval(apart[:, None])
+        draw_accuracies(rows, folder)
+        examples = tasks.draw(2, Split.TEST, key=jr.fold_in(key, 2))
+        draw_images(
+            np.asarray(examples.query.x[0, :6, ..., 0]),
+            np.asarray(examples.query.y[:, :6].argmax(-1)),
+            folder,
+        )
+        result = {"rows": rows, "digits_to_train_on": len(tasks.digits[0])}
+        (folder / "README.md").write_text(page(result, self, SOURCE))
+        return result
+
+    def _accuracies(
+        self, method: AbstractMethod, single: bool, tasks: "Overlaid", key: Key[Array, ""]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        keys, found = seed_keys(key, 0, self.seeds), []
+        models = started(single, keys)
+        for lr in self.lrs:
+            got = learnt(
+                traced(method), models, tasks, jnp.asarray(lr), keys, self.steps, self.scored
+            )
+            found.append(np.asarray(got, np.float64))
+        return tuple(np.stack(found, axis=1))
+
+    def _rows(
+        self, name: str, accuracy: Float[np.ndarray, "seeds 2"], lrs: list[float]
+    ) -> list[dict[str, Any]]:
+        rows = []
+        for side, digit in enumerate(("left", "right")):
+            value, half = interval(100 * accuracy[:, side : side + 1])
+            row = {"method": name, "digit": digit, "accuracy": value, "ci95": half, "lrs": lrs}
+            row["by_seed"] = [round(100 * float(a), 2) for a in accuracy[:, side]]
+            if name in PUBLISHED:
+                row |= {"published": PUBLISHED[name][side], "source": SOURCE}
+            rows.append(row)
+        return rows
+
+
+def methods() -> dict[str, AbstractMethod]:
+    """What is compared."""
+    loss = cross_entropy
+    return {
+        "single task": Mean(loss),  # with a network for each
+        "uniform": Mean(loss),
+        "UW": UW(loss, num_tasks=2, classification=True),
+        "GradNorm": GradNorm(loss, num_tasks=2),
+        "MGDA-UB": AtRepresentation(MGDA(loss)),
+        "MGDA": MGDA(loss),
+        "PCGrad": PCGrad(loss),
+        "UPGrad": UPGrad(loss),
+    }
+
+
+class Overlaid(AbstractTasks):
+    """Two tasks on the same images: which digit is up on the left, and which down on the right. Images are made as they are
+    drawn, of two digits of the split at random, and are as large as one digit.
+    """
+
+    digits: tuple[
+        Float[Array, "images rows columns"], ...
+    ]  # to train on, to choose settings on, to score on
+    classes: tuple[Int[Array, "images"], ...]
+    shots: int = 32
+    queries: int = 32
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        which, key = jr.split(key)
+        both = self.draw(2, split, key=key)
+        return jax.tree.map(lambda leaf: leaf[jr.randint(which, (), 0, 2)], both)
+
+    def draw(self, num_tasks: int, split: Split, *, key: Key[Array, ""]) -> Task:
+        digits, classes = self.digits[split.value], self.classes[split.value]
+        pairs = jr.randint(split.fold(key), (self.shots + self.queries, 2), 0, len(digits))
+        images = jax.vmap(lambda pair: overlay(digits[pair[0]], digits[pair[1]]))(pairs)[..., None]
+
+        def of_one(index: Int[Array, ""]) -> Task:
+            y = jax.nn.one_hot(classes[pairs[:, index]], 10, dtype=images.dtype)
+            support, query = (
+                Batch(images[part], y[part])
+                for part in (slice(self.shots), slice(self.shots, None))
+            )
+            return Task(support, query, index, same_inputs=True)
+
+        return jax.vmap(of_one)(jnp.arange(num_tasks) % 2)
+
+
+def overlay(left: Float[Array, "28 28"], right: Float[Array, "28 28"]) -> Float[Array, "28 28"]:
+    """One digit up on the left and one down on the right, the brighter pixel of both, shrunk to the size of one."""
+    first, second = jnp.pad(left, (0, SHIFT)), jnp.pad(right, (SHIFT, 0))
+    return jax.image.resize(jnp.maximum(first, second), (SIDE, SIDE), "linear")
+
+
+def overlaid(batch: int) -> Overlaid:
+    """MNIST's digits, from `$LEARNSET_DATA/mnist`: 1 000 a class of the training set, of which every tenth chooses settings.
+
+    **Raises:** `InputError` if the environment variable is unset, or the file is missing or damaged.
+    """
+    path = data_folder("mnist") / "mnist_10k_train_10k_test.npz"
+    arrays = read_arrays(path)
+    with reading(path):
+        images, labels, test, of_test = (
+            arrays[f"{part}_{kind}"] for part in ("train", "test") for kind in ("images", "labels")
+        )
+    chosen = np.arange(len(images)) % 10 == 0
+    parts = ((images[~chosen], labels[~chosen]), (images[chosen], labels[chosen]), (test, of_test))
+    digits = tuple(jnp.asarray(pixels / 255.0, jnp.float32) for pixels, _ in parts)
+    return Overlaid(
+        digits, tuple(jnp.asarray(of, jnp.int32) for _, of in parts), batch - batch // 2, batch // 2
+    )
+
+
+class LeNet(eqx.Module):
+    """The body: two convolutions of 5 x 5 that go in steps of two, 10 and 20 filters, and 50 units."""
+
+    first: Convolution
+    second: Convolution
+    last: Linear
+
+    def __init__(self, *, key: Key[Array, ""]):
+        keys = jr.split(key, 3)
+        self.first = Convolution(1, 10, kernel=5, stride=2, key=keys[0])
+        self.second = Convolution(10, 20, kernel=5, stride=2, key=keys[1])
+        self.last = Linear(20 * (SIDE // 4) ** 2, 50, key=keys[2])
+
+    def embed(
+        self, xs: Float[Array, "points 28 28 1"], weight: Float[Array, "points"]
+    ) -> Float[Array, "points 50"]:
+        del weight
+        seen = jax.nn.relu(self.second(jax.nn.relu(self.first(xs))))
+        return jax.nn.relu(jax.vmap(self.last)(seen.reshape(len(xs), -1)))
+
+    def features(self, x: Float[Array, "28 28 1"]) -> Float[Array, "50"]:
+        return self.embed(x[None], jnp.ones(1, x.dtype))[0]
+
+
+def network(key: Key[Array, ""]) -> Headed:
+    """A body with a head for ten classes."""
+    body_key, head_key = jr.split(key)
+    return Headed(LeNet(key=body_key), Linear(50, 10, key=head_key))
+
+
+@eqx.filter_jit
+def started(single: bool, keys: Key[Array, "seeds"]) -> Model:
+    """The networks that training begins with, one for each key: a shared body, or a network for each task."""
+
+    def one(key: Key[Array, ""]) -> Model:
+        model_key, heads_key, _, _ = jr.split(key, 4)
+        body = network(model_key)
+        twice = jax.tree.map(
+            lambda leaf: jnp.stack([leaf, leaf]) if eqx.is_array(leaf) else leaf, body
+        )
+        return Separate(twice) if single else SharedBody(body, num_tasks=2, key=heads_key)
+
+    return eqx.filter_vmap(one)(keys)
+
+
+@eqx.filter_jit
+def learnt(
+    method: AbstractMethod,
+    models: Model,
+    tasks: Overlaid,
+    lr: Float[Array, ""],
+    keys: Key[Array, "seeds"],
+    steps: int,
+    scored: int,
+) -> Float[Array, "2 seeds tasks"]:
+    """Accuracies on validation and on test images of networks that a method trained, one for each key. Where they begin
+    is made elsewhere, for random numbers are long to compile."""
+
+    def one(
+        model: Model, tasks: Overlaid, lr: Array, key: Key[Array, ""]
+    ) -> Float[Array, "2 tasks"]:
+        _, _, train_key, score_key = jr.split(key, 4)
+        optimiser = optax.adam(optax.cosine_decay_schedule(lr, steps))
+        run = train(method, model, tasks, optimiser, steps=steps, key=train_key, tasks_per_step=2)
+        return jnp.stack(
+            [accuracy(run.model, tasks, part, score_key) for part in (Split.VALIDATION, Split.TEST)]
+        )
+
+    def accuracy(
+        model: Model, tasks: Overlaid, split: Split, key: Key[Array, ""]
+    ) -> Float[Array, "tasks"]:
+        seen = tasks.with_shots(1, scored).draw(2, split, key=key)
+        return jax.vmap(lambda task: 1 - error_rate(for_task(model, task.index), task.query))(seen)
+
+    every = eqx.filter_vmap(one, in_axes=(eqx.if_array(0), None, None, 0), out_axes=1)
+    return fast_dots(every)(models, tasks, lr, keys)

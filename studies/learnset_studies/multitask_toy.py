@@ -1,0 +1,269 @@
+"""Two objectives of two parameters: where the methods of multi-task learning come to rest, from each start.
+
+Source: the toy problem of Liu et al. 2021, *Conflict-Averse Gradient Descent for Multi-task Learning*, §5.1, with both
+objectives at their own scale; of Navon et al. 2022, *Multi-Task Learning as a Bargaining Game*, and Liu et al. 2023, *FAMO*,
+with the first at a tenth of it. Formulas are those of their three programs, which agree. (FAMO's appendix D prints another
+sign in the second objective.)
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Key
+
+from learnset.core import (
+    AbstractMethod,
+    Batch,
+    InputError,
+    Predictor,
+    Task,
+    traced,
+    trainable,
+    updated,
+)
+from learnset.multitask import CAGrad, FAMO, IMTLG, Mean, MGDA, NashMTL, PCGrad, UPGrad
+
+from ._multitask_toy_page import draw, page
+
+STARTS = {  # by the scale of the first objective
+    1.0: ((-8.5, 7.5), (-8.5, -5.0), (9.0, 9.0)),
+    0.1: ((-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0)),
+}
+STEPS = {1.0: 100_000, 0.1: 50_000}
+# Where Adam ends, x alone where y is on the front (-8.4). Computed apart from this library, in double precision, from the
+# formulas of the papers' programs, whose figures show the same but print no numbers.
+SOURCE = "the papers' formulas, computed apart from this library; their figures print no numbers"
+REFERENCE: dict[str, dict[float, tuple[Any, ...]]] = {
+    "Mean": {
+        1.0: ((-5.07, 2.16), 0.0, (5.03, 2.33)),
+        0.1: (-5.73, -5.73, (5.02, 3.93), -5.73, -5.73),
+    },
+    "MGDA": {1.0: (-3.32, -6.99, 3.33), 0.1: (-1.98, 6.10, 6.98, -4.26, 7.00)},
+    "PCGrad": {1.0: (-2.55, -6.43, 2.35), 0.1: (-4.38, -3.35, (6.84, 0.08), -3.82, 5.03)},
+    "CAGrad, c = 0.4": {1.0: (0.0, 0.0, 0.0), 0.1: (-5.73, -5.73, (6.56, 0.18), -5.73, -5.73)},
+    "IMTL-G": {1.0: (-2.34, -6.65, 2.23), 0.1: (-2.29, 0.00, 2.43, -3.39, 5.30)},
+    "Nash-MTL": {1.0: (-2.92, -6.45, 2.93), 0.1: (-2.93, 0.00, 2.94, -3.29, 4.91)},
+}
+AGREES = 0.05  # in x and y
+BESIDE = 1e-6  # how far the other copies of a start are from it
+RECORDED = 250  # steps between two points of a drawn path
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiTaskToy:
+    """The study's sizes.
+
+    **Arguments:**
+
+    - `steps`: of Adam, at most: 100 000 at scale 1, and 50 000 at scale 0.1, as published.
+    - `copies`: paths from each start: one from the start itself, and others from points a millionth beside it, to tell what
+      rounding alone decides.
+    """
+
+    steps: int = 100_000
+    copies: int = 3
+
+    def __post_init__(self):
+        if self.copies < 1:
+            raise InputError(f"multitask-toy: `copies={self.copies}`, but it must be at least 1.")
+        if self.steps < RECORDED:
+            raise InputError(
+                f"multitask-toy: `steps={self.steps}`, but it must be at least {RECORDED}."
+            )
+
+    def quick(self) -> "MultiTaskToy":
+        """The first steps from all starts, which end nowhere yet."""
+        return MultiTaskToy(1000, 2)
+
+    def with_steps(self, steps: int) -> "MultiTaskToy":
+        """The same study with at most so many steps."""
+        return dataclasses.replace(self, steps=steps)
+
+    def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
+        """Goes from all starts by all methods, draws and writes everything into `folder`.
+
+        **Returns:** what `result.json` holds.
+        """
+        kept, resume = folder / "checkpoints", bool(options.get("resume"))
+        kept.mkdir(exist_ok=True)
+        with jax.enable_x64(True):
+            paths = {
+                name: self._kept(kept, resume, name, method, key)
+                for name, method in methods().items()
+            }
+        rows = [row for name, path in paths.items() for row in self._rows(name, path)]
+        for scale in STARTS:
+            draw(scale, paths_of(paths, scale, self._recorded(scale)), contours(scale), folder)
+        result = {"rows": rows, "starts": {str(scale): starts for scale, starts in STARTS.items()}}
+        (folder / "README.md").write_text(page(result, self))
+        return result
+
+    def _kept(
+        self, folder: Path, resume: bool, name: str, method: AbstractMethod, key: Key[Array, ""]
+    ) -> np.ndarray:
+        """The paths of a method, those of an earlier run if that is resumed."""
+        path = folder / f"{name.lower().replace(', c = ', '-')}.npy"
+        if not (resume and path.is_file()):
+            np.save(path, self._paths(method, key))
+        paths = np.load(path)
+        if (paths.shape[0], paths.shape[2]) != (self.copies, self.steps // RECORDED + 1):
+            raise InputError(
+                f"{path} is of a study of other sizes. Resume with those, or `overwrite` the run."
+            )
+        return paths
+
+    def _paths(self, method: AbstractMethod, key: Key[Array, ""]) -> np.ndarray:
+        """Points every `RECORDED` steps, "copies starts points 2", first starts of scale 1 and then those of scale 0.1."""
+        starts = jnp.asarray([start for group in STARTS.values() for start in group])
+        scales = jnp.asarray([scale for scale, group in STARTS.items() for _ in group])
+        beside = BESIDE * jr.normal(jr.fold_in(key, 0), (self.copies, *starts.shape))
+        starts = (starts[None] + beside.at[0].set(0)).reshape(-1, 2)
+        scales, keys = jnp.tile(scales, self.copies), jr.split(key, len(starts))
+        paths = descend(traced(method), starts, scales, keys, self.steps // RECORDED)
+        return np.asarray(paths).reshape(self.copies, -1, *paths.shape[1:])
+
+    def _recorded(self, scale: float) -> int:
+        return min(STEPS[scale], self.steps) // RECORDED
+
+    def _rows(self, name: str, paths: np.ndarray) -> list[dict[str, Any]]:
+        found = []
+        for scale, starts in STARTS.items():
+            ends = paths_of({name: paths}, scale, self._recorded(scale))[name][:, :, -1]
+            reference = REFERENCE.get(name, {}).get(scale, (None,) * len(starts))
+            for number, (start, there) in enumerate(zip(starts, reference, strict=True)):
+                end, all_ends = ends[0, number], ends[:, number]
+                row = {"scale": scale, "method": name, "start": start, "end": end.tolist()}
+                row |= {
+                    "least": all_ends.min(axis=0).tolist(),
+                    "most": all_ends.max(axis=0).tolist(),
+                }
+                row["losses"] = np.asarray(objectives(jnp.asarray(end), scale)).tolist()
+                if there is not None:
+                    there = there if isinstance(there, tuple) else (there, None)
+                    row |= {"reference": there, "source": SOURCE, "agrees": agrees(all_ends, there)}
+                found.append(row)
+        return found
+
+
+def methods() -> dict[str, AbstractMethod]:
+    """What is compared. Weights of FAMO as in its program for this problem."""
+    loss = weighed
+    return {
+        "Mean": Mean(loss),
+        "MGDA": MGDA(loss),
+        "PCGrad": PCGrad(loss),
+        "CAGrad, c = 0.4": CAGrad(loss, 0.4),
+        "CAGrad, c = 0.5": CAGrad(loss, 0.5),
+        "IMTL-G": IMTLG(loss),
+        "Nash-MTL": NashMTL(loss),
+        "UPGrad": UPGrad(loss),
+        "FAMO": FAMO(loss, num_tasks=2, lr=0.025, decay=0.0),
+    }
+
+
+# The problem
+
+
+def objectives(at: Float[Array, "2"], scale: Any) -> Float[Array, "2"]:
+    """Both losses at a point, the first of them times `scale`.
+
+    >>> import jax.numpy as jnp
+    >>> [round(float(loss), 2) for loss in objectives(jnp.array([0.0, -8.3552]), 1.0)]
+    [-15.09, -15.09]
+    """
+    x, y = at
+    # Clipped values pass the gradient on at the border, as PyTorch's do: no start is stuck for lying on it.
+    upper, lower = (jnp.where(t >= 0, t, 0) for t in (jnp.tanh(y / 2), jnp.tanh(-y / 2)))
+    first = _log(jnp.abs((-x - 7) / 2 - jnp.tanh(-y))) + 6
+    second = _log(jnp.abs((-x + 3) / 2 + jnp.tanh(-y) + 2)) + 6
+    bowls = [((-x + side) ** 2 + 0.1 * (-y - 8) ** 2) / 10 - 20 for side in (7, -7)]
+    both = jnp.stack([upper * first + lower * bowls[0], upper * second + lower * bowls[1]])
+    return both * jnp.stack([jnp.asarray(scale, both.dtype), jnp.ones((), both.dtype)])
+
+
+def _log(value: Float[Array, ""]) -> Float[Array, ""]:
+    return jnp.log(jnp.where(value >= 5e-6, value, 5e-6))
+
+
+class Point(eqx.Module):
+    """The model: a point in the plane."""
+
+    at: Float[Array, "2"]
+
+
+def weighed(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
+    """The objective that a batch names: its one target is how much each objective counts, its one input the scale."""
+    scale = batch.x[0, 0]
+    # Counted from below the minima, as FAMO's program has them. No gradient depends on it.
+    least = -21 * jnp.stack([scale, jnp.ones_like(scale)])
+    return (batch.y[0] * (objectives(predictor.at, scale) - least)).sum()
+
+
+def both_tasks(scale: Float[Array, ""]) -> Task:
+    """The two objectives as two tasks of two points."""
+    one = jnp.ones((2, 1), scale.dtype)
+    batch = Batch(scale * one[:, :, None], jnp.eye(2, dtype=scale.dtype)[:, None], one)
+    return Task(batch, batch, jnp.arange(2), jnp.zeros((2, 0), scale.dtype))
+
+
+@eqx.filter_jit
+def descend(
+    method: AbstractMethod,
+    starts: Float[Array, "starts 2"],
+    scales: Float[Array, "starts"],
+    keys: Key[Array, "starts"],
+    length: int,
+) -> Float[Array, "starts points 2"]:
+    """The paths of Adam by a method's gradient from all starts, `length` points beside the start, `RECORDED` steps apart."""
+    optimiser = optax.adam(1e-3)
+
+    def from_one(start: Array, scale: Array, key: Key[Array, ""]) -> Float[Array, "points 2"]:
+        tasks, model = both_tasks(scale), Point(start)
+
+        def step(number: Any, carry: Any) -> Any:
+            model, adam, state = carry
+            grads, state, _ = method.gradient(model, tasks, state, key=jr.fold_in(key, number))
+            model, adam = updated(optimiser, grads, adam, model)
+            return model, adam, state
+
+        def stretch(carry: Any, number: Array) -> tuple[Any, Array]:
+            carry = jax.lax.fori_loop(number * RECORDED, (number + 1) * RECORDED, step, carry)
+            return carry, carry[0].at
+
+        carry = (model, optimiser.init(trainable(model)[0]), method.init(model))
+        path = jax.lax.scan(stretch, carry, jnp.arange(length))[1]
+        return jnp.concatenate([start[None], path])
+
+    return jax.vmap(from_one)(starts, scales, keys)
+
+
+def paths_of(paths: dict[str, np.ndarray], scale: float, recorded: int) -> dict[str, np.ndarray]:
+    """The paths at one scale, as long as they are at that scale; "copies starts points 2"."""
+    first = 0 if scale == 1.0 else len(STARTS[1.0])
+    return {
+        name: path[:, first : first + len(STARTS[scale]), : recorded + 1]
+        for name, path in paths.items()
+    }
+
+
+def contours(scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, y and the mean of both losses on a grid."""
+    x, y = np.linspace(-11, 11, 221), np.linspace(-11, 11, 221)
+    at = jnp.stack(jnp.meshgrid(jnp.asarray(x), jnp.asarray(y)), axis=-1)
+    values = jax.jit(jax.vmap(jax.vmap(lambda point: objectives(point, scale).mean())))(at)
+    return x, y, np.asarray(values)
+
+
+def agrees(ends: np.ndarray, there: tuple[float, float | None]) -> bool:
+    """Whether the reference is within `AGREES` of where copies of a start end ("copies 2"), or between them. A reference
+    without y is on the front."""
+    low, high = ends.min(axis=0) - AGREES, ends.max(axis=0) + AGREES
+    on_front = ends[0, 1] < -8 if there[1] is None else low[1] <= there[1] <= high[1]
+    return bool(low[0] <= there[0] <= high[0] and on_front)

@@ -1,0 +1,267 @@
+"""The command on classes: from a folder of pictures to a classifier that is kept, and one clear line for what cannot work."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from learnset.cli import main
+
+SMALL = "--ways 2 --shots 1 --filters 2 --size 12".split()
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    """What the command sets for its own process stays within a test."""
+    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
+
+
+def picture(name: int, example: int) -> np.ndarray:
+    """Classes differ in where they are bright."""
+    noise = np.random.default_rng(100 * name + example).integers(0, 60, (12, 12))
+    noise[name] += 180
+    return noise.astype(np.uint8)
+
+
+def fill(folder, classes, images=8):
+    for name in range(classes):
+        (folder / f"class-{name:02d}").mkdir(parents=True)
+        for example in range(images):
+            Image.fromarray(picture(name, example)).save(
+                folder / f"class-{name:02d}" / f"{example}.png"
+            )
+    return folder
+
+
+def features(path, classes):
+    """Eight examples each of classes that lie apart."""
+    random = np.random.default_rng(0)
+    x = 5 * np.repeat(random.normal(size=(classes, 4)), 8, axis=0) + random.normal(
+        size=(8 * classes, 4)
+    )
+    np.savez(path, x=x, y=np.repeat(np.arange(classes), 8))
+    return path
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """Pictures and features of twelve classes, and a network trained on either for two steps."""
+    here = tmp_path_factory.mktemp("few-shot")
+    pictures, numbers = fill(here / "pictures", 12), features(here / "numbers.npz", 12)
+    fill(here / "own", 3, images=2)
+    features(here / "own.npz", 3)
+    steps = ["--steps", "2", "--tasks-per-step", "2"]
+    assert (
+        main(
+            [
+                "train",
+                "protonet",
+                "files",
+                str(pictures),
+                *SMALL,
+                *steps,
+                "--out",
+                str(here / "protonet"),
+            ]
+        )
+        == 0
+    )
+    assert (
+        main(
+            [
+                "train",
+                "maml",
+                "files",
+                str(numbers),
+                *SMALL[:4],
+                *steps,
+                "--out",
+                str(here / "maml"),
+            ]
+        )
+        == 0
+    )
+    return here
+
+
+def test_a_trained_network_is_scored_on_new_classes(here, capsys):
+    assert main(["evaluate", str(here / "protonet"), "--tasks", "20"]) == 0
+    assert capsys.readouterr().out.startswith("1 shot: error")
+    rows = json.loads((here / "protonet" / "result.json").read_text())["rows"]
+    assert [(row["recipe"], row["shots"]) for row in rows] == [("protonet", 1)]
+    assert 0 <= rows[0]["error"] <= 1
+
+
+def test_a_network_adapted_to_own_classes_names_images(here, tmp_path, capsys):
+    """Three classes, where it was trained for two at a time; the images that it learnt from are not needed again."""
+    shutil.copytree(here / "own", tmp_path / "own")
+    classifier = str(tmp_path / "classifier")
+    assert main(["adapt", str(here / "protonet"), str(tmp_path / "own"), "--out", classifier]) == 0
+    assert "tells 3 classes apart, from 6 examples" in " ".join(capsys.readouterr().out.split())
+    images = [str(here / "own" / f"class-0{name}" / "1.png") for name in range(3)]
+    shutil.rmtree(tmp_path / "own")
+    assert main(["predict", classifier, *images]) == 0
+    said = capsys.readouterr().out
+    assert "class" in said and "%" in said
+    assert (
+        main(["adapt", str(here / "protonet"), str(here / "own"), "--out", classifier]) == 2
+    )  # it is there already
+    assert "already holds" in capsys.readouterr().err
+
+
+def test_a_head_for_other_classes_is_refused_with_what_to_do(here, tmp_path, capsys):
+    assert (
+        main(
+            [
+                "adapt",
+                str(here / "maml"),
+                str(here / "own.npz"),
+                "--out",
+                str(tmp_path / "classifier"),
+            ]
+        )
+        == 2
+    )
+    said = capsys.readouterr().err
+    assert (
+        said.count("\n") == 1
+        and "has 3 classes" in said
+        and "`--ways 3`" in said
+        and "protonet" in said
+    )
+    assert not (tmp_path / "classifier").exists()
+
+
+def test_features_are_told_apart_by_a_classifier_of_features(here, tmp_path, capsys):
+    pair = features(tmp_path / "two.npz", 2)
+    assert (
+        main(["adapt", str(here / "maml"), str(pair), "--out", str(tmp_path / "classifier")]) == 0
+    )
+    assert main(["predict", str(tmp_path / "classifier"), str(pair)]) == 0
+    assert capsys.readouterr().out.count("%") == 16
+
+
+def test_features_are_compared_from_a_file(here, tmp_path, capsys):
+    """All recipes of a quick comparison, and a page with a table of what was taken for what."""
+    out = tmp_path / "compared"
+    words = [
+        "compare",
+        str(here / "numbers.npz"),
+        *SMALL[:4],
+        "--quick",
+        "--steps",
+        "2",
+        "--seeds",
+        "1",
+    ]
+    assert main([*words, "--out", str(out)]) == 0
+    result = json.loads((out / "result.json").read_text())
+    assert not result["failures"]
+    assert {"scratch", "SimpleShot", "ProtoNet", "MAML", "TIM"} <= {
+        row["recipe"] for row in result["rows"]
+    }
+    assert all(0 <= row["error"] <= 1 for row in result["rows"])
+    assert {row["recipe"] for row in result["recipes"] if row["transductive"]} == {"TIM"}
+    assert (out / "confusion.png").exists()
+    assert (out / "report.html").read_text().count("<svg") == len(list(out.glob("*.svg"))) >= 5
+    assert "ProtoNet" in capsys.readouterr().out
+
+
+def test_an_episode_is_drawn(here, tmp_path):
+    assert main(["draw", str(here / "pictures"), *SMALL, "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "files.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "files.svg").read_text()
+
+
+def test_pictures_of_more_bytes_than_the_limit_are_streamed_the_same_and_it_says_so(
+    here, tmp_path, capsys
+):
+    words = ["draw", str(here / "pictures"), *SMALL]
+    assert main([*words, "--out", str(tmp_path / "device")]) == 0
+    assert "streamed" not in capsys.readouterr().out
+    assert main([*words, "--device-bytes", "1000", "--out", str(tmp_path / "host")]) == 0
+    assert "96 examples, 13,824 bytes, stay on the host" in capsys.readouterr().out
+    assert (tmp_path / "host" / "files.png").read_bytes() == (
+        tmp_path / "device" / "files.png"
+    ).read_bytes()
+
+
+def test_what_is_left_out_of_a_folder_is_counted_and_said(here, tmp_path, capsys):
+    folder = shutil.copytree(here / "pictures", tmp_path / "pictures")
+    (folder / "class-00" / "broken.png").write_bytes(b"no picture")
+    (folder / "class-01" / "notes.txt").write_text("no picture")
+    (folder / "empty").mkdir()
+    assert main(["draw", str(folder), *SMALL, "--out", str(tmp_path / "drawn")]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "Left out or changed: 1 broken images: class-00/broken.png." in said
+        and "class-01/notes.txt" in said
+    )
+    assert "Left out or changed: 1 folders without a whole image: empty." in said
+
+
+BAD = [
+    ("draw {here}/nowhere", "is not there"),
+    ("draw {here}/one", "There are 1 classes"),
+    ("draw {here}/single", "No class is left"),
+    ("draw {here}/broken.npz", "broken.npz"),
+    ("draw {here}/other.npz", "no array `x`"),
+    ("draw {here}/pictures --ways 50", "`ways=50`"),
+    ("draw {here}/pictures --ways 1", "`ways=1`"),
+    ("draw {here}/pictures --ways 2 --shots 7", "`--shots 7`"),
+    ("draw {here}/pictures --shots 5 1", "`--shots 5 1`"),
+    ("draw {here}/pictures --shots 0", "`--shots 0`"),
+    ("draw {here}/pictures --size 0", "`size=0`"),
+    ("draw {here}/numbers.npz --ways 2 --shots 1 --turned", "`--turned`"),
+    ("draw {here}/numbers.npz --ways 2 --shots 1", "Only images are drawn"),
+    ("train pooled files {here}/pictures --ways 2 --shots 1", "`pooled` is not for classes here"),
+    ("train protonet files {here}/pictures --ways 2 --shots 1 --filters 0", "`out_size=0`"),
+    (
+        "train protonet files {here}/pictures --ways 2 --shots 1 --size 12 --pooled",
+        "12 by 12 pixels are gone",
+    ),
+    ("train protonet files {here}/pictures --ways 2 --shots 1 --queries 9", "`queries=9`"),
+    ("adapt {here}/protonet {here}/own.npz", "examples of shape (4,)"),
+    ("adapt {here}/protonet {here}/nowhere", "is not there"),
+    ("adapt {here}/nowhere {here}/own", "no finished run"),
+    ("predict {here}/nowhere {here}/own/class-00/0.png", "no classifier"),
+    ("predict {here}/kept {here}/broken.npz", "is no whole `.npz` file"),
+    ("predict {here}/kept {here}/numbers.npz", "examples of shape (4,)"),
+    ("predict {here}/kept {here}/notes.txt", "is no image"),
+    ("predict {here}/kept-numbers {here}/own/class-00/0.png", "reads features of shape (4,)"),
+    ("predict {here}/kept {here}/nowhere.png", "There is no file"),
+]
+
+
+@pytest.fixture(scope="module")
+def mistaken(here):
+    """What people give by mistake, beside what is right."""
+    fill(here / "one", 1)
+    fill(here / "single", 4, images=1)
+    (here / "broken.npz").write_bytes((here / "numbers.npz").read_bytes()[:300])
+    np.savez(here / "other.npz", pictures=np.zeros(3))
+    (here / "notes.txt").write_text("no picture")
+    assert (
+        main(["adapt", str(here / "protonet"), str(here / "own"), "--out", str(here / "kept")]) == 0
+    )
+    shutil.copytree(here / "kept", here / "kept-numbers")
+    (here / "kept-numbers" / "classes.json").write_text(
+        json.dumps({"names": ["0", "1", "2"], "shape": [4]})
+    )
+    return here
+
+
+@pytest.mark.parametrize("words, said", BAD, ids=[words.replace("{here}/", "") for words, _ in BAD])
+def test_bad_input_gets_one_line_exit_code_2_and_leaves_nothing(
+    words, said, mistaken, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(words.format(here=mistaken).split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("learnset: ") and error.count("\n") == 1
+    assert said in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,191 @@
+"""Examples with classes: sorted, chosen, split, and refused with a reason."""
+
+import numpy as np
+import pytest
+
+import learnset as ls
+from learnset import InputError
+from learnset.data._cache import cache_folder, kept
+
+
+def numbered(sizes, groups=None) -> ls.data.Labelled:
+    """Class `i` has `sizes[i]` rows, in a shuffled order; row `j` of class `i` is `[i, j]`."""
+    rows = np.array([(i, j) for i, size in enumerate(sizes) for j in range(size)])
+    rows = rows[np.random.RandomState(0).permutation(len(rows))]
+    return ls.data.Labelled.from_arrays(rows.astype(np.float32), rows[:, 0], groups=groups)
+
+
+def images(count=6) -> np.ndarray:
+    return np.random.RandomState(1).randint(0, 256, (count, 12, 9, 3)).astype(np.uint8)
+
+
+def test_rows_are_sorted_by_class_and_stay_in_their_order():
+    data = ls.data.Labelled.from_arrays(
+        np.array([[5.0], [1.0], [4.0], [2.0]]), ["b", "a", "b", "a"]
+    )
+    assert data.x[:, 0].tolist() == [1, 2, 5, 4] and data.labels.tolist() == [0, 0, 1, 1]
+    assert (
+        data.starts.tolist() == [0, 2]
+        and data.sizes.tolist() == [2, 2]
+        and data.x.dtype == np.float32
+    )
+
+
+def test_images_survive_bit_for_bit():
+    x = images()
+    data = ls.data.Labelled.from_arrays(x, np.arange(6)[::-1])
+    assert data.x.dtype == np.uint8 and (data.x == x[::-1]).all()
+    assert ls.data.Labelled.from_arrays(x[..., 0], np.arange(6)).x.shape == (6, 12, 9, 1)
+
+
+def test_a_subset_holds_the_rows_of_its_classes():
+    data = numbered([3, 1, 4, 2]).subset([2, 0])
+    assert data.names == ("2", "0") and data.sizes.tolist() == [4, 3]
+    assert (data.x[data.labels == 0, 0] == 2).all() and (data.x[data.labels == 1, 0] == 0).all()
+
+
+@pytest.mark.parametrize("by_group", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_parts_of_a_split_share_no_class(by_group, seed):
+    groups = [f"group {i // 5}" for i in range(50)]
+    parts = numbered([2] * 50, groups).split((0.6, 0.1, 0.3), by_group=by_group, seed=seed)
+    names = [set(part.names) for part in parts]
+    assert len(set.union(*names)) == 50 == sum(len(part) for part in parts)
+    if by_group:
+        assert sum(len(set(part.groups)) for part in parts) == 10
+    assert [len(part) for part in parts] == [30, 5, 15]
+
+
+def test_a_split_by_counts_leaves_the_rest_out_and_keeps_to_its_seed():
+    data = numbered([2] * 20)
+    parts = data.split((10, 2, 4), seed=3)
+    assert [len(part) for part in parts] == [10, 2, 4]
+    assert (
+        parts.test.names
+        == data.split((10, 2, 4), seed=3).test.names
+        != data.split((10, 2, 4), seed=4).test.names
+    )
+
+
+def test_one_large_group_goes_where_there_is_room_and_no_part_is_empty():
+    groups = ["large"] * 60 + [f"small {i // 2}" for i in range(20)]
+    for seed in range(10):
+        parts = numbered([1] * 80, groups).split((0.7, 0.1, 0.2), by_group=True, seed=seed)
+        assert "large" in parts.train.groups and min(len(part) for part in parts) >= 2
+    few = numbered([1] * 3, ["a", "b", "c"]).split((0.98, 0.01, 0.01), by_group=True)
+    assert [len(part) for part in few] == [1, 1, 1]
+
+
+def test_small_classes_are_left_out_and_counted():
+    data = numbered([5, 1, 4, 1]).of_size(2)
+    assert data.names == ("0", "2")
+    assert data.skipped == ("2 classes with fewer than 2 examples: 1 (1), 3 (1).",)
+    with pytest.raises(InputError, match="No class is left. 4 classes with fewer than 9 examples"):
+        numbered([5, 1, 4, 1]).of_size(9)
+
+
+def test_groups_are_chosen_by_name():
+    data = numbered([1, 2, 3], ["a", "b", "a"])
+    assert data.of_groups(["a"]).names == ("0", "2")
+    with pytest.raises(InputError, match="No class is of the group 'c'; there are: a, b"):
+        data.of_groups(["c"])
+
+
+def test_a_smaller_image_is_the_mean_over_areas():
+    x = images()
+    data = ls.data.Labelled.from_arrays(x, np.arange(6))
+    means = x.reshape(6, 4, 3, 3, 3, 3).mean(axis=(2, 4))
+    assert (data.resized((4, 3)).x == np.floor(means + 0.5)).all()
+    assert data.resized((12, 9)).x is data.x  # nothing to do
+    # Where pixels do not divide: the mean grey stays, to a rounding of half a step.
+    assert np.allclose(data.resized((5, 7)).x.mean(axis=(1, 2)), x.mean(axis=(1, 2)), atol=0.5)
+    assert (
+        ls.data.Labelled.from_arrays(np.full((2, 5, 5), 77, np.uint8), [0, 1]).resized(28).x == 77
+    ).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.zeros((3, 2)), [0, 1], "`x` has 3 rows and `y` has 2"),
+        (np.zeros((0, 2)), [], "no rows"),
+        (np.zeros(3), [0, 1, 2], "there must be a second one"),
+        (np.array([[1.0], [np.nan]]), [0, 1], "1 rows with numbers that are NaN"),
+        (np.array([[1e300], [0.0]]), [0, 1], "NaN or infinite"),
+        (np.zeros((2, 2)), [0.5, 1.0], "`y` is of floats"),
+        (np.zeros((2, 2)), [[0], [1]], r"`y` has the shape \(2, 1\)"),
+        (np.zeros((2, 2)), np.array([None, "a"]), "`y` is of type object"),
+        (np.array([["a"], ["b"]]), [0, 1], "`x` is of type <U1"),
+        (np.zeros((2, 3, 3, 3, 3), np.uint8), [0, 1], "images are"),
+    ],
+)  # fmt: skip
+def test_what_is_no_data_is_refused_in_one_line(x, y, message):
+    with pytest.raises(InputError, match=message) as error:
+        ls.data.Labelled.from_arrays(x, y)
+    assert "\n" not in str(error.value)
+
+
+def test_names_and_groups_are_one_a_class():
+    with pytest.raises(InputError, match="`names` has 3 entries, but `y` has 2 classes"):
+        ls.data.Labelled.from_arrays(np.zeros((2, 1)), [0, 1], names=["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ((8, 2, 1), "asks for 11 classes, but there are 10"),
+        ((0.5, 0.5, 0.5), "at most 1"),
+        ((0.5, 0.0, 0.5), "above zero"),
+        ((0.98, 0.01, 0.01), "leaves a part empty"),
+        ((5, 5), "there are three"),
+    ],
+)
+def test_a_split_that_cannot_be_is_refused(parts, message):
+    with pytest.raises(InputError, match=message):
+        numbered([1] * 10).split(parts)
+
+
+def test_a_subset_of_nothing_or_of_strangers_is_refused():
+    for classes, message in (
+        ([], "No class was chosen"),
+        ([4], "Class 4 was chosen of 4"),
+        ([1, 1], "twice"),
+    ):
+        with pytest.raises(InputError, match=message):
+            numbered([1] * 4).subset(classes)
+
+
+def test_features_have_no_size_in_pixels():
+    with pytest.raises(InputError, match="these are features"):
+        numbered([1, 1]).resized(28)
+
+
+def test_classes_that_overlap_are_refused():
+    with pytest.raises(InputError, match="use `from_arrays`"):
+        ls.data.Labelled(np.zeros((3, 1)), np.array([0, 1]), np.array([2, 2]), ("a", "b"), ("", ""))
+
+
+def test_what_is_kept_comes_back_bit_for_bit_and_a_damaged_file_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = []
+
+    def make():
+        made.append(1)
+        return ls.data.Labelled.from_arrays(
+            images(), list("ababcc"), groups=["x", "y", ""], min_size=2
+        )
+
+    first, again = kept("folder/some", make), kept("folder/some", make)
+    assert len(made) == 1 and (first.x == again.x).all() and first.x.dtype == again.x.dtype
+    assert (first.names, first.groups, first.skipped) == (again.names, again.groups, again.skipped)
+    assert (first.starts == again.starts).all() and (first.sizes == again.sizes).all()
+    file = cache_folder() / "folder" / "some.npz"
+    file.write_bytes(file.read_bytes()[:100])
+    assert (kept("folder/some", make).x == first.x).all() and len(made) == 2
+    assert [path.name for path in file.parent.iterdir()] == ["some.npz"]
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
+    (tmp_path / "learnset").write_text("a file where the folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert len(kept("some", lambda: numbered([1, 2]))) == 2

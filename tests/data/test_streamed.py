@@ -1,0 +1,129 @@
+"""Examples that stay on the host give the same tasks as those on the device."""
+
+import equinox as eqx
+import jax
+import jax.random as jr
+import numpy as np
+import optax
+import pytest
+
+import learnset as ls
+from learnset.recipes import classes as few_shot
+from learnset.data._streamed import OnHost
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8)
+PARTS = ls.data.Labelled.from_arrays(IMAGES, np.repeat(np.arange(10), 6)).split((4, 3, 3))
+SETTINGS = {"ways": 2, "shots": 1, "queries": 2}
+ON_DEVICE = ls.Episodes(*PARTS, **SETTINGS)
+STREAMED = ls.Episodes(*map(ls.data.Streamed, PARTS), **SETTINGS)
+
+
+@eqx.filter_jit
+def drawn(tasks, split):
+    return tasks.draw(7, split, key=jr.key(0))
+
+
+@pytest.mark.parametrize("split", (ls.Split.TRAIN, ls.Split.TEST))
+def test_tasks_are_the_same_bit_for_bit(split):
+    assert bool(eqx.tree_equal(drawn(STREAMED, split), drawn(ON_DEVICE, split)))
+
+
+def test_training_is_the_same_bit_for_bit():
+    model = ls.models.Headed(ls.models.Raw(), ls.MLP(16, 2, width=8, depth=1, key=jr.key(1)))
+
+    def trained(tasks):
+        method = ls.Pooled(ls.cross_entropy)
+        return ls.train(
+            method,
+            model,
+            tasks,
+            optax.adam(1e-2),
+            steps=5,
+            tasks_per_step=3,
+            log_every=2,
+            key=jr.key(2),
+        )
+
+    left, right = trained(STREAMED), trained(ON_DEVICE)
+    assert bool(eqx.tree_equal(left.model, right.model))
+    assert bool(eqx.tree_equal(left.metrics, right.metrics))
+
+
+def test_a_file_serves_as_well_as_memory(tmp_path):
+    np.save(tmp_path / "x.npy", IMAGES)
+    rows = jax.random.randint(jr.key(0), (3, 50), 0, 60)
+    file = OnHost(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    assert np.array_equal(jax.jit(lambda rows: file[rows])(rows), IMAGES[np.asarray(rows)])
+
+
+def test_the_host_is_asked_once_for_a_batch_of_tasks(monkeypatch):
+    asked = []
+    fetch = OnHost.fetch
+    monkeypatch.setattr(
+        OnHost, "fetch", lambda self, rows: (asked.append(rows.size), fetch(self, rows))[1]
+    )
+    tasks = ls.Episodes(*map(ls.data.Streamed, PARTS), **SETTINGS)
+    jax.block_until_ready(drawn(tasks, ls.Split.TRAIN))
+    assert asked == [7 * 6]
+
+
+def test_a_program_never_reads_the_array_of_another():
+    others = ls.data.Labelled.from_arrays(255 - IMAGES, np.repeat(np.arange(10), 6)).split(
+        (4, 3, 3)
+    )
+    task = drawn(ls.Episodes(*map(ls.data.Streamed, others), **SETTINGS), ls.Split.TEST)
+    assert np.allclose(task.support.x, 1 - drawn(STREAMED, ls.Split.TEST).support.x)
+
+
+BYTES = 60 * 16  # of all images
+
+
+def test_a_limit_says_what_stays_on_the_host():
+    assert {type(part) for part in ls.data.placed(*PARTS, device_bytes=BYTES)} == {ls.data.Classes}
+    assert {type(part) for part in ls.data.placed(*PARTS, device_bytes=BYTES - 1)} == {
+        ls.data.Streamed
+    }
+    assert type(ls.data.placed(STREAMED.train)[0]) is ls.data.Streamed  # it stays where it is
+    with pytest.raises(ls.InputError, match="device_bytes=-1"):
+        ls.data.placed(*PARTS, device_bytes=-1)
+
+
+def test_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_same():
+    within, above = (
+        ls.Episodes(*PARTS, **SETTINGS, device_bytes=limit) for limit in (BYTES, BYTES - 1)
+    )
+    assert (
+        type(within.train) is ls.data.Classes
+        and type(above.with_shots(2).train) is ls.data.Streamed
+    )
+    assert within.notes == () and above.notes == (
+        "60 examples, 960 bytes, stay on the host, from which tasks are streamed.",
+    )
+    assert bool(eqx.tree_equal(drawn(above, ls.Split.TEST), drawn(within, ls.Split.TEST)))
+
+
+def test_variable_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_same():
+    sizes = {"min_ways": 2, "max_ways": 3, "max_support": 4}
+    within, above = (
+        ls.tasks.VariableEpisodes(*PARTS, **sizes, device_bytes=limit)
+        for limit in (BYTES, BYTES - 1)
+    )
+    assert type(above.test) is ls.data.Streamed
+    assert bool(eqx.tree_equal(drawn(above, ls.Split.TEST), drawn(within, ls.Split.TEST)))
+
+
+def test_a_comparison_of_streamed_tasks_is_the_same():
+    """Seeds are trained together on one array; pretraining takes all classes as one task."""
+    chosen = [recipe for recipe in few_shot.standard(4) if recipe.name == "SimpleShot"]
+    budget = ls.Budget(
+        steps=2, tasks_per_step=2, seeds=2, shots=(1,), queries=2, validation_tasks=2, test_tasks=3
+    )
+
+    def network(key):
+        return ls.models.Headed(ls.models.Raw(), ls.MLP(16, 2, width=8, depth=1, key=key).layers[0])
+
+    def errors(tasks):
+        options = {"budget": budget, "metric": ls.error_rate, "progress": False}
+        return ls.compare(chosen, network, tasks, key=jr.key(0), **options)["SimpleShot"].errors
+
+    assert np.array_equal(errors(STREAMED), errors(ON_DEVICE))
