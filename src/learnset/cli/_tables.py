@@ -18,7 +18,7 @@ from ..core import error_rate, InputError, mse
 from ..data import read_table, sarcos, school, Table, tox21
 from ..recipes import rows as tables
 from ..report import Affinities, draw_table, TableFindings, words_of_table, write_study_page
-from ..tasks import by_rows, by_tasks, NewTasks
+from ..tasks import by_rows, by_tasks, HeldOutTasks
 from ..training import write_json
 
 FEWEST = 8  # tasks of which some can be held out
@@ -214,7 +214,7 @@ def on_new_tasks(
 
 def held_out(
     table: Table, shots: tuple[int, ...], seed: int
-) -> tuple[tuple[int, ...], NewTasks | None]:
+) -> tuple[tuple[int, ...], HeldOutTasks | None]:
     """Tasks of which some are held out, with the numbers of rows to learn from that enough of them have."""
     count = np.array([len(table.rows_of(i)) for i in range(len(table))])
     shots = tuple(s for s in shots if (count >= s + BESIDE).sum() >= max(FEWEST, len(table) // 2))

@@ -34,7 +34,7 @@ from ..multitask import (
     SoftSharing,
     UPGrad,
 )
-from ..tasks import FiniteTasks, NewTasks, TableTasks
+from ..tasks import FiniteTasks, HeldOutTasks, TableTasks
 from ..training import train
 from ..transfer import FineTune, Pooled, Ridge
 
@@ -193,7 +193,7 @@ def _solved(solver: Callable[[float], AbstractSolver]) -> tuple[AbstractFit, ...
 # On new tasks.
 
 
-def standard_new(tasks: NewTasks, *, classes: bool = False, steps: int = 50) -> list[Recipe]:
+def standard_new(tasks: HeldOutTasks, *, classes: bool = False, steps: int = 50) -> list[Recipe]:
     """All recipes on tasks that are held out, for `compare`.
 
     **Arguments:**
@@ -251,7 +251,7 @@ class Inputs(eqx.Module):
 class Mixed(eqx.Module):
     """Solves the training tasks by a mixed model; a new task sees its fixed effects, and what variances it has."""
 
-    tasks: NewTasks
+    tasks: HeldOutTasks
     slopes: bool = eqx.field(static=True)
 
     def __call__(self, model: Model, key: Key[Array, ""]) -> Model:
@@ -262,7 +262,7 @@ class Mixed(eqx.Module):
 class Bodied(eqx.Module):
     """Makes a shared body with a head for each training task."""
 
-    tasks: NewTasks
+    tasks: HeldOutTasks
 
     def __call__(self, model: Model, key: Key[Array, ""]) -> SharedBody:
         return SharedBody(model, num_tasks=len(self.tasks.train.weight), key=key)

@@ -16,7 +16,7 @@ from ._sinusoids import Sinusoids as Sinusoids
 from ._table_tasks import (
     by_rows as by_rows,
     by_tasks as by_tasks,
-    NewTasks as NewTasks,
+    HeldOutTasks as HeldOutTasks,
     TableTasks as TableTasks,
 )
 from ._unrelated import Unrelated as Unrelated

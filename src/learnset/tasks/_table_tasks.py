@@ -131,7 +131,7 @@ def by_rows(
     return TableTasks(points, held_out, shots, queries, rows=rows, **common)
 
 
-class NewTasks(AbstractTasks):
+class HeldOutTasks(AbstractTasks):
     """The tasks of a table, some of which are held out: those of different splits are different tasks. `by_tasks` makes
     them. A task is drawn with `shots` of its rows to learn from and `queries` others, whichever split it is of.
 
@@ -147,7 +147,7 @@ class NewTasks(AbstractTasks):
     classes: tuple[str, ...] = eqx.field(static=True, default=())
 
     def __check_init__(self):
-        check_points("NewTasks", self.shots, self.queries)
+        check_points("HeldOutTasks", self.shots, self.queries)
 
     def pool(self, split: Split) -> Batch:
         """All points of all tasks of a split."""
@@ -191,7 +191,7 @@ def by_tasks(
     shots: int = 10,
     queries: int = 10,
     least: int = 2,
-) -> NewTasks:
+) -> HeldOutTasks:
     """Transfer and meta-learning on a table: some tasks are held out. Scaling is fitted on the rows of training tasks
     alone; a target which is a task of its own is scaled by its own rows, as each has a unit of its own.
 
@@ -232,7 +232,7 @@ def by_tasks(
         _of_tasks(x, y, [(rows[i], target[i]) for i in numbers]) for numbers in of
     )
     names = tuple(tuple(table.names[i] for i in numbers) for numbers in of)
-    return NewTasks(train, validation, test, shots, queries, names, table.classes)
+    return HeldOutTasks(train, validation, test, shots, queries, names, table.classes)
 
 
 def _groups(
