@@ -1,9 +1,12 @@
 """`learnset study`."""
 
 import dataclasses
+import difflib
+import json
 import time
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import jax.random as jr
@@ -11,66 +14,105 @@ import tyro
 from rich.console import Console
 
 from ..core import InputError
-from ..report import write_study_page
+from ..report import Page, Study as AnyStudy, write_page
 from ..training import claim, write_json
 from ._words import Common, meta
 
-
-def studies() -> dict[str, Any]:
-    """The studies that are installed, by name: entry points of the group `learnset.studies`."""
-    return {entry.name: entry for entry in metadata.entry_points(group="learnset.studies")}
-
-
-TRAINED = (
-    "harlow",
-    "water-maze",
-    "bandits",
-)  # studies of which trained agents come with the package
+GROUP = "learnset.studies"  # of entry points
+FORMAT = 2  # of result.json
 
 
 @dataclasses.dataclass(frozen=True)
 class Study(Common):
-    """Reproduces what was published, ours beside theirs."""
+    """Reproduces published results, ours next to theirs. Without a name, lists the studies."""
 
-    name: tyro.conf.Positional[str] = "maml-sinusoids"
-    """maml-sinusoids: Table 2, the curves and Figure 2 of the MAML paper; harlow: learning sets; water-maze: one place
-    for many days, and a new place every day; bandits: RL2 beside the rules that are known; wang: RL2 on arms that depend
-    on each other, and on the two-step task; navigation: MAML for policies that walk to an unseen goal; omniglot:
-    new characters from few drawings; glyphs: the same with fonts, nothing to download; omniglot-challenge:
-    characters of one new alphabet from one drawing of each;
-    multitask-toy: paths of the balancers on two objectives; nyuv2-delta-m: FAMO's last column from its others;
-    multimnist: two digits in one image, balanced in several ways;
-    school, sarcos, tox21: a model for each task, one for all, and learning together, tuned alike, on tables"""
-    from_pretrained: bool = False
-    """draw everything with the agents that come with the package (harlow, water-maze, bandits)"""
-
+    name: tyro.conf.Positional[str] = ""
+    """which study"""
     full: bool = False
-    """the paper's sizes, where a study's own are smaller (omniglot, omniglot-challenge); for a machine with an accelerator"""
+    """the published sizes, where the default is smaller; for a machine with an accelerator"""
+    from_pretrained: bool = False
+    """draw everything with the trained agents that come with the studies"""
+    redraw: Path | None = None
+    """draw the finished run in this directory again, from its result.json alone"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
+        if not self.name:
+            for name in sorted(_installed()):
+                console.print(name, highlight=False)
+            return
+        kind = _study(self.name)
+        if self.redraw is not None:
+            return redraw(kind, self.redraw, console)
         began = time.perf_counter()
-        known = studies()
-        if self.name not in known:
-            raise InputError(f"There is no study {self.name!r} here.")
-        study = known[self.name].load()()
-        study = study.quick() if self.quick else study
-        if self.full and not hasattr(study, "full"):
-            raise InputError(f"{self.name} has no larger sizes than its own: leave `--full` out.")
-        study = study.full() if self.full else study
+        study, options = self._sized(kind)
+        folder = self.folder(f"study-{self.name}")
+        claim(folder, resume=self.resume, overwrite=self.overwrite)
+        found = study.run(folder, jr.key(self.seed), **options)
+        sizes = json.loads(json.dumps(dataclasses.asdict(study)))
+        about = {"format": FORMAT, "study": self.name, "sizes": sizes}
+        result = about | found | {"meta": meta(arguments, began)}
+        write_json(folder / "result.json", result)
+        redraw(kind, folder, console)
+
+    def _sized(self, kind: type[AnyStudy]) -> tuple[Any, dict[str, Any]]:
+        """The study with the sizes that were asked for, and the options of its run."""
+        given = {
+            "seed": self.seed != 0,
+            "steps": self.steps is not None,
+            "checkpoint_every": self.checkpoint_every is not None,
+            "resume": self.resume,
+            "full": self.full,
+            "from_pretrained": self.from_pretrained,
+        }
+        for option, there in given.items():
+            if there and option not in kind.reads:
+                flag = option.replace("_", "-")
+                raise InputError(f"`--{flag}` has no meaning for {self.name}. Leave it out.")
+        study: Any = kind()
+        study = study.quick() if self.quick else study.full() if self.full else study
         study = study if self.steps is None else study.with_steps(self.steps)
-        if self.from_pretrained and self.name not in TRAINED:
-            raise InputError(f"{self.name} has no trained agents: leave `--from-pretrained` out.")
-        folder = claim(
-            self.folder(f"study-{self.name}"), resume=self.resume, overwrite=self.overwrite
+        options = {name: getattr(self, name) for name in ("checkpoint_every", "resume")}
+        options |= {"from_pretrained": self.from_pretrained}
+        return study, {name: value for name, value in options.items() if name in kind.reads}
+
+
+def redraw(kind: type[AnyStudy], folder: Path, console: Console) -> None:
+    """Draws the figures and writes the page of a finished run, from its `result.json` alone."""
+    path = folder / "result.json"
+    try:
+        result = json.loads(path.read_text())
+        if result.get("format") != FORMAT:
+            raise InputError(
+                f"{path} has format {result.get('format', 1)}, and this version draws format"
+                f" {FORMAT}. Run the study again."
+            )
+    except FileNotFoundError:
+        raise InputError(f"{folder} holds no result.json: no finished run of a study.") from None
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}). Run the study again.") from None
+    kind.draw(result, folder)
+    page: Page = kind.page(result)
+    write_page(page._replace(origin=result["meta"]), folder, console)
+    console.print(f"{folder / 'report.html'} has the pictures, {path} the numbers.")
+
+
+def _installed() -> dict[str, metadata.EntryPoint]:
+    return {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
+
+
+def _study(name: str) -> type[AnyStudy]:
+    """The study of a name.
+
+    **Raises:** `InputError` where it is not installed, with the nearest name.
+    """
+    known = _installed()
+    if not known:
+        raise InputError(
+            "The studies are a package of their own, which is not installed: `pip install"
+            " learnset-studies`, or `pip install ./studies` in a copy of the repository."
         )
-        options: dict[str, Any] = {"checkpoint_every": self.checkpoint_every, "resume": self.resume}
-        options |= {"from_pretrained": True} if self.from_pretrained else {}
-        result = study.run(folder, jr.key(self.seed), **options)
-        about = meta(arguments, began)
-        write_json(folder / "result.json", result | {"meta": about})
-        words = (folder / "README.md").read_text()
-        write_study_page(folder / "report.html", f"learnset study {self.name}", words, about)
-        console.print(words, markup=False, highlight=False, soft_wrap=True)
-        console.print(
-            f"{folder / 'report.html'} has the pictures too, {folder / 'result.json'} the numbers."
-        )
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(sorted(known))}."
+        raise InputError(f"There is no study {name!r}. {hint}")
+    return known[name].load()

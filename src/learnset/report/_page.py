@@ -169,7 +169,9 @@ def _inline(figure: Path) -> str:
 
 
 def _write(path: Path, **values: Any) -> None:
-    template = resources.files(__package__ or "learnset.report").joinpath("page.html").read_text()
+    template = (
+        resources.files(__package__ or "learnset.report").joinpath("comparison.html").read_text()
+    )
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
