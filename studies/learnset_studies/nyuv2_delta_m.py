@@ -1,18 +1,19 @@
-"""The last column of FAMO's table on NYUv2, computed anew from the other columns."""
+"""The last column of FAMO's table on NYUv2, computed from the other columns of the table."""
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Array, Key
 
-from learnset.core import InputError
 from learnset.multitask import delta_m
+from learnset.report import Grid, Markdown, Page, Paragraph, Section
 
-from ._study import markdown_table
-
-SOURCE = "Liu et al. 2023, FAMO: Fast Adaptive Multitask Optimization, table 1 (baselines from Navon et al. 2022)"
+SOURCE = (
+    "Liu et al. 2023, FAMO: Fast Adaptive Multitask Optimization, table 1 (baselines from Navon et"
+    " al. 2022)"
+)
 MEASURES = (
     "mIoU",
     "pixel accuracy",
@@ -24,7 +25,7 @@ MEASURES = (
 MEASURES += ("within 11.25°", "within 22.5°", "within 30°")
 HIGHER_IS_BETTER = (True, True, False, False, False, False, True, True, True)
 SINGLE_TASK = (38.30, 63.76, 0.6754, 0.2780, 25.01, 19.21, 30.14, 57.20, 69.15)
-PUBLISHED = {  # the nine measures, and Δm in per cent
+PUBLISHED = {  # the nine measures, and Δm in percentage points
     "LS": ((39.29, 65.33, 0.5493, 0.2263, 28.15, 23.96, 22.09, 47.50, 61.08), 5.59),
     "SI": ((38.45, 64.27, 0.5354, 0.2201, 27.60, 23.37, 22.53, 48.57, 62.32), 4.39),
     "RLW": ((37.17, 63.77, 0.5759, 0.2410, 28.27, 24.18, 22.26, 47.05, 60.62), 7.78),
@@ -38,65 +39,73 @@ PUBLISHED = {  # the nine measures, and Δm in per cent
     "Nash-MTL": ((40.13, 65.93, 0.5261, 0.2171, 25.26, 20.08, 28.40, 55.47, 68.15), -4.04),
     "FAMO": ((38.88, 64.90, 0.5474, 0.2194, 25.06, 19.57, 29.21, 56.61, 68.98), -4.10),
 }
-ROUNDING = 0.015  # per cent: what rounding of the printed measures explains
+ROUNDING = 0.015  # percentage points, which rounding of the printed measures explains
 
 
 @dataclasses.dataclass(frozen=True)
 class NYUv2DeltaM:
-    """Nothing is trained here: there is nothing to set."""
+    """Δm of each printed row. Nothing is trained: there is nothing to set."""
+
+    reads: ClassVar[frozenset[str]] = frozenset()
 
     def quick(self) -> "NYUv2DeltaM":
         """The same: it takes no time."""
         return self
 
-    def with_steps(self, steps: int) -> "NYUv2DeltaM":
-        """There are no steps."""
-        raise InputError(f"nyuv2-delta-m trains nothing: leave `--steps {steps}` out.")
-
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Computes the column and writes the page into `folder`.
+        """Computes the column.
 
-        **Returns:** what `result.json` holds.
+        **Returns:** a row for each method.
         """
-        del key, options
+        del folder, key, options
         rows = []
         for name, (values, published) in PUBLISHED.items():
             ours = float(delta_m(np.array(values), np.array(SINGLE_TASK), HIGHER_IS_BETTER))
-            row = {"method": name, "delta_m": ours, "published": published, "source": SOURCE}
-            rows.append(row | {"agrees": abs(ours - published) <= ROUNDING})
-        result = {"rows": rows, "measures": MEASURES}
-        (folder / "README.md").write_text(page(result))
-        return result
+            row = {"method": name, "measure": "delta_m", "value": ours, "published": published}
+            rows.append(row | {"source": SOURCE, "agrees": abs(ours - published) <= ROUNDING})
+        return {"rows": rows, "measures": list(MEASURES)}
+
+    @staticmethod
+    def draw(result: dict[str, Any], folder: Path) -> None:
+        """There is no figure."""
+
+    @staticmethod
+    def page(result: dict[str, Any]) -> Page:
+        """The page, all of its numbers from `result`."""
+        rows, measures = result["rows"], result["measures"]
+        off = [row for row in rows if not row["agrees"]]
+        answer = (
+            f"{len(rows) - len(off)} of {len(rows)} rows agree within rounding ({ROUNDING}"
+            " percentage points)."
+        )
+        if off:
+            differences = "; ".join(map(_difference, off))
+            answer += f" {differences}: the printed row and the printed Δm cannot both be right."
+        about = (
+            f"Δm is the mean relative difference of {len(measures)} measures"
+            f" ({', '.join(measures)}) from the single-task row: lower is better, and below zero is"
+            " better than a model for each task. `learnset.multitask.delta_m` computed it from each"
+            " printed row. Nothing was trained."
+        )
+        lines = tuple(
+            (
+                row["method"],
+                f"{row['value']:.2f}",
+                f"{row['published']:.2f}",
+                "yes" if row["agrees"] else Markdown("**no**"),
+            )
+            for row in rows
+        )
+        head = ("method", "Δm from the row (%)", "Δm as printed (%)", "agrees")
+        return Page(
+            "Δm on NYUv2, from the printed rows",
+            (
+                Section("", (Paragraph(about),)),
+                Section("", (Paragraph(answer, boxed=True), Grid(head, lines)), brief=True),
+                Section("Source", (Paragraph(f"{SOURCE}."),)),
+            ),
+        )
 
 
-def page(result: dict[str, Any]) -> str:
-    """The page of results, all of its numbers from `result`."""
-    lines = [["method", "Δm from the row (%)", "Δm as printed (%)", "agrees"]]
-    lines += [
-        [
-            r["method"],
-            f"{r['delta_m']:.2f}",
-            f"{r['published']:.2f}",
-            "yes" if r["agrees"] else "**no**",
-        ]
-        for r in result["rows"]
-    ]
-    off = [r for r in result["rows"] if not r["agrees"]]
-    each = "; ".join(
-        f"{r['method']} gives {r['delta_m']:.2f} and not {r['published']:.2f}" for r in off
-    )
-    words = (
-        f"These do not: {each}; the printed row and the printed Δm cannot both be right."
-        if off
-        else ""
-    )
-    return f"""# Δm on NYUv2, from the printed rows
-
-Made by `learnset study nyuv2-delta-m`: `learnset.delta_m` on the {len(result["measures"])} measures
-({", ".join(result["measures"])}) of each row against the single-task row. Nothing was trained. Source: {SOURCE}.
-
-{markdown_table(lines)}
-
-Lower is better; below zero is better than a model for each task. {len(result["rows"]) - len(off)} of {len(result["rows"])} rows
-agree within what rounding explains ({ROUNDING} per cent). {words}
-"""
+def _difference(row: dict[str, Any]) -> str:
+    return f"{row['method']} gives {row['value']:.2f} and not {row['published']:.2f}"

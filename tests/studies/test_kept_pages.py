@@ -1,28 +1,46 @@
-"""Pages of results that are kept are those which the studies write of the numbers kept beside them."""
+"""Kept pages of results are those that the studies write from the kept numbers."""
 
 import json
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from learnset_studies import multimnist, sarcos, school, tox21
-from learnset_studies.glyphs import GlyphStudy
-from learnset_studies.omniglot import OmniglotStudy
+from learnset.report import html_of, markdown_of
 
+pytestmark = pytest.mark.study
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
-PAGES = {
-    "glyphs": lambda result: GlyphStudy().page(result),
-    "multimnist": lambda result: multimnist.page(
-        result, multimnist.MultiMNISTStudy(), multimnist.SOURCE
-    ),
-    "omniglot": lambda result: OmniglotStudy().page(result),
-    "sarcos": lambda result: sarcos.page(result, sarcos.SarcosStudy()),
-    "school": lambda result: school.page(result, school.SchoolStudy()),
-    "tox21": lambda result: tox21.page(result, tox21.Tox21Study()),
+STUDIES = {entry.name: entry for entry in metadata.entry_points(group="learnset.studies")}
+NOT_YET = {  # kept results that are still to be brought to the format of today
+    "bandits",
+    "glyphs",
+    "harlow",
+    "maml-sinusoids",
+    "multimnist",
+    "multitask-toy",
+    "navigation",
+    "omniglot",
+    "omniglot-challenge",
+    "sarcos",
+    "school",
+    "tox21",
+    "wang",
+    "water-maze",
 }
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_kept_page_says_what_its_study_says_of_the_kept_numbers(name):
-    result = json.loads((RESULTS / name / "result.json").read_text())
-    assert (RESULTS / name / "README.md").read_text() == PAGES[name](result)
+def test_each_study_has_kept_results():
+    assert {folder.name for folder in RESULTS.iterdir()} >= set(STUDIES)
+
+
+@pytest.mark.parametrize("name", sorted(STUDIES))
+def test_a_kept_page_is_what_its_study_writes_of_the_kept_numbers(name):
+    folder = RESULTS / name
+    result = json.loads((folder / "result.json").read_text())
+    assert (result.get("format") != 2) == (name in NOT_YET)
+    if name in NOT_YET:
+        pytest.skip("not yet in the format of today")
+    assert result["study"] == name
+    page = STUDIES[name].load().page(result)._replace(origin=result["meta"])
+    assert (folder / "README.md").read_text() == markdown_of(page)
+    assert (folder / "report.html").read_text() == html_of(page, folder)
