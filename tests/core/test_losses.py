@@ -1,4 +1,4 @@
-"""Losses: what has no weight is not there."""
+"""Losses: points and labels without weight do not exist."""
 
 import equinox as eqx
 import jax
@@ -20,7 +20,7 @@ value_and_grad = eqx.filter_jit(
 
 
 class Line(eqx.Module):
-    """Two outputs which are linear in one input, and a standard deviation that the input changes."""
+    """Two outputs that are linear in one input, with a standard deviation that depends on it."""
 
     slope: jax.Array = eqx.field(default_factory=lambda: jnp.array([0.5, -1.5]))
 
@@ -37,7 +37,7 @@ def points(num, *, seed=0):
 
 
 def square_error(batch):
-    """The slow way: one label after the other."""
+    """The mean squared error computed the slow way, label by label."""
     weight = np.broadcast_to(np.asarray(batch.weight).reshape(len(batch.x), -1), batch.y.shape)
     terms = [
         (weight[i, j], (float(Line().slope[j] * batch.x[i, 0]) - float(batch.y[i, j])) ** 2)
@@ -48,13 +48,13 @@ def square_error(batch):
 
 
 @LOSSES
-@given(there=st.lists(st.booleans(), min_size=6, max_size=6).filter(any))
+@given(present=st.lists(st.booleans(), min_size=6, max_size=6).filter(any))
 @settings(deadline=None, max_examples=15, derandomize=True)
-def test_points_of_weight_zero_equal_removed_points(loss, there):
+def test_points_of_weight_zero_equal_removed_points(loss, present):
     x, y = points(6)
-    there = np.array(there)
-    weighted = value_and_grad(Line(), loss, ls.Batch(x, y, jnp.asarray(there, jnp.float32)))
-    assert_close(weighted, value_and_grad(Line(), loss, ls.Batch(x[there], y[there])))
+    present = np.array(present)
+    weighted = value_and_grad(Line(), loss, ls.Batch(x, y, jnp.asarray(present, jnp.float32)))
+    assert_close(weighted, value_and_grad(Line(), loss, ls.Batch(x[present], y[present])))
 
 
 @LOSSES
@@ -101,7 +101,7 @@ def test_a_batch_in_which_nothing_has_weight_costs_nothing_and_moves_nothing(los
 
 
 @LOSSES
-def test_predictions_of_another_shape_than_the_targets_are_refused_and_not_broadcast(loss):
+def test_predictions_that_differ_in_shape_from_targets_are_refused_and_not_broadcast(loss):
     x, _ = points(3)
     with pytest.raises(ls.InputError, match=r"shape \(3, 2\) and targets \(3, 1\)"):
         loss(Line(), ls.Batch(x, jnp.zeros((3, 1))))

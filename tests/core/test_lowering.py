@@ -16,7 +16,7 @@ def normal(*shape, seed=0):
 
 
 def agree(function, *args):
-    """The rewritten function gives the same tree of arrays, of the same types and shapes, to 1e-12."""
+    """Asserts that the rewritten function gives the same arrays, with types and shapes, to 1e-12."""
     plain, fast = (
         jax.tree_util.tree_leaves_with_path(jax.jit(f)(*args))
         for f in (function, fast_dots(function))
@@ -43,7 +43,7 @@ def step(c, x):
     return jnp.tanh(c @ x)
 
 
-# What is done with one square matrix `x`.
+# Functions of one square matrix `x`.
 PROGRAMS = {
     "scan": lambda x: lax.scan(lambda c, row: (step(c, x), row @ c), x, x),
     "scan in scan": lambda x: lax.scan(
@@ -151,6 +151,26 @@ def test_every_product_is_the_same(turn):
                 for name, (a, b, _) in PRODUCTS.items()
             },
         )
+
+
+def is_fast(equation):
+    """Whether a product is left `(batch, m, k)` times right `(batch, k, n)`."""
+    left, _ = equation.invars
+    sums, batches = equation.params["dimension_numbers"]
+    batch = tuple(range(left.aval.ndim - 2))
+    return (sums, batches) == (((len(batch) + 1,), (len(batch),)), (batch, batch))
+
+
+def test_weight_gradients_of_each_task_take_the_fast_form():
+    def loss(weight, x):
+        return ((x @ weight) ** 2).sum()
+
+    def are_fast(function):
+        program = jax.make_jaxpr(function)(normal(3, 4, 5), normal(3, 6, 4))
+        return [is_fast(e) for e in program.eqns if e.primitive.name == "dot_general"]
+
+    gradients = jax.vmap(jax.grad(loss))
+    assert are_fast(fast_dots(gradients)) == [True, True] != are_fast(gradients)
 
 
 def test_products_of_other_types_keep_type_and_value():

@@ -23,7 +23,7 @@ from learnset.core._tree import (
 
 
 class Mixed(eqx.Module):
-    """One of everything that a model may hold."""
+    """A model with one leaf of every kind that a model may hold."""
 
     weight: jax.Array
     table: jax.Array
@@ -59,7 +59,7 @@ def test_where_leaves_integer_arrays_of_its_part_alone():
     assert moves.weight is not None and moves.table is None
 
 
-def test_a_model_without_a_head_is_told_what_a_head_is():
+def test_the_error_for_a_model_without_a_head_says_what_a_head_is():
     with pytest.raises(ls.InputError, match="Mixed has no `head`.*`features\\(x\\)`"):
         head(mixed())
 

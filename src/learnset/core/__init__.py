@@ -1,4 +1,4 @@
-"""What everything else is built from: tasks, losses, trees, the two verbs, results, errors."""
+"""The foundation of all other folders: tasks, losses, trees, the two verbs, results, errors."""
 
 from ._errors import (
     check_not_negative as check_not_negative,

@@ -1,10 +1,10 @@
-"""The few ways in which learnset refuses or stops. Each message says what happened, why, and what to do.
+"""The errors that learnset raises. Each message says what happened, why, and what to do.
 
 ```
 Exception
- ├─ InputError(ValueError)          what was asked for cannot be done; nothing was written    exit code 2
- ├─ DivergedError(ArithmeticError)  a loss or a parameter became NaN or infinite             exit code 1
- └─ Interrupted(KeyboardInterrupt)  Ctrl-C, after the state was saved                         exit code 1
+ ├─ InputError(ValueError)          the request cannot be met; nothing was written  exit code 2
+ ├─ DivergedError(ArithmeticError)  a loss or a parameter became NaN or infinite    exit code 1
+ └─ Interrupted(KeyboardInterrupt)  Ctrl-C, after the state was saved               exit code 1
 ```
 """
 
@@ -13,20 +13,21 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """What was asked for cannot be done. Raised before any work begins and before anything is written."""
+    """A request that cannot be met. Raised before any work begins and before anything is
+    written."""
 
 
 class DivergedError(ArithmeticError):
-    """Training met NaN or infinity. The last good state is kept where an output directory was given."""
+    """Training met NaN or infinity. The last good state is kept if there is an output directory."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed; the state was saved, and the message says how to go on."""
+    """Ctrl-C was pressed. The state was saved, and the message says how to resume."""
 
 
 def check_positive(owner: str, **values: Any) -> None:
-    """Raises `InputError` unless each value is finite and above zero. Arrays and tracers are let through: they are
-    checked by the results that they lead to."""
+    """Raises `InputError` unless each value is finite and above zero. Arrays and tracers pass: bad
+    ones show in the results."""
     for name, value in values.items():
         if isinstance(value, (int, float)) and not (math.isfinite(value) and value > 0):
             raise InputError(

@@ -1,11 +1,10 @@
-"""What all figures have in common."""
+"""The look that all figures share."""
 
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-if (
-    TYPE_CHECKING
-):  # imported where it is used: it takes a second, which `learnset --help` need not wait for
+# Imported where it is used: it takes a second, for which `learnset --help` need not wait.
+if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe & Ito 2008: colours that most colour-blind readers can tell apart.
@@ -27,7 +26,7 @@ FAINT = "#9a9a9a"
 def new_figure(
     rows: int, columns: int, *, width: float, height: float, **options: Any
 ) -> tuple["Figure", Any]:
-    """A figure of width x height inches and its axes, "rows columns"."""
+    """A new figure of width x height inches and its axes, "rows columns"."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Losses take a predictor and a batch, so that a loss may ask a predictor for more than its mean."""
+"""Losses of a predictor on a batch. They take the predictor, which may offer more than a mean."""
 
 from collections.abc import Callable
 
@@ -14,11 +14,11 @@ Loss = Callable[[Predictor, Batch], Float[Array, ""]]
 
 
 def mse(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
-    """Mean squared error over points and outputs, points without weight left out.
+    """Mean squared error over points and outputs. Points without weight are left out.
 
     **Returns:** a scalar, in squared units of `y`; zero for a batch in which nothing has weight.
 
-    **Raises:** `InputError` for predictions of another shape than the targets.
+    **Raises:** `InputError` if predictions and targets differ in shape.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> float(ls.mse(lambda x: x + 1, ls.Batch(jnp.zeros((4, 1)), jnp.zeros((4, 1)))))
@@ -30,11 +30,13 @@ def mse(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
 
 
 def gaussian_nll(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
-    """Mean negative log-likelihood of the targets under `predictor.gaussian(x) -> (mean, standard deviation)`.
+    """Mean negative log-likelihood of the targets under a normal distribution for each output.
+
+    The predictor gives it: `predictor.gaussian(x) -> (mean, standard deviation)`.
 
     **Returns:** a scalar, in nats per output.
 
-    **Raises:** `InputError` for predictions of another shape than the targets.
+    **Raises:** `InputError` if predictions and targets differ in shape.
     """
     mean, std = jax.vmap(predictor.gaussian, axis_name="points")(batch.x)
     _check_same("gaussian_nll", mean, batch.y)
@@ -48,11 +50,12 @@ def gaussian_nll(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
 
 
 def cross_entropy(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
-    """Mean negative log-likelihood of one-hot targets under logits, points without weight left out.
+    """Mean negative log-likelihood of one-hot targets under logits. Points without weight are left
+    out.
 
     **Returns:** a scalar, in nats per point.
 
-    **Raises:** `InputError` for predictions of another shape than the targets.
+    **Raises:** `InputError` if predictions and targets differ in shape.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> batch = ls.Batch(jnp.zeros((4, 1)), jnp.eye(4))
@@ -65,14 +68,16 @@ def cross_entropy(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
 
 
 def error_rate(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
-    """The part of points that are put into a wrong class, those without weight left out: one minus the accuracy.
+    """The fraction of misclassified points: one minus the accuracy. Points without weight are left
+    out.
 
     **Returns:** a scalar from 0 to 1.
 
-    **Raises:** `InputError` for predictions of another shape than the targets.
+    **Raises:** `InputError` if predictions and targets differ in shape.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> float(ls.error_rate(lambda x: jnp.array([1.0, 0.0]), ls.Batch(jnp.zeros((2, 1)), jnp.eye(2))))
+    >>> batch = ls.Batch(jnp.zeros((2, 1)), jnp.eye(2))
+    >>> float(ls.error_rate(lambda x: jnp.array([1.0, 0.0]), batch))
     0.5
     """
     logits = predict(predictor, batch.x, batch.weight)
@@ -82,8 +87,10 @@ def error_rate(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
 
 
 def confidence(predictor: Predictor, batch: Batch) -> Float[Array, "2 points"]:
-    """How sure a classifier is of its first choice, from 0 to 1, and whether that is right; NaN for points without
-    weight.
+    """The confidence of a classifier in its first choice, from 0 to 1, and whether that choice is
+    right.
+
+    NaN for points without weight.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> batch = ls.Batch(jnp.zeros((2, 1)), jnp.eye(2))
@@ -99,11 +106,13 @@ def confidence(predictor: Predictor, batch: Batch) -> Float[Array, "2 points"]:
 def _check_same(
     owner: str, prediction: Float[Array, "points *out"], y: Float[Array, "points *out"]
 ) -> None:
-    """Raises `InputError` for shapes that differ: (10, 1) against (10,) would broadcast to (10, 10) without a word."""
+    """Raises `InputError` if shapes differ: (10, 1) and (10,) would silently broadcast to (10,
+    10)."""
     if prediction.shape != y.shape:
         raise InputError(
-            f"{owner}: predictions have shape {prediction.shape} and targets {y.shape}. One input must give an output of"
-            " the shape of one target; targets of one number each have shape (points, 1) for a model with `out_size=1`."
+            f"{owner}: predictions have shape {prediction.shape} and targets {y.shape}. The output"
+            " for one input must have the shape of one target; scalar targets have shape (points,"
+            " 1) for a model with `out_size=1`."
         )
 
 
@@ -115,14 +124,15 @@ def point_weight(batch: Batch) -> Float[Array, "points *#out"]:
 def present(
     y: Float[Array, "points *out"], weight: Float[Array, "points *#out"]
 ) -> Float[Array, "points *out"]:
-    """Targets with zeros for absent ones: a NaN times a weight of zero would still be NaN, in the gradient too."""
+    """Targets with zeros in place of absent ones: NaN times a weight of zero would still be NaN,
+    also in the gradient."""
     return jnp.where(weight > 0, y, 0)
 
 
 def weighted_mean(
     values: Float[Array, "points *out"], weight: Float[Array, "points *#out"]
 ) -> Float[Array, ""]:
-    """The mean of the values that have weight; zero where none has.
+    """The weighted mean of the values; zero if none has weight.
 
     >>> import jax.numpy as jnp
     >>> float(weighted_mean(jnp.array([1.0, 5.0, 9.0]), jnp.array([1.0, 1.0, 0.0])))

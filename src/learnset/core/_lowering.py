@@ -1,9 +1,10 @@
 """Matrix products in the form that XLA runs fast on a CPU.
 
-XLA's CPU back end hands a product to its fast kernels only if it comes as left `(batch, m, k)` times right
-`(batch, k, n)`. Weight gradients, and weights that are another for each task, come otherwise, and then run 3 to 10 times
-slower; meta-learning is full of both. `fast_dots` brings all products of a finished function into that form: after
-`grad` and `vmap`, so that it serves every model and needs no derivative of its own.
+XLA's CPU back end hands a product to its fast kernels only in the form left `(batch, m, k)` times
+right `(batch, k, n)`. Weight gradients, and weights that differ between tasks, have other forms,
+and run 3 to 10 times slower; meta-learning is full of both. `fast_dots` brings all products of a
+finished function into the fast form. It comes after `grad` and `vmap`, so it serves every model and
+needs no derivative rule of its own.
 """
 
 import math
@@ -26,12 +27,14 @@ BODIES = {"scan": "jaxpr", "while": "body_jaxpr"}
 
 
 def fast_dots(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function with its matrix products rewritten, where the default backend is a CPU. It must not be
-    differentiated any more.
+    """The same function with its matrix products in the fast form, if the default backend is a CPU.
+
+    The result must not be differentiated.
 
     **Arguments:**
 
-    - `function`: takes any PyTrees, of which what is no array is static; returns a PyTree of arrays.
+    - `function`: takes any PyTrees, whose leaves other than arrays are static; returns a PyTree of
+      arrays.
 
     >>> import jax.numpy as jnp
     >>> float(fast_dots(lambda x: (x.T @ x).sum())(jnp.ones((3, 2))))
@@ -56,7 +59,7 @@ def fast_dots(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
-    """Goes through a program, every product rewritten."""
+    """Runs a program with every product rewritten."""
     values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *args), strict=True))
     uses = _uses(jaxpr)
     done: set[int] = set()
@@ -67,18 +70,15 @@ def _evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[An
     for equation in jaxpr.eqns:
         if id(equation) in done:
             continue
-        operands, name, params = (
-            [read(v) for v in equation.invars],
-            equation.primitive.name,
-            dict(equation.params),
-        )
+        name, params = equation.primitive.name, dict(equation.params)
+        operands = [read(v) for v in equation.invars]
         if name in INLINED:
             inner = params[INLINED[name]]
             results = _evaluate(inner.jaxpr, inner.consts, operands)
         elif name == "dot_general":
             swap, (one, other) = _only_swapped(equation, uses), operands
             if swap is not None:
-                # (A B)ᵀ, and nothing else of A B is needed: Bᵀ Aᵀ spares a pass over the result.
+                # Only (A B)ᵀ is needed, not A B: Bᵀ Aᵀ saves a pass over the result.
                 left, right = params["dimension_numbers"]
                 flipped = (left[1], left[0]), (right[1], right[0])
                 values[swap.outvars[0]] = _dot(
@@ -115,13 +115,12 @@ def _uses(jaxpr: Any) -> dict[Any, list[Any]]:
 
 
 def _only_swapped(equation: Any, uses: dict[Any, list[Any]]) -> Any:
-    """The equation which swaps the last two axes of this product, if that is all that happens to it."""
+    """The equation that swaps the last two axes of this product, if it is the only use of it."""
     out, left = equation.outvars[0], equation.invars[0]
     (summed, _), (shared, _) = equation.params["dimension_numbers"]
     batch, after = len(shared), uses.get(out, [])
-    if (
-        out.aval.ndim != batch + 2 or left.aval.ndim != batch + len(summed) + 1
-    ):  # each side gives one of the two axes
+    # Each side must give one of the two axes.
+    if out.aval.ndim != batch + 2 or left.aval.ndim != batch + len(summed) + 1:
         return None
     if len(after) != 1 or after[0] is None or after[0].primitive.name != "transpose":
         return None
@@ -144,14 +143,10 @@ def _dot(left: Array, right: Array, dimensions: Any, dtype: Any) -> Array:
     left, right = lax.optimization_barrier((left, right))
     left = _ordered(left, (*left_batch, *left_free, *left_sum))
     batch = tuple(range(len(left_batch)))
-    if (
-        batch
-    ):  # weights of all tasks together may be summed over either axis; weights of each task may not
-        right, right_sum, right_batch = (
-            _ordered(right, (*right_batch, *right_sum, *right_free)),
-            (len(batch),),
-            batch,
-        )
+    # Weights that all tasks share may be summed over either axis; weights of each task may not.
+    if batch:
+        right = _ordered(right, (*right_batch, *right_sum, *right_free))
+        right_sum, right_batch = (len(batch),), batch
     dimensions = ((left.ndim - 1,), tuple(right_sum)), (batch, tuple(right_batch))
     return lax.optimization_barrier(
         lax.dot_general(left, right, dimensions, preferred_element_type=dtype)

@@ -1,4 +1,4 @@
-"""The two verbs. Everything that a method does is one of them, or both."""
+"""The two verbs, `adapt` and `gradient`. Everything that a method does is one of them, or both."""
 
 import abc
 from collections.abc import Callable
@@ -14,35 +14,35 @@ Metrics = dict[str, Float[Array, ""]]
 
 
 class AbstractAdapter(eqx.Module):
-    """Turns a model and the support set of one task into a predictor for that task.
+    """An adapter: turns a model and the support set of one task into a predictor for that task.
 
-    `transductive` says whether its prediction for one query depends on the other queries.
+    `transductive` says whether the prediction for one query depends on the other queries.
     """
 
     transductive: ClassVar[bool] = False
 
     @abc.abstractmethod
     def adapt(self, model: Model, support: Batch) -> Predictor:
-        """Learns one task.
+        """Adapts the model to one task.
 
         **Arguments:**
 
-        - `model`: what past tasks left behind, as this task sees it.
-        - `support`: the points to learn from; those of weight zero change nothing.
+        - `model`: the model that past tasks trained, as this task sees it.
+        - `support`: the points to learn from; points of weight zero change nothing.
 
-        **Returns:** a predictor, which takes one input and needs the support set no more.
+        **Returns:** a predictor, which takes one input and no longer needs the support set.
         """
 
 
 class AbstractIterativeAdapter(AbstractAdapter):
-    """An adapter that goes in steps, and can be watched on its way."""
+    """An adapter that works in steps, each of which can be observed."""
 
     @abc.abstractmethod
     def trace(self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree]) -> PyTree:
-        """Watches adaptation.
+        """Adapts, and observes the predictor at each step.
 
-        **Returns:** `observe(predictor)` before any step and after each, stacked on a leading `steps` axis of length
-        one more than there are steps.
+        **Returns:** `observe(predictor)` before any step and after each, stacked on a leading
+        `steps` axis: one entry more than there are steps.
         """
 
     def trace_at(
@@ -52,35 +52,39 @@ class AbstractIterativeAdapter(AbstractAdapter):
         observe: Callable[[Predictor], PyTree],
         steps: tuple[int, ...],
     ) -> PyTree:
-        """`trace`, for whom some of its steps are enough: what is observed after `steps` alone (0 is before any). An
-        adapter that can leave the other observations out does so, and need not be differentiable then."""
+        """`trace` for some steps only: the observations after `steps` (0 is before any step).
+
+        An adapter that can skip the other observations does so, and need not be differentiable
+        then.
+        """
         return jax.tree.map(
             lambda leaf: leaf[jax.numpy.asarray(steps)], self.trace(model, support, observe)
         )
 
 
 class AbstractMethod(eqx.Module):
-    """Turns many tasks into one gradient for the model. `train` does the rest."""
+    """A method: turns many tasks into one gradient for the model. `train` does the rest."""
 
     @abc.abstractmethod
     def gradient(
         self, model: Model, tasks: Any, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
-        """One step's gradient.
+        """The gradient of one step.
 
         **Arguments:**
 
-        - `model`: the model which is trained.
-        - `tasks`: a batch of tasks (`Task`, or environments): every array has a leading `tasks` axis.
-        - `state`: what the last call returned, at first `self.init(model)`.
-        - `key`: randomness for this step alone.
+        - `model`: the model that is trained.
+        - `tasks`: a batch of tasks (`Task`, or environments): every array has a leading `tasks`
+          axis.
+        - `state`: the state that the last call returned; at first `self.init(model)`.
+        - `key`: randomness of this step only.
 
-        **Returns:** a gradient of the model's structure (`None` for what is no floating-point array), the new state,
-        and scalars to log, of which `loss` must be one.
+        **Returns:** a gradient with the structure of the model (`None` for leaves other than
+        floating-point arrays), the new state, and scalars to log, one of which must be `loss`.
         """
 
     def init(self, model: Model) -> State:
-        """What the method remembers before the first step; nothing, unless a method says otherwise."""
+        """The state of the method before the first step; default: none."""
         del model
         return None
 
@@ -92,12 +96,13 @@ def trace(
     observe: Callable[[Predictor], Any],
     steps: tuple[int, ...] | None = None,
 ) -> Any:
-    """`adapter.trace` where there are steps to watch (all, or after `steps`); a single observation, of the finished
-    predictor, otherwise.
+    """The trace of any adapter: `adapter.trace` (after all steps, or after `steps`) if it has
+    steps; otherwise a single observation, of the finished predictor.
 
     **Returns:** observations on a leading `steps` axis.
     """
     if isinstance(adapter, AbstractIterativeAdapter):
-        watch = adapter.trace if steps is None else lambda *given: adapter.trace_at(*given, steps)
-        return watch(model, support, observe)
+        if steps is None:
+            return adapter.trace(model, support, observe)
+        return adapter.trace_at(model, support, observe, steps)
     return jax.tree.map(lambda leaf: leaf[None], observe(adapter.adapt(model, support)))

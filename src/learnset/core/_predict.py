@@ -1,4 +1,4 @@
-"""The one place where a predictor, which takes one input, meets many points."""
+"""Predictions for many points. A predictor takes one input; only here does it meet many."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ def predict(
     xs: Shaped[Array, "points *in"],
     weight: Float[Array, "points *labels"] | None = None,
 ) -> PyTree[Shaped[Array, "points ..."]]:
-    """Predictions for many points from a predictor of one.
+    """Predictions for many points, from a predictor of one point.
 
-    The mapped axis is named `points`, so that a layer which wants statistics of the batch has to ask for them by that
-    name: nothing is shared between points silently. A predictor which answers for all points together, because its
-    layers are normalised by statistics of a batch, say, has a method `together(xs, weight)`, which is called instead;
-    points without weight have no part in it.
+    The mapped axis is named `points`, so that a layer that needs statistics of the batch has to ask
+    for them by that name: nothing is shared between points silently. A predictor that answers for
+    all points together (because statistics of the batch normalise its layers, say) has a method
+    `together(xs, weight)`, which is called instead; points without weight have no part in it.
 
     **Returns:** the predictor's outputs, stacked on a leading `points` axis.
 
@@ -38,8 +38,8 @@ def features(
     xs: Shaped[Array, "points *in"],
     weight: Float[Array, "points *labels"] | None = None,
 ) -> Float[Array, "points features"]:
-    """What the head of a model sees of many points: `model.embed(xs, weight)` where points go together, and
-    `model.features(x)` of each otherwise.
+    """The features of many points, which are the input of the model's head: `model.embed(xs,
+    weight)` if the model takes points together, otherwise `model.features(x)` of each.
 
     **Raises:** `InputError` for a model with neither.
 
@@ -51,14 +51,15 @@ def features(
         return model.embed(xs, _of_points(weight, xs))
     if not hasattr(model, "features"):
         raise InputError(
-            f"{type(model).__name__} has no method `features(x)`, what its `head` sees. Add one."
+            f"{type(model).__name__} has no method `features(x)`, the input of its `head`. Add one."
         )
     return jax.vmap(model.features, axis_name="points")(xs)
 
 
 def settled(model: Any, support: Batch) -> Any:
-    """The model with the statistics of the support set in it, `model.settle(xs, weight)`, where its layers are
-    normalised by them: what it predicts for one query then depends on no other. The model itself otherwise.
+    """The model with the statistics of the support set stored in it, `model.settle(xs, weight)`, if
+    statistics normalise its layers: its prediction for one query then depends on no other query.
+    Otherwise the model itself.
 
     **Returns:** a model.
     """
@@ -70,7 +71,8 @@ def settled(model: Any, support: Batch) -> Any:
 
 
 def is_transductive(model: Any) -> bool:
-    """Whether a layer of the model is normalised by whatever comes together, so that queries see each other."""
+    """Whether statistics of the batch normalise a layer of the model, so that queries influence
+    each other."""
     parts = jax.tree.leaves(
         model, is_leaf=lambda part: getattr(part, "transductive", None) is not None
     )
@@ -78,15 +80,16 @@ def is_transductive(model: Any) -> bool:
 
 
 def _of_points(weight: Array | None, xs: Array) -> Float[Array, "points"]:
-    """One weight a point, which is there if any of its labels is."""
+    """One weight for each point: the largest among its labels."""
     if weight is None:
         return jnp.ones(xs.shape[0], jnp.result_type(float))
     return weight.reshape(xs.shape[0], -1).max(axis=1)
 
 
 def for_task(model: Model, index: Int[Array, ""]) -> Any:
-    """The model as task number `index` sees it: `model.for_task(index)` for a model that has parts for each task, and
-    the model itself otherwise. Losses, balancers and adapters therefore never hear of heads.
+    """The model as task number `index` sees it: `model.for_task(index)` if the model has parts for
+    each task, otherwise the model itself. Losses, balancers and adapters therefore need not know
+    about heads.
 
     **Returns:** a model of one task.
     """

@@ -1,4 +1,4 @@
-"""Results as values, with words."""
+"""Results as values that print themselves."""
 
 import math
 
@@ -27,7 +27,8 @@ class Evaluation(eqx.Module):
 
     @property
     def ci95(self) -> Float[Array, "steps"]:
-        """Half the width of the 95 % interval of the mean, 1.96 standard errors, as MAML's own code has it."""
+        """Half the width of the 95 % interval of the mean: 1.96 standard errors, as in the code of
+        MAML."""
         errors = np.asarray(self.errors)[np.asarray(self.counted)]
         return jnp.asarray(1.96 * errors.std(axis=0) / np.sqrt(len(errors)))
 
@@ -53,22 +54,21 @@ def _after(step: int) -> str:
 def interval(values: np.ndarray) -> tuple[float, float]:
     """Mean and half the width of its 95 % interval, from values of seeds and tasks.
 
-    Each seed trained a model of its own and met tasks of its own, so that seed means are independent, and their spread
-    holds both sources of chance: the interval is Student's over seed means. With one seed it is over tasks, and says
-    nothing about training.
+    Each seed trained its own model and met its own tasks, so seed means are independent, and their
+    spread includes both sources of chance: the interval is Student's over seed means. With one seed
+    it is over tasks, and says nothing about training.
 
     **Arguments:**
 
-    - `values`: "seeds tasks"; NaN for what does not count.
+    - `values`: "seeds tasks"; NaN for entries that do not count.
 
     >>> import numpy as np
     >>> mean, half = interval(np.array([[1.0, 3.0], [3.0, 5.0], [2.0, 4.0]]))
     >>> round(mean, 3), round(half, 3)
     (3.0, 2.484)
     """
-    with np.errstate(
-        invalid="ignore"
-    ):  # errors that diverged make an infinite mean, and no interval
+    # Errors that diverged make an infinite mean, and no interval.
+    with np.errstate(invalid="ignore"):
         return _interval(np.asarray(values, np.float64))
 
 
@@ -83,29 +83,29 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def calibration_error(sure: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
-    """The expected calibration error: how far, on average over predictions, confidence is from accuracy among those
-    that are about as sure. From 0 to 1.
+    """The expected calibration error, from 0 to 1: the mean distance, over predictions, between
+    their confidence and the accuracy among predictions of about the same confidence.
 
     **Arguments:**
 
-    - `sure`: confidences from 0 to 1; `right`: 1 where the prediction was. NaN in both for what does not count.
+    - `sure`: confidences from 0 to 1; `right`: 1 where the prediction was right, 0 where it was
+      wrong. NaN in both for predictions that do not count.
 
     Source: Guo et al. 2017, *On Calibration of Modern Neural Networks*, equation 3, with 15 bins.
 
     >>> import numpy as np
-    >>> calibration_error(np.array([0.8, 0.8, 0.8, 0.8]), np.array([1.0, 1.0, 1.0, 0.0])).__round__(3)
+    >>> round(calibration_error(np.full(4, 0.8), np.array([1.0, 1.0, 1.0, 0.0])), 3)
     0.05
     """
-    there = np.isfinite(sure)
-    sure, right = sure[there].astype(np.float64), right[there].astype(np.float64)
-    which = np.minimum((sure * bins).astype(int), bins - 1)
-    count = np.bincount(which, minlength=bins)
-    apart = np.bincount(which, sure, bins) - np.bincount(which, right, bins)
-    return float(np.abs(apart).sum() / max(count.sum(), 1))
+    counted = np.isfinite(sure)
+    sure, right = sure[counted].astype(np.float64), right[counted].astype(np.float64)
+    bin_of = np.minimum((sure * bins).astype(int), bins - 1)
+    gap = np.bincount(bin_of, sure, bins) - np.bincount(bin_of, right, bins)
+    return float(np.abs(gap).sum() / max(len(sure), 1))
 
 
 def finite(value: float) -> float | None:
-    """The value for JSON, which knows no infinity: an error that diverged is `null`.
+    """The value for JSON, which has no infinity: an error that diverged becomes `null`.
 
     >>> finite(1.5), finite(float("inf"))
     (1.5, None)

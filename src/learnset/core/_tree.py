@@ -1,4 +1,4 @@
-"""Parameters as PyTrees: which of them move, their inner products, and task gradients as one matrix."""
+"""Parameters as PyTrees: which of them move, their inner products, task gradients as one matrix."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ Where = Callable[[Any], Any]  # picks a part of a model, as in `equinox.tree_at`
 
 
 def whole(model: Any) -> Any:
-    """All of the model: the `where` of whoever moves everything."""
+    """The whole model: the `where` of methods that move everything."""
     return model
 
 
@@ -26,29 +26,32 @@ def head(model: Any) -> Any:
     """
     if not hasattr(model, "head"):
         raise InputError(
-            f"{type(model).__name__} has no `head`, but this method moves or replaces the head alone. Give the model a"
-            " `head` (its last layer) and a method `features(x)`, as `learnset.MLP` has, or choose a method that moves"
-            " everything."
+            f"{type(model).__name__} has no `head`, but this method moves or replaces only the"
+            " head. Give the model a `head` (its last layer) and a method `features(x)`, as"
+            " `learnset.MLP` has, or choose a method that moves everything."
         )
     return model.head
 
 
 def trainable(model: Any, where: Where = whole) -> tuple[PyTree, PyTree]:
-    """Splits a model into (what moves, what stays): the floating-point arrays inside `where(model)`, and the rest.
+    """Splits a model into the part that moves, the floating-point arrays inside `where(model)`, and
+    the rest.
 
-    **Returns:** two PyTrees of the model's structure with `None` for what the other has; `equinox.combine` joins them.
+    **Returns:** two PyTrees with the structure of the model, each with `None` for the leaves of the
+    other; `equinox.combine` joins them.
     """
     if where is whole:
         return eqx.partition(model, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(model)
-    # Leaves are known by their numbers: `where` may pick parts of the model together, and parts without any leaf.
+    # Leaves are identified by number: `where` may pick several parts of the model, or parts without
+    # leaves.
     moving = set(jax.tree.leaves(where(jax.tree.unflatten(structure, range(len(leaves))))))
     moves = [number in moving and eqx.is_inexact_array(leaf) for number, leaf in enumerate(leaves)]
     return eqx.partition(model, jax.tree.unflatten(structure, moves))
 
 
 def stack(trees: Sequence[PyTree]) -> PyTree:
-    """PyTrees of one structure as one, arrays and Python floats stacked on a new leading axis.
+    """Stacks PyTrees of one structure: arrays and Python floats get a new leading axis.
 
     **Raises:** `InputError` if the trees differ in anything else.
 
@@ -58,7 +61,8 @@ def stack(trees: Sequence[PyTree]) -> PyTree:
     leaves, structures = zip(*(jax.tree.flatten(traced(tree)) for tree in trees), strict=True)
     if any(structure != structures[0] for structure in structures):
         raise InputError(
-            "These objects cannot be stacked: they differ in more than numbers. Give them one structure."
+            "These objects cannot be stacked: they differ in more than numbers. Give them the same"
+            " structure."
         )
     return jax.tree.unflatten(
         structures[0], [_stack_leaf(group) for group in zip(*leaves, strict=True)]
@@ -71,13 +75,15 @@ def _stack_leaf(group: tuple[Any, ...]) -> Any:
     for leaf in group:
         if leaf != group[0]:
             raise InputError(
-                f"These objects cannot be stacked: {group[0]!r} and {leaf!r} differ, but only arrays and floats may."
+                f"These objects cannot be stacked: {group[0]!r} and {leaf!r} differ, but only"
+                " arrays and floats may."
             )
     return group[0]
 
 
 def traced(tree: PyTree) -> PyTree:
-    """The tree with Python floats as (weakly typed) arrays, so that a new value of `inner_lr` compiles nothing anew."""
+    """The tree with Python floats as (weakly typed) arrays: a new `inner_lr` then compiles nothing
+    anew."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, float) else leaf, tree)
 
 
@@ -85,7 +91,8 @@ def updated(
     optimiser: optax.GradientTransformation, grads: PyTree, state: PyTree, params: PyTree
 ) -> tuple[Any, Any]:
     """Parameters after one step of an optimiser, and the optimiser's new state."""
-    # Optax's Adam takes a float to an integer power, which strict promotion, where a user has asked for it, forbids.
+    # Optax's Adam raises a float to an integer power, which strict promotion (if the user chose it)
+    # forbids.
     with jax.numpy_dtype_promotion("standard"):
         updates, state = optimiser.update(grads, state, params)
     return eqx.apply_updates(params, updates), state
@@ -97,7 +104,8 @@ def inner(left: PyTree, right: PyTree) -> Float[Array, ""]:
 
 
 def rows(tree: PyTree) -> Float[Array, "tasks params"]:
-    """Trees with a leading `tasks` axis as a matrix: one row a task, one column a parameter."""
+    """A tree with a leading `tasks` axis as a matrix: a row for each task, a column for each
+    parameter."""
     return jnp.concatenate([leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(tree)], axis=1)
 
 
@@ -120,7 +128,10 @@ def all_finite(tree: PyTree) -> Bool[Array, ""]:
 
 
 def describe(tree: PyTree) -> list[str]:
-    """One line for each array of the tree, such as `.layers[0].weight float32(40, 1)`; what a checkpoint is checked by."""
+    """One line for each array of the tree, such as `.layers[0].weight float32(40, 1)`.
+
+    A checkpoint is checked against these lines.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return [
         f"{jax.tree_util.keystr(path)} {leaf.dtype}{tuple(leaf.shape)}"

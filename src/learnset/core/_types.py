@@ -1,4 +1,4 @@
-"""What flows between tasks, models and methods.
+"""The data that flows between tasks, models and methods.
 
 Axis names used in shapes all over the library:
 
@@ -29,14 +29,15 @@ State = Any  # what a method remembers between steps
 
 
 class Split(enum.Enum):
-    """Which tasks: those to train on, those to choose settings on, those to score on. They never overlap."""
+    """A split of the tasks: to train on, to choose settings on, or to score on. They never
+    overlap."""
 
     TRAIN = 0
     VALIDATION = 1
     TEST = 2
 
     def fold(self, key: Key[Array, ""]) -> Key[Array, ""]:
-        """A key that is different for each split, so that one key given to training and to evaluation cannot draw the
+        """A key that differs between splits: training and evaluation with one key cannot draw the
         same tasks from an endless family.
 
         **Returns:** a key.
@@ -49,11 +50,12 @@ class Split(enum.Enum):
 
 
 class Batch(eqx.Module):
-    """Points of one task: inputs, targets, and how much each counts.
+    """Points of one task: inputs, targets, and how much each point counts.
 
-    `weight` is zero where a point is absent (padding, unequal shots). It may also have the shape of `y`: then single
-    labels of a point can be absent, and an absent label may be NaN; inputs are finite always. Losses, metrics, ridge
-    solutions, class means and intervals leave out what has no weight.
+    `weight` is zero where a point is absent (padding, unequal shots). It may also have the shape of
+    `y`: then single labels of a point can be absent, and an absent label may be NaN; inputs are
+    always finite. Losses, metrics, ridge solutions, class means and intervals ignore everything
+    without weight.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.Batch(jnp.zeros((10, 1)), jnp.ones((10, 1))).weight.shape
@@ -70,19 +72,21 @@ class Batch(eqx.Module):
         self.weight = jnp.ones(len(x), jnp.result_type(float)) if weight is None else weight
 
     def first(self, shots: int) -> "Batch":
-        """The first `shots` points of each of many tasks: fields with a leading `tasks` axis are cut on the second."""
+        """The first `shots` points of each of many tasks, whose fields have a leading `tasks`
+        axis."""
         return jax.tree.map(lambda leaf: leaf[:, :shots], self)
 
 
 class Task(eqx.Module):
-    """A task to learn from `support` and to be scored on `query`. Many tasks are one `Task` with a leading axis.
+    """A task: a support set to learn from, and a query set to be scored on.
 
-    `index` is the number of a task of a finite set, and -1 for a task that no set numbers; a model with parts for each
-    task finds them by it. `latents` are the numbers that the task was made from (amplitude and phase of a sine, say),
-    which only the oracle and the pictures may see.
+    Many tasks are one `Task` with a leading axis. `index` is the number of a task in a finite set,
+    and -1 for a task of an endless family; a model with parts for each task finds them by it.
+    `latents` are the numbers that the task was made from (amplitude and phase of a sine, say),
+    which only the oracle and the figures may see.
 
-    `same_inputs` says that all tasks of a batch have the very same inputs in the same order, as several targets of the same
-    rows have; what a model makes of them before it comes to parts of tasks is then computed once for all.
+    `same_inputs` says that all tasks of a batch have the very same inputs in the same order, as
+    several targets of the same rows do; a model then computes its shared part once for all tasks.
     """
 
     support: Batch
