@@ -8,8 +8,8 @@ import optax
 import pytest
 
 import learnset as ls
-from learnset.recipes import classes as few_shot
 from learnset.data._streamed import OnHost
+from learnset.recipes import classes as few_shot
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8)
 PARTS = ls.data.Labelled.from_arrays(IMAGES, np.repeat(np.arange(10), 6)).split((4, 3, 3))

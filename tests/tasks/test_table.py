@@ -399,9 +399,9 @@ def test_sarcos_has_seven_torques_and_tox21_a_sixth_of_its_labels_missing():
 def test_a_source_that_is_not_at_hand_says_where_it_is_expected(name, tmp_path, monkeypatch):
     monkeypatch.setenv("LEARNSET_DATA", str(tmp_path))
     with pytest.raises(ls.InputError, match=f"There is no folder {tmp_path}/{name}"):
-        getattr(ls, name)()
+        getattr(ls.data, name)()
     monkeypatch.delenv("LEARNSET_DATA")
     with pytest.raises(
         ls.InputError, match=f"LEARNSET_DATA is unset. Set it to the folder that holds `{name}/`"
     ):
-        getattr(ls, name)()
+        getattr(ls.data, name)()

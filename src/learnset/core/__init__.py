@@ -7,6 +7,7 @@ from ._errors import (
     DivergedError as DivergedError,
     InputError as InputError,
     Interrupted as Interrupted,
+    needs as needs,
 )
 from ._figure import (
     COLOURS as COLOURS,

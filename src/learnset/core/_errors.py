@@ -8,7 +8,9 @@ Exception
 ```
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -51,3 +53,24 @@ def check_range(owner: str, **ranges: tuple[float, float]) -> None:
             raise InputError(
                 f"{owner}: `{name}=({low}, {high})`, but a range is (low, high) with low <= high."
             )
+
+
+@contextlib.contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """A guard around the imports of optional packages: where one is missing, it says which extra of
+    learnset installs it.
+
+    **Raises:** `InputError` if a package is not installed.
+
+    >>> from learnset.core import needs
+    >>> with needs("tables"):
+    ...     import polars
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        raise InputError(
+            f"The package `{package}` is not installed. Install it with:"
+            f" pip install 'learnset[{extra}]'."
+        ) from error

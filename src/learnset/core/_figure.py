@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-# Imported where it is used: it takes a second, for which `learnset --help` need not wait.
+    """A new figure of width x height inches and its axes, "rows columns"."""
+
+# Imported where it is used: it takes a second, which `learnset --help` need not wait for.
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -27,8 +29,9 @@ def new_figure(
     rows: int, columns: int, *, width: float, height: float, **options: Any
 ) -> tuple["Figure", Any]:
     """A new figure of width x height inches and its axes, "rows columns"."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with needs("report"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)

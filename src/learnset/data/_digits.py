@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core import InputError
+from ..core import needs
 from ._labelled import Labelled
 
 
@@ -18,12 +18,8 @@ def digits() -> Labelled:
     >>> ls.data.digits()
     Labelled(10 classes, 1797 examples of 8×8×1 uint8)
     """
-    try:
+    with needs("sklearn"):
         from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise InputError(
-            "The digits come with scikit-learn: pip install 'learnset[digits]'."
-        ) from error
     images, labels = load_digits(return_X_y=True)
     shades = np.rint(np.asarray(images).reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     return Labelled.from_arrays(shades, np.asarray(labels))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from ..core import InputError
+from ..core import InputError, needs
 from ._labelled import area_averaged, Labelled, some
 
 
@@ -102,7 +102,8 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    from PIL import Image
+    with needs("images"):
+        from PIL import Image
 
     return path.suffix.lower() in Image.registered_extensions() and not path.name.startswith(".")
 
@@ -131,7 +132,8 @@ def _read(
 
 def _opened(file: Path) -> UInt8[np.ndarray, "height width channels"] | None:
     """One image, with one channel if it is grey everywhere; None if it is damaged."""
-    from PIL import Image, ImageOps
+    with needs("images"):
+        from PIL import Image, ImageOps
 
     try:
         with Image.open(file) as image:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import InputError
+from ..core import InputError, needs
 from ._table import Table
 
 EMPTY = {
@@ -97,7 +97,8 @@ def read_table(
 
 def _columns(source: Any) -> tuple[str, dict[str, np.ndarray]]:
     """What to call the source, and its columns."""
-    import narwhals as nw
+    with needs("tables"):
+        import narwhals as nw
 
     if isinstance(source, (str, Path)):
         path = Path(source)
@@ -125,7 +126,8 @@ def _columns(source: Any) -> tuple[str, dict[str, np.ndarray]]:
 
 def _read(path: Path) -> tuple[Any, bool]:
     """A file as a data frame, cells of a CSV file as words; and whether its numbers may have a decimal comma."""
-    import polars as pl
+    with needs("tables"):
+        import polars as pl
 
     if not path.is_file():
         raise InputError(
@@ -185,7 +187,8 @@ def _nearby(path: Path) -> str:
 
 def _cells(where: str, name: str, column: Any, decimal_comma: bool) -> np.ndarray:
     """Numbers, or words."""
-    import narwhals as nw
+    with needs("tables"):
+        import narwhals as nw
 
     kind = column.dtype
     if kind.is_numeric() or kind == nw.Boolean:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from ..core import InputError
+from ..core import InputError, needs
 from ._cache import kept
 from ._labelled import Labelled, Splits
 
@@ -59,10 +59,10 @@ def characters(
         )
     if code_points is not None:
         return _drawn(set(code_points), size, min_fonts)
-    versions = (
-        f"{version('matplotlib')}-{version('pillow')}-{unicodedata.unidata_version}-{EDITION}"
-    )
-    return kept(f"glyphs/{size}-{min_fonts}-{versions}", lambda: _drawn(None, size, min_fonts))
+    with needs("images"):
+        packages = f"{version('matplotlib')}-{version('pillow')}"
+    drawing = f"{size}-{min_fonts}-{packages}-{unicodedata.unidata_version}-{EDITION}"
+    return kept(f"glyphs/{drawing}", lambda: _drawn(None, size, min_fonts))
 
 
 def split(*, size: int = 28, min_fonts: int = 6) -> Splits:
@@ -76,7 +76,7 @@ def split(*, size: int = 28, min_fonts: int = 6) -> Splits:
 def script(character: str) -> str:
     """The script that a letter belongs to, by its Unicode name; the kind of sign that anything else is.
 
-    >>> from learnset import glyphs
+    >>> from learnset.data import glyphs
     >>> [glyphs.script(character) for character in "aЖ→7≠"]
     ['Latin', 'Cyrillic', 'Arrows', 'Numbers', 'Mathematics']
     """
@@ -91,8 +91,9 @@ def script(character: str) -> str:
 
 def fonts() -> dict[Path, frozenset[int]]:
     """Matplotlib's fonts and the code points that each truly has a picture of."""
-    from matplotlib import get_data_path
-    from matplotlib.ft2font import FT2Font
+    with needs("images"):
+        from matplotlib import get_data_path
+        from matplotlib.ft2font import FT2Font
 
     found = {}
     for path in sorted(Path(get_data_path(), "fonts", "ttf").glob("*.ttf")):
@@ -156,7 +157,8 @@ def _drawn(code_points: set[int] | None, size: int, min_fonts: int) -> Labelled:
 
 @lru_cache(maxsize=256)
 def _font(path: Path, pixels: int):
-    from PIL import ImageFont
+    with needs("images"):
+        from PIL import ImageFont
 
     return ImageFont.truetype(str(path), pixels, layout_engine=ImageFont.Layout.BASIC)
 
@@ -177,7 +179,8 @@ def _picture(path: Path, character: str, size: int) -> bytes:
 
 def _ink(path: Path, character: str, pixels: int) -> UInt8[np.ndarray, "height width"]:
     """The smallest picture that holds all ink, an em being so many pixels."""
-    from PIL import Image, ImageDraw
+    with needs("images"):
+        from PIL import Image, ImageDraw
 
     font = _font(path, pixels)
     left, top, right, bottom = (int(edge) for edge in font.getbbox(character))

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from ..core import InputError
+from ..core import InputError, needs
 from ._cache import cache_folder, kept
 from ._labelled import area_averaged, Labelled, Splits
 
@@ -152,7 +152,8 @@ def _folder() -> Path | None:
 
 def _fetch(name: str) -> Path:
     """Downloads an official zip into the cache and compares its checksum."""
-    import pooch  # here: it takes a third of a second, which only a download is worth
+    with needs("images"):
+        import pooch
 
     folder = cache_folder() / "omniglot"
     try:
@@ -202,7 +203,8 @@ def _decoded(path: Path, size: int) -> Labelled:
 
 def _ink(archive: zipfile.ZipFile, name: str, path: Path) -> UInt8[np.ndarray, "height width 1"]:
     """One image with ink 255 on 0; in the file it is black on white."""
-    from PIL import Image
+    with needs("images"):
+        from PIL import Image
 
     try:
         with Image.open(io.BytesIO(archive.read(name))) as image:
