@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-    """A new figure of width x height inches and its axes, "rows columns"."""
+from ._errors import needs
 
 # Imported where it is used: it takes a second, which `learnset --help` need not wait for.
 if TYPE_CHECKING:
