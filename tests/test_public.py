@@ -1,5 +1,6 @@
-"""What is public is documented, listed, and works as its documentation says."""
+"""What is public is listed, loads, is documented, and works as its documentation says."""
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -10,55 +11,90 @@ import pytest
 
 import learnset as ls
 
-PUBLIC = sorted(
-    name
-    for name in vars(ls)
-    if not name.startswith("_") and not inspect.ismodule(getattr(ls, name))
+ROOT = Path(__file__).parent.parent
+SOURCE = Path(ls.__file__).parent
+CONTENTS = SOURCE / "__init__.pyi"
+FOLDERS = [module.name for module in pkgutil.iter_modules(ls.__path__, "learnset.")]
+WITH_EXAMPLES = sorted(
+    ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in SOURCE.rglob("*.py")
+    if ">>>" in path.read_text()
 )
-MODULES = sorted(
-    module.name
-    for module in pkgutil.walk_packages(ls.__path__, "learnset.")
-    if not module.name.endswith("__main__")
-)
-DOCS = Path(__file__).parent.parent / "docs"
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-def test_every_public_name_has_a_docstring(name):
-    thing = getattr(ls, name)
-    if inspect.isclass(thing) or inspect.isfunction(thing):
-        assert thing.__doc__ and not thing.__doc__.startswith(f"{name}("), name
+def public():
+    """The public classes and functions, by their full names: each folder lists its own."""
+    for folder in FOLDERS:
+        module = importlib.import_module(folder)
+        for name in (name for name in dir(module) if not name.startswith("_")):
+            thing = getattr(module, name)
+            ours = (getattr(thing, "__module__", None) or "").startswith("learnset")
+            if ours and (inspect.isclass(thing) or inspect.isfunction(thing)):
+                yield f"{folder}.{name}", thing
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLIC if inspect.isfunction(getattr(ls, name))])
-def test_public_functions_are_annotated_in_full(name):
-    signature = inspect.signature(getattr(ls, name))
-    assert all(p.annotation is not inspect.Parameter.empty for p in signature.parameters.values())
-    assert signature.return_annotation is not inspect.Signature.empty
+def test_the_front_door_is_a_short_table_of_contents():
+    assert 60 <= len(ls.__all__) <= 100
+    assert [name for name in ls.__all__ if not hasattr(ls, name)] == []
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_examples_in_docstrings_run(name):
-    failures, _ = doctest.testmod(
-        importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE
-    )
-    assert failures == 0
+def test_the_front_door_is_sorted_in_groups_with_headings():
+    text = CONTENTS.read_text()
+    groups = [node for node in ast.parse(text).body if isinstance(node, ast.ImportFrom)]
+    names = [[alias.name for alias in group.names] for group in groups]
+    assert [of for of in names if of != sorted(of, key=str.casefold)] == []
+    lines = text.splitlines()
+    assert [lines[g.lineno - 2] for g in groups if lines[g.lineno - 2][:2] != "# "] == []
+    aliases = [alias for group in groups for alias in group.names]
+    assert [alias.name for alias in aliases if alias.asname != alias.name] == []
 
 
-def test_every_method_is_on_the_page_that_helps_to_choose():
-    page = (DOCS / "how-to-choose.md").read_text()
-    chosen = (ls.AbstractMethod, ls.AbstractAdapter)
-    names = [
-        n for n in PUBLIC if inspect.isclass(getattr(ls, n)) and issubclass(getattr(ls, n), chosen)
+def test_every_name_of_the_front_door_has_a_docstring():
+    assert [name for name in ls.__all__ if not getattr(ls, name).__doc__] == []
+
+
+def test_every_public_name_has_a_docstring():
+    """A dataclass without one has its signature there."""
+    bare = [
+        name
+        for name, thing in public()
+        if not thing.__doc__ or thing.__doc__.startswith(f"{thing.__name__}(")
     ]
-    assert [
-        name for name in names if not name.startswith("Abstract") and f"`{name}`" not in page
-    ] == []
+    assert not bare, "\n".join(bare)
+
+
+def test_public_functions_are_annotated_in_full():
+    bare = [
+        f"{name}: {what}"
+        for name, thing in public()
+        if inspect.isfunction(thing)
+        for what, annotation in annotations(thing).items()
+        if annotation is inspect.Signature.empty
+    ]
+    assert not bare, "\n".join(bare)
+
+
+def annotations(function) -> dict:
+    signature = inspect.signature(function)
+    named = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    return named | {"return": signature.return_annotation}
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_in_docstrings_run(name):
+    module = importlib.import_module(name)
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+
+
+def test_every_method_is_in_the_catalogue():
+    page = (ROOT / "docs" / "methods.md").read_text()
+    methods = (ls.AbstractMethod, ls.AbstractAdapter)
+    names = {n.split(".")[-1] for n, t in public() if inspect.isclass(t) and issubclass(t, methods)}
+    assert [n for n in sorted(names) if n[:8] != "Abstract" and f"`{n}`" not in page] == []
 
 
 def test_no_pickle_and_no_registry_address_anywhere():
-    sources = "\n".join(path.read_text() for path in Path(ls.__file__).parent.rglob("*.py"))
+    sources = "\n".join(path.read_text() for path in SOURCE.rglob("*.py"))
     assert "pickle" not in sources.replace("no pickle", "")
-    root = Path(__file__).parent.parent
-    pins = (root / "constraints.txt").read_text()
+    pins = (ROOT / "constraints.txt").read_text()
     assert "://" not in pins and "==" in pins
