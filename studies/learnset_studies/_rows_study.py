@@ -1,56 +1,52 @@
-"""What the studies of tables have in common: recipes tuned alike on the same divisions of the rows, ours beside the
-published."""
+"""Parts that the studies of tables share: recipes tuned alike on the same divisions of the rows,
+their scores, and the words of a page."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from learnset.comparison import compare_rows, RowComparison, RowRecipe, Setting
+from learnset.comparison import compare_rows, RowRecipe, Setting
 from learnset.core import (
     AbstractMethod,
     COLOURS,
     FAINT,
     finite,
     INK,
+    InputError,
     interval,
+    Loss,
     new_figure,
     write_figure,
 )
 from learnset.data import Table
 from learnset.models import MLP
 from learnset.recipes.rows import DECAYS, Descended, shared_body, standard_rows
+from learnset.report import Grid, Paragraph, Picture, Section
 
-from ._study import markdown_table
-
-WORDS = {  # what each setting is called in a page
-    Setting.BOUND: "no inputs",
-    Setting.SCRATCH: "a model for each task",
-    Setting.TRANSFER: "one model for all",
-    Setting.MULTI_TASK: "together",
-}
-HUES = {
-    Setting.BOUND: FAINT,
-    Setting.SCRATCH: COLOURS[1],
-    Setting.TRANSFER: COLOURS[0],
-    Setting.MULTI_TASK: COLOURS[2],
+LOOKS = {
+    Setting.BOUND: (FAINT, "no inputs"),
+    Setting.SCRATCH: (COLOURS[1], "a model for each task"),
+    Setting.TRANSFER: (COLOURS[0], "one model for all"),
+    Setting.MULTI_TASK: (COLOURS[2], "together"),
 }
 UNIFORM = "shared body"
+BALANCED = f"{UNIFORM} + "  # and the name of the balancer
 
 
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Divided(Table):
-    """A table whose rows are divided into other parts than six, two and two tenths."""
+    """A table whose rows are divided into parts other than six, two and two tenths."""
+
+    parts: tuple[float, float, float] = (0.6, 0.2, 0.2)
 
     @classmethod
     def of(cls, table: Table, parts: tuple[float, float, float]) -> "Divided":
-        divided = cls(
-            **{field.name: getattr(table, field.name) for field in dataclasses.fields(table)}
-        )
-        object.__setattr__(divided, "parts", parts)  # frozen, and not yet seen by anyone
-        return divided
+        fields = {field.name: getattr(table, field.name) for field in dataclasses.fields(table)}
+        return cls(**fields, parts=parts)
 
     def split_rows(self, *, seed: int = 0, parts: Any = None) -> Int[np.ndarray, "rows"]:
         del parts
@@ -67,28 +63,42 @@ class Network:
         return lambda key: MLP(ins, outs, width=self.width, depth=self.depth, key=key)
 
 
+def check_sizes(name: str, *, seeds: int, steps: int, width: int) -> None:
+    """**Raises:** `InputError` for sizes of which nothing can be learnt."""
+    if seeds < 2 or steps < 1 or width < 1:
+        raise InputError(f"{name}: `seeds` must be at least 2, `steps` and `width` at least 1.")
+
+
+# The run.
+
+
 def chosen_recipes(
     table: Table, names: Sequence[str], *, steps: int, lrs: tuple[float, ...]
 ) -> list[RowRecipe]:
     """Standard recipes by name."""
     options = {"classes": bool(table.classes), "steps": steps, "lrs": lrs}
-    every = {
-        recipe.name: recipe for recipe in standard_rows(len(table), table.x.shape[1], **options)
-    }
-    return [every[name] for name in names]
+    standard = standard_rows(len(table), table.x.shape[1], **options)
+    by_name = {recipe.name.replace(", ", " + "): recipe for recipe in standard}
+    return [dataclasses.replace(by_name[name], name=name) for name in names]
 
 
 def balanced(
-    method: AbstractMethod, name: str, source: str, *, steps: int, lrs: tuple[float, ...]
+    method: AbstractMethod,
+    loss: Loss,
+    name: str,
+    source: str,
+    *,
+    steps: int,
+    lrs: tuple[float, ...],
 ) -> RowRecipe:
     """A shared body trained by a balancer, with the grid of all other networks."""
-    options: dict[str, Any] = {"loss": method.loss, "steps": steps, "every": max(1, steps // 30)}
+    options: dict[str, Any] = {"loss": loss, "steps": steps, "every": max(1, steps // 30)}
     fits = tuple(
         Descended(method, make=shared_body, lr=lr, decay=decay, **options)
         for lr in lrs
         for decay in DECAYS
     )
-    return RowRecipe(f"{UNIFORM}, {name}", Setting.MULTI_TASK, fits, source)
+    return RowRecipe(BALANCED + name, Setting.MULTI_TASK, fits, source)
 
 
 def compared(
@@ -100,10 +110,8 @@ def compared(
     *,
     seeds: int,
     resume: bool = False,
-    **options: Any,
-) -> tuple[RowComparison, list[dict[str, Any]]]:
-    """The comparison, and its rows for `result.json`: of each recipe over all seeds, and of each task."""
-    del options
+) -> list[dict[str, Any]]:
+    """The comparison as rows of `result.json`: of each recipe over all seeds, and of each task."""
     run = folder / "checkpoints"
     comparison = compare_rows(
         recipes, network, table, key=key, seeds=seeds, out=run, resume=resume, overwrite=not resume
@@ -112,121 +120,158 @@ def compared(
     uniform = {outcome.name: outcome for outcome in comparison}.get(UNIFORM)
     for row in rows:
         outcome = comparison[row["recipe"]]
-        row["by_seed"] = [
-            round(float(score), 4) for score in comparison.rows.score(outcome.answers)
-        ]
-        if uniform is not None and row["recipe"].startswith(f"{UNIFORM}, "):
-            row["to_uniform"], row["to_uniform_ci95"] = map(
-                finite, comparison.difference(outcome, uniform)
-            )
+        row["value"] = row.pop("score")
+        scores = comparison.rows.score(outcome.answers)
+        row["by_seed"] = [round(float(score), 4) for score in scores]
+        if uniform is not None and row["recipe"].startswith(BALANCED):
+            mean, half = comparison.difference(outcome, uniform)
+            row |= {"to_uniform": finite(mean), "to_uniform_ci95": finite(half)}
     for outcome in comparison:
         of_tasks = comparison.rows.of_tasks(outcome.answers)
         for number, task in enumerate(comparison.rows.names):
             value, half = interval(of_tasks[:, number : number + 1])
             row = {"part": "tasks", "recipe": outcome.name, "task": task}
-            rows.append(row | {"score": finite(value), "ci95": finite(half)})
-    return comparison, rows
+            rows.append(row | {"value": finite(value), "ci95": finite(half)})
+    return rows
 
 
-def of_recipes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [row for row in rows if row["part"] == "recipes"]
+# The page.
+
+
+class Scale(NamedTuple):
+    """A scale on which scores are printed: `times` the score, with some digits after the point."""
+
+    times: int
+    digits: int
+
+    def score(self, value: float) -> str:
+        return f"{self.times * value:.{self.digits}f}"
+
+    def difference(self, value: float, half: float) -> str:
+        value = round(self.times * value, self.digits) + 0.0  # no negative zero
+        return f"{value:+.{self.digits}f} ± {self.score(half)}"
+
+
+FRACTION, PERCENT = Scale(1, 3), Scale(100, 1)
+
+
+def recipe_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in result["rows"] if row["part"] == "recipes"]
 
 
 def draw_scores(
-    rows: list[dict[str, Any]],
+    result: dict[str, Any],
     folder: Path,
     *,
     label: str,
-    percent: bool = False,
+    scale: Scale = FRACTION,
     published: dict[str, float] | None = None,
 ) -> None:
     """`scores`: each recipe's score with its interval, and published ones below them."""
-    mine, theirs, times = of_recipes(rows), published or {}, 100 if percent else 1
-    places = len(mine) + len(theirs)
-    figure, axes = new_figure(1, 1, width=8.4, height=1.5 + 0.33 * places)
+    ours, published = recipe_rows(result), published or {}
+    lines = len(ours) + len(published)
+    figure, axes = new_figure(1, 1, width=8.4, height=1.5 + 0.33 * lines)
     axis = axes[0][0]
-    for place, row in enumerate(mine):
-        colour = HUES[Setting(row["setting"])]
-        axis.errorbar(
-            times * row["score"],
-            place,
-            xerr=times * (row["ci95"] or 0),
-            fmt="o",
-            color=colour,
-            capsize=3,
-            markersize=6,
-        )
-    axis.set_yticks(range(places), [*(row["recipe"] for row in mine), *theirs])
-    axis.set_ylim(places - 0.5, -0.7)
+    for line, row in enumerate(ours):
+        colour, _ = LOOKS[Setting(row["setting"])]
+        value, half = scale.times * row["value"], scale.times * (row["ci95"] or 0)
+        axis.errorbar(value, line, xerr=half, fmt="o", color=colour, capsize=3, markersize=6)
+    axis.set_yticks(range(lines), [*(row["recipe"] for row in ours), *published])
+    axis.set_ylim(lines - 0.5, -0.7)
     axis.set_xlabel(label)
-    seen = dict.fromkeys(Setting(row["setting"]) for row in mine)
-    handles = [
-        axis.plot([], [], "o", color=HUES[setting], label=WORDS[setting])[0] for setting in seen
-    ]
-    if theirs:
-        axis.axhline(len(mine) - 0.5, color=FAINT, linewidth=1)
-        handles += axis.plot(
-            list(theirs.values()),
-            range(len(mine), places),
-            "D",
-            color=INK,
-            label="published",
-            markersize=5,
-        )
+    looks = dict.fromkeys(LOOKS[Setting(row["setting"])] for row in ours)
+    handles = [axis.plot([], [], "o", color=colour, label=name)[0] for colour, name in looks]
+    if published:
+        axis.axhline(len(ours) - 0.5, color=FAINT, linewidth=1)
+        values, places = list(published.values()), range(len(ours), lines)
+        style: dict[str, Any] = {"color": INK, "label": "published", "markersize": 5}
+        handles += axis.plot(values, places, "D", **style)
     figure.legend(
         handles=handles, frameon=False, fontsize=9, loc="outside lower center", ncols=len(handles)
     )
     write_figure(figure, folder, "scores")
 
 
-def score_table(rows: list[dict[str, Any]], head: str, *, percent: bool = False) -> str:
-    """Recipes with their scores, and by how much they are above one model for each task, paired by seed."""
-    times, digits = (100, 1) if percent else (1, 3)
-    lines = [["recipe", "what is shared", head, "above a model for each task"]]
-    for row in of_recipes(rows):
-        apart = (
-            f"{times * row['difference']:+.{digits}f} ± {times * row['difference_ci95']:.{digits}f}"
-        )
-        score = f"{times * row['score']:.{digits}f} ± {times * row['ci95']:.{digits}f}"
-        lines.append([row["recipe"], WORDS[Setting(row["setting"])], score, apart])
-    return markdown_table(lines)
+def answer_section(result: dict[str, Any], head: str, scale: Scale = FRACTION) -> Section:
+    """The answer, and recipes with their scores and how far these are above a model for each task,
+    paired by seed."""
+    rows = recipe_rows(result)
+    lines = []
+    for row in rows:
+        gain, half = row["difference"], row["difference_ci95"]
+        above = scale.difference(gain, half) if (gain, half) != (0, 0) else "the baseline"
+        score = f"{scale.score(row['value'])} ± {scale.score(row['ci95'])}"
+        lines.append((row["recipe"], LOOKS[Setting(row["setting"])][1], score, above))
+    heads = ("recipe", "setting", head, "above a model for each task")
+    parts = (Paragraph(_answer(rows, scale), boxed=True), Grid(heads, tuple(lines), left=2))
+    return Section("", parts, brief=True)
 
 
-def verdict(rows: list[dict[str, Any]], *, percent: bool = False) -> str:
-    """Whether learning together helped, and whether any balancer beat the uniform sum, in words."""
-    times, digits = (100, 1) if percent else (1, 3)
-    mine = of_recipes(rows)
-    together = [r for r in mine if Setting(r["setting"]) is Setting.MULTI_TASK]
-    better = [r["recipe"] for r in together if r["difference"] > r["difference_ci95"]]
-    worse = [r["recipe"] for r in together if r["difference"] < -r["difference_ci95"]]
-    helps = f"Surely better than a model for each task, by an interval that leaves out zero: {', '.join(better) or 'none'}."
-    helps += f" Surely worse: {', '.join(worse) or 'none'}."
-    balancers = [r for r in mine if "to_uniform" in r]
-    if not balancers:
-        return helps
-    name = {r["recipe"]: r["recipe"].removeprefix(f"{UNIFORM}, ") for r in balancers}
-    gains = [
-        (name[r["recipe"]], times * r["to_uniform"], times * r["to_uniform_ci95"])
-        for r in balancers
-    ]
-    each = ", ".join(f"{who} {gain:+.{digits}f} ± {half:.{digits}f}" for who, gain, half in gains)
-    apart = [r for r in balancers if abs(r["to_uniform"]) > r["to_uniform_ci95"]]
-    if not apart:
-        end = "No balancer differs from the uniform sum by more than chance: tuned alike, no difference is left to be seen."
-    else:
-        ups = [name[r["recipe"]] for r in apart if r["to_uniform"] > 0]
-        downs = [name[r["recipe"]] for r in apart if r["to_uniform"] < 0]
-        end = f"Above the uniform sum by more than chance: {', '.join(ups) or 'none'}; below it: {', '.join(downs) or 'none'}."
-    return f"{helps}\n\nA shared body by a balancer, less the same by the uniform sum, paired by seed: {each}. {end}"
+def scores_section(words: str) -> Section:
+    """The figure of `draw_scores`."""
+    return Section("", (Picture("scores", f"{words} with 95 % intervals over divisions."),))
 
 
-def tuning(steps: int, lrs: tuple[float, ...], seeds: int) -> str:
-    """How everything was tuned, in words."""
-    steps_words = ", ".join(f"{lr:g}" for lr in lrs)
-    return (
-        f"Each recipe's settings are chosen on validation rows, for each of {seeds} divisions apart: penalties of linear"
-        f" models, and for every network step sizes of {steps_words} with decays of {', '.join(f'{d:g}' for d in DECAYS)} (AdamW,"
-        f" {steps} steps, the best step on validation rows kept). All begin from the same network. ± is the 95 % interval,"
-        " Student's over divisions, which share rows: it is too narrow for another sample of the same kind, and differences"
-        " are paired."
+def _answer(rows: list[dict[str, Any]], scale: Scale) -> str:
+    """Whether learning together helped, and whether a balancer helped it, in words."""
+    best = max(rows, key=lambda row: row["value"])
+    together = [row for row in rows if Setting(row["setting"]) is Setting.MULTI_TASK]
+    better, worse = _significant(together, "difference")
+    answer = (
+        f"**Learnt together, significantly better than a model for each task**: {_names(better)}."
+        f" **Significantly worse**: {_names(worse)}. (The 95 % interval of the paired difference"
+        f" excludes zero.) The highest score is that of {best['recipe']},"
+        f" {scale.score(best['value'])} ± {scale.score(best['ci95'])}."
     )
+    balancers = [row for row in rows if "to_uniform" in row]
+    if not balancers:
+        return answer
+    finer = scale._replace(digits=scale.digits + 1)
+    each = ", ".join(
+        f"{_balancer(row)} {finer.difference(row['to_uniform'], row['to_uniform_ci95'])}"
+        for row in balancers
+    )
+    better, worse = _significant(balancers, "to_uniform")
+    end = (
+        f"Significantly better than the sum: {_names(better, _balancer)}; significantly worse:"
+        f" {_names(worse, _balancer)}."
+        if better or worse
+        else "None differs significantly: tuned alike, balancers and the sum cannot be told apart."
+    )
+    return f"{answer}\n\n**A balancer instead of the uniform sum of losses**: {each}. {end}"
+
+
+def _significant(
+    rows: list[dict[str, Any]], difference: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Those whose difference is above zero by more than its interval, and those below."""
+    better = [row for row in rows if row[difference] > row[f"{difference}_ci95"]]
+    worse = [row for row in rows if -row[difference] > row[f"{difference}_ci95"]]
+    return better, worse
+
+
+def _names(
+    rows: list[dict[str, Any]], name: Callable[[dict[str, Any]], str] = lambda row: row["recipe"]
+) -> str:
+    return ", ".join(map(name, rows)) or "none"
+
+
+def _balancer(row: dict[str, Any]) -> str:
+    return row["recipe"].removeprefix(BALANCED)
+
+
+def tuning(sizes: dict[str, Any], lrs: tuple[float, ...]) -> str:
+    """How all recipes were tuned, in words."""
+    return (
+        f"Each recipe's settings are chosen on validation rows, for each of {sizes['seeds']}"
+        " divisions separately: the penalty of a linear model, and for every network step sizes of"
+        f" {_numbers(lrs)} with decays of {_numbers(DECAYS)} (AdamW, {sizes['steps']} steps; the"
+        " best step on validation rows is kept). All networks start from the same weights. ± is"
+        " the 95 % interval, Student's over divisions, which share rows: it is too narrow for"
+        " another sample of the same kind. Differences are paired by division, and their intervals"
+        " are not corrected for the number of recipes."
+    )
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " and ".join(f"{value:g}" for value in values)

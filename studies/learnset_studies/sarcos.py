@@ -2,33 +2,27 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Array, Key
 
-from learnset.core import InputError, mse
+from learnset.core import mse
 from learnset.data import sarcos
 from learnset.multitask import CAGrad, IMTLG, MGDA, NashMTL, PCGrad
+from learnset.report import Grid, Page, Paragraph, Section
 
 from ._rows_study import (
+    answer_section,
     balanced,
+    check_sizes,
     chosen_recipes,
     compared,
     draw_scores,
     Network,
-    score_table,
+    scores_section,
     tuning,
-    verdict,
 )
-from ._study import markdown_table
 
-SOURCE = "Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, table 2.1 (recalled, unverified)"
-PUBLISHED = {  # standardised mean squared error of the first torque, with 44 484 rows to train on
-    "linear regression": 0.075,
-    "rigid body dynamics": 0.104,
-    "LWPR": 0.040,
-    "Gaussian process": 0.011,
-}
 BALANCERS = {
     "MGDA": (MGDA, "Sener & Koltun 2018"),
     "PCGrad": (PCGrad, "Yu et al. 2020"),
@@ -38,7 +32,8 @@ BALANCERS = {
 }
 LRS = (0.003, 0.01)
 RECIPES = (
-    "ridge per task", "network per task", "shared body", "shared body, FAMO", "shared body, UPGrad",
+    "ridge per task", "network per task", "shared body", "shared body + FAMO",
+    "shared body + UPGrad",
 )  # fmt: skip
 
 
@@ -50,7 +45,7 @@ class SarcosStudy:
 
     - `seeds`: random divisions of the rows.
     - `steps`: of training of a network of two hidden layers of `width`.
-    - `balancers`: those beside FAMO and UPGrad, by their names.
+    - `balancers`: those compared in addition to FAMO and UPGrad, by their names.
     """
 
     seeds: int = 4
@@ -58,85 +53,76 @@ class SarcosStudy:
     width: int = 40
     balancers: tuple[str, ...] = tuple(BALANCERS)
 
+    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps", "resume"})
+
     def __post_init__(self):
-        if self.seeds < 2 or self.steps < 1 or self.width < 1:
-            raise InputError("sarcos: `seeds` must be at least 2, `steps` and `width` at least 1.")
+        check_sizes("sarcos", seeds=self.seeds, steps=self.steps, width=self.width)
 
     def quick(self) -> "SarcosStudy":
         """A fast run of fewer balancers, whose networks have not learnt much."""
         return SarcosStudy(2, 3, 4, ("MGDA",))
 
     def with_steps(self, steps: int) -> "SarcosStudy":
-        """The same study with other training."""
+        """The same study with another length of training."""
         return dataclasses.replace(self, steps=steps)
 
-    def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains, scores, draws and writes everything into `folder`.
+    def run(self, folder: Path, key: Key[Array, ""], *, resume: bool = False) -> dict[str, Any]:
+        """Trains and scores.
 
-        **Returns:** what `result.json` holds.
+        **Returns:** rows, of each recipe and of each task.
         """
         table, sizes = sarcos(), {"steps": self.steps, "lrs": LRS}
         recipes = chosen_recipes(table, RECIPES, **sizes)
         for name in self.balancers:
             method, source = BALANCERS[name]
-            recipes.append(balanced(method(mse), name, source, **sizes))
-        _, rows = compared(
-            recipes, table, Network(self.width, 2), folder, key, seeds=self.seeds, **options
+            recipes.append(balanced(method(mse), mse, name, source, **sizes))
+        network = Network(self.width, 2)
+        rows = compared(recipes, table, network, folder, key, seeds=self.seeds, resume=resume)
+        about = {"measure": "explained variance", "tasks": list(table.names)}
+        return {"rows": rows} | about | {"rows_of_table": len(table.x)}
+
+    @staticmethod
+    def draw(result: dict[str, Any], folder: Path) -> None:
+        """Writes `scores`."""
+        draw_scores(result, folder, label="explained variance, mean over seven torques (1 - SMSE)")
+
+    @staticmethod
+    def page(result: dict[str, Any]) -> Page:
+        """The page, all of its numbers from `result`."""
+        sizes, number = result["sizes"], result["rows_of_table"]
+        about = (
+            f"{number:,} rows, those of the official test file, in {sizes['seeds']} random"
+            " divisions: six tenths to train on, two to choose settings on, two to score on."
         )
-        draw_scores(rows, folder, label="explained variance, mean over seven torques (1 - SMSE)")
-        rows += [
-            {
-                "part": "published",
-                "recipe": name,
-                "task": "torque 1",
-                "published_smse": value,
-                "source": SOURCE,
-            }
-            for name, value in PUBLISHED.items()
-        ]
-        result = {
-            "rows": rows,
-            "measure": "explained variance",
-            "tasks": table.names,
-            "rows_of_table": len(table.x),
-        }
-        (folder / "README.md").write_text(page(result, self))
-        return result
+        published = (
+            "No published numbers stand next to these: those known are of the official division,"
+            f" with 44,484 rows to train on, where ours has {0.6 * number:,.0f}."
+        )
+        return Page(
+            "SARCOS: seven torques of a robot arm",
+            (
+                Section("", (Paragraph(about),)),
+                answer_section(result, "1 - SMSE, mean over torques"),
+                scores_section("Explained variance of each recipe, mean over torques,"),
+                _torques(result),
+                Section(
+                    "How it was measured",
+                    (Paragraph(tuning(sizes, LRS)), Paragraph(published)),
+                ),
+            ),
+        )
 
 
-def page(result: dict[str, Any], study: SarcosStudy) -> str:
-    """The page of results, all of its numbers from `result`."""
-    rows = result["rows"]
-    smse = [["SMSE", *(name.removeprefix("torque ") for name in result["tasks"])]]
-    for recipe in dict.fromkeys(r["recipe"] for r in rows if r["part"] == "tasks"):
-        mine = [r for r in rows if r["part"] == "tasks" and r["recipe"] == recipe]
-        smse.append([recipe, *(f"{1 - r['score']:.3f}" for r in mine)])
-    theirs = [["torque 1, published", "SMSE"]]
-    theirs += [
-        [r["recipe"], f"{r['published_smse']:.3f}"] for r in rows if r["part"] == "published"
-    ]
-    return f"""# SARCOS: seven torques of a robot arm
-
-Made by `learnset study sarcos`; {study.seeds} random divisions of {result["rows_of_table"]:,} rows (those of the
-official test file): six tenths to train on, two to choose settings on, two to score on. All numbers are in
-[result.json](result.json).
-
-![Explained variance](scores.svg)
-
-{score_table(rows, "1 - SMSE, mean over torques")}
-
-{verdict(rows)}
-
-{tuning(study.steps, LRS, study.seeds)}
-
-## Each torque
-
-Standardised mean squared error: mean squared error over the variance of the scored rows; lower is better.
-
-{markdown_table(smse)}
-
-{markdown_table(theirs)}
-
-Source: {SOURCE}. Those are of the official division, with 44,484 rows to train on; ours have
-{0.6 * result["rows_of_table"]:,.0f}, drawn from other rows, so that the two are no comparison of methods.
-"""
+def _torques(result: dict[str, Any]) -> Section:
+    rows = [row for row in result["rows"] if row["part"] == "tasks"]
+    torques = tuple(name.removeprefix("torque ") for name in result["tasks"])
+    lines = tuple(
+        (name, *(f"{1 - row['value']:.3f}" for row in rows if row["recipe"] == name))
+        for name in dict.fromkeys(row["recipe"] for row in rows)
+    )
+    words = (
+        "Standardised mean squared error (SMSE): the mean squared error over the variance of the"
+        " scored rows. Lower is better."
+    )
+    grid = Grid(("SMSE of torque", *torques), lines)
+    return Section("Each torque", (Paragraph(words), grid))

@@ -21,9 +21,6 @@ NOT_YET = {  # kept results that are still to be brought to the format of today
     "navigation",
     "omniglot",
     "omniglot-challenge",
-    "sarcos",
-    "school",
-    "tox21",
     "wang",
     "water-maze",
 }

@@ -13,6 +13,7 @@ from learnset.cli import main
 from learnset_studies.multitask_toy import agrees, MultiTaskToy, objectives
 from learnset_studies.nyuv2_delta_m import PUBLISHED
 
+pytestmark = pytest.mark.study
 needs_data = pytest.mark.skipif("LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset")
 
 
@@ -73,19 +74,18 @@ def test_the_delta_m_column_is_that_of_the_paper_but_for_one_slip_of_it(tmp_path
 
 
 @needs_data
-@pytest.mark.parametrize("name, measure", [("sarcos", "explained variance")])
-def test_a_quick_study_of_a_table_sets_every_recipe_beside_a_model_for_each_task(
-    name, measure, tmp_path
-):
-    assert main(["study", name, "--quick", "--out", str(tmp_path / name)]) == 0
-    result = result_of(tmp_path / name)
-    recipes = [r for r in result["rows"] if r["part"] == "recipes"]
-    assert {r["measure"] for r in recipes} == {measure}
-    assert any(r["setting"] == "scratch" for r in recipes) and any(
-        "to_uniform" in r for r in recipes
-    )
-    assert all(np.isfinite(r["score"]) and len(r["by_seed"]) == 2 for r in recipes)
-    assert (tmp_path / name / "scores.svg").exists()
+def test_a_quick_study_of_a_table_compares_every_recipe_with_a_model_for_each_task(tmp_path):
+    folder = tmp_path / "sarcos"
+    assert main(["study", "sarcos", "--quick", "--out", str(folder)]) == 0
+    result = result_of(folder)
+    recipes = [row for row in result["rows"] if row["part"] == "recipes"]
+    assert {row["measure"] for row in recipes} == {"explained variance"}
+    assert any(row["setting"] == "scratch" for row in recipes)
+    assert any("to_uniform" in row for row in recipes)
+    assert all(np.isfinite(row["value"]) and len(row["by_seed"]) == 2 for row in recipes)
+    page = (folder / "README.md").read_text()
+    assert all(row["recipe"] in page for row in recipes)
+    assert (folder / "scores.svg").exists()
 
 
 @pytest.mark.parametrize("name", ["school", "sarcos", "tox21"])
