@@ -18,7 +18,6 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset.training._checkpoint import where_apart
 
 ADAM = optax.adam(1e-3)
 
@@ -234,25 +233,47 @@ def test_a_directory_that_holds_no_run_is_never_deleted(model, getkey, tmp_path)
     assert (tmp_path / "thesis.tex").exists()
 
 
-def test_of_long_descriptions_only_the_place_where_they_differ_is_shown():
-    lines = "\n".join(f"[{number}]" for number in range(1000))
-    was, now = where_apart(f"{lines}\nways=5 {lines}", f"{lines}\nways=20 {lines}")
-    assert "ways=5 [0]" in was and "ways=20 [0]" in now
-    assert all("\n" not in words and len(words) < 200 for words in (was, now))
-
-
-def test_a_checkpoint_of_another_model_method_or_key_is_refused(model, getkey, tmp_path):
-    key = getkey()
-    train(model, key, steps=4, out=tmp_path / "run")
+def test_a_checkpoint_made_with_anything_else_is_refused_by_class_and_field(
+    model, getkey, tmp_path
+):
+    key, out = getkey(), tmp_path / "run"
+    options = {"out": out, "tasks_per_step": 4, "progress": False}
+    run = {"method": ls.MAML(ls.mse), "model": model, "tasks": ls.Sinusoids(shots=5, queries=5)}
+    run |= {"optimiser": ADAM, "key": key, "steps": 4}
+    ls.train(**run, **options)
     wider = ls.MLP(1, 1, width=9, depth=2, activation=jnp.tanh, key=getkey())
-    with pytest.raises(
-        ls.InputError, match=r"another model: it holds .*\(1, 8\) where this run has .*\(1, 9\)"
-    ):
-        train(wider, key, steps=8, out=tmp_path / "run", resume=True)
-    with pytest.raises(ls.InputError, match="another method"):
-        train(model, key, steps=8, out=tmp_path / "run", resume=True, method=ls.MAML(ls.mse, 0.02))
-    with pytest.raises(ls.InputError, match="another key"):
-        train(model, getkey(), steps=8, out=tmp_path / "run", resume=True)
+    other = ls.MLP(1, 1, width=8, depth=2, activation=jax.nn.relu, key=getkey())
+    for change, words in [
+        ({"model": wider}, r"another model: MLP with another .*\(1, 8\), here .*\(1, 9\)"),
+        ({"model": other}, "another model: MLP with another `activation` .*tanh.*relu"),
+        ({"method": ls.MAML(ls.mse, 0.02)}, r"another method: MAML with another `inner_lr` \("),
+        ({"method": ls.Reptile(ls.mse)}, r"method: it was .*\.MAML, and is .*\.Reptile"),
+        ({"optimiser": optax.adam(1e-2)}, r"optimiser: .*step_size` \(-0.001, here -0.01\)"),
+        ({"optimiser": optax.sgd(1e-3)}, "another optimiser: .*scale_by_adam"),
+        ({"tasks": ls.Sinusoids(shots=6, queries=5)}, r"tasks: .* `shots` \(5, here 6\)"),
+        ({"key": getkey()}, "another key: its contents differ"),
+        ({"steps": 3}, "`steps=3`, but the run .* is at step 4"),
+    ]:
+        with pytest.raises(ls.InputError, match=words) as caught:
+            ls.train(**run | {"steps": 8} | change, **options, resume=True)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ls.InputError, match="another tasks_per_step: it was 4, and is 5"):
+        ls.train(**run, **options | {"tasks_per_step": 5}, resume=True)
+    with pytest.raises(ls.InputError, match="another model: MLP with another `activation`"):
+        ls.restore(out, run["method"], other, ADAM)
+    with pytest.raises(ls.InputError, match="another optimiser or method"):
+        ls.restore(out, run["method"], model, optax.sgd(1e-3))
+
+
+def test_a_checkpoint_of_the_first_format_is_refused_in_one_line(model, getkey, tmp_path):
+    train(model, key := getkey(), steps=4, out=tmp_path)
+    (path,) = (tmp_path / "checkpoints" / "4" / "meta").glob("metadata")
+    meta = json.loads(path.read_text())
+    del meta["format"]
+    path.write_text(json.dumps(meta))
+    with pytest.raises(ls.InputError, match="format of another version of learnset") as caught:
+        train(model, key, steps=8, out=tmp_path, resume=True)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_damaged_checkpoint_is_one_clear_line(model, getkey, tmp_path):

@@ -6,6 +6,7 @@ from ._evaluate import (
     score as score,
     score_seeds as score_seeds,
 )
+from ._identity import difference as difference, digest as digest, identity as identity
 from ._keep import load as load, save as save
 from ._progress import Bar as Bar, shown_by_default as shown_by_default
 from ._run import claim as claim, write_json as write_json

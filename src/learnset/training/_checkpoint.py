@@ -2,7 +2,6 @@
 leaves the last good one. Arrays and JSON only; no pickle is written or read."""
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,9 @@ import jax.random as jr
 from jaxtyping import PyTree
 
 from ..core import describe, InputError
+from ._identity import difference
+
+FORMAT = 2  # 0.1 wrote no number, and told runs apart by printed text
 
 
 class Checkpoints:
@@ -21,14 +23,15 @@ class Checkpoints:
     **Arguments:**
 
     - `folder`: where they lie; made if it is not there.
-    - `identity`: words that say which run this is. A checkpoint with other words is refused on `restore`.
+    - `identities`: of each part that the run is made of, as `identity` gives it. A checkpoint whose parts have other
+      identities is refused on `restore`.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, str]):
+    def __init__(self, folder: Path, identities: dict[str, dict[str, Any]]):
         import orbax.checkpoint as ocp  # here and not above: the import takes half a second
 
         logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells each save's every stage
-        self.identity = identity
+        self.identities = identities
         self.folder = Path(folder).absolute()
         self._args = ocp.args
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
@@ -40,7 +43,12 @@ class Checkpoints:
         if step in self._manager.all_steps():
             return
         arrays = {str(i): leaf for i, leaf in enumerate(_raw_leaves(state))}
-        meta = {"shapes": describe(state), "identity": self.identity, "notes": notes}
+        meta = {
+            "format": FORMAT,
+            "shapes": describe(state),
+            "identities": self.identities,
+            "notes": notes,
+        }
         args = self._args.Composite(
             state=self._args.StandardSave(arrays), meta=self._args.JsonSave(meta)
         )
@@ -95,6 +103,19 @@ class Checkpoints:
             ) from None
 
     def _check(self, step: int, meta: dict[str, Any], like: PyTree) -> None:
+        folder = self.folder / str(step)
+        if meta.get("format") != FORMAT:
+            raise InputError(
+                f"The checkpoint {folder} is in the format of another version of learnset (0.1, if it is older than this"
+                " one), which is not read. Go on with that version, or begin a new run."
+            )
+        for part, now in self.identities.items():
+            differs = difference(meta["identities"][part], now)
+            if differs is not None:
+                raise InputError(
+                    f"The checkpoint {folder} was made with another {part}: {differs}. Resume with the same, or use another"
+                    " folder."
+                )
         here, there = describe(like), meta["shapes"]
         if here != there:
             odd = next(
@@ -102,33 +123,9 @@ class Checkpoints:
                 (len(here), len(there)),
             )
             raise InputError(
-                f"The checkpoint {self.folder / str(step)} is of another model: it holds {odd[1]} where this run has"
-                f" {odd[0]} (of {len(there)} and {len(here)} arrays). Use the model it was made with, or another folder."
+                f"The checkpoint {folder} is of another optimiser or method: it holds {odd[1]} where this run has {odd[0]}"
+                f" (of {len(there)} and {len(here)} arrays). Use those it was made with, or another folder."
             )
-        for name, words in self.identity.items():
-            before = meta["identity"].get(name)
-            if before != words:
-                was, now = where_apart(str(before), words)
-                raise InputError(
-                    f"The checkpoint {self.folder / str(step)} was made with another {name}: it was {was}, and is {now}."
-                    " Resume with the same, or use another folder."
-                )
-
-
-def where_apart(one: str, other: str, before: int = 60, after: int = 80) -> tuple[str, str]:
-    """Both texts in one line; of long ones what stands around the first place where they differ.
-
-    >>> where_apart("MLP(width=40)", "MLP(width=80)")
-    ('MLP(width=40)', 'MLP(width=80)')
-    """
-    one, other = (" ".join(words.split()) for words in (one, other))
-    first = len(os.path.commonprefix([one, other]))
-
-    def around(words: str) -> str:
-        start, end = max(0, first - before), first + after
-        return f"{'…' * (start > 0)}{words[start:end]}{'…' * (end < len(words))}"
-
-    return around(one), around(other)
 
 
 def _is_key(leaf: Any) -> bool:

@@ -31,6 +31,7 @@ from ..core import (
 )
 from ..tasks import AbstractDistribution
 from ._checkpoint import Checkpoints
+from ._identity import identity
 from ._progress import Bar, ctrl_c, shown_by_default
 from ._run import claim, MetricsLog
 
@@ -85,7 +86,8 @@ def train(
     - `log_every`: steps in one window of metrics; a hundredth of `steps`, unless said otherwise.
     - `out`: a directory for `metrics.jsonl` and checkpoints, written every `checkpoint_every` steps (every half minute,
       unless said otherwise), at the end, and on Ctrl-C.
-    - `resume`: goes on from the last checkpoint in `out`, bit for bit; from the beginning, if there is none.
+    - `resume`: goes on from the last checkpoint in `out`, bit for bit; from the beginning, if there is none. The method,
+      model, optimiser, tasks and key must be the same as before, but for the numbers of the model that are trained.
     - `overwrite`: replaces the run in `out`.
     - `progress`: whether to show a bar; by default on a terminal. `name`: its words.
 
@@ -132,7 +134,8 @@ def restore(
         )
     moving, fixed = trainable(model)
     carry = _start(False, traced(method), optimiser, moving, fixed)
-    checkpoints = Checkpoints(Path(out) / "checkpoints", {})
+    identities = {"model": identity(_untrained(moving, fixed))}
+    checkpoints = Checkpoints(Path(out) / "checkpoints", identities)
     try:
         step, (moving, _, state), notes = checkpoints.restore(carry)
     finally:
@@ -242,6 +245,12 @@ def _start(
     return (eqx.filter_vmap(one) if batched else one)(moving, fixed)
 
 
+def _untrained(moving: PyTree, fixed: PyTree) -> PyTree:
+    """The model without the numbers that training changes, of which dtype and shape remain."""
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), moving)
+    return eqx.combine(shapes, fixed)
+
+
 def _without_host(program: _Program, carry: PyTree, run: _Run, steps: int) -> Trained:
     whole_run = eqx.tree_at(lambda p: p.window, program, steps)
     (moving, _, state), log, _ = whole_run(carry, run, 0, steps)
@@ -266,10 +275,13 @@ class _Host:
     def run(self, carry: PyTree, run: _Run, steps: int, shown: bool) -> Trained:
         start, spent = 0, 0.0
         if self.folder is not None:
-            self.checkpoints = Checkpoints(self.folder / "checkpoints", self._identity(run))
+            self.checkpoints = Checkpoints(
+                self.folder / "checkpoints", self._identities(carry[0], run)
+            )
             if self.resume and self.checkpoints.latest() is not None:
                 start, carry, notes = self.checkpoints.restore(carry)
                 spent = notes["seconds"]
+                self._check_steps(start, steps)
                 carry = jax.tree.map(
                     lambda leaf: jnp.asarray(leaf) if eqx.is_array(leaf) else leaf, carry
                 )
@@ -336,15 +348,17 @@ class _Host:
         jax.block_until_ready(_advance(self.program, carry, run, jnp.int32(0), jnp.int32(0)))
         return time.perf_counter() - began
 
-    def _identity(self, run: _Run) -> dict[str, str]:
-        words = {"method": self.program.method, "tasks": run.tasks}
-        return {
-            name: eqx.tree_pformat(value, width=10_000, short_arrays=False)
-            for name, value in words.items()
-        } | {
-            "key": str(np.asarray(jr.key_data(run.key)).tolist()),
-            "tasks_per_step": str(self.program.tasks_per_step),
+    def _identities(self, moving: PyTree, run: _Run) -> dict[str, dict[str, Any]]:
+        """All that decides what the run computes."""
+        parts = {
+            "method": self.program.method,
+            "model": _untrained(moving, run.fixed),
+            "optimiser": self.program.optimiser,
+            "tasks": run.tasks,
+            "tasks_per_step": self.program.tasks_per_step,
+            "key": run.key,
         }
+        return {name: identity(part) for name, part in parts.items()}
 
     def _check_finite(
         self, metrics: dict[str, np.ndarray], finite: bool, old: PyTree, begin: int, seconds: float
@@ -366,6 +380,13 @@ class _Host:
             f"{self.name} met NaN or infinity at step {begin + first + 1:,}. Usually a step size is too large: try a"
             f" tenth of it (of the optimiser, or `inner_lr`), or clip gradients with `optax.clip_by_global_norm`.{kept}"
         )
+
+    def _check_steps(self, start: int, steps: int) -> None:
+        if start > steps:
+            raise InputError(
+                f"train: `steps={steps}`, but the run in {self.folder} is at step {start:,} already. Ask for more steps, or"
+                " take the model as it is by `restore`."
+            )
 
     def _due(self, steps: int, seconds: float) -> bool:
         return (
