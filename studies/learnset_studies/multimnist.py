@@ -1,12 +1,13 @@
-"""Two digits laid over each other: one network reads the left one and the right one, balanced in several ways.
+"""Two digits laid over each other: one network reads the left one and the right one, balanced in
+several ways.
 
-Source: Sener & Koltun 2018, *Multi-Task Learning as Multi-Objective Optimization*, §5.1; the images are after Sabour et al.
-2017, *Dynamic Routing Between Capsules*, §6.
+Source: Sener & Koltun 2018, *Multi-Task Learning as Multi-Objective Optimization*, §5.1; the images
+are after Sabour et al. 2017, *Dynamic Routing Between Capsules*, §6.
 """
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -34,12 +35,16 @@ from learnset.core import (
 from learnset.data import data_folder, read_arrays, reading
 from learnset.models import Convolution, Headed, Linear, Separate, SharedBody
 from learnset.multitask import AtRepresentation, GradNorm, Mean, MGDA, PCGrad, UPGrad, UW
+from learnset.report import Page
 from learnset.tasks import AbstractTasks
 from learnset.training import train
 
 from ._multimnist_page import draw_accuracies, draw_images, page
 
-SOURCE = "Sener & Koltun 2018, Multi-Task Learning as Multi-Objective Optimization, §5.1 (at second hand)"
+SOURCE = (
+    "Sener & Koltun 2018, Multi-Task Learning as Multi-Objective Optimization, §5.1 (at second"
+    " hand: two summaries of the paper print the same values)"
+)
 PUBLISHED = {  # accuracy of the left and of the right digit, per cent
     "single task": (97.23, 95.90),
     "uniform": (96.46, 94.99),
@@ -67,6 +72,8 @@ class MultiMNISTStudy:
     seeds: int = 2
     scored: int = 2000
 
+    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps"})
+
     def __post_init__(self):
         for name in ("steps", "batch", "seeds", "scored"):
             if getattr(self, name) < 2:
@@ -79,15 +86,15 @@ class MultiMNISTStudy:
         return MultiMNISTStudy(3, 4, (0.003,), 2, 20)
 
     def with_steps(self, steps: int) -> "MultiMNISTStudy":
-        """The same study with other training."""
+        """The same study with another length of training."""
         return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains, scores, draws and writes everything into `folder`.
+        """Trains and scores.
 
-        **Returns:** what `result.json` holds.
+        **Returns:** two rows for each method, one for each digit, and a few images.
         """
-        del options  # a method is over before a checkpoint would be due
+        del folder, options
         tasks = overlaid(self.batch)
         rows, by_seed = [], {}
         for name, method in methods().items():
@@ -97,30 +104,32 @@ class MultiMNISTStudy:
             by_seed[name] = test[which, np.arange(self.seeds)]
             rows += self._rows(name, by_seed[name], [self.lrs[i] for i in which])
         for row in rows:
-            apart = by_seed[row["method"]].mean(axis=1) - by_seed["uniform"].mean(axis=1)
-            row["to_uniform"], row["to_uniform_ci95"] = interval(apart[:, None])
-        draw_accuracies(rows, folder)
-        examples = tasks.draw(2, Split.TEST, key=jr.fold_in(key, 2))
-        draw_images(
-            np.asarray(examples.query.x[0, :6, ..., 0]),
-            np.asarray(examples.query.y[:, :6].argmax(-1)),
-            folder,
-        )
-        result = {"rows": rows, "digits_to_train_on": len(tasks.digits[0])}
-        (folder / "README.md").write_text(page(result, self, SOURCE))
-        return result
+            gain = 100 * (by_seed[row["method"]] - by_seed["uniform"]).mean(axis=1)
+            row["to_uniform"], row["to_uniform_ci95"] = interval(gain[:, None])
+        digits_to_train_on = len(tasks.digits[0])
+        figures = {"images": examples(tasks, key)}
+        return {"rows": rows, "digits_to_train_on": digits_to_train_on, "figures": figures}
+
+    @staticmethod
+    def draw(result: dict[str, Any], folder: Path) -> None:
+        """Writes `images` and `accuracies`."""
+        draw_images(result["figures"]["images"], folder)
+        draw_accuracies(result["rows"], folder)
+
+    @staticmethod
+    def page(result: dict[str, Any]) -> Page:
+        """The page, all of its numbers from `result`."""
+        return page(result, SOURCE)
 
     def _accuracies(
         self, method: AbstractMethod, single: bool, tasks: "Overlaid", key: Key[Array, ""]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        keys, found = seed_keys(key, 0, self.seeds), []
-        models = started(single, keys)
-        for lr in self.lrs:
-            got = learnt(
-                traced(method), models, tasks, jnp.asarray(lr), keys, self.steps, self.scored
-            )
-            found.append(np.asarray(got, np.float64))
-        return tuple(np.stack(found, axis=1))
+    ) -> tuple[Float[np.ndarray, "lrs seeds 2"], Float[np.ndarray, "lrs seeds 2"]]:
+        keys = seed_keys(key, 0, self.seeds)
+        models, method = started(single, keys), traced(method)
+        sizes = (keys, self.steps, self.scored)
+        each = [learnt(method, models, tasks, jnp.asarray(lr), *sizes) for lr in self.lrs]
+        validation, test = np.stack([np.asarray(one, np.float64) for one in each], axis=1)
+        return validation, test
 
     def _rows(
         self, name: str, accuracy: Float[np.ndarray, "seeds 2"], lrs: list[float]
@@ -128,7 +137,8 @@ class MultiMNISTStudy:
         rows = []
         for side, digit in enumerate(("left", "right")):
             value, half = interval(100 * accuracy[:, side : side + 1])
-            row = {"method": name, "digit": digit, "accuracy": value, "ci95": half, "lrs": lrs}
+            row = {"method": name, "digit": digit, "measure": "accuracy (%)"}
+            row |= {"value": value, "ci95": half, "lrs": lrs}
             row["by_seed"] = [round(100 * float(a), 2) for a in accuracy[:, side]]
             if name in PUBLISHED:
                 row |= {"published": PUBLISHED[name][side], "source": SOURCE}
@@ -137,7 +147,7 @@ class MultiMNISTStudy:
 
 
 def methods() -> dict[str, AbstractMethod]:
-    """What is compared."""
+    """The methods that are compared, by name."""
     loss = cross_entropy
     return {
         "single task": Mean(loss),  # with a network for each
@@ -152,13 +162,13 @@ def methods() -> dict[str, AbstractMethod]:
 
 
 class Overlaid(AbstractTasks):
-    """Two tasks on the same images: which digit is up on the left, and which down on the right. Images are made as they are
-    drawn, of two digits of the split at random, and are as large as one digit.
+    """Two tasks on the same images: which digit is up on the left, and which down on the right.
+    Images are made as they are drawn, of two digits of the split at random, and are as large as one
+    digit.
     """
 
-    digits: tuple[
-        Float[Array, "images rows columns"], ...
-    ]  # to train on, to choose settings on, to score on
+    # To train on, to choose settings on, to score on.
+    digits: tuple[Float[Array, "images rows columns"], ...]
     classes: tuple[Int[Array, "images"], ...]
     shots: int = 32
     queries: int = 32
@@ -185,15 +195,18 @@ class Overlaid(AbstractTasks):
 
 
 def overlay(left: Float[Array, "28 28"], right: Float[Array, "28 28"]) -> Float[Array, "28 28"]:
-    """One digit up on the left and one down on the right, the brighter pixel of both, shrunk to the size of one."""
+    """One digit up on the left and one down on the right, the brighter pixel of both, shrunk to the
+    size of one."""
     first, second = jnp.pad(left, (0, SHIFT)), jnp.pad(right, (SHIFT, 0))
     return jax.image.resize(jnp.maximum(first, second), (SIDE, SIDE), "linear")
 
 
 def overlaid(batch: int) -> Overlaid:
-    """MNIST's digits, from `$LEARNSET_DATA/mnist`: 1 000 a class of the training set, of which every tenth chooses settings.
+    """MNIST's digits, from `$LEARNSET_DATA/mnist`: 1 000 a class of the training set, of which
+    every tenth chooses settings.
 
-    **Raises:** `InputError` if the environment variable is unset, or the file is missing or damaged.
+    **Raises:** `InputError` if the environment variable is unset, or the file is missing or
+    damaged.
     """
     path = data_folder("mnist") / "mnist_10k_train_10k_test.npz"
     arrays = read_arrays(path)
@@ -209,8 +222,16 @@ def overlaid(batch: int) -> Overlaid:
     )
 
 
+def examples(tasks: Overlaid, key: Key[Array, ""], number: int = 6) -> dict[str, Any]:
+    """A few test images for a figure: pixels from 0 to 255, and their left and right digits."""
+    query = tasks.draw(2, Split.TEST, key=jr.fold_in(key, 2)).query
+    pixels = np.asarray(255 * query.x[0, :number, ..., 0]).round().astype(int)
+    digits = np.asarray(query.y[:, :number].argmax(-1))
+    return {"pixels": pixels.tolist(), "left": digits[0].tolist(), "right": digits[1].tolist()}
+
+
 class LeNet(eqx.Module):
-    """The body: two convolutions of 5 x 5 that go in steps of two, 10 and 20 filters, and 50 units."""
+    """The body: two 5 x 5 convolutions with stride two, of 10 and 20 filters, and 50 units."""
 
     first: Convolution
     second: Convolution
@@ -226,8 +247,8 @@ class LeNet(eqx.Module):
         self, xs: Float[Array, "points 28 28 1"], weight: Float[Array, "points"]
     ) -> Float[Array, "points 50"]:
         del weight
-        seen = jax.nn.relu(self.second(jax.nn.relu(self.first(xs))))
-        return jax.nn.relu(jax.vmap(self.last)(seen.reshape(len(xs), -1)))
+        maps = jax.nn.relu(self.second(jax.nn.relu(self.first(xs))))
+        return jax.nn.relu(jax.vmap(self.last)(maps.reshape(len(xs), -1)))
 
     def features(self, x: Float[Array, "28 28 1"]) -> Float[Array, "50"]:
         return self.embed(x[None], jnp.ones(1, x.dtype))[0]
@@ -241,7 +262,7 @@ def network(key: Key[Array, ""]) -> Headed:
 
 @eqx.filter_jit
 def started(single: bool, keys: Key[Array, "seeds"]) -> Model:
-    """The networks that training begins with, one for each key: a shared body, or a network for each task."""
+    """The initial networks, one for each key: a shared body, or a network for each task."""
 
     def one(key: Key[Array, ""]) -> Model:
         model_key, heads_key, _, _ = jr.split(key, 4)
@@ -264,8 +285,8 @@ def learnt(
     steps: int,
     scored: int,
 ) -> Float[Array, "2 seeds tasks"]:
-    """Accuracies on validation and on test images of networks that a method trained, one for each key. Where they begin
-    is made elsewhere, for random numbers are long to compile."""
+    """Accuracies on validation and on test images of networks that a method trained, one for each
+    key. Their initial weights are made elsewhere, for random numbers take long to compile."""
 
     def one(
         model: Model, tasks: Overlaid, lr: Array, key: Key[Array, ""]
@@ -280,8 +301,8 @@ def learnt(
     def accuracy(
         model: Model, tasks: Overlaid, split: Split, key: Key[Array, ""]
     ) -> Float[Array, "tasks"]:
-        seen = tasks.with_shots(1, scored).draw(2, split, key=key)
-        return jax.vmap(lambda task: 1 - error_rate(for_task(model, task.index), task.query))(seen)
+        both = tasks.with_shots(1, scored).draw(2, split, key=key)
+        return jax.vmap(lambda task: 1 - error_rate(for_task(model, task.index), task.query))(both)
 
     every = eqx.filter_vmap(one, in_axes=(eqx.if_array(0), None, None, 0), out_axes=1)
     return fast_dots(every)(models, tasks, lr, keys)

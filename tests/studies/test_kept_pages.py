@@ -16,7 +16,6 @@ NOT_YET = {  # kept results that are still to be brought to the format of today
     "glyphs",
     "harlow",
     "maml-sinusoids",
-    "multimnist",
     "multitask-toy",
     "navigation",
     "omniglot",

@@ -10,6 +10,7 @@ import pytest
 
 import learnset as ls
 from learnset.cli import main
+from learnset_studies import multimnist
 from learnset_studies.multitask_toy import agrees, MultiTaskToy, objectives
 from learnset_studies.nyuv2_delta_m import PUBLISHED
 
@@ -88,7 +89,21 @@ def test_a_quick_study_of_a_table_compares_every_recipe_with_a_model_for_each_ta
     assert (folder / "scores.svg").exists()
 
 
-@pytest.mark.parametrize("name", ["school", "sarcos", "tox21"])
+@needs_data
+def test_a_quick_multimnist_study_scores_both_digits_by_each_method(tmp_path, monkeypatch):
+    three = {name: multimnist.methods()[name] for name in ("single task", "uniform", "MGDA-UB")}
+    monkeypatch.setattr(multimnist, "methods", lambda: three)
+    folder = tmp_path / "multimnist"
+    assert main(["study", "multimnist", "--quick", "--out", str(folder)]) == 0
+    rows = result_of(folder)["rows"]
+    assert [(row["method"], row["digit"]) for row in rows] == [
+        (name, digit) for name in three for digit in ("left", "right")
+    ]
+    assert all(0 <= row["value"] <= 100 and len(row["by_seed"]) == 2 for row in rows)
+    assert (folder / "images.svg").exists() and (folder / "accuracies.svg").exists()
+
+
+@pytest.mark.parametrize("name", ["multimnist", "school", "sarcos", "tox21"])
 def test_without_the_data_there_is_one_line(name, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("LEARNSET_DATA", raising=False)
     assert main(["study", name, "--quick", "--out", str(tmp_path / name)]) == 2
