@@ -73,13 +73,12 @@ def test_a_head_alone_is_a_convex_problem_so_that_every_small_step_lowers_the_lo
 
 def test_the_trace_begins_with_the_model_and_ends_where_adaptation_ends(model, support):
     fine_tune = ls.FineTune(ls.mse, LR, steps=3, optimiser=optax.adam)
-    seen = eqx.filter_jit(fine_tune.trace)(model, support, lambda predictor: predictor)
-    assert {len(leaf) for leaf in jax.tree.leaves(seen)} == {4}
+    trace = eqx.filter_jit(fine_tune.trace)(model, support, lambda predictor: predictor)
+    assert {len(leaf) for leaf in jax.tree.leaves(trace)} == {4}
     for steps in (0, 1, 3):
-        there = jax.tree.map(lambda leaf, steps=steps: jnp.asarray(np.asarray(leaf)[steps]), seen)
-        assert_close(
-            there, adapt(ls.FineTune(ls.mse, LR, steps=steps, optimiser=optax.adam), model, support)
-        )
+        traced = jax.tree.map(lambda leaf, steps=steps: jnp.asarray(np.asarray(leaf)[steps]), trace)
+        adapter = ls.FineTune(ls.mse, LR, steps=steps, optimiser=optax.adam)
+        assert_close(traced, adapt(adapter, model, support))
 
 
 @pytest.mark.parametrize("unroll", ls.transfer.Unroll)
@@ -95,7 +94,7 @@ def test_a_step_size_may_be_an_array(model, support):
     )
 
 
-def test_no_weight_no_movement(model, support):
+def test_without_weight_nothing_moves(model, support):
     nothing = ls.Batch(support.x, support.y, 0 * support.weight)
     assert eqx.tree_equal(adapt(ls.FineTune(ls.mse, LR, steps=3), model, nothing), model)
 
@@ -109,7 +108,7 @@ def test_an_error_names_the_argument_and_its_value(bad):
         ls.FineTune(**bad)
 
 
-def test_fine_tuning_a_head_that_is_not_there_says_so(support, getkey):
+def test_fine_tuning_a_missing_head_is_an_error(support, getkey):
     with pytest.raises(ls.InputError, match="MLP has no `head`"):
         ls.FineTune(where=head).adapt(eqx.nn.MLP(1, 1, 4, 1, key=getkey()), support)
 
@@ -118,16 +117,16 @@ def test_fine_tuning_a_head_that_is_not_there_says_so(support, getkey):
 @pytest.mark.parametrize(
     "wrap", (lambda descent: descent, ls.transfer.FreshHead), ids=("whole", "fresh head")
 )
-def test_who_watches_some_steps_sees_what_is_seen_there_and_no_more(model, support, watched, wrap):
-    adapter, seen = wrap(ls.FineTune(ls.mse, LR, steps=5)), []
+def test_trace_at_observes_its_steps_as_trace_does_and_no_others(model, support, watched, wrap):
+    adapter, observed = wrap(ls.FineTune(ls.mse, LR, steps=5)), []
 
     def observe(predictor):
         answer = predictor(jnp.ones(1))
-        jax.debug.callback(seen.append, answer)
+        jax.debug.callback(observed.append, answer)
         return answer
 
     some = eqx.filter_jit(lambda: adapter.trace_at(model, support, observe, watched))()
     jax.effects_barrier()
-    assert len(seen) == len(watched)
+    assert len(observed) == len(watched)
     every = eqx.filter_jit(lambda: adapter.trace(model, support, observe))()
     assert_close(some, every[jnp.asarray(watched)])

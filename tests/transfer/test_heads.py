@@ -1,4 +1,4 @@
-"""Heads made of a support set: what all of them promise, and closed forms."""
+"""Heads made from a support set: what all of them promise, and closed forms."""
 
 import equinox as eqx
 import jax
@@ -55,7 +55,7 @@ def test_permuting_the_classes_permutes_the_predictions(adapter):
 
 
 @pytest.mark.parametrize("adapter", HEADS.values(), ids=HEADS)
-def test_what_absent_points_hold_changes_nothing(adapter):
+def test_the_values_of_absent_points_change_nothing(adapter):
     other = eqx.tree_at(
         lambda b: (b.x, b.y),
         SUPPORT,
@@ -79,21 +79,20 @@ def test_a_class_without_points_is_never_predicted_and_changes_nothing(adapter):
 
 
 @pytest.mark.parametrize("adapter", HEADS.values(), ids=HEADS)
-def test_no_query_sees_another(adapter):
+def test_no_query_influences_another(adapter):
     assert not adapter.transductive
     changed = logits(adapter, SUPPORT, QUERIES.at[1:].multiply(-3))
     assert close(changed[0], logits(adapter, SUPPORT)[0], atol=1e-6)
 
 
-def test_no_query_sees_another_in_a_convolutional_network_with_statistics_of_the_support_set():
+def test_with_statistics_of_the_support_set_no_query_influences_another():
     def first(normalisation, queries):
         encoder = ls.Conv4(
             (8, 8, 1), filters=4, blocks=2, normalisation=normalisation, key=jr.key(0)
         )
         support = ls.Batch(jr.normal(jr.key(1), (4, 8, 8, 1)), jnp.eye(2)[jnp.array([0, 1, 0, 1])])
-        return ls.predict(ls.Prototypes().adapt(ls.models.Headed(encoder, None), support), queries)[
-            0
-        ]
+        predictor = ls.Prototypes().adapt(ls.models.Headed(encoder, None), support)
+        return ls.predict(predictor, queries)[0]
 
     queries = jr.normal(jr.key(2), (3, 8, 8, 1))
     answer = jax.jit(first, static_argnums=0)
@@ -146,7 +145,7 @@ def test_the_derivative_of_the_logistic_solution_is_that_of_finite_differences()
 
 
 def hinge(weight, batch, cost):
-    """What the support vector machine minimises."""
+    """The objective that the support vector machine minimises."""
     scores = batch.x @ weight
     margin = (scores + 1 - batch.y).max(axis=1) - (scores * batch.y).sum(axis=1)
     return 0.5 * (weight**2).sum() + cost * (batch.weight * margin).sum()
@@ -154,8 +153,8 @@ def hinge(weight, batch, cost):
 
 @pytest.mark.parametrize("features, scale", ((3, 1.0), (40, 1.0), (6, 0.2)))
 def test_the_support_vector_machine_has_no_duality_gap(features, scale):
-    """A feasible dual solution whose value is that of its primal one is the best: the conditions of Karush, Kuhn and
-    Tucker in one number."""
+    """A feasible dual solution with the value of its primal one is optimal: the Karush-Kuhn-Tucker
+    conditions in one number."""
     with jax.enable_x64(True):
         batch, cost = points(features=features, scale=scale), 0.1
         dual = jax.jit(lambda batch: svm_dual(batch.x @ batch.x.T, batch, cost, 1000))(batch)
@@ -167,7 +166,7 @@ def test_the_support_vector_machine_has_no_duality_gap(features, scale):
         assert np.isclose(hinge(weight, batch, cost), value, rtol=1e-6)
 
 
-def test_the_steps_that_are_the_default_are_enough():
+def test_the_default_number_of_steps_of_the_support_vector_machine_is_enough():
     batch = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), points(shots=5, features=40))
     few, many = (
         jax.jit(lambda b, n=n: b.x.T @ svm_dual(b.x @ b.x.T, b, 0.1, n))(batch) for n in (100, 3000)
@@ -198,7 +197,7 @@ def test_the_projection_is_the_nearest_point():
     )
 
 
-def test_the_baseline_goes_down_to_where_its_gradient_is_decay():
+def test_the_baseline_ends_where_its_gradient_balances_decay():
     decay = 1e-2
     predictor = eqx.filter_jit(
         lambda: ls.transfer.Baseline(lr=1.0, steps=1000, decay=decay).adapt(MODEL, SUPPORT)
@@ -210,7 +209,7 @@ def test_the_baseline_goes_down_to_where_its_gradient_is_decay():
     assert jnp.allclose(wrong.sum(axis=0), -decay * bias, atol=1e-4)
 
 
-def test_a_fresh_head_without_steps_says_nothing_or_what_prototypes_say():
+def test_a_fresh_head_without_steps_answers_zero_or_as_prototypes_do():
     nothing, same = (
         ls.transfer.FreshHead(ls.FineTune(ls.cross_entropy, steps=0), start)
         for start in (ls.transfer.zero_head, ls.transfer.prototype_head)
@@ -220,7 +219,7 @@ def test_a_fresh_head_without_steps_says_nothing_or_what_prototypes_say():
     assert close(jax.nn.log_softmax(logits(same, SUPPORT)), prototypes)
 
 
-def test_a_fresh_head_alone_leaves_the_encoder():
+def test_fine_tuning_only_a_fresh_head_leaves_the_encoder():
     alone = ls.transfer.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.5, steps=3, where=head))
     everything = ls.transfer.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.5, steps=3))
     encoders = [adapter.adapt(MODEL, SUPPORT).encoder for adapter in (alone, everything)]
@@ -228,13 +227,13 @@ def test_a_fresh_head_alone_leaves_the_encoder():
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "make, message",
     (
-        lambda: ls.transfer.Logistic(l2=0.0),
-        lambda: ls.transfer.SupportVectors(cost=-1.0),
-        lambda: ls.transfer.Baseline(steps=-1),
+        (lambda: ls.transfer.Logistic(l2=0.0), "Logistic: `l2=0.0`"),
+        (lambda: ls.transfer.SupportVectors(cost=-1.0), "SupportVectors: `cost=-1.0`"),
+        (lambda: ls.transfer.Baseline(steps=-1), "Baseline: `steps=-1`"),
     ),
 )
-def test_what_cannot_be_is_refused(wrong):
-    with pytest.raises(ls.InputError):
-        wrong()
+def test_an_error_names_the_adapter_and_the_argument(make, message):
+    with pytest.raises(ls.InputError, match=message):
+        make()

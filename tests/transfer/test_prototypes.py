@@ -1,4 +1,4 @@
-"""Class means, and what is nearest to them."""
+"""Class means, and classification by the nearest."""
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +10,15 @@ from learnset.transfer._prototypes import class_means
 
 RANDOM = np.random.default_rng(0)
 VALUES = jnp.asarray(RANDOM.normal(size=(6, 4)), jnp.float32)
-LABELS = jnp.eye(3)[jnp.array([0, 1, 1, 0, 1, 0])]  # nothing of the last class
+LABELS = jnp.eye(3)[jnp.array([0, 1, 1, 0, 1, 0])]  # no point of the last class
 QUERIES = jnp.asarray(RANDOM.normal(size=(5, 4)), jnp.float32)
 RAW = ls.models.Headed(ls.models.Raw(), None)
 
 
 def test_means_are_those_of_the_points_that_count():
     weight = jnp.array([1.0, 1.0, 0.0, 3.0, 1.0, 0.0])
-    means, there = class_means(VALUES, ls.Batch(VALUES, LABELS, weight))
-    assert there.tolist() == [True, True, False]
+    means, present = class_means(VALUES, ls.Batch(VALUES, LABELS, weight))
+    assert present.tolist() == [True, True, False]
     assert jnp.allclose(means[0], (VALUES[0] + 3 * VALUES[3]) / 4, atol=1e-6)
     assert jnp.allclose(means[1], (VALUES[1] + VALUES[4]) / 2, atol=1e-6)
     assert (means[2] == 0).all()
@@ -35,7 +35,7 @@ def test_squared_euclidean_is_minus_the_squared_distance():
     assert jnp.allclose(ls.transfer.SquaredEuclidean()(QUERIES[0], VALUES), direct, atol=1e-5)
 
 
-def test_cosine_does_not_see_lengths():
+def test_the_cosine_ignores_lengths():
     assert jnp.allclose(
         ls.transfer.Cosine(1.0)(7 * QUERIES[0], 3 * VALUES),
         ls.transfer.Cosine(1.0)(QUERIES[0], VALUES),
@@ -59,7 +59,7 @@ def test_a_class_without_points_is_never_predicted():
     assert jnp.isfinite(predicted).all() and (predicted.argmax(axis=1) < 2).all()
 
 
-def test_the_linear_head_of_prototypes_classifies_as_they_do():
+def test_the_prototype_head_classifies_as_prototypes_do():
     support = ls.Batch(VALUES, LABELS)
     linear = jax.vmap(ls.transfer.prototype_head(support))(QUERIES)
     nearest = logits(ls.Prototypes(), support)
@@ -78,21 +78,19 @@ def test_simple_shot_is_prototypes_of_unit_features():
     )
 
 
-def test_centred_features_forget_where_all_of_them_lie():
-    support, far = ls.Batch(VALUES, LABELS), jnp.full(4, 50.0)
-    moved = ls.Batch(VALUES + far[None], LABELS)
-    here, there = ls.transfer.centred(RAW, VALUES), ls.transfer.centred(RAW, VALUES + far[None])
-    expected = logits(ls.SimpleShot(), support, model=here)
-    assert jnp.allclose(
-        logits(ls.SimpleShot(), moved, QUERIES + far[None], there), expected, atol=1e-4
-    )
-    assert not jnp.allclose(
-        logits(ls.SimpleShot(), moved, QUERIES + far[None]), expected, atol=1e-1
-    )
+def test_a_shift_of_all_features_changes_nothing_once_they_are_centred():
+    shift = jnp.full((1, 4), 50.0)
+    support, shifted = (ls.Batch(values, LABELS) for values in (VALUES, VALUES + shift))
+    model, shifted_model = (ls.transfer.centred(RAW, batch.x) for batch in (support, shifted))
+    expected = logits(ls.SimpleShot(), support, model=model)
+    centred = logits(ls.SimpleShot(), shifted, QUERIES + shift, shifted_model)
+    assert jnp.allclose(centred, expected, atol=1e-4)
+    raw = logits(ls.SimpleShot(), shifted, QUERIES + shift)
+    assert not jnp.allclose(raw, expected, atol=1e-1)
 
 
 @pytest.mark.parametrize("scale", (0.5, 4.0))
-def test_simple_shot_does_not_see_lengths(scale):
+def test_simple_shot_ignores_lengths(scale):
     support = ls.Batch(VALUES, LABELS)
     assert jnp.allclose(
         logits(ls.SimpleShot(), support, scale * QUERIES),

@@ -1,4 +1,4 @@
-"""The closed form, against NumPy's."""
+"""Ridge regression, against NumPy's solution of the normal equations."""
 
 import equinox as eqx
 import jax
@@ -20,7 +20,7 @@ def points(shots, features, *, out=2, seed=0):
 
 
 def normal_equations(f, y, l2, weight=None):
-    """The penalised least squares with a last feature that is one and is not shrunk, its weights on the diagonal."""
+    """Penalised least squares with a last feature of ones, whose coefficient is not shrunk."""
     weight = np.ones(len(f)) if weight is None else weight
     f = np.concatenate([f, np.ones((len(f), 1))], axis=1)
     penalty = l2 * np.diag([1.0] * (f.shape[1] - 1) + [0.0])
@@ -49,7 +49,7 @@ def test_it_solves_the_normal_equations_with_an_unshrunk_bias(shots, features):
 
 
 def test_the_dual_form_is_the_primal_one():
-    """Features that are zero change no solution, but which form is taken."""
+    """Features that are zero do not change the solution, but select the other form."""
     with jax.enable_x64(True):
         f, y = points(7, 5)
         (primal, primal_bias), (dual, dual_bias) = (
@@ -60,7 +60,7 @@ def test_the_dual_form_is_the_primal_one():
         assert (dual[5:] == 0).all()
 
 
-def test_the_gradient_of_what_it_minimises_is_zero():
+def test_the_gradient_of_its_objective_is_zero():
     with jax.enable_x64(True):
         f, y = points(7, 5)
         weight = np.linspace(0.5, 2, 7)
@@ -75,14 +75,14 @@ def test_the_gradient_of_what_it_minimises_is_zero():
 
 
 @pytest.mark.parametrize("shots", (3, 5))
-def test_with_a_vanishing_penalty_it_goes_through_all_points_it_can(shots):
+def test_with_a_vanishing_penalty_it_interpolates_fewer_points_than_features(shots):
     with jax.enable_x64(True):
         f, y = points(shots, 8)
         weight, bias = solve(f, y, 1e-10)
         assert np.allclose(f @ weight + bias, y, atol=1e-7)
 
 
-def test_with_an_endless_penalty_it_predicts_the_mean():
+def test_with_an_infinite_penalty_it_predicts_the_mean():
     with jax.enable_x64(True):
         f, y = points(5, 8)
         weight, bias = solve(f, y, 1e12)
@@ -93,18 +93,19 @@ def test_with_an_endless_penalty_it_predicts_the_mean():
 def test_a_point_of_weight_zero_is_a_removed_point(shots, features):
     with jax.enable_x64(True):
         f, y = points(shots, features)
-        there = np.arange(shots) != 2
-        poisoned = np.where(there[:, None], y, np.nan)
-        assert agree(solve(f, poisoned, L2, there.astype(float)), solve(f[there], y[there], L2))
+        present = np.arange(shots) != 2
+        poisoned = np.where(present[:, None], y, np.nan)
+        removed = solve(f[present], y[present], L2)
+        assert agree(solve(f, poisoned, L2, present.astype(float)), removed)
 
 
-def test_labels_that_are_absent_one_by_one_are_left_out_one_by_one():
+def test_single_labels_that_are_absent_are_left_out():
     with jax.enable_x64(True):
         f, y = points(7, 4)
-        there = np.array([[1, 1], [0, 1], [1, 1], [1, 0], [1, 1], [0, 0], [1, 1]], bool)
-        weight, bias = solve(f, np.where(there, y, np.nan), L2, there.astype(float))
+        present = np.array([[1, 1], [0, 1], [1, 1], [1, 0], [1, 1], [0, 0], [1, 1]], bool)
+        weight, bias = solve(f, np.where(present, y, np.nan), L2, present.astype(float))
         for j in range(2):
-            expected = normal_equations(f[there[:, j]], y[there[:, j], j : j + 1], L2)
+            expected = normal_equations(f[present[:, j]], y[present[:, j], j : j + 1], L2)
             assert agree((weight[:, j : j + 1], bias[j : j + 1]), expected)
 
 
@@ -143,7 +144,8 @@ def test_only_the_head_of_the_model_is_replaced(model, tasks, getkey):
 
 
 class Square(eqx.Module):
-    """A model with Equinox's own linear layer, which is as wide as it is high."""
+    """A model with Equinox's linear layer, whose weight is square: a transposed one would fit
+    too."""
 
     head: eqx.nn.Linear
 
@@ -154,7 +156,7 @@ class Square(eqx.Module):
         return self.head(self.features(x))
 
 
-def test_a_head_of_equinox_predicts_what_the_solution_does(getkey):
+def test_a_linear_layer_of_equinox_predicts_as_the_solution_does(getkey):
     f, y = points(6, 2)
     support = ls.Batch(jnp.asarray(f, jnp.float32), jnp.asarray(y, jnp.float32))
     adapted = eqx.filter_jit(ls.Ridge(L2).adapt)(Square(eqx.nn.Linear(2, 2, key=getkey())), support)
@@ -174,7 +176,7 @@ class Headed(eqx.Module):
     head: eqx.nn.Linear
 
 
-def test_a_model_without_head_or_features_is_told_what_is_missing(tasks, getkey):
+def test_the_error_for_a_model_without_head_or_features_names_the_missing_part(tasks, getkey):
     support = tasks.sample(ls.Split.TEST, key=getkey()).support
     with pytest.raises(ls.InputError, match="has no `head`"):
         ls.Ridge().adapt(eqx.nn.MLP(1, 1, 4, 1, key=getkey()), support)

@@ -16,18 +16,12 @@ WAYS, SHOTS, QUERIES, SIZE = 3, 2, 12, 6
 RAW = ls.models.Headed(ls.models.Raw(), None)
 
 
-def episode(random, apart=1.0):
-    """Support set, query points and their classes: features above zero, as behind a ReLU."""
-    centres = apart * np.abs(random.normal(size=(WAYS, SIZE)))
-    labels = np.concatenate(
-        [np.tile(np.arange(WAYS), SHOTS), np.tile(np.arange(WAYS), QUERIES // WAYS)]
-    )
-    x = (
-        np.maximum(centres[labels] + 0.4 * random.normal(size=(len(labels), SIZE)), 0).astype(
-            np.float32
-        )
-        + 0.01
-    )
+def episode(random, spread=1.0):
+    """Support set, query points and their classes: features above zero, as after a ReLU."""
+    centres = spread * np.abs(random.normal(size=(WAYS, SIZE)))
+    labels = np.tile(np.arange(WAYS), SHOTS + QUERIES // WAYS)
+    x = np.maximum(centres[labels] + 0.4 * random.normal(size=(len(labels), SIZE)), 0)
+    x = x.astype(np.float32) + 0.01
     shots = WAYS * SHOTS
     return (
         ls.Batch(jnp.asarray(x[:shots]), jnp.eye(WAYS)[labels[:shots]]),
@@ -52,7 +46,7 @@ def logits(adapter, support, x=X, weight=ALL):
 
 
 def close(left, right, atol=2e-3):
-    """The same probabilities: logits are free up to what is added to all."""
+    """Whether the probabilities agree: logits are determined up to a constant."""
     return jnp.allclose(jax.nn.softmax(left), jax.nn.softmax(right), atol=atol)
 
 
@@ -70,7 +64,7 @@ def test_permuting_the_queries_permutes_the_predictions(adapter):
 
 
 @pytest.mark.parametrize("adapter", CLASSIFIERS.values(), ids=CLASSIFIERS)
-def test_what_one_query_is_depends_on_the_others(adapter):
+def test_the_prediction_for_one_query_depends_on_the_others(adapter):
     assert adapter.transductive
     others = X.at[1:].set(X[1:] ** 2 + 1)
     these, those = (jax.nn.log_softmax(logits(adapter, SUPPORT, x)[0]) for x in (X, others))
@@ -112,20 +106,17 @@ def test_gradients_go_through(adapter):
 
 @pytest.mark.parametrize("name", ("bd-cspn", "tim"))
 def test_the_queries_help(name):
-    """Over 200 tasks it is right more often than the nearest class mean of the same features."""
+    """On 200 tasks it is right more often than the nearest class mean of the same features."""
     random = np.random.default_rng(6)
     tasks = [episode(random, 0.5) for _ in range(200)]
     support, x = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[task[:2] for task in tasks])
     truth = np.stack([task[2] for task in tasks])
 
-    def right(adapter):
-        return float(
-            (
-                jax.vmap(lambda s, x: logits(adapter, s, x))(support, x).argmax(axis=2) == truth
-            ).mean()
-        )
+    def accuracy(adapter):
+        predicted = jax.vmap(lambda s, x: logits(adapter, s, x))(support, x).argmax(axis=2)
+        return float((predicted == truth).mean())
 
-    assert right(CLASSIFIERS[name]) > right(ls.SimpleShot()) + 0.01
+    assert accuracy(CLASSIFIERS[name]) > accuracy(ls.SimpleShot()) + 0.01
 
 
 def short(x):
@@ -148,10 +139,8 @@ def as_numpy():
 
 def test_distances_from_inner_products_are_distances():
     s, y, x = as_numpy()
-    both, mix = (
-        np.concatenate([s, x]),
-        np.random.default_rng(7).normal(size=(WAYS, len(s) + len(x))),
-    )
+    both = np.concatenate([s, x])
+    mix = np.random.default_rng(7).normal(size=(WAYS, len(both)))
     fast = squared_distances(jnp.asarray(both @ both.T), jnp.asarray(mix))
     assert np.allclose(fast, distances(both, mix @ both), rtol=1e-3, atol=1e-3)
 
@@ -183,7 +172,7 @@ def test_tim_is_its_formula():
     assert close(logits(ls.transfer.TIM(steps=20), SUPPORT), -7.5 * distances(x, w))
 
 
-def test_tim_tells_more_about_the_queries_than_class_means_do():
+def test_tim_has_more_mutual_information_with_the_queries_than_class_means():
     def information(steps):
         p = jax.nn.softmax(logits(ls.transfer.TIM(steps=steps), SUPPORT))
         mean = p.mean(axis=0)
@@ -213,7 +202,7 @@ def test_pt_map_is_its_formula():
     )
 
 
-def test_transport_has_the_marginals_that_were_asked_for():
+def test_transport_has_the_required_marginals():
     cost = jnp.asarray(10 * RANDOM.random((20, 4)), jnp.float32)
     rows, columns = jnp.ones(20).at[3].set(0.0), jnp.array([4.0, 10.0, 0.0, 5.0])
     plan = jax.jit(lambda cost: transport(cost, rows, columns, 100))(cost)
@@ -232,10 +221,8 @@ def test_neighbours_are_the_nearest_others():
     distance = distances(np.asarray(X), np.asarray(X)) + np.where(np.eye(QUERIES), np.inf, 0)
     distance[:, 2] = np.inf
     nearest = np.argsort(distance, axis=1)[:, :3]
-    assert (
-        np.sort(np.nonzero(np.asarray(affinity(X, weight, 3)))[1].reshape(-1, 3))
-        == np.sort(nearest)
-    ).all()
+    neighbours = np.nonzero(np.asarray(affinity(X, weight, 3)))[1].reshape(-1, 3)
+    assert (neighbours == np.sort(nearest)).all()
 
 
 def test_laplacian_shot_is_its_formula():
@@ -255,12 +242,17 @@ def test_laplacian_shot_is_its_formula():
 
 
 def test_more_neighbours_than_queries_are_all_of_them():
-    assert jnp.isfinite(logits(ls.transfer.LaplacianShot(neighbours=30), SUPPORT)).all()
+    more, every = (ls.transfer.LaplacianShot(neighbours=n) for n in (30, QUERIES - 1))
+    assert (logits(more, SUPPORT) == logits(every, SUPPORT)).all()
 
 
 @pytest.mark.parametrize(
-    "wrong", (lambda: ls.transfer.LaplacianShot(neighbours=0), lambda: ls.transfer.TIM(scale=0.0))
+    "make, message",
+    (
+        (lambda: ls.transfer.LaplacianShot(neighbours=0), "LaplacianShot: `neighbours=0`"),
+        (lambda: ls.transfer.TIM(scale=0.0), "TIM: `scale=0.0`"),
+    ),
 )
-def test_what_cannot_be_is_refused(wrong):
-    with pytest.raises(ls.InputError):
-        wrong()
+def test_an_error_names_the_classifier_and_the_argument(make, message):
+    with pytest.raises(ls.InputError, match=message):
+        make()

@@ -4,8 +4,8 @@ from ..core import AbstractAdapter, Batch, Model, Predictor, settled
 
 
 class AsIs(AbstractAdapter):
-    """Uses the model as it is and ignores the support set, but for layers that are normalised by its statistics: for
-    tasks that the model was trained on, and as the control of every adapter.
+    """The model as it is: the support set is ignored, except by layers that its statistics
+    normalise. For tasks that the model was trained on, and as the control of every adapter.
 
     >>> import jax.random as jr, learnset as ls
     >>> model = ls.MLP(1, 1, key=jr.key(0))

@@ -26,14 +26,16 @@ from ._prototypes import class_means, encoder
 
 
 class AbstractHeadDescent(AbstractDescent):
-    """Fits a new head to the features of the support set, which are computed once and stay as they are.
+    """A new head that gradient descent fits to the features of the support set, which are computed
+    once and stay fixed.
 
     **Arguments:**
 
-    - `lr`: step size. `steps`: how many, each on all support points.
-    - `decay`: what a step takes off each parameter of the head, as a share of it and in units of `lr`.
+    - `lr`: step size. `steps`: number of steps, each on all support points.
+    - `decay`: the share of each parameter of the head that a step takes off, in units of `lr`.
 
-    **Raises:** `InputError` for a step size that is not above zero, and for a negative `steps` or `decay`.
+    **Raises:** `InputError` for a step size that is not above zero, and for negative `steps` or
+    `decay`.
     """
 
     lr: float | Float[Array, "..."] = 0.01
@@ -46,7 +48,7 @@ class AbstractHeadDescent(AbstractDescent):
 
     @abc.abstractmethod
     def start(self, points: Batch) -> Any:
-        """The head before any step, from the features of the support set."""
+        """The head before any step, made from the features of the support set."""
 
     def plan(
         self, model: Model, support: Batch
@@ -67,14 +69,16 @@ class AbstractHeadDescent(AbstractDescent):
 
 
 class Baseline(AbstractHeadDescent):
-    """A new linear head on frozen features, by gradient descent from zero.
+    """Baseline: a new linear head on frozen features, by gradient descent from zero.
 
-    Source: Chen et al. 2019, *A Closer Look at Few-shot Classification*, §3.2, and its code for `lr`, `steps` (epochs)
-    and `decay`. Different from there: all support points in each step instead of four; a start at zero instead of a
-    random one. `Logistic` finds where such steps would end.
+    Source: Chen et al. 2019, *A Closer Look at Few-shot Classification*, §3.2, and its code for
+    `lr`, `steps` (epochs) and `decay`. Different from there: all support points in each step
+    instead of four; a start at zero instead of a random one. `Logistic` finds the point where such
+    steps would end.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.transfer.Baseline().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> model = ls.models.Headed(ls.models.Raw(), None)
+    >>> predictor = ls.transfer.Baseline().adapt(model, ls.Batch(jnp.eye(3), jnp.eye(3)))
     >>> predictor(jnp.array([0.0, 1.0, 0.0])).argmax().item()
     1
     """
@@ -84,15 +88,17 @@ class Baseline(AbstractHeadDescent):
 
 
 class BaselinePlusPlus(AbstractHeadDescent):
-    """A new head on frozen features whose logits are cosines, by gradient descent.
+    """Baseline++: a new head on frozen features, whose logits are cosines, by gradient descent.
 
-    **Arguments:** as `Baseline`, and `scale`: what cosines are multiplied by.
+    **Arguments:** as `Baseline`, and `scale`: the factor of the cosines.
 
-    Source: Chen et al. 2019, *A Closer Look at Few-shot Classification*, §3.2, "Baseline++"; the scale of its code.
-    Different from there: as for `Baseline`, but the weights start at the class means.
+    Source: Chen et al. 2019, *A Closer Look at Few-shot Classification*, §3.2, "Baseline++"; the
+    scale of its code. Different from there: as for `Baseline`, but the weights start at the class
+    means.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.transfer.BaselinePlusPlus().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> model = ls.models.Headed(ls.models.Raw(), None)
+    >>> predictor = ls.transfer.BaselinePlusPlus().adapt(model, ls.Batch(jnp.eye(3), jnp.eye(3)))
     >>> predictor(jnp.array([0.0, 1.0, 0.0])).argmax().item()
     1
     """
@@ -100,5 +106,5 @@ class BaselinePlusPlus(AbstractHeadDescent):
     scale: float | Float[Array, "..."] = 2.0
 
     def start(self, points: Batch) -> CosineHead:
-        means, there = class_means(points.x, points)
-        return CosineHead(means, jnp.asarray(self.scale, means.dtype), there)
+        means, present = class_means(points.x, points)
+        return CosineHead(means, jnp.asarray(self.scale, means.dtype), present)

@@ -1,4 +1,4 @@
-"""Class means that are put right by the queries."""
+"""Class means that the queries correct."""
 
 import jax
 import jax.numpy as jnp
@@ -10,18 +10,21 @@ from ._transductive import AbstractTransductive
 
 
 class BDCSPN(AbstractTransductive):
-    """Shifts the queries to where the support set is, labels them by the nearest class mean, and takes the means again
-    of support points and queries together, each weighing more the nearer it is.
+    """Prototype rectification (BD-CSPN): the queries correct the class means.
+
+    It shifts the queries to the mean of the support set, labels them by the nearest class mean, and
+    takes the means again over support points and queries, weighted by their nearness.
 
     **Arguments:**
 
-    - `scale`: of the cosines whose exponentials are the weights.
+    - `scale`: the factor of the cosines, whose exponentials are the weights.
 
-    Source: Liu, Song & Qin 2020, *Prototype Rectification for Few-Shot Learning* ("BD-CSPN"), §3.2. Different from
-    there: all queries take part, not the most certain of each class alone.
+    Source: Liu, Song & Qin 2020, *Prototype Rectification for Few-Shot Learning* ("BD-CSPN"), §3.2.
+    Different from there: all queries take part, not only the most certain of each class.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.transfer.BDCSPN().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
+    >>> model = ls.models.Headed(ls.models.Raw(), None)
+    >>> predictor = ls.transfer.BDCSPN().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))
     >>> ls.predict(predictor, jnp.array([[0.9, 0.2], [0.1, 0.7]])).argmax(axis=1).tolist()
     [0, 1]
     """
@@ -45,7 +48,7 @@ class BDCSPN(AbstractTransductive):
 def shifted(
     support: Batch, queries: Float[Array, "queries features"], weight: Float[Array, "queries"]
 ) -> Float[Array, "queries features"]:
-    """The queries, moved so that their mean is that of the support set."""
+    """The queries, shifted so that their mean is that of the support set."""
     means = (
         w @ x / jnp.maximum(w.sum(), 1e-9)
         for w, x in ((support.weight, support.x), (weight, queries))
@@ -60,13 +63,12 @@ def rectified(
     weight: Float[Array, "queries"],
     scale: float | Float[Array, ""],
 ) -> Float[Array, "classes features"]:
-    """Class means of the support set and of the queries that are nearest to each, weighted by nearness."""
-    means, there = class_means(support.x, support)
+    """Class means over the support set and the queries nearest to each, weighted by nearness."""
+    means, present = class_means(support.x, support)
     x = jnp.concatenate([support.x, queries])
-    cosine = jnp.where(there[None], unit(x) @ unit(means).T, ABSENT)
+    cosine = jnp.where(present[None], unit(x) @ unit(means).T, ABSENT)
     guess = jax.nn.one_hot(cosine[len(support.x) :].argmax(axis=1), len(means), dtype=x.dtype)
     member = jnp.concatenate([support.y * support.weight[:, None], guess * weight[:, None]])
-    nearness = member * jnp.exp(
-        scale * jnp.minimum(cosine - 1, 0)
-    )  # at most one, so that nothing overflows
+    # At most one, so that nothing overflows.
+    nearness = member * jnp.exp(scale * jnp.minimum(cosine - 1, 0))
     return (nearness / jnp.maximum(nearness.sum(axis=0), 1e-9)[None]).T @ x

@@ -1,4 +1,4 @@
-"""One answer for everything."""
+"""The same answer for everything."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,7 +8,8 @@ from ..core import AbstractAdapter, Batch, Model
 
 
 class Constant(AbstractAdapter):
-    """Predicts one number, whatever the model, the support set and the input are: the bound where inputs tell nothing.
+    """A constant prediction, whatever the model, the support set and the input: the bound if inputs
+    carry no information.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> support = ls.Batch(jnp.zeros((5, 1)), jnp.zeros((5, 2)))

@@ -1,4 +1,4 @@
-"""What all adapters that go in steps have in common: the steps."""
+"""The loop over steps that all iterative adapters share."""
 
 import abc
 from collections.abc import Callable
@@ -10,16 +10,14 @@ from jaxtyping import Array, Int, PyTree
 
 from ..core import AbstractIterativeAdapter, Batch, Model, Predictor
 
-if TYPE_CHECKING:
-    from typing import (
-        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
-    )
+if TYPE_CHECKING:  # which would count an AbstractVar as the first argument of subclasses
+    from typing import ClassVar as AbstractVar
 else:
     from equinox import AbstractVar
 
 
 class AbstractDescent(AbstractIterativeAdapter):
-    """An adapter of `steps` equal steps. A new one says what a step is: `plan`."""
+    """An adapter that takes `steps` equal steps. A subclass defines one step, in `plan`."""
 
     steps: AbstractVar[int]
 
@@ -27,7 +25,8 @@ class AbstractDescent(AbstractIterativeAdapter):
     def plan(
         self, model: Model, support: Batch
     ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
-        """What moves, how it moves in one step, and the predictor that it stands for: `(start, step, finish)`."""
+        """The plan `(start, step, finish)`: the parameters that move, one step of them, and the
+        predictor that they make."""
 
     def adapt(self, model: Model, support: Batch) -> Predictor:
         start, step, finish = self.plan(model, support)

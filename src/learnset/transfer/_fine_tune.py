@@ -27,29 +27,28 @@ from ._descent import AbstractDescent
 
 
 class Unroll(enum.Enum):
-    """What differentiating through the steps of adaptation keeps in memory."""
+    """The way to differentiate through the steps of adaptation: what is kept in memory."""
 
-    EXACT = "exact"  # every step's activations: fastest, memory grows with steps
-    REMAT = "remat"  # parameters after every step only; activations are computed again: the same numbers
-    FIRST_ORDER = (
-        "first_order"  # nothing: the gradient at the adapted parameters stands for the true one
-    )
+    EXACT = "exact"  # the activations of every step: fastest, but memory grows with steps
+    REMAT = "remat"  # the parameters after every step; activations are recomputed: same numbers
+    FIRST_ORDER = "first_order"  # nothing: the gradient at the adapted parameters approximates it
 
 
 class FineTune(AbstractDescent):
-    """Goes down the gradient of the support loss: what transfer learning does to a pretrained model, and what MAML
-    differentiates through.
+    """Fine-tuning: gradient descent on the support loss. Transfer learning applies it to a
+    pretrained model, and MAML differentiates through it.
 
     **Arguments:**
 
     - `loss`: of a predictor on a batch.
-    - `lr`: step size; an array is traced, so that sweeping it compiles once.
-    - `steps`: how many steps.
-    - `where`: the part of the model that moves, as in `equinox.tree_at`; everything, unless said otherwise.
-    - `optimiser`: makes an Optax optimiser from `lr`; plain gradient descent, unless said otherwise.
-    - `unroll`: what differentiating through the steps costs.
+    - `lr`: step size; an array is traced, so a sweep over it compiles once.
+    - `steps`: number of steps.
+    - `where`: the part of the model that moves, as in `equinox.tree_at`; default: everything.
+    - `optimiser`: makes an Optax optimiser from `lr`; default: plain gradient descent.
+    - `unroll`: the way to differentiate through the steps; see `Unroll`.
 
-    **Raises:** `InputError` for a step size or a number of steps that is not above zero (no steps are allowed).
+    **Raises:** `InputError` for a step size that is not above zero, and for a negative number of
+    steps.
 
     >>> import jax.random as jr, learnset as ls
     >>> model_key, task_key = jr.split(jr.key(0))

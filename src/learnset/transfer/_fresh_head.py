@@ -23,22 +23,27 @@ from ._prototypes import encoder
 
 
 class FreshHead(AbstractIterativeAdapter):
-    """Gives a pretrained classifier a new head for the classes of the task, then fine-tunes.
+    """A new head for a pretrained classifier, made for the classes of the task, then fine-tuning.
 
-    The head that pretraining left has the classes of the training set, and is dropped.
+    The head from pretraining has the classes of the training set, and is dropped.
 
     **Arguments:**
 
-    - `descent`: how it is fine-tuned: `FineTune`, of everything or of `where=` a part (the head alone, say).
-    - `start`: makes the new head from the features of the support set: `zero_head`, or `prototype_head`.
+    - `descent`: the fine-tuning: `FineTune`, of everything or of the part `where=` (only the head,
+      say).
+    - `start`: makes the new head from the features of the support set: `zero_head`, or
+      `prototype_head`.
 
-    Source: Chen et al. 2019, *A Closer Look at Few-shot Classification*, §3.2 (the head alone); Dhillon et al. 2020,
-    *A Baseline for Few-Shot Image Classification*, §3 (everything, from class means of unit length).
+    Source: Chen et al. 2019, *A Closer Look at Few-shot Classification*, §3.2 (only the head);
+    Dhillon et al. 2020, *A Baseline for Few-Shot Image Classification*, §3 (everything, from class
+    means of unit length).
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> model = ls.models.Headed(ls.models.Raw(), None)
-    >>> adapter = ls.transfer.FreshHead(ls.FineTune(ls.cross_entropy, lr=0.1, steps=5), start=ls.transfer.prototype_head)
-    >>> adapter.adapt(model, ls.Batch(jnp.eye(3), jnp.eye(3)))(jnp.array([0.0, 0.0, 1.0])).argmax().item()
+    >>> descent = ls.FineTune(ls.cross_entropy, lr=0.1, steps=5)
+    >>> adapter = ls.transfer.FreshHead(descent, start=ls.transfer.prototype_head)
+    >>> predictor = adapter.adapt(model, ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> predictor(jnp.array([0.0, 0.0, 1.0])).argmax().item()
     2
     """
 

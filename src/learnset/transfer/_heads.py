@@ -1,4 +1,4 @@
-"""Heads that are made of a support set."""
+"""Heads that are made from a support set."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,10 +9,11 @@ from ._prototypes import ABSENT, class_means, unit
 
 
 class LinearHead(eqx.Module):
-    """Logits `x @ weight + bias` of the classes that are there.
+    """A linear head: logits `x @ weight + bias` of the classes that have support points.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.transfer.LinearHead(jnp.eye(2), jnp.zeros(2), jnp.array([True, True]))(jnp.array([3.0, 4.0])).tolist()
+    >>> head = ls.transfer.LinearHead(jnp.eye(2), jnp.zeros(2), jnp.array([True, True]))
+    >>> head(jnp.array([3.0, 4.0])).tolist()
     [3.0, 4.0]
     """
 
@@ -25,10 +26,11 @@ class LinearHead(eqx.Module):
 
 
 class CosineHead(eqx.Module):
-    """Logits `scale cos(x, weight)` of the classes that are there.
+    """A cosine head: logits `scale cos(x, weight)` of the classes that have support points.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.transfer.CosineHead(jnp.eye(2), jnp.asarray(2.0), jnp.array([True, True]))(jnp.array([3.0, 0.0])).tolist()
+    >>> head = ls.transfer.CosineHead(jnp.eye(2), jnp.asarray(2.0), jnp.array([True, True]))
+    >>> head(jnp.array([3.0, 0.0])).tolist()
     [2.0, 0.0]
     """
 
@@ -41,7 +43,7 @@ class CosineHead(eqx.Module):
 
 
 def zero_head(points: Batch) -> LinearHead:
-    """A linear head that says nothing yet: weights and biases of zero.
+    """A linear head with weights and biases of zero, which knows nothing yet.
 
     **Arguments:** `points`: features of the support set, with one-hot targets.
 
@@ -49,8 +51,8 @@ def zero_head(points: Batch) -> LinearHead:
     >>> ls.transfer.zero_head(ls.Batch(jnp.ones((4, 3)), jnp.eye(4))).weight.shape
     (3, 4)
     """
-    means, there = class_means(points.x, points)
-    return LinearHead(jnp.zeros_like(means.T), jnp.zeros_like(means[:, 0]), there)
+    means, present = class_means(points.x, points)
+    return LinearHead(jnp.zeros_like(means.T), jnp.zeros_like(means[:, 0]), present)
 
 
 def prototype_head(points: Batch) -> LinearHead:
@@ -58,11 +60,12 @@ def prototype_head(points: Batch) -> LinearHead:
 
     **Arguments:** `points`: features of the support set, with one-hot targets.
 
-    Source: Snell, Swersky & Zemel 2017, equation 8; as a start: Triantafillou et al. 2020, *Meta-Dataset*, §3.2.
+    Source: Snell, Swersky & Zemel 2017, equation 8; as a start: Triantafillou et al. 2020,
+    *Meta-Dataset*, §3.2.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.transfer.prototype_head(ls.Batch(jnp.eye(2), jnp.eye(2))).bias.tolist()
     [-1.0, -1.0]
     """
-    means, there = class_means(points.x, points)
-    return LinearHead(2 * means.T, -(means**2).sum(axis=1), there)
+    means, present = class_means(points.x, points)
+    return LinearHead(2 * means.T, -(means**2).sum(axis=1), present)

@@ -14,30 +14,32 @@ from ._heads import LinearHead
 from ._prototypes import ABSENT, class_means, encoder
 
 Parameters = tuple[Float[Array, "features classes"], Float[Array, "classes"]]
-SHRINKING = (1.0, 0.5, 0.25, 0.0625)  # parts of a Newton step that are tried
+SHRINKING = (1.0, 0.5, 0.25, 0.0625)  # fractions of a Newton step that are tried
 
 
 class Logistic(AbstractAdapter):
-    """Replaces the head by the multinomial logistic regression of the support targets on the model's features.
+    """Logistic regression as the head: the multinomial regression of the support targets on the
+    model's features.
 
-    Minimises `sum_i weight_i cross_entropy_i + l2/2 |W|²`; the bias is not shrunk, as in scikit-learn, whose `C` is
-    `1 / l2`.
+    Minimises `sum_i weight_i cross_entropy_i + l2/2 |W|²`; the bias is not shrunk, as in
+    scikit-learn, whose `C` is `1 / l2`.
 
     **Arguments:**
 
-    - `l2`: strength of the penalty, in squared units of a feature; also an array.
-    - `steps`: of Newton's method, each solved by conjugate gradients; ten leave nothing to do on few shots.
+    - `l2`: strength of the penalty, in squared units of a feature; may be an array.
+    - `steps`: of Newton's method, each solved by conjugate gradients; on few shots, ten converge.
 
-    The gradient through it is that of the exact solution (the implicit function theorem), whatever `steps` is: nothing of
-    the way there is kept.
+    The gradient through it is that of the exact solution (the implicit function theorem), whatever
+    `steps` is: no intermediate step is kept.
 
     **Raises:** `InputError` for a penalty that is not above zero.
 
-    Source: Böhning 1992, *Multinomial logistic regression algorithm*; as a head on frozen features Tian et al. 2020,
-    *Rethinking Few-Shot Image Classification*, §3.1.
+    Source: Böhning 1992, *Multinomial logistic regression algorithm*; as a head on frozen features:
+    Tian et al. 2020, *Rethinking Few-Shot Image Classification*, §3.1.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.transfer.Logistic().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(3), jnp.eye(3)))
+    >>> model = ls.models.Headed(ls.models.Raw(), None)
+    >>> predictor = ls.transfer.Logistic().adapt(model, ls.Batch(jnp.eye(3), jnp.eye(3)))
     >>> predictor(jnp.array([0.0, 1.0, 0.0])).argmax().item()
     1
     """
@@ -60,12 +62,13 @@ def logistic(points: Batch, l2: float | Float[Array, ""], steps: int = 10) -> Pa
 
     def cost(parameters: Parameters, points: Batch, l2: Any) -> Float[Array, ""]:
         weight, bias = parameters
-        there = class_means(points.x, points)[1]
-        log_p = jax.nn.log_softmax(jnp.where(there[None], points.x @ weight + bias[None], ABSENT))
+        present = class_means(points.x, points)[1]
+        log_p = jax.nn.log_softmax(jnp.where(present[None], points.x @ weight + bias[None], ABSENT))
         member = points.y * points.weight[:, None]
-        # Biases are free up to what is added to all, and where nothing is: their mean, and those, are chosen to be zero.
-        present = there.astype(bias.dtype)
-        idle = jnp.where(there, present @ bias / jnp.maximum(present.sum(), 1), bias)
+        # Biases are determined up to a constant, and those of absent classes not at all: the mean
+        # of the former and the latter are set to zero.
+        indicator = present.astype(bias.dtype)
+        idle = jnp.where(present, indicator @ bias / jnp.maximum(indicator.sum(), 1), bias)
         return -(member * log_p).sum() + 0.5 * l2 * (weight**2).sum() + 0.5 * (idle**2).sum()
 
     fixed = lax.stop_gradient((points, l2))
@@ -78,7 +81,7 @@ def logistic(points: Batch, l2: float | Float[Array, ""], steps: int = 10) -> Pa
         return _downhill(lambda parameters: cost(parameters, *fixed), at), None
 
     solution = lax.stop_gradient(lax.scan(step, start, length=steps)[0])
-    # One more step moves nothing but the derivative, which is the exact one.
+    # One more step changes only the derivative, which becomes the exact one.
     last = newton_step(
         jax.grad(lambda parameters: cost(parameters, *fixed)),
         solution,
@@ -88,15 +91,17 @@ def logistic(points: Batch, l2: float | Float[Array, ""], steps: int = 10) -> Pa
 
 
 def newton_step(gradient: Callable[[Any], Any], at: Any, value: Any) -> Any:
-    """The inverse of the gradient's own derivative at a place, times `value`, by conjugate gradients."""
+    """The inverse of the derivative of `gradient` at a point, times `value`, by conjugate
+    gradients."""
     curvature = jax.linearize(gradient, at)[1]
     return jax.scipy.sparse.linalg.cg(curvature, value, tol=1e-6, maxiter=100)[0]
 
 
 def _downhill(cost: Callable[[Parameters], Array], at: Parameters) -> Parameters:
-    """The best of a few parts of a Newton step, so that no step leads uphill from far away."""
+    """The best of a few fractions of a Newton step, so that no step leads uphill far from the
+    minimum."""
     direction = newton_step(jax.grad(cost), at, jax.grad(cost)(at))
-    moved = jax.vmap(lambda part: jax.tree.map(lambda p, d: p - part * d, at, direction))(
+    moved = jax.vmap(lambda share: jax.tree.map(lambda p, d: p - share * d, at, direction))(
         jnp.asarray(SHRINKING, at[1].dtype)
     )
     best = jax.vmap(cost)(moved).argmin()

@@ -8,18 +8,19 @@ from ..core import AbstractMethod, for_task, Loss, Metrics, Model, mse, State, T
 
 
 class Pooled(AbstractMethod):
-    """Solves all tasks at once: each loss weighs the same, and support and query are training points alike. A
-    task without any point in the batch does not count.
+    """Pooled training: solves all tasks at once. Each loss has the same weight, and both support
+    and query points are trained on. A task without any point in the batch does not count.
 
-    With one model for all tasks this is the pretraining of transfer learning; with a model that has parts for each task
-    (`SharedBody`) it is multi-task learning with uniform weights ("linear scalarisation"); with `Separate` models it is
-    single-task learning.
+    With one model for all tasks this is the pretraining of transfer learning; with a model that has
+    parts for each task (`SharedBody`) it is multi-task learning with uniform weights ("linear
+    scalarisation"); with `Separate` models it is single-task learning.
 
     Source: Finn, Abbeel & Levine 2017, §5.1 ("pretraining on all of the tasks"); Caruana 1997.
 
     >>> import jax.random as jr, learnset as ls
     >>> tasks = ls.Sinusoids().draw(25, ls.Split.TRAIN, key=jr.key(0))
-    >>> grads, state, metrics = ls.Pooled(ls.mse).gradient(ls.MLP(1, 1, key=jr.key(1)), tasks, None, key=jr.key(2))
+    >>> model = ls.MLP(1, 1, key=jr.key(1))
+    >>> grads, state, metrics = ls.Pooled(ls.mse).gradient(model, tasks, None, key=jr.key(2))
     >>> sorted(metrics)
     ['loss']
     """
@@ -36,8 +37,8 @@ class Pooled(AbstractMethod):
             losses = jax.vmap(lambda task: self.loss(for_task(model, task.index), task.points))(
                 tasks
             )
-            there = jax.vmap(lambda task: task.points.weight.max() > 0)(tasks)
-            return weighted_mean(losses, there.astype(losses.dtype))
+            present = jax.vmap(lambda task: task.points.weight.max() > 0)(tasks)
+            return weighted_mean(losses, present.astype(losses.dtype))
 
         loss, grads = mean_loss(model)
         return grads, state, {"loss": loss}

@@ -1,4 +1,4 @@
-"""The nearest class mean."""
+"""Classification by the nearest class mean."""
 
 import abc
 
@@ -13,17 +13,17 @@ ABSENT = -1e9  # the logit of a class without support: never predicted, and fini
 
 
 class AbstractSimilarity(eqx.Module):
-    """How near two vectors are."""
+    """A similarity: how near two vectors are."""
 
     @abc.abstractmethod
     def __call__(
         self, left: Float[Array, "features"], right: Float[Array, "classes features"]
     ) -> Array:
-        """One number for each class, larger where nearer."""
+        """One number for each class, larger for a nearer one."""
 
 
 class SquaredEuclidean(AbstractSimilarity):
-    """Minus the squared distance.
+    """Minus the squared Euclidean distance.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.transfer.SquaredEuclidean()(jnp.zeros(2), jnp.array([[3.0, 4.0]])).tolist()
@@ -37,7 +37,7 @@ class SquaredEuclidean(AbstractSimilarity):
 
 
 class Cosine(AbstractSimilarity):
-    """The cosine of the angle, times `scale`.
+    """The cosine of the angle between two vectors, times `scale`.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.transfer.Cosine(scale=10.0)(jnp.ones(2), jnp.array([[2.0, 2.0]])).round(3).tolist()
@@ -53,13 +53,14 @@ class Cosine(AbstractSimilarity):
 
 
 class Prototypes(AbstractAdapter):
-    """Classifies by the nearest mean of the support features of a class.
+    """Prototypes: classifies by the nearest class mean of the support features.
 
     Source: Snell, Swersky & Zemel 2017, *Prototypical Networks for Few-shot Learning*, §2.2.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> support = ls.Batch(jnp.array([[0.0], [4.0]]), jnp.eye(2))
-    >>> ls.Prototypes().adapt(ls.models.Headed(ls.models.Raw(), None), support)(jnp.array([3.0])).argmax().item()
+    >>> model = ls.models.Headed(ls.models.Raw(), None)
+    >>> ls.Prototypes().adapt(model, support)(jnp.array([3.0])).argmax().item()
     1
     """
 
@@ -67,12 +68,12 @@ class Prototypes(AbstractAdapter):
 
     def adapt(self, model: Model, support: Batch) -> Headed:
         model = settled(model, support)
-        means, there = class_means(features(model, support.x, support.weight), support)
-        return Headed(encoder(model), Nearest(means, there, self.similarity))
+        means, present = class_means(features(model, support.x, support.weight), support)
+        return Headed(encoder(model), Nearest(means, present, self.similarity))
 
 
 class Nearest(eqx.Module):
-    """Logits by nearness to one point for each class."""
+    """A head whose logits are the similarities to one point for each class."""
 
     means: Float[Array, "classes features"]
     there: Bool[Array, "classes"]
@@ -85,15 +86,14 @@ class Nearest(eqx.Module):
 def class_means(
     values: Float[Array, "points features"], support: Batch
 ) -> tuple[Float[Array, "classes features"], Bool[Array, "classes"]]:
-    """The mean of each class, points without weight left out, and which classes have any."""
+    """The mean of each class over points with weight, and which classes have such points."""
     member = support.y * support.weight[:, None]
-    return member.T @ values / jnp.maximum(member.sum(axis=0), 1e-9)[:, None], classes_there(
-        support
-    )
+    means = member.T @ values / jnp.maximum(member.sum(axis=0), 1e-9)[:, None]
+    return means, classes_there(support)
 
 
 def classes_there(support: Batch) -> Bool[Array, "classes"]:
-    """Which classes have a point with weight.
+    """The classes that have a point with weight.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> classes_there(ls.Batch(jnp.zeros((2, 1)), jnp.eye(3)[:2])).tolist()
@@ -103,7 +103,7 @@ def classes_there(support: Batch) -> Bool[Array, "classes"]:
 
 
 def encoder(model: Model) -> Model:
-    """The part of a model below its head; a model without one as it is."""
+    """The part of a `Headed` model below its head; any other model as it is."""
     return model.encoder if isinstance(model, Headed) else model
 
 

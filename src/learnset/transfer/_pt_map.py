@@ -1,4 +1,4 @@
-"""Features made Gaussian, and labels by optimal transport."""
+"""Features that are more Gaussian, and labels by optimal transport."""
 
 import jax
 import jax.numpy as jnp
@@ -10,22 +10,24 @@ from ._transductive import AbstractTransductive, class_mix, squared_distances
 
 
 class PTMAP(AbstractTransductive):
-    """Makes features more Gaussian by a power, then alternates between labels of the queries, by optimal transport to
-    the class centres, and centres, which move towards the means of what has been labelled.
+    """PT+MAP: a power makes the features more Gaussian, and optimal transport labels the queries.
 
-    It takes the classes to be equally frequent among the queries.
+    It alternates between labels of the queries, by optimal transport to the class centres, and
+    centres, which move towards the means of the labelled points. It assumes that the classes are
+    equally frequent among the queries.
 
     **Arguments:**
 
-    - `power`: of the features. `sharpness`: of the transport, by squared distance (λ).
-    - `rate`: how far centres move in each of `steps` (α). `sinkhorn_steps`: of each transport.
+    - `power`: of the features. `sharpness`: of the transport, a factor of squared distances (λ).
+    - `rate`: how far the centres move in each of `steps` (α). `sinkhorn_steps`: of each transport.
 
-    Source: Hu, Gripon & Pateux 2021, *Leveraging the Feature Distribution in Transfer-based Few-Shot Learning*, §3, and
-    its code for the settings. Different from there: features below zero keep their sign under the power; a fixed number
-    of Sinkhorn steps.
+    Source: Hu, Gripon & Pateux 2021, *Leveraging the Feature Distribution in Transfer-based
+    Few-Shot Learning*, §3, and its code for the settings. Different from there: features below zero
+    keep their sign under the power; a fixed number of Sinkhorn steps.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.transfer.PTMAP().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
+    >>> model = ls.models.Headed(ls.models.Raw(), None)
+    >>> predictor = ls.transfer.PTMAP().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))
     >>> ls.predict(predictor, jnp.array([[0.9, 0.2], [0.1, 0.7]])).argmax(axis=1).tolist()
     [0, 1]
     """
@@ -45,13 +47,13 @@ class PTMAP(AbstractTransductive):
         queries: Float[Array, "queries features"],
         weight: Float[Array, "queries"],
     ) -> Float[Array, "queries classes"]:
-        shots, there = len(support.x), class_means(support.x, support)[1]
+        shots, present = len(support.x), class_means(support.x, support)[1]
         x = jnp.concatenate(
             [self._shaped(support.x, support.weight), self._shaped(queries, weight)]
         )
         gram = x @ x.T
-        present = there.astype(x.dtype)
-        share = present / jnp.maximum(present.sum(), 1) * weight.sum()
+        indicator = present.astype(x.dtype)
+        share = indicator / jnp.maximum(indicator.sum(), 1) * weight.sum()
 
         def labels(mix: Float[Array, "classes points"]) -> Float[Array, "queries classes"]:
             cost = squared_distances(gram, mix)[shots:]
@@ -70,7 +72,7 @@ class PTMAP(AbstractTransductive):
     def _shaped(
         self, x: Float[Array, "points features"], weight: Float[Array, "points"]
     ) -> Float[Array, "points features"]:
-        """Features to a power, of length one, around their mean, and of length one again."""
+        """Features to a power, scaled to length one, centred, and scaled to length one again."""
         x = unit(jnp.sign(x) * (jnp.abs(x) + 1e-6) ** self.power)
         return unit(x - (weight @ x / jnp.maximum(weight.sum(), 1e-9))[None])
 
@@ -81,12 +83,14 @@ def transport(
     columns: Float[Array, "columns"],
     steps: int,
 ) -> Float[Array, "rows columns"]:
-    """The plan of entropic optimal transport, by Sinkhorn's algorithm: what goes from each row to each column, at a
-    cost in units of the entropy.
+    """The plan of entropic optimal transport, by Sinkhorn's algorithm: the mass that moves from
+    each row to each column, for a cost in units of the entropy.
 
-    **Arguments:** `rows`, `columns`: what leaves each row and comes to each column; sums must agree, zeros are allowed.
+    **Arguments:** `rows`, `columns`: the mass that leaves each row and enters each column; sums
+    must agree, zeros are allowed.
 
-    **Returns:** a matrix whose rows sum to `rows`, and whose columns come to `columns` with the `steps`.
+    **Returns:** a matrix whose rows sum to `rows`, and whose columns sum to `columns` more nearly
+    with more `steps`.
 
     Source: Cuturi 2013, *Sinkhorn Distances*, algorithm 1.
 
@@ -94,7 +98,8 @@ def transport(
     >>> transport(jnp.zeros((2, 2)), jnp.ones(2), jnp.ones(2), 3).tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
-    # A row's own smallest cost changes no plan; without it nothing vanishes altogether.
+    # Subtracting the smallest cost of a row changes no plan, and keeps rows of the kernel from
+    # vanishing.
     cost = jnp.where(columns[None] > 0, cost, jnp.inf)
     kernel = jnp.exp(cost.min(axis=1, keepdims=True) - cost)
 

@@ -20,18 +20,20 @@ from ..core import (
 
 
 class Ridge(AbstractAdapter):
-    """Replaces the head by the ridge regression of the support targets on the model's features.
+    """Ridge regression as the head: the closed-form regression of the support targets on the
+    model's features.
 
-    Minimises `sum_i weight_i |y_i - W'f(x_i) - b|² + l2 |W|²`; the bias is a feature that is one, and is not shrunk.
+    Minimises `sum_i weight_i |y_i - W'f(x_i) - b|² + l2 |W|²`; the bias is not shrunk.
 
     **Arguments:**
 
-    - `l2`: strength of the penalty, in squared units of a feature; also an array.
+    - `l2`: strength of the penalty, in squared units of a feature; may be an array.
 
-    **Raises:** `InputError` for a model without `head` and `features`, and for a penalty that is not above zero.
+    **Raises:** `InputError` for a model without `head` and `features`, and for a penalty that is
+    not above zero.
 
-    Source: Hoerl & Kennard 1970; as the head of a learner Bertinetto et al. 2019, §3.2, whose Woodbury form
-    is used here where shots are fewer than features.
+    Source: Hoerl & Kennard 1970; as the head of a learner: Bertinetto et al. 2019, §3.2, whose
+    Woodbury form is used here if shots are fewer than features.
 
     >>> import jax.random as jr, learnset as ls
     >>> task = ls.Sinusoids(shots=5).sample(ls.Split.TEST, key=jr.key(0))
@@ -48,21 +50,23 @@ class Ridge(AbstractAdapter):
     def adapt(self, model: Model, support: Batch) -> Predictor:
         last, model = head(model), settled(model, support)
         weight, bias = ridge(features(model, support.x, support.weight), support, self.l2)
-        weight = (
-            weight.T if isinstance(last, eqx.nn.Linear) else weight
-        )  # Equinox's has a row for each output
+        # Equinox's layer has a row for each output.
+        weight = weight.T if isinstance(last, eqx.nn.Linear) else weight
         return eqx.tree_at(lambda m: (head(m).weight, head(m).bias), model, (weight, bias))
 
 
 def ridge(
     features: Float[Array, "points features"], batch: Batch, l2: float | Float[Array, ""]
 ) -> tuple[Float[Array, "features out"], Float[Array, "out"]]:
-    """Weight and bias of the ridge regression of `batch.y` on `features`, points and labels of weight zero left out."""
+    """Weight and bias of the ridge regression of `batch.y` on `features`.
+
+    Points and labels of weight zero are left out.
+    """
     weight = point_weight(batch)
     y = present(batch.y, weight)
     if weight.shape[1] == 1:
         return _of_points(features, y, weight[:, 0], l2)
-    # Labels that are absent one by one: each output is a regression on points of its own.
+    # Single labels may be absent: each output is a regression on its own points.
     of_one = jax.vmap(lambda y, weight: _of_points(features, y[:, None], weight, l2), in_axes=1)
     solution, bias = of_one(y, weight)
     return solution[:, :, 0].T, bias[:, 0]
@@ -75,7 +79,7 @@ def _of_points(
     l2: float | Float[Array, ""],
 ) -> tuple[Float[Array, "features out"], Float[Array, "out"]]:
     total = jnp.maximum(weight.sum(), 1e-12)
-    # A bias which is not shrunk is the same as centring by the weighted means.
+    # A bias that is not shrunk is the same as centring by the weighted means.
     feature_mean, y_mean = weight @ features / total, weight @ y / total
     root = jnp.sqrt(weight)[:, None]
     f, t = root * (features - feature_mean[None]), root * (y - y_mean[None])

@@ -1,4 +1,4 @@
-"""The nearest class mean, of features that are centred and have length one."""
+"""The nearest class mean of features that are centred and have length one."""
 
 import equinox as eqx
 from jax import lax
@@ -10,11 +10,12 @@ from ._prototypes import class_means, encoder, Nearest, SquaredEuclidean, unit
 
 
 class Centred(eqx.Module):
-    """An encoder from whose features the mean of training features is taken off: what `SimpleShot` and the
-    transductive classifiers are best given.
+    """An encoder with centred features: the mean of training features is subtracted. `SimpleShot`
+    and the transductive classifiers work best with it.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.transfer.centred(ls.models.Raw(), jnp.array([[1.0], [3.0]])).features(jnp.array([5.0])).tolist()
+    >>> model = ls.transfer.centred(ls.models.Raw(), jnp.array([[1.0], [3.0]]))
+    >>> model.features(jnp.array([5.0])).tolist()
     [3.0]
     """
 
@@ -24,8 +25,8 @@ class Centred(eqx.Module):
     def embed(
         self, xs: Shaped[Array, "points *in"], weight: Float[Array, "points"]
     ) -> Float[Array, "points features"]:
-        """Features of points that come together."""
-        # The mean is what it is, and not trained.
+        """Features of many points together."""
+        # The mean is a constant, and not trained.
         return features(self.encoder, xs, weight) - lax.stop_gradient(self.mean)[None]
 
     def features(self, x: Shaped[Array, "*in"]) -> Float[Array, "features"]:
@@ -33,13 +34,13 @@ class Centred(eqx.Module):
         return self.encoder.features(x) - lax.stop_gradient(self.mean)
 
     def settle(self, xs: Shaped[Array, "points *in"], weight: Float[Array, "points"]) -> "Centred":
-        """The same with statistics of the support set in the encoder."""
+        """The same encoder, with statistics of the support set stored in it."""
         return Centred(settled(self.encoder, Batch(xs, xs, weight)), self.mean)
 
 
 def centred(model: Model, xs: Shaped[Array, "points *in"]) -> Centred:
-    """The encoder of a model, with the mean of its features of `xs` taken off: `xs` are training examples, or as many
-    of them as fit into memory.
+    """The encoder of a model, centred by the mean of its features of `xs`: training examples, or as
+    many of them as fit into memory.
 
     **Returns:** a model without a head.
     """
@@ -47,15 +48,17 @@ def centred(model: Model, xs: Shaped[Array, "points *in"]) -> Centred:
 
 
 class SimpleShot(AbstractAdapter):
-    """Classifies by the nearest class mean of features of length one: no more than that, on a good encoder.
+    """SimpleShot: classifies by the nearest class mean of features of length one, and no more than
+    that, on a good encoder.
 
-    The paper's CL2N is this on a `Centred` model, L2N on another, and UN with `normalise=False`.
+    The paper's CL2N is this on a `Centred` model, L2N on any other, and UN with `normalise=False`.
 
     **Arguments:**
 
-    - `normalise`: whether features are brought to length one before means are taken.
+    - `normalise`: whether features are scaled to length one before means are taken.
 
-    Source: Wang et al. 2019, *SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot Learning*, §3.
+    Source: Wang et al. 2019, *SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot
+    Learning*, §3.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> model = ls.transfer.centred(ls.models.Raw(), jnp.array([[10.0, 9.0], [8.0, 11.0]]))
@@ -69,13 +72,13 @@ class SimpleShot(AbstractAdapter):
     def adapt(self, model: Model, support: Batch) -> Headed:
         model = settled(model, support)
         values = features(model, support.x, support.weight)
-        means, there = class_means(unit(values) if self.normalise else values, support)
-        nearest = Nearest(means, there, SquaredEuclidean())
+        means, present = class_means(unit(values) if self.normalise else values, support)
+        nearest = Nearest(means, present, SquaredEuclidean())
         return Headed(encoder(model), OfUnit(nearest) if self.normalise else nearest)
 
 
 class OfUnit(eqx.Module):
-    """A head of features of length one."""
+    """A head that scales features to length one first."""
 
     head: Nearest
 

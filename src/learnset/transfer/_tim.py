@@ -1,4 +1,4 @@
-"""Class centres that tell most about the queries."""
+"""Class centres that are most informative about the queries."""
 
 import jax
 import jax.numpy as jnp
@@ -10,22 +10,27 @@ from ._transductive import AbstractTransductive, class_mix, squared_distances
 
 
 class TIM(AbstractTransductive):
-    """Moves the class means so that labels of the queries are certain one by one and evenly spread over the classes (the
-    mutual information of queries and labels), while the support points keep theirs.
+    """Transductive information maximisation (TIM): moves the class means until the queries tell the
+    most about their labels.
 
-    It takes the classes to be about equally frequent among the queries.
+    Each label becomes certain, and labels spread evenly over the classes (the mutual information of
+    queries and labels), while the support points keep their labels. It assumes that the classes are
+    about equally frequent among the queries.
 
     **Arguments:**
 
-    - `scale`: of half the squared distances of features of length one, which are minus the logits.
-    - `support_weight`: of the cross-entropy of the support set (λ). `certainty`: of the entropy of each query's label (α).
+    - `scale`: the factor of half the squared distances between features of length one, which are
+      minus the logits.
+    - `support_weight`: of the cross-entropy of the support set (λ).
+    - `certainty`: the weight of the entropy of each query's label (α).
     - `steps`: of alternating updates.
 
-    Source: Boudiaf et al. 2020, *Transductive Information Maximization for Few-Shot Learning*, §2.3, proposition 1
-    ("TIM-ADM"), and §3 for the settings.
+    Source: Boudiaf et al. 2020, *Transductive Information Maximization for Few-Shot Learning*,
+    §2.3, proposition 1 ("TIM-ADM"), and §3 for the settings.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> predictor = ls.transfer.TIM().adapt(ls.models.Headed(ls.models.Raw(), None), ls.Batch(jnp.eye(2), jnp.eye(2)))
+    >>> model = ls.models.Headed(ls.models.Raw(), None)
+    >>> predictor = ls.transfer.TIM().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))
     >>> ls.predict(predictor, jnp.array([[0.9, 0.2], [0.1, 0.7]])).argmax(axis=1).tolist()
     [0, 1]
     """
@@ -46,16 +51,18 @@ class TIM(AbstractTransductive):
         queries: Float[Array, "queries features"],
         weight: Float[Array, "queries"],
     ) -> Float[Array, "queries classes"]:
-        shots, there = len(support.x), classes_there(support)
+        shots, present = len(support.x), classes_there(support)
         x = unit(jnp.concatenate([support.x, queries]))
         gram = x @ x.T
-        # What each point counts in the update of the centres.
+        # How much each point counts in the update of the centres.
         of_support = self.support_weight / (1 + self.certainty) * support.weight
         of_queries = support.weight.sum() / jnp.maximum(weight.sum(), 1e-9) * weight
         count = jnp.concatenate([of_support, of_queries])[:, None]
 
         def scores(mix: Float[Array, "classes points"]) -> Float[Array, "points classes"]:
-            return jnp.where(there[None], -0.5 * self.scale * squared_distances(gram, mix), ABSENT)
+            return jnp.where(
+                present[None], -0.5 * self.scale * squared_distances(gram, mix), ABSENT
+            )
 
         def step(
             mix: Float[Array, "classes points"], _: None
@@ -67,14 +74,13 @@ class TIM(AbstractTransductive):
             new = (towards - p).T + p.sum(axis=0)[:, None] * mix
             return new / jnp.maximum(towards.sum(axis=0), 1e-9)[:, None], None
 
-        return scores(jax.lax.scan(step, class_mix(support, len(queries)), length=self.steps)[0])[
-            shots:
-        ]
+        mix = jax.lax.scan(step, class_mix(support, len(queries)), length=self.steps)[0]
+        return scores(mix)[shots:]
 
     def _labels(
         self, log_p: Float[Array, "queries classes"], weight: Float[Array, "queries"]
     ) -> Float[Array, "queries classes"]:
-        """Labels of the queries that are best for centres as they are: equation 7."""
+        """The best labels of the queries for the current centres: equation 7."""
         sharper = (1 + self.certainty) * log_p
         frequency = jax.nn.logsumexp(sharper, axis=0, b=weight[:, None])
         return jax.nn.softmax(sharper - 0.5 * jnp.maximum(frequency, ABSENT)[None])

@@ -1,4 +1,4 @@
-"""What classifiers that see all queries at once have in common."""
+"""The common part of classifiers that see all queries at once."""
 
 import abc
 from typing import ClassVar
@@ -13,10 +13,12 @@ from ._prototypes import ABSENT, classes_there, encoder
 
 
 class AbstractTransductive(AbstractAdapter):
-    """Classifies all queries of a task together. A new one says how: `logits`.
+    """A transductive classifier: classifies all queries of a task together. A subclass defines
+    `logits`.
 
-    The predictor keeps the features of the support set, and answers for the queries that it is given at once: the more
-    they are, the better. Of a single one most of these classifiers can say nothing.
+    The predictor keeps the features of the support set, and answers for all queries that it is
+    given at once: the more, the better. About a single query most of these classifiers can say
+    nothing.
     """
 
     transductive: ClassVar[bool] = True
@@ -28,12 +30,13 @@ class AbstractTransductive(AbstractAdapter):
         queries: Float[Array, "queries features"],
         weight: Float[Array, "queries"],
     ) -> Float[Array, "queries classes"]:
-        """Logits of all queries; what stands there for classes without support is not looked at.
+        """Logits of all queries; those of classes without support points are ignored.
 
         **Arguments:**
 
         - `support`: features of the support set, with one-hot targets.
-        - `queries`: features of the query set; those whose `weight` is zero have no part in what others get.
+        - `queries`: features of the query set; those whose `weight` is zero do not influence the
+          others.
         """
 
     def adapt(self, model: Model, support: Batch) -> Headed:
@@ -43,7 +46,7 @@ class AbstractTransductive(AbstractAdapter):
 
 
 class Jointly(eqx.Module):
-    """The head of a transductive classifier: the features of the support set, and what is done with them."""
+    """The head of a transductive classifier: the classifier and the features of the support set."""
 
     adapter: AbstractTransductive
     support: Batch
@@ -52,15 +55,15 @@ class Jointly(eqx.Module):
         self, values: Float[Array, "queries features"], weight: Float[Array, "queries"]
     ) -> Float[Array, "queries classes"]:
         """Logits of all queries."""
-        there = classes_there(self.support)
-        return jnp.where(there[None], self.adapter.logits(self.support, values, weight), ABSENT)
+        present = classes_there(self.support)
+        return jnp.where(present[None], self.adapter.logits(self.support, values, weight), ABSENT)
 
 
 def squared_distances(
     gram: Float[Array, "points points"], mix: Float[Array, "classes points"]
 ) -> Float[Array, "points classes"]:
-    """Squared distances from each point to each centre, where a centre is a mix of points: from inner products alone,
-    so that many steps cost the same whatever the number of features is.
+    """Squared distances from each point to each centre, where a centre is a mix of points. They
+    need inner products only, so many steps cost the same for any number of features.
 
     >>> import jax.numpy as jnp
     >>> squared_distances(jnp.eye(2), jnp.array([[0.5, 0.5]])).tolist()
@@ -71,7 +74,7 @@ def squared_distances(
 
 
 def class_mix(support: Batch, queries: int) -> Float[Array, "classes points"]:
-    """Class means as mixes of all points, of which the support set comes first."""
+    """Class means as mixes of all points, the support points first."""
     member = support.y * support.weight[:, None]
     share = member / jnp.maximum(member.sum(axis=0), 1e-9)[None]
     return jnp.pad(share, ((0, queries), (0, 0))).T
