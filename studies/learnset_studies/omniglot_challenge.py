@@ -1,14 +1,13 @@
-"""The Omniglot challenge: which of twenty characters of an alphabet never seen is it, from one drawing of each?
+"""The Omniglot challenge: twenty characters of a new alphabet, told apart from one drawing of each.
 
-Source: Lake, Salakhutdinov & Tenenbaum 2015, *Human-level concept learning through probabilistic program induction*,
-Science 350:1332-1338, Figure 6a; the 20 runs and the code of the distance are those of the repository's folder
-`python/one-shot-classification`.
+Source: Lake, Salakhutdinov & Tenenbaum 2015, *Human-level concept learning through probabilistic
+program induction*, Science 350:1332-1338, Figure 6a.
 """
 
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -18,6 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from learnset.comparison import Setting
 from learnset.core import (
     AbstractAdapter,
     AbstractMethod,
@@ -31,7 +31,7 @@ from learnset.core import (
     Split,
     Task,
 )
-from learnset.data import area_averaged, Classes, Labelled, omniglot, turned
+from learnset.data import Classes, Labelled, omniglot, turned
 from learnset.meta import MAML, ProtoNet
 from learnset.models import classifier, Conv4, Headed, Raw
 from learnset.recipes.classes import Classifying, normalised_by
@@ -39,56 +39,33 @@ from learnset.tasks import AbstractTasks, choose
 from learnset.training import score, train
 from learnset.transfer import FineTune, modified_hausdorff, Pooled, Prototypes, SimpleShot
 
-from ._omniglot_challenge_page import draw_errors, draw_run, page
+from ._omniglot_challenge_page import COMPARED_WITH, draw, page, PUBLISHED
+from ._omniglot_challenge_runs import (
+    as_tasks,
+    DRAWERS,
+    Exam,
+    exams_and_classes,
+    official_sets,
+    SEED,
+    SIZE,
+    smaller_sets,
+    WAYS,
+)
 from ._study import row
 
-WAYS, DRAWERS, SIZE = (
-    20,
-    20,
-    28,
-)  # characters of a run, people who drew each, pixels that networks see
-SEED = 0  # of the alphabets that are held out, of the five that are the smaller sets, and of our own runs
 STATISTICS = 6  # times 80 training images, whose statistics a pretrained encoder keeps
-LAKE = "Lake, Salakhutdinov & Tenenbaum 2015"
-UNVERIFIED = "recalled, unverified"
-PUBLISHED: dict[
-    str, dict[str, float | str]
-] = {  # error in per cent, after 30 and after five background alphabets
-    "people": {"all": 4.5, "source": LAKE},
-    "BPL": {"all": 3.3, "five, 1": 4.3, "five, 2": 4.0, "source": LAKE},
-    "BPL without learning to learn": {"all": 11.0, "source": LAKE},
-    "BPL without compositionality": {"all": 14.0, "source": LAKE},
-    "Siamese network": {"all": 8.0, "source": LAKE + " (Koch et al., augmented)"},
-    "deep convolutional network": {"all": 13.5, "five, 1": 24.0, "five, 2": 22.3, "source": LAKE},
-    "hierarchical deep model": {"all": 34.8, "source": LAKE},
-    "modified Hausdorff distance": {"all": 38.8, "source": LAKE + "; demo_classification.py"},
-    "RCN": {"all": 7.3, "source": UNVERIFIED + ": Lake et al. 2019"},
-    "prototypical network": {
-        "all": 13.7,
-        "five, mean": 30.1,
-        "source": UNVERIFIED + ": Lake et al. 2019",
-    },
-    "prototypical network, augmented": {"all": 6.0, "source": UNVERIFIED},
-    "VHE": {"all": 18.7, "source": UNVERIFIED},
-    "ARC, augmented": {"all": 1.5, "source": UNVERIFIED},
-}
-AS_PUBLISHED = {  # what ours are set beside
-    "modified Hausdorff": "modified Hausdorff distance",
-    "transfer: SimpleShot": "deep convolutional network",
-    "meta: ProtoNet": "prototypical network",
-}
 
 
 @dataclasses.dataclass(frozen=True)
 class OmniglotChallengeStudy:
-    """The study's sizes.
+    """Reproduces the one-shot classification of the Omniglot challenge. Its sizes:
 
     **Arguments:**
 
     - `steps`: of each training; every step sees `8 * WAYS` images, whatever the method.
     - `filters`: of four strided convolutions.
     - `held_out`, `runs_each`: background alphabets that our own runs are made of, and runs of each.
-    - `smaller_sets`: how many sets of five alphabets are trained on, one or two.
+    - `smaller_sets`: sets of five alphabets that are trained on, one or two.
     """
 
     steps: int = 500
@@ -96,6 +73,10 @@ class OmniglotChallengeStudy:
     held_out: int = 5
     runs_each: int = 4
     smaller_sets: int = 2
+
+    reads: ClassVar = frozenset({"seed", "steps", "checkpoint_every", "resume", "full"})
+    draw = staticmethod(draw)
+    page = staticmethod(page)
 
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
@@ -117,77 +98,43 @@ class OmniglotChallengeStudy:
         return OmniglotChallengeStudy(20_000, 64, 5, 8, 2)
 
     def with_steps(self, steps: int) -> "OmniglotChallengeStudy":
-        """The same study with other training."""
+        """The same study with another number of training steps."""
         return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains, scores, draws and writes everything into `folder`. `options` go to `train`.
-
-        **Returns:** what `result.json` holds.
-        """
-        exams, classes = self._exams()
+        """Trains and scores. `options` go to `train`. The drawings of the first run go to
+        `drawings.npz`."""
+        exams, classes = exams_and_classes(self.held_out, self.runs_each)
         official = official_sets(self.smaller_sets) if exams[0].complete else {}
-        alphabets = {"all": sorted(set(classes.groups))} | self._smaller_sets(classes) | official
-        runs = [
-            run for exam in exams for run in exam.runs
-        ]  # of all together: one program scores them
-        rights, seconds = without_training(runs), {}
+        alphabets = {"all": sorted(set(classes.groups))}
+        alphabets |= smaller_sets(classes, self.smaller_sets) | official
+        runs = [run for exam in exams for run in exam.runs]  # one program scores them all
+        rights, training = without_training(runs), []
         for learner in self._learners(classes, key):
-            for set_name, groups in alphabets.items():
-                name = f"{learner.name}, {set_name}"
-                adapted, seconds[name] = learner.trained_on(
+            for name, groups in alphabets.items():
+                model, seconds = learner.trained_on(
                     classes, groups, name, self.steps, folder, options
                 )
-                rights[learner.name, set_name] = answered(adapted, runs)
+                about = {"recipe": learner.name, "alphabets": name, "train_seconds": seconds}
+                training.append(about)
+                right = answered(learner.adapter, model, runs)
+                rights[learner.name, learner.setting, name] = right
         ends = np.cumsum([len(exam.runs) for exam in exams])[:-1]
-        rows = [
-            row_of(part, exam, *name)
-            for name, right in rights.items()
-            for exam, part in zip(exams, np.split(right, ends), strict=True)
-        ]
-        words = {
-            "alphabets": alphabets,
-            "characters": {
-                name: len(classes.of_groups(groups)) for name, groups in alphabets.items()
-            },
-            "exams": {exam.name: {"runs": len(exam.runs), "from": exam.origin} for exam in exams},
-        }
-        words |= {"official_sets": list(official), "seed_of_sets": SEED + 1}
-        result = {"rows": rows, "published": PUBLISHED, "training": seconds} | words
-        draw_errors(result, folder)
-        draw_run(runs[0], {name: right[0] for name, right in rights.items()}, folder)
-        (folder / "README.md").write_text(page(result, self.steps, self.filters))
-        return result
-
-    # Data
-
-    def _exams(self) -> tuple[list["Exam"], Labelled]:
-        """The runs to be scored on, and the classes to train on: all background alphabets where the runs are not made
-        of them."""
-        official = official_exam()
-        classes = omniglot.background(size=SIZE)
-        if official is not None and official.complete:
-            return [official], classes
-        more = [] if official is None else [official]
-        if omniglot.find("images_evaluation.zip") is not None:
-            return [self._own(omniglot.evaluation, None), *more], classes
-        held = held_out(classes, self.held_out)
-        return [self._own(omniglot.background, held), *more], classes.of_groups(
-            sorted(set(classes.groups) - set(held))
-        )
-
-    def _own(self, read: Any, alphabets: list[str] | None) -> "Exam":
-        """Our own runs of these alphabets, or of twice as many as are held out otherwise."""
-        whole = read(size=omniglot.SIDE)
-        alphabets = held_out(whole, 2 * self.held_out) if alphabets is None else alphabets
-        origin = f"our own, of {', '.join(sorted(alphabets))}"
-        return Exam("own runs", own_runs(whole.of_groups(alphabets), self.runs_each, SEED), origin)
-
-    def _smaller_sets(self, classes: Labelled) -> dict[str, list[str]]:
-        """Sets of five alphabets, drawn by `SEED + 1`."""
-        order = shuffled(sorted(set(classes.groups)), SEED + 1)
+        first = runs[0]
+        np.savez_compressed(folder / "drawings.npz", train=first.train, test=first.test)
         return {
-            f"five, {n + 1}": sorted(order[5 * n : 5 * n + 5]) for n in range(self.smaller_sets)
+            "rows": [
+                row_of(part, exam, *about)
+                for about, right in rights.items()
+                for exam, part in zip(exams, np.split(right, ends), strict=True)
+            ],
+            "training": training,
+            "alphabets": alphabets,
+            "characters": {name: len(classes.of_groups(each)) for name, each in alphabets.items()},
+            "exams": {exam.name: {"runs": len(exam.runs), "from": exam.origin} for exam in exams},
+            "official_sets": list(official),
+            "seed_of_sets": SEED + 1,
+            "figures": {"run": _first_run(first, rights)},
         }
 
     def _learners(self, classes: Labelled, key: Key[Array, ""]) -> list["Learner"]:
@@ -197,45 +144,32 @@ class OmniglotChallengeStudy:
         pool = Classes(turned(classes))
         every = OfAlphabets(pool, jnp.arange(len(pool)), jnp.asarray(len(pool)))
         pooled = dataclasses.replace(every, ways=4 * WAYS, shared_labels=True)
+        wide = dataclasses.replace(every, ways=2 * WAYS, queries=3)
         whole = Classifying(len(pool))(start, head_key)
-        proto, maml = ProtoNet(), MAML(cross_entropy, 0.4)
-        three_steps = FineTune(
-            cross_entropy, 0.4, 3
-        )  # MAML §5.2: one step in training, three in evaluation
+        pretraining, proto, maml = Pooled(cross_entropy), ProtoNet(), MAML(cross_entropy, 0.4)
+        # MAML §5.2: one step in training, three in evaluation.
+        steps, shot, meta = FineTune(cross_entropy, 0.4, 3), SimpleShot(), Setting.META
+        transfer = Setting.TRANSFER
         return [
-            Learner(
-                "transfer: SimpleShot",
-                Pooled(cross_entropy),
-                whole,
-                pooled,
-                1,
-                SimpleShot(),
-                train_key,
-            ),
-            Learner(
-                "meta: ProtoNet",
-                proto,
-                start,
-                dataclasses.replace(every, ways=2 * WAYS, queries=3),
-                1,
-                proto,
-                train_key,
-            ),
-            Learner("meta: MAML", maml, start, every, 4, three_steps, train_key),
+            Learner("SimpleShot", transfer, pretraining, whole, pooled, 1, shot, train_key),
+            Learner("ProtoNet", meta, proto, start, wide, 1, proto, train_key),
+            Learner("MAML", meta, maml, start, every, 4, steps, train_key),
         ]
 
 
 class OfAlphabets(AbstractTasks):
-    """Tasks of some of the characters of a common pool: the program is the same whichever they are.
+    """Tasks of some of the characters of a common pool: the same program whichever they are.
 
-    Twenty drawings of each character are drawn from. With `shared_labels` targets are numbers of the pool and not of
-    the task, as pretraining needs them.
+    Twenty drawings of each character are drawn from. With `shared_labels` targets are numbers of
+    the pool and not of the task, as pretraining needs them.
+
+    **Arguments:**
+
+    - `chosen`, `number`: the characters to draw from are the first `number` of `chosen`.
     """
 
     pool: Classes
-    chosen: Int[
-        Array, "classes"
-    ]  # numbers of the characters to draw from, those behind `number` being none
+    chosen: Int[Array, "classes"]
     number: Int[Array, ""]
     ways: int = WAYS
     shots: int = 1
@@ -248,19 +182,15 @@ class OfAlphabets(AbstractTasks):
         each = self.shots + self.queries
         drawers = jax.vmap(lambda k: choose(DRAWERS, each, key=k))(jr.split(drawer_key, self.ways))
         x = self.pool[self.pool.starts[classes][None] + drawers.T]  # shots and queries, ways, *in
-        label, labels = (
-            (classes, len(self.pool)) if self.shared_labels else (jnp.arange(self.ways), self.ways)
-        )
-        y = jnp.broadcast_to(
-            jax.nn.one_hot(label, labels, dtype=x.dtype)[None], (each, self.ways, labels)
-        )
-        parts = (slice(self.shots), slice(self.shots, None))
-        return Task(
-            *(
-                Batch(*(leaf[part].reshape(-1, *leaf.shape[2:]) for leaf in (x, y)))
-                for part in parts
-            )
-        )
+        label = classes if self.shared_labels else jnp.arange(self.ways)
+        labels = len(self.pool) if self.shared_labels else self.ways
+        y = jax.nn.one_hot(label, labels, dtype=x.dtype)
+        y = jnp.broadcast_to(y[None], (each, self.ways, labels))
+
+        def batch(part: slice) -> Batch:
+            return Batch(*(leaf[part].reshape(-1, *leaf.shape[2:]) for leaf in (x, y)))
+
+        return Task(batch(slice(self.shots)), batch(slice(self.shots, None)))
 
     def of(self, groups: tuple[str, ...], wanted: list[str]) -> "OfAlphabets":
         """The same of the characters whose group is wanted."""
@@ -272,10 +202,11 @@ class OfAlphabets(AbstractTasks):
 
 
 class Learner(eqx.Module):
-    """One way to train, and what is done with its model in a run."""
+    """One way to train, and how its model learns a run."""
 
     name: str
-    method: AbstractMethod | None
+    setting: Setting
+    method: AbstractMethod
     model: Model
     tasks: Any
     tasks_per_step: int
@@ -286,26 +217,24 @@ class Learner(eqx.Module):
         self,
         classes: Labelled,
         alphabets: list[str],
-        name: str,
+        set_name: str,
         steps: int,
         folder: Path,
         options: dict[str, Any],
-    ) -> tuple["Learner", float]:
-        """The learner after training on some alphabets, and the seconds that it took."""
+    ) -> tuple[Model, float]:
+        """The model after training on some alphabets, and the seconds that it took."""
         tasks = self.tasks.of(turned_groups(classes), alphabets)
-        where = (
-            folder
-            / "checkpoints"
-            / "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
-        )
+        name = f"{self.name} on {set_name}"
         arguments = {
             "steps": steps,
             "tasks_per_step": self.tasks_per_step,
             "key": self.key,
+            "out": folder / "checkpoints" / name.lower().replace(" ", "-"),
+            "name": name,
         } | options
-        run = train(self.method, self.model, tasks, _adam(steps), out=where, name=name, **arguments)
+        run = train(self.method, self.model, tasks, _adam(steps), **arguments)
         model = with_statistics(run.model, tasks, self.key) if tasks.shared_labels else run.model
-        return eqx.tree_at(lambda one: one.model, self, model), round(run.seconds, 2)
+        return model, round(run.seconds, 2)
 
 
 def turned_groups(classes: Labelled) -> tuple[str, ...]:
@@ -315,167 +244,86 @@ def turned_groups(classes: Labelled) -> tuple[str, ...]:
 
 @functools.cache
 def _adam(steps: int) -> optax.GradientTransformation:
-    """One object, by which the compiled program of a training is found again for the next set of alphabets."""
+    """One object, by which the compiled program of a training is found again."""
     return optax.adam(optax.cosine_decay_schedule(3e-3, steps))
 
 
 def with_statistics(model: Model, tasks: OfAlphabets, key: Key[Array, ""]) -> Model:
-    """The encoder of a pretrained classifier, normalised and centred by statistics of training images."""
+    """A pretrained encoder, normalised and centred by statistics of training images."""
     xs = tasks.draw(STATISTICS, Split.TRAIN, key=key).support.x
     return normalised_by(model, xs.reshape(-1, *xs.shape[2:]))
 
 
-class Exam(NamedTuple):
-    """Runs to be scored on, at the size of the original images."""
-
-    name: str
-    runs: list[omniglot.OneShotRun]
-    origin: str
-
-    @property
-    def complete(self) -> bool:
-        """Whether these are the runs that everything published is of."""
-        return self.name == "official runs" and len(self.runs) == 20
-
-
-def official_exam() -> Exam | None:
-    """The official runs that are at hand: 20, or the sample; None where there are none."""
-    try:
-        runs = omniglot.one_shot_runs()
-    except InputError:
-        return None
-    return Exam("official runs", runs, "the repository")
-
-
-def official_sets(number: int) -> dict[str, list[str]]:
-    """The alphabets of the official sets of five that are at hand."""
-    there = [
-        n
-        for n in range(1, number + 1)
-        if omniglot.find(f"images_background_small{n}.zip") is not None
-    ]
-    return {f"five, {n}": sorted(set(omniglot.minimal(n, size=SIZE).groups)) for n in there}
-
-
-def held_out(classes: Labelled, number: int) -> list[str]:
-    """So many alphabets with at least 20 characters, drawn by `SEED`."""
-    enough = [name for name in sorted(set(classes.groups)) if classes.groups.count(name) >= WAYS]
-    if len(enough) < number:
-        raise InputError(
-            f"omniglot-challenge: `held_out={number}`, but {len(enough)} alphabets have {WAYS} characters. Lower it."
-        )
-    return shuffled(enough, SEED)[:number]
-
-
-def shuffled(names: list[str], seed: int) -> list[str]:
-    """The names in an order drawn by `seed`, the same for ever."""
-    return [names[i] for i in np.random.RandomState(seed).permutation(len(names))]
-
-
-def own_runs(classes: Labelled, runs_each: int, seed: int) -> list[omniglot.OneShotRun]:
-    """Runs as the official ones are: twenty characters of one alphabet, one drawer's to learn from, another's in another
-    order to classify."""
-    runs, random = [], np.random.RandomState(seed)
-    for alphabet in sorted(set(classes.groups)):
-        members = np.flatnonzero(np.array(classes.groups) == alphabet)
-        for number in range(runs_each):
-            chosen = classes.starts[random.permutation(members)[:WAYS]]
-            one, other = random.permutation(DRAWERS)[:2]
-            labels = random.permutation(WAYS)
-            name = f"{alphabet} {number + 1}"
-            runs.append(
-                omniglot.OneShotRun(
-                    name, classes.x[chosen + one], classes.x[chosen + other][labels], labels
-                )
-            )
-    return runs
-
-
 # Scoring
 
+Rights = dict[tuple[str, Setting, str], Bool[np.ndarray, "runs items"]]
 
-def without_training(
-    runs: list[omniglot.OneShotRun],
-) -> dict[tuple[str, str], Bool[np.ndarray, "runs items"]]:
-    """Which items are answered right by who has learnt nothing."""
-    pixels = Learner("", None, Headed(Raw(), None), None, 1, Prototypes(), jr.key(0))
+
+def without_training(runs: list[omniglot.OneShotRun]) -> Rights:
+    """The items that are answered right where nothing has been learnt."""
+    none = Setting.SCRATCH
+    pixels = answered(Prototypes(), Headed(Raw(), None), runs)
     return {
-        ("modified Hausdorff", "none"): by_hausdorff(runs),
-        ("nearest raw pixels", "none"): answered(pixels, runs),
+        ("modified Hausdorff", none, "none"): by_hausdorff(runs),
+        ("nearest raw pixels", none, "none"): pixels,
     }
 
 
 def by_hausdorff(runs: list[omniglot.OneShotRun]) -> Bool[np.ndarray, "runs items"]:
-    """Which items are nearest to the right training drawing; of two as near the first, as in the demo."""
+    """The items that are nearest to the right training drawing; of two as near, to the first, as
+    in the demo of the repository."""
     nearest = [modified_hausdorff(run.test, run.train).argmin(axis=1) for run in runs]
     return np.stack([near == run.labels for near, run in zip(nearest, runs, strict=True)])
 
 
-def answered(learner: Learner, runs: list[omniglot.OneShotRun]) -> Bool[np.ndarray, "runs items"]:
-    """Which items a learner answers right, after one look at a run's training drawings."""
-    assert not (
-        is_transductive(learner.model) or learner.adapter.transductive
-    )  # each item is answered by itself
-    return np.asarray(_right(learner.adapter, learner.model, as_tasks(runs))) > 0.5
+def answered(
+    adapter: AbstractAdapter, model: Model, runs: list[omniglot.OneShotRun]
+) -> Bool[np.ndarray, "runs items"]:
+    """The items that are answered right, each by itself, from the training drawings of its run."""
+    assert not (is_transductive(model) or adapter.transductive)
+    return np.asarray(_right(adapter, model, as_tasks(runs))) > 0.5
 
 
 @eqx.filter_jit
 def _right(adapter: AbstractAdapter, model: Model, tasks: Task) -> Float[Array, "runs items"]:
-    return fast_dots(lambda model, tasks: score(adapter, model, tasks, confidence))(model, tasks)[
-        :, -1, 1
-    ]
-
-
-def as_tasks(runs: list[omniglot.OneShotRun]) -> Task:
-    """Runs as tasks of small images."""
-    one_hot = np.eye(WAYS, dtype=np.float32)
-
-    def batch(images: list[np.ndarray], labels: list[np.ndarray]) -> Batch:
-        x = np.stack([area_averaged(each, SIZE, SIZE) for each in images]).astype(np.float32) / 255
-        return Batch(
-            jnp.asarray(x),
-            jnp.asarray(one_hot[np.stack(labels)]),
-            jnp.ones(x.shape[:2], jnp.float32),
-        )
-
-    train, test = ([getattr(run, part) for run in runs] for part in ("train", "test"))
-    number = len(runs)
-    support = batch(train, [np.arange(WAYS)] * number)
-    query = batch(test, [run.labels for run in runs])
-    return Task(support, query, jnp.full(number, -1), jnp.zeros((number, 0), jnp.float32))
+    scored = fast_dots(lambda model, tasks: score(adapter, model, tasks, confidence))
+    return scored(model, tasks)[:, -1, 1]
 
 
 def row_of(
-    right: Bool[np.ndarray, "runs items"], exam: Exam, name: str, alphabets: str
+    right: Bool[np.ndarray, "runs items"], exam: Exam, name: str, setting: Setting, alphabets: str
 ) -> dict[str, Any]:
-    """Error over runs. It is said to agree with a published one that was verified, on the official 20 runs alone: of the
-    distance, which has no chance in it, to the digit that was published."""
+    """Error over runs, next to the published one. Whether they agree is said of the 20 official
+    runs alone; of the distance, which has no chance in it, to the digit that was published."""
     wrong = 1.0 - right.mean(axis=1)
-    beside = PUBLISHED.get(AS_PUBLISHED.get(name, ""), {})
-    published = beside.get("all" if alphabets == "none" else alphabets)
-    words = {
+    compared_with = COMPARED_WITH.get(name, "")
+    theirs = PUBLISHED.get(compared_with, {})
+    published: Any = theirs.get("all" if alphabets == "none" else alphabets)
+    about = {
         "part": exam.name,
         "recipe": name,
+        "setting": setting.value,
         "tasks": "new",
         "alphabets": alphabets,
         "quantity": "error",
     }
-    found = row(
-        wrong[None],
-        None if published is None else published / 100,
-        str(beside.get("source", "")),
-        **words,
-    )
-    found |= {"beside": AS_PUBLISHED[name]} if beside else {}
-    found |= {
-        "by_run": {
-            run.name: round(float(each), 4) for run, each in zip(exam.runs, wrong, strict=True)
-        }
-    }
+    share = None if published is None else published / 100
+    ours = row(wrong[None], share, str(theirs.get("source", "")), **about)
+    ours |= {"compared_with": compared_with} if theirs else {}
+    each = {run.name: round(float(e), 4) for run, e in zip(exam.runs, wrong, strict=True)}
+    ours |= {"by_run": each}
     if published is None:
-        return found
-    exact = abs(100 * found["error"] - published) <= 0.05 + 1e-9
-    agrees = exact if name == "modified Hausdorff" else found["agrees"]
-    return found | {
-        "agrees": agrees if exam.complete and not found["source"].startswith(UNVERIFIED) else None
+        return ours
+    exact = abs(100 * ours["value"] - published) <= 0.05 + 1e-9
+    agrees = exact if name == "modified Hausdorff" else ours["agrees"]
+    return ours | {"agrees": agrees if exam.complete else None}
+
+
+def _first_run(run: omniglot.OneShotRun, rights: Rights) -> dict[str, Any]:
+    """The answers to the first run, of what has learnt nothing or from all alphabets."""
+    right = {
+        name: each[0].astype(int).tolist()
+        for (name, _, alphabets), each in rights.items()
+        if alphabets in ("none", "all")
     }
+    return {"name": run.name, "labels": [int(label) for label in run.labels], "right": right}

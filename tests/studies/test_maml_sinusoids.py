@@ -8,8 +8,11 @@ import pytest
 
 import learnset as ls
 from learnset.cli import main
-from learnset_studies._study import DIVERGED, row
-from learnset_studies.maml_sinusoids import MAMLSinusoids, PUBLISHED
+from learnset_studies._maml_sinusoids_page import PUBLISHED
+from learnset_studies._study import DIVERGED, figure_data, row
+from learnset_studies.maml_sinusoids import MAMLSinusoids
+
+pytestmark = pytest.mark.study
 
 
 def test_agreement_is_by_the_drawing_of_tasks():
@@ -22,8 +25,16 @@ def test_agreement_is_by_the_drawing_of_tasks():
 def test_tasks_that_diverged_are_counted_and_left_out_of_the_mean():
     errors = np.ones((2, 3))
     errors[0, 0], errors[1, 1] = np.inf, 2 * DIVERGED
-    found = row(errors)
-    assert found["diverged_tasks"] == 2 and found["error"] == 1.0
+    both = row(errors)
+    assert both["diverged_tasks"] == 2 and both["value"] == 1.0
+
+
+def test_a_figure_without_data_stays_if_it_is_there_and_is_an_error_otherwise(tmp_path):
+    with pytest.raises(ls.InputError, match="no data of the figure 'paths'"):
+        figure_data({"figures": {}}, "paths", tmp_path)
+    (tmp_path / "paths.svg").touch()
+    assert figure_data({}, "paths", tmp_path) is None
+    assert figure_data({"figures": {"paths": [1]}}, "paths", tmp_path) == [1]
 
 
 def test_bad_settings_are_refused():
@@ -31,24 +42,33 @@ def test_bad_settings_are_refused():
         MAMLSinusoids(seeds=0)
 
 
-def test_a_quick_study_leaves_everything_and_says_that_it_is_far_from_the_paper(tmp_path, capsys):
-    folder = tmp_path / "study"
-    assert main(["study", "maml-sinusoids", "--quick", "--steps", "60", "--out", str(folder)]) == 0
-    result = json.loads((folder / "result.json").read_text())
-    assert {r["part"] for r in result["rows"]} == {
-        "table 2",
-        "curves",
-        "figure 2",
-        "gradient conflict",
-    }
-    assert {r["recipe"] for r in result["rows"] if r["part"] == "table 2"} == set(PUBLISHED)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "study"
+    assert main(["study", "maml-sinusoids", "--quick", "--steps", "20", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_a_quick_study_has_all_rows(folder):
+    rows = json.loads((folder / "result.json").read_text())["rows"]
+    assert {r["part"] for r in rows} == {"table 2", "curves", "figure 2", "gradient conflict"}
+    assert {r["recipe"] for r in rows if r["part"] == "table 2"} == set(PUBLISHED)
+
+
+def test_its_page_holds_its_figures_and_says_that_it_is_far_from_the_paper(folder):
     for name in ("curves", "figure2", "conflict"):
         assert (folder / f"{name}.png").exists() and (folder / f"{name}.svg").exists()
     page = (folder / "report.html").read_text()
-    assert (
-        page.count("<svg") == 3
-        and "<table>" in page
-        and "&lt;" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.S)
-    )
+    words = re.sub(r"<svg.*?</svg>", "", page, flags=re.S)
+    assert page.count("<svg") == 3 and "<table" in words and "&lt;" not in words
+    assert "trained too little" in (folder / "README.md").read_text()
+
+
+def test_a_run_is_drawn_again_from_its_result_alone_to_the_same_bytes(folder, capsys):
+    files = ("README.md", "report.html", "curves.svg", "figure2.svg", "conflict.svg")
+    before = {name: (folder / name).read_bytes() for name in files}
+    for name in files:
+        (folder / name).unlink()
+    assert main(["study", "maml-sinusoids", "--redraw", str(folder)]) == 0
+    assert {name: (folder / name).read_bytes() for name in files} == before
     assert "trained too little" in capsys.readouterr().out
-    assert main(["study", "maml-sinusoids", "--quick", "--steps", "60", "--out", str(folder)]) == 2

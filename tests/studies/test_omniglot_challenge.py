@@ -1,6 +1,7 @@
-"""The study of the Omniglot challenge: its runs, its distance on the official ones, and what is said of errors."""
+"""The study of the Omniglot challenge: its runs, its distance on the official ones, its rows."""
 
 import dataclasses
+import json
 import os
 
 import equinox as eqx
@@ -10,42 +11,40 @@ import numpy as np
 import pytest
 
 import learnset as ls
+from learnset.cli import main
+from learnset.comparison import Setting
 from learnset.data import omniglot
 from learnset.data._classes import Classes
 from learnset.models._headed import Headed
 from learnset.models._raw import Raw
+from learnset_studies._omniglot_challenge_page import PUBLISHED
+from learnset_studies._omniglot_challenge_runs import Exam, held_out, official_exam, own_runs
 from learnset_studies.omniglot_challenge import (
     answered,
     by_hausdorff,
-    Exam,
-    held_out,
-    Learner,
     OfAlphabets,
-    official_exam,
     OmniglotChallengeStudy,
-    own_runs,
-    PUBLISHED,
     row_of,
 )
 
+pytestmark = pytest.mark.study
 real = pytest.mark.skipif(
     "LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no Omniglot here"
 )
-PIXELS = Learner("", None, Headed(Raw(), None), None, 1, ls.Prototypes(), jr.key(0))
+PIXELS = (ls.Prototypes(), Headed(Raw(), None))
 
 
 @pytest.fixture(scope="module")
 def classes():
-    """Two alphabets of 22 and 25 made-up characters, drawn by 20; each image tells its character and drawer."""
+    """Two alphabets of 22 and 25 made-up characters, drawn by 20 people; each image tells its
+    character and drawer."""
     sizes = {"A": 22, "B": 25}
     names = tuple(f"{alphabet}/{i:02d}" for alphabet, size in sizes.items() for i in range(size))
     groups = tuple(name[0] for name in names)
     character, drawer = np.divmod(np.arange(47 * 20), 20)
     x = np.zeros((47 * 20, 105, 105, 1), np.uint8)
     x[np.arange(len(x)), 2 * character, 0], x[:, 104, 0, 0] = drawer[:, None], character
-    x[np.arange(len(x)), 2 * character, 40:] = (
-        255  # all drawers draw a line at the character's height
-    )
+    x[np.arange(len(x)), 2 * character, 40:] = 255  # all draw a line at the character's height
     return ls.data.Labelled(x, np.arange(47) * 20, np.full(47, 20), names, groups)
 
 
@@ -80,13 +79,13 @@ def test_only_alphabets_with_enough_characters_are_held_out(classes):
         held_out(small, 2)
 
 
-def test_who_compares_pixels_answers_each_item_by_itself(exam):
-    right = answered(PIXELS, exam.runs)
+def test_pixels_are_compared_for_each_item_by_itself(exam):
+    right = answered(*PIXELS, exam.runs)
     reordered = [
         omniglot.OneShotRun(r.name, r.train, r.test[::-1], r.labels[::-1]) for r in exam.runs
     ]
     assert right.shape == (6, 20)
-    assert (answered(PIXELS, reordered) == right[:, ::-1]).all()
+    assert (answered(*PIXELS, reordered) == right[:, ::-1]).all()
 
 
 def test_training_draws_from_the_given_alphabets_alone(classes):
@@ -114,14 +113,15 @@ def test_training_draws_from_the_given_alphabets_alone(classes):
 
 def test_only_the_twenty_official_runs_are_held_against_what_was_published():
     """To the digit: 155 of 400 are 38.8 %."""
-    runs = [omniglot.OneShotRun(f"run{n + 1:02d}", None, None, None) for n in range(20)]
+    nothing = np.zeros((0, 28, 28, 1), np.uint8)
+    runs = [omniglot.OneShotRun(f"run{n + 1:02d}", nothing, nothing, np.zeros(0, int)) for n in range(20)]
 
     def row(wrong, name="modified Hausdorff", exam="official runs", number=20):
         right = (np.arange(20 * number) >= wrong).reshape(number, 20)
-        return row_of(right, Exam(exam, runs[:number], ""), name, "none")
+        return row_of(right, Exam(exam, runs[:number], ""), name, Setting.SCRATCH, "none")
 
     assert [row(wrong)["agrees"] for wrong in (154, 155, 156)] == [False, True, False]
-    assert row(155)["published"] == pytest.approx(0.388) and row(155)["error"] == pytest.approx(
+    assert row(155)["published"] == pytest.approx(0.388) and row(155)["value"] == pytest.approx(
         0.3875
     )
     assert row(155, exam="own runs")["agrees"] is None
@@ -143,6 +143,24 @@ def test_sizes_that_cannot_be_are_errors(wrong):
 
 @real
 def test_the_distance_errs_as_often_as_by_the_steps_of_the_demo():
-    """Runs 1 and 2, computed apart from this library by all distances between all pixels: 9 and 7 of 20 wrong."""
-    right = by_hausdorff(official_exam().runs[:2])
+    """Runs 1 and 2, computed without this library by all distances between all pixels: 9 and 7 of
+    20 are wrong."""
+    exam = official_exam()
+    assert exam is not None
+    right = by_hausdorff(exam.runs[:2])
     assert (~right).sum(axis=1).tolist() == [9, 7]
+
+
+@real
+def test_a_quick_study_is_drawn_again_from_its_result_alone(tmp_path):
+    folder = tmp_path / "study"
+    command = ["study", "omniglot-challenge", "--quick", "--steps", "2", "--out", str(folder)]
+    assert main(command) == 0
+    result = json.loads((folder / "result.json").read_text())
+    assert {row["setting"] for row in result["rows"]} == {"scratch", "transfer", "meta"}
+    files = ("README.md", "report.html", "errors.svg", "run.svg")
+    before = {name: (folder / name).read_bytes() for name in files}
+    for name in files:
+        (folder / name).unlink()
+    assert main(["study", "omniglot-challenge", "--redraw", str(folder)]) == 0
+    assert {name: (folder / name).read_bytes() for name in files} == before
