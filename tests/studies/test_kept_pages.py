@@ -15,11 +15,9 @@ NOT_YET = {  # kept results that are still to be brought to the format of today
     "bandits",
     "glyphs",
     "harlow",
-    "maml-sinusoids",
     "multitask-toy",
     "navigation",
     "omniglot",
-    "omniglot-challenge",
     "wang",
     "water-maze",
 }

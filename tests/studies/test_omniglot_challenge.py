@@ -114,7 +114,10 @@ def test_training_draws_from_the_given_alphabets_alone(classes):
 def test_only_the_twenty_official_runs_are_held_against_what_was_published():
     """To the digit: 155 of 400 are 38.8 %."""
     nothing = np.zeros((0, 28, 28, 1), np.uint8)
-    runs = [omniglot.OneShotRun(f"run{n + 1:02d}", nothing, nothing, np.zeros(0, int)) for n in range(20)]
+    runs = [
+        omniglot.OneShotRun(f"run{n + 1:02d}", nothing, nothing, np.zeros(0, int))
+        for n in range(20)
+    ]
 
     def row(wrong, name="modified Hausdorff", exam="official runs", number=20):
         right = (np.arange(20 * number) >= wrong).reshape(number, 20)
