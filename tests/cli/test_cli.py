@@ -50,7 +50,7 @@ def test_bad_input_gets_one_line_exit_code_2_and_leaves_nothing(
 
 def test_an_unwritable_directory_is_said_in_one_line(tmp_path, capsys):
     assert main(["draw", "sinusoids", "--out", "/proc/nowhere"]) == 2
-    assert re.fullmatch(r"learnset: /proc/nowhere cannot be made .*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"learnset: /proc/nowhere cannot be created .*\n", capsys.readouterr().err)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Predictors as files, and files that are none."""
+"""Predictors as files, and files that are not predictors."""
 
 import re
 import subprocess
@@ -72,7 +72,7 @@ def test_a_single_bit_that_changed_is_noticed(saved):
 def test_a_file_of_another_program_is_refused_by_name(tmp_path):
     path = tmp_path / "picture.png"
     path.write_bytes(b"\x89PNG\r\n" + bytes(100))
-    with pytest.raises(ls.InputError, match=f"{re.escape(str(path))} is no predictor of learnset"):
+    with pytest.raises(ls.InputError, match=f"{re.escape(str(path))} is not a predictor of learn"):
         ls.load(path)
 
 
@@ -83,11 +83,11 @@ def test_what_is_no_file_is_refused_by_name(tmp_path, name):
 
 
 def test_nothing_is_ever_unpickled():
-    """Reading a pickle runs whatever code it holds, and so do NumPy's and joblib's readers when they are asked to."""
+    """Reading a pickle runs whatever code it holds, and so do NumPy's and joblib's readers when
+    they are asked to."""
     source = Path(ls.__file__).parent
     bad = re.compile(
         r"\b(import|from)\s+(c?[pP]ickle|dill|cloudpickle|joblib|shelve|marshal)\b|allow_pickle\s*=\s*True"
     )
-    found = [str(path) for path in source.rglob("*.py") if bad.search(path.read_text())]
-    assert not found
-    assert len(list(source.rglob("*.py"))) > 30  # the search did search
+    assert [str(path) for path in source.rglob("*.py") if bad.search(path.read_text())] == []
+    assert len(list(source.rglob("*.py"))) > 30  # files were searched

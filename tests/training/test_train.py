@@ -1,4 +1,4 @@
-"""The loop: compiled in windows, resumed bit for bit, stopped with words."""
+"""The training loop: compiled in windows, resumed bit for bit, stopped with a message."""
 
 import inspect
 import json
@@ -148,7 +148,7 @@ def go_on(folder, steps):
 
 
 def start(folder, steps):
-    """The same in a process of its own."""
+    """The same in another process."""
     lines = ["import sys, jax.random as jr, optax, learnset as ls", inspect.getsource(go_on)]
     command = [
         sys.executable,
@@ -170,7 +170,7 @@ def wait_for(folder, line_count):
 
 
 def test_a_run_stopped_by_ctrl_c_and_then_killed_resumes_bit_for_bit(tmp_path):
-    """Ctrl-C saves and says how to go on; being killed, at whatever instant, says nothing."""
+    """Ctrl-C saves and says how to continue; a kill may come at any instant and says nothing."""
     steps, folder = 6000, tmp_path / "cut"
     for line_count, cut in ((3, signal.SIGINT), (25, signal.SIGKILL)):
         process = start(folder, steps)
@@ -179,7 +179,7 @@ def test_a_run_stopped_by_ctrl_c_and_then_killed_resumes_bit_for_bit(tmp_path):
         _, errors = process.communicate(timeout=60)
         assert len(lines(folder)) < steps / 100  # it was still going
         if cut is signal.SIGINT:
-            assert "saved in" in errors and "Go on with `resume`" in errors
+            assert "saved in" in errors and "Continue with `resume`" in errors
             assert (folder / "checkpoints" / str(lines(folder)[-1]["step"])).is_dir()
     assert identical(go_on(folder, steps).model, go_on(tmp_path / "uncut", steps).model)
     assert [line["step"] for line in lines(folder)] == list(range(100, steps + 1, 100))
@@ -252,7 +252,7 @@ def test_a_checkpoint_made_with_anything_else_is_refused_by_class_and_field(
         ({"optimiser": optax.sgd(1e-3)}, "another optimiser: .*scale_by_adam"),
         ({"tasks": ls.Sinusoids(shots=6, queries=5)}, r"tasks: .* `shots` \(5, here 6\)"),
         ({"key": getkey()}, "another key: its contents differ"),
-        ({"steps": 3}, "`steps=3`, but the run .* is at step 4"),
+        ({"steps": 3}, "`steps=3`, but the run .* is already at step 4"),
     ]:
         with pytest.raises(ls.InputError, match=words) as caught:
             ls.train(**run | {"steps": 8} | change, **options, resume=True)
@@ -292,7 +292,7 @@ def test_bad_settings_are_refused_at_once(model, getkey):
         ({"steps": 0}, "`steps=0`"),
         ({"log_every": 0}, "`log_every=0`"),
         ({"checkpoint_every": 0}, "`checkpoint_every=0`"),
-        ({"tasks": 3}, "must be tasks"),
+        ({"tasks": 3}, "must be a distribution over tasks"),
     ]:
         with pytest.raises(ls.InputError, match=words):
             train(model, getkey(), **options)
@@ -303,13 +303,11 @@ def test_bad_settings_are_refused_at_once(model, getkey):
 
 
 def test_memory_does_not_grow_with_steps(model, getkey):
-    def live():
-        return sum(array.nbytes for array in jax.live_arrays())
-
-    train(model, getkey(), steps=100, log_every=10)
-    before = live()
-    train(model, getkey(), steps=10_000, log_every=10)
-    assert live() - before < 100_000
+    key = getkey()
+    train(model, key, steps=10, log_every=1)
+    before = len(jax.live_arrays())
+    train(model, key, steps=1000, log_every=1)
+    assert len(jax.live_arrays()) - before < 10
 
 
 def test_the_loss_falls(model, getkey):

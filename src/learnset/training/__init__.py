@@ -1,4 +1,4 @@
-"""Training, scoring and keeping a model."""
+"""Training a model, evaluating it, and saving it."""
 
 from ._evaluate import (
     draw_seeds as draw_seeds,

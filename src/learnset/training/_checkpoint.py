@@ -1,5 +1,7 @@
-"""Checkpoints of a training run, by Orbax: written beside their place and then renamed, so that a kill at any instant
-leaves the last good one. Arrays and JSON only; no pickle is written or read."""
+"""Checkpoints of a training run, written with Orbax.
+
+Each is written under another name and then renamed, so that a kill at any instant leaves the last
+good one. They hold arrays and JSON only; no pickle is written or read."""
 
 import logging
 from pathlib import Path
@@ -22,15 +24,15 @@ class Checkpoints:
 
     **Arguments:**
 
-    - `folder`: where they lie; made if it is not there.
-    - `identities`: of each part that the run is made of, as `identity` gives it. A checkpoint whose parts have other
-      identities is refused on `restore`.
+    - `folder`: where they are kept; created if necessary.
+    - `identities`: of each part that the run is made of, as `identity` returns it. `restore`
+      refuses a checkpoint whose parts have other identities.
     """
 
     def __init__(self, folder: Path, identities: dict[str, dict[str, Any]]):
         import orbax.checkpoint as ocp  # here and not above: the import takes half a second
 
-        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells each save's every stage
+        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax logs every stage of each save
         self.identities = identities
         self.folder = Path(folder).absolute()
         self._args = ocp.args
@@ -38,8 +40,8 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def save(self, step: int, state: PyTree, **notes: float) -> None:
-        """Starts to write `state` in the background, with numbers to remember beside it. Nothing is written for a step
-        that is there already."""
+        """Starts to write `state` in the background, together with the numbers in `notes`. Nothing
+        is written for a step that already has a checkpoint."""
         if step in self._manager.all_steps():
             return
         arrays = {str(i): leaf for i, leaf in enumerate(_raw_leaves(state))}
@@ -55,7 +57,7 @@ class Checkpoints:
         self._manager.save(step, args=args)
 
     def latest(self) -> int | None:
-        """The last step that was saved whole, if any."""
+        """The last step with a complete checkpoint, if any."""
         return self._manager.latest_step()
 
     def restore(self, like: PyTree) -> tuple[int, PyTree, dict[str, float]]:
@@ -65,14 +67,15 @@ class Checkpoints:
 
         - `like`: a state of the same structure.
 
-        **Returns:** its step, the state, and the numbers beside it.
+        **Returns:** its step, the state, and the notes that were saved with it.
 
-        **Raises:** `InputError` if there is none, if it cannot be read, or if it is of another model or run.
+        **Raises:** `InputError` if there is none, if it cannot be read, or if it belongs to another
+        model or run.
         """
         step = self.latest()
         if step is None:
             raise InputError(
-                f"There is no checkpoint in {self.folder}. Leave out `resume` to begin a new run."
+                f"There is no checkpoint in {self.folder}. Omit `resume` to begin a new run."
             )
         meta = self._read(step, meta=self._args.JsonRestore())["meta"]
         self._check(step, meta, like)
@@ -98,23 +101,24 @@ class Checkpoints:
                 else type(error).__name__
             )
             raise InputError(
-                f"The checkpoint {self.folder / str(step)} cannot be read ({reason}): it is damaged or no checkpoint of"
-                " learnset. Delete that folder to go on from the one before it, or begin a new run."
+                f"The checkpoint {self.folder / str(step)} cannot be read ({reason}): it is"
+                " damaged, or not a checkpoint of learnset. Delete that folder to continue from"
+                " the previous checkpoint, or begin a new run."
             ) from None
 
     def _check(self, step: int, meta: dict[str, Any], like: PyTree) -> None:
         folder = self.folder / str(step)
         if meta.get("format") != FORMAT:
             raise InputError(
-                f"The checkpoint {folder} is in the format of another version of learnset (0.1, if it is older than this"
-                " one), which is not read. Go on with that version, or begin a new run."
+                f"The checkpoint {folder} has the format of another version of learnset (such as"
+                " 0.1), which cannot be read. Continue with that version, or begin a new run."
             )
         for part, now in self.identities.items():
             differs = difference(meta["identities"][part], now)
             if differs is not None:
                 raise InputError(
-                    f"The checkpoint {folder} was made with another {part}: {differs}. Resume with the same, or use another"
-                    " folder."
+                    f"The checkpoint {folder} was made with another {part}: {differs}. Resume with"
+                    " the same one, or use another folder."
                 )
         here, there = describe(like), meta["shapes"]
         if here != there:
@@ -123,8 +127,9 @@ class Checkpoints:
                 (len(here), len(there)),
             )
             raise InputError(
-                f"The checkpoint {folder} is of another optimiser or method: it holds {odd[1]} where this run has {odd[0]}"
-                f" (of {len(there)} and {len(here)} arrays). Use those it was made with, or another folder."
+                f"The checkpoint {folder} belongs to another optimiser or method: it holds {odd[1]}"
+                f" where this run has {odd[0]} (of {len(there)} and {len(here)} arrays). Use those"
+                " that it was made with, or another folder."
             )
 
 
@@ -133,7 +138,7 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _raw_leaves(tree: PyTree) -> list[Any]:
-    """All arrays of the tree, random keys as the numbers behind them."""
+    """All arrays of the tree, random keys as the numbers that they are made of."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_array(leaf)]
     return [jr.key_data(leaf) if _is_key(leaf) else leaf for leaf in leaves]
 

@@ -33,19 +33,22 @@ def evaluate(
     split: Split = Split.TEST,
     metric: Loss = mse,
 ) -> Evaluation:
-    """Adapts to held-out tasks and scores the predictors on their query sets, all tasks in one compiled call.
+    """Adapts to held-out tasks and scores the predictors on the query sets, all tasks in one
+    compiled call.
 
     **Arguments:**
 
-    - `adapter`: how a task is learnt; a meta-learner such as `MAML` is one too. `model`: what it starts from.
-    - `tasks`: as given to training; tasks of the test split are drawn, which training never saw.
-    - `num_tasks`: how many; `split`: another one, to choose settings by; `metric`: of a predictor on a query set.
+    - `adapter`: how a task is learnt (a meta-learner such as `MAML` is an adapter too); `model`:
+      what adaptation starts from.
+    - `tasks`: as given to training; tasks are drawn from the test split, which training never saw.
+    - `num_tasks`: how many; `split`: another split, for choosing settings; `metric`: the error of a
+      predictor on a query set.
 
-    **Returns:** an `Evaluation`: error for each task, before adaptation and after each of its steps.
+    **Returns:** an `Evaluation`: the error of each task, before adaptation and after each step.
 
     >>> import jax.random as jr, learnset as ls
-    >>> fine_tune = ls.FineTune(ls.mse, lr=0.01, steps=10)
-    >>> ls.evaluate(fine_tune, ls.MLP(1, 1, key=jr.key(0)), ls.Sinusoids(), key=jr.key(1)).errors.shape
+    >>> adapter, model = ls.FineTune(ls.mse, lr=0.01, steps=10), ls.MLP(1, 1, key=jr.key(0))
+    >>> ls.evaluate(adapter, model, ls.Sinusoids(), key=jr.key(1)).errors.shape
     (600, 11)
     """
     if num_tasks < 1:
@@ -62,7 +65,8 @@ def score(
     metric: Loss,
     steps: tuple[int, ...] | None = None,
 ) -> Float[Array, "tasks steps"]:
-    """Errors on given tasks, before adaptation and after each of its steps, or after `steps` alone."""
+    """Errors on given tasks, before adaptation and after each of its steps, or after `steps`
+    only."""
 
     def of_one(task: Task) -> Float[Array, "steps"]:
         view = for_task(model, task.index)
@@ -109,10 +113,10 @@ def _score_seeds(
     metric: Loss,
     steps: tuple[int, ...] | None,
 ) -> Array:
-    # Points beyond them get weight zero instead of being cut off: one program then serves all numbers of shots.
+    # The other points get weight zero instead of being cut off: one program serves all shots.
     weight = batch.support.weight
-    there = jnp.expand_dims(jnp.arange(weight.shape[2]) < points, (0, 1, *range(3, weight.ndim)))
-    batch = eqx.tree_at(lambda b: b.support.weight, batch, jnp.where(there, weight, 0))
+    counts = jnp.expand_dims(jnp.arange(weight.shape[2]) < points, (0, 1, *range(3, weight.ndim)))
+    batch = eqx.tree_at(lambda b: b.support.weight, batch, jnp.where(counts, weight, 0))
     seeds = eqx.filter_vmap(lambda model, tasks: score(adapter, model, tasks, metric, steps))
     return fast_dots(seeds)(models, batch)
 

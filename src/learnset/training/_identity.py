@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
 _SHORTEST = 60  # characters: longer texts are kept as their digest
 _HASH = " sha256:"
@@ -148,8 +147,7 @@ def _parts(value: Any) -> tuple[str, Mapping[str, Any]]:
             return _short(f"path {os.fspath(value)}"), {}
         case jax.ShapeDtypeStruct():
             return f"{value.dtype}{value.shape}", {}
-        case ClosedJaxpr() | Jaxpr():
-            return _short(str(value)), {}
+
         case types.ModuleType():
             return f"module {value.__name__}", {}
         case type():
@@ -227,7 +225,11 @@ def _code(code: types.CodeType) -> dict[str, Any]:
 
 
 def _object(value: Any) -> tuple[str, Mapping[str, Any]]:
-    """A node of another PyTree, or an object of an unknown kind."""
+    """A node of another PyTree, a jaxpr, or an object of an unknown kind."""
+    from jax.extend.core import ClosedJaxpr, Jaxpr  # here: few values come this far
+
+    if isinstance(value, (ClosedJaxpr, Jaxpr)):
+        return _short(str(value)), {}
     children, structure = jax.tree_util.tree_flatten_with_path(
         value, is_leaf=lambda part: part is not value
     )

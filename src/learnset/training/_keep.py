@@ -1,4 +1,5 @@
-"""An adapted predictor as a file: a new process calls it without the model's code and without the support set."""
+"""An adapted predictor as a file: a new process calls it without the code of the model and without
+the support set."""
 
 import hashlib
 from collections.abc import Callable
@@ -16,12 +17,12 @@ _LENGTH = hashlib.sha256().digest_size
 
 
 def save(path: str | Path, predictor: Predictor, x: Shaped[Array, "*in"]) -> None:
-    """Saves a predictor as the program that it is (StableHLO, by `jax.export`), for CPU and CUDA.
+    """Saves a predictor as a program (StableHLO, by `jax.export`) for CPU and CUDA.
 
     **Arguments:**
 
-    - `path`: of the file; replaced in one move if it is there.
-    - `x`: one input, of which only shape and type matter.
+    - `path`: the file; an existing one is replaced in one move.
+    - `x`: one input, of which only shape and dtype matter.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "predictor")
@@ -42,9 +43,10 @@ def save(path: str | Path, predictor: Predictor, x: Shaped[Array, "*in"]) -> Non
 
 
 def load(path: str | Path) -> Callable[[Shaped[Array, "points *in"]], PyTree[Array]]:
-    """The saved predictor, as a function of many inputs.
+    """A saved predictor, as a function of many inputs.
 
-    **Raises:** `InputError` for a file that is not there, that is damaged, or that `save` did not write.
+    **Raises:** `InputError` for a file that does not exist, is damaged, or was not written by
+    `save`.
     """
     path = Path(path)
     if not path.is_file():
@@ -52,18 +54,20 @@ def load(path: str | Path) -> Callable[[Shaped[Array, "points *in"]], PyTree[Arr
     content = path.read_bytes()
     if not content.startswith(_MAGIC):
         raise InputError(
-            f"{path} is no predictor of learnset: it does not begin as `learnset.save` begins a file."
+            f"{path} is not a predictor of learnset: it does not begin like a file that"
+            " `learnset.save` writes."
         )
     checksum, content = content[len(_MAGIC) :][:_LENGTH], content[len(_MAGIC) + _LENGTH :]
     if _checksum(content) != checksum:
         raise InputError(
-            f"{path} is damaged: it was cut short or changed after it was saved. Save it again."
+            f"{path} is damaged: it was truncated or changed after it was saved. Save it again."
         )
     try:
         return jax.export.deserialize(bytearray(content)).call
     except Exception as error:  # the reader of the format raises many kinds
         raise InputError(
-            f"{path} cannot be read by this JAX ({type(error).__name__}: {error}). Save it again."
+            f"{path} cannot be read by this version of JAX ({type(error).__name__}: {error}). Save"
+            " it again."
         ) from None
 
 

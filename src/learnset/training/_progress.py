@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: loss, steps a second, time left."""
+"""The progress of a run on the terminal: loss, steps per second, time left."""
 
 import signal
 import sys
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 
 class Bar:
-    """One line on standard error that follows one run. It says nothing if `shown` is false."""
+    """One line on standard error that follows one run; empty if `shown` is false."""
 
     def __init__(self, name: str, steps: int, *, shown: bool):
         columns = (
@@ -41,7 +41,7 @@ class Bar:
 
 
 def shown_by_default() -> bool:
-    """Progress is for people: shown where standard error is a terminal."""
+    """Whether standard error is a terminal: progress is for people."""
     return sys.stderr.isatty()
 
 
@@ -53,8 +53,9 @@ class Stop:
 
 @contextmanager
 def ctrl_c(*, waits: bool) -> Iterator[Stop]:
-    """Turns the first Ctrl-C into `stop.requested`, so that the step at hand can be finished and saved; the second one
-    interrupts at once. Does nothing unless `waits`, and outside the main thread, where signals cannot be caught."""
+    """Turns the first Ctrl-C into `stop.requested`, so that the current step can be finished and
+    saved; the second one interrupts at once. Does nothing if `waits` is false, or outside the main
+    thread, where signals cannot be caught."""
     stop = Stop()
     if not waits or threading.current_thread() is not threading.main_thread():
         yield stop

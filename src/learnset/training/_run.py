@@ -1,4 +1,4 @@
-"""A directory that holds all that one run leaves behind, and what is written into it line by line."""
+"""The directory of a run, and the files that are written into it."""
 
 import importlib
 import json
@@ -17,9 +17,10 @@ def claim(folder: str | Path, *, resume: bool = False, overwrite: bool = False) 
     **Arguments:**
 
     - `resume`: the directory may hold an earlier part of this run.
-    - `overwrite`: whatever it holds is deleted first.
+    - `overwrite`: a run that it holds is deleted first.
 
-    **Raises:** `InputError` for a directory in use, unless told otherwise, and for one that cannot be written.
+    **Raises:** `InputError` for a directory that holds a run (without `resume` or `overwrite`), and
+    for one that cannot be written.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -31,14 +32,14 @@ def claim(folder: str | Path, *, resume: bool = False, overwrite: bool = False) 
             _delete_run(folder)
         elif not resume:
             raise InputError(
-                f"{folder} already holds a run. Continue it with `resume`, replace it with `overwrite`, or choose another"
-                " directory with `out`."
+                f"{folder} already holds a run. Continue it with `resume`, replace it with"
+                " `overwrite`, or choose another directory with `out`."
             )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{folder} cannot be made ({error.strerror}). Choose another directory with `out`."
+            f"{folder} cannot be created ({error.strerror}). Choose another directory with `out`."
         ) from None
     if not os.access(folder, os.W_OK):
         raise InputError(f"{folder} is not writable. Choose another directory with `out`.")
@@ -52,22 +53,24 @@ def _delete_run(folder: Path) -> None:
         for name in ("run.json", "metrics.jsonl", "result.json", "checkpoints")
     ):
         raise InputError(
-            f"{folder} holds files, but no run of learnset: it is not deleted. Choose another directory."
+            f"{folder} holds files, but no run of learnset: it is not deleted. Choose another"
+            " directory."
         )
     shutil.rmtree(folder)
 
 
 class MetricsLog:
-    """`metrics.jsonl`, one JSON object a line, and TensorBoard's event files beside it where `tensorboardX` is there.
+    """`metrics.jsonl`, one JSON object per line, and TensorBoard's event files if `tensorboardX` is
+    installed.
 
     **Arguments:**
 
-    - `folder`: where the file lies; nothing is written for `None`.
-    - `after`: lines of later steps, left by a run that was cut, are taken out.
+    - `folder`: the directory of the file; nothing is written for `None`.
+    - `after`: lines of later steps, left by an interrupted run, are removed.
     """
 
     def __init__(self, folder: Path | None, *, after: int = 0):
-        self.before: list[dict[str, Any]] = []  # what the lines that are kept hold
+        self.before: list[dict[str, Any]] = []  # the contents of the lines that are kept
         self._file = None
         self._board = None
         if folder is None:
@@ -86,7 +89,7 @@ class MetricsLog:
             self._board = board.SummaryWriter(str(folder / "tensorboard"), purge_step=after + 1)
 
     def write(self, step: int, **values: Any) -> None:
-        """Adds one line, and hands it to the operating system at once."""
+        """Adds one line, and passes it to the operating system at once."""
         if self._file is not None:
             self._file.write(json.dumps({"step": step, **values}) + "\n")
             self._file.flush()
@@ -108,7 +111,7 @@ def _lines_until(path: Path, step: int) -> list[str]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON beside its place and renames it, so that no reader ever finds half a file."""
+    """Writes JSON under another name and renames it, so that no reader ever finds half a file."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
     partial.replace(path)

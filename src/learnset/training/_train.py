@@ -41,10 +41,11 @@ CHECKPOINT_SECONDS = 30
 
 
 class Trained(eqx.Module):
-    """What training leaves behind.
+    """The result of training.
 
-    `model` is the trained model and `state` what the method remembers. `metrics` holds the mean of each logged number
-    over windows of steps: `loss`, and what the method adds. `compile_seconds` is apart from `seconds`.
+    `model` is the trained model and `state` what the method remembers. `metrics` holds the mean of
+    each logged number over windows of steps: `loss`, and what the method adds. `seconds` does not
+    include `compile_seconds`.
     """
 
     model: Model
@@ -74,33 +75,39 @@ def train(
 ) -> Trained:
     """Trains `model` by `method` on tasks drawn from the training split.
 
-    The loop is one compiled program: tasks are drawn, the gradient taken and the optimiser applied inside of it, and
-    the host is heard of only between windows of `log_every` steps. Step `i` has the random key `fold_in(key, i)`.
+    The loop is one compiled program: it draws tasks, takes the gradient and applies the optimiser.
+    Control returns to the host only between windows of `log_every` steps. Step `i` has the random
+    key `fold_in(key, i)`.
 
     **Arguments:**
 
-    - `method`: gives the gradient; `model`: any Equinox module; `tasks`: what is drawn from; `optimiser`: of Optax.
-    - `steps`: how many updates; `tasks_per_step`: the size of the meta-batch.
-    - `key`: of all randomness. A vector of keys trains as many models together: then every array of `model` and of
-      `tasks` has the same leading axis (as `equinox.filter_vmap` makes them), and so has the result.
-    - `log_every`: steps in one window of metrics; a hundredth of `steps`, unless said otherwise.
-    - `out`: a directory for `metrics.jsonl` and checkpoints, written every `checkpoint_every` steps (every half minute,
-      unless said otherwise), at the end, and on Ctrl-C.
-    - `resume`: goes on from the last checkpoint in `out`, bit for bit; from the beginning, if there is none. The method,
-      model, optimiser, tasks and key must be the same as before, but for the numbers of the model that are trained.
+    - `method`: gives the gradient; `model`: any Equinox module; `tasks`: the distribution that
+      tasks are drawn from; `optimiser`: an Optax optimiser.
+    - `steps`: the number of updates; `tasks_per_step`: the size of the meta-batch.
+    - `key`: the source of all randomness. A vector of keys trains one model per key together: then
+      every array of `model` and of `tasks` has the same leading axis (as `equinox.filter_vmap`
+      makes them), and so has the result.
+    - `log_every`: steps in one window of metrics (default: a hundredth of `steps`).
+    - `out`: a directory for `metrics.jsonl` and checkpoints, which are written every
+      `checkpoint_every` steps (default: every half minute), at the end, and on Ctrl-C.
+    - `resume`: continues from the last checkpoint in `out`, bit for bit, or from the beginning if
+      there is none. The method, model, optimiser, tasks and key must be the same as before, except
+      for the trained numbers of the model.
     - `overwrite`: replaces the run in `out`.
-    - `progress`: whether to show a bar; by default on a terminal. `name`: its words.
+    - `progress`: whether to show a progress bar (default: on a terminal); `name`: its label.
 
-    It may be called inside `jax.vmap` and `jax.jit`; then it has no host to talk to, and `out` must be `None`.
+    It may be called inside `jax.vmap` and `jax.jit`; then no host takes part, and `out` must be
+    `None`.
 
     **Returns:** a `Trained`.
 
-    **Raises:** `InputError` for settings that cannot work or a directory in use; `DivergedError` if a loss or a parameter
-    becomes NaN or infinite; `Interrupted` on Ctrl-C, after saving, where `out` is given.
+    **Raises:** `InputError` for settings that cannot work or a directory in use; `DivergedError` if
+    a loss or a parameter becomes NaN or infinite; `Interrupted` on Ctrl-C, after saving, if `out`
+    is given.
 
     >>> import jax.random as jr, optax, learnset as ls
-    >>> model = ls.MLP(1, 1, key=jr.key(0))
-    >>> run = ls.train(ls.Pooled(ls.mse), model, ls.Sinusoids(), optax.adam(1e-3), steps=20, key=jr.key(1))
+    >>> method, model = ls.Pooled(ls.mse), ls.MLP(1, 1, key=jr.key(0))
+    >>> run = ls.train(method, model, ls.Sinusoids(), optax.adam(1e-3), steps=20, key=jr.key(1))
     >>> run.metrics["loss"].shape
     (20,)
     """
@@ -122,15 +129,18 @@ def train(
 def restore(
     out: str | Path, method: AbstractMethod, model: Model, optimiser: optax.GradientTransformation
 ) -> Trained:
-    """The state that a run has saved last, as `train` returned or would have returned it, without its metrics.
+    """The last saved state of a run: what `train` returned or would have returned, without metrics.
 
-    **Arguments:** as given to `train`; `model` may have other numbers, but the same structure.
+    **Arguments:** as for `train`; `model` may have other trained numbers, but must otherwise be
+    the same.
 
-    **Raises:** `InputError` if there is no checkpoint, if it is damaged, or of another model.
+    **Raises:** `InputError` if there is no checkpoint, if it is damaged, or if it belongs to
+    another model.
     """
     if not (Path(out) / "checkpoints").is_dir():
         raise InputError(
-            f"{out} holds no checkpoints: it is no run of `train`, or was cut before the first of them."
+            f"{out} holds no checkpoints: it is not a run of `train`, or the run ended before the"
+            " first one was written."
         )
     moving, fixed = trainable(model)
     carry = _start(False, traced(method), optimiser, moving, fixed)
@@ -152,16 +162,18 @@ def _check(model, tasks, steps, tasks_per_step, log_every, checkpoint_every) -> 
             raise InputError(f"train: `{name}={value}`, but it must be at least 1.")
     if not isinstance(tasks, AbstractDistribution):
         raise InputError(
-            f"train: `tasks` is a {type(tasks).__name__}, but must be tasks, such as `learnset.Sinusoids()`."
+            f"train: `tasks` is a {type(tasks).__name__}, but must be a distribution over tasks,"
+            " such as `learnset.Sinusoids()`."
         )
     if not any(map(eqx.is_inexact_array, jax.tree.leaves(model))):
         raise InputError(
-            f"train: the model {type(model).__name__} has no floating-point array, so nothing to train."
+            f"train: the model {type(model).__name__} has no floating-point array, so there is"
+            " nothing to train."
         )
 
 
 class _Program(eqx.Module):
-    """The compiled part. Its fields say what is computed; calling it goes through steps `start` to `stop`."""
+    """The compiled part. Its fields say what is computed; a call takes steps `start` to `stop`."""
 
     method: AbstractMethod
     optimiser: optax.GradientTransformation
@@ -197,14 +209,15 @@ class _Program(eqx.Module):
                 begin, end, lambda step, both: body(step, both, begin, batches), both[1]
             )
 
-        # Bounds are traced: one program serves every window, and a run that was cut computes what the uncut one did.
+        # Bounds are traced: one program serves every window, and an interrupted run computes
+        # exactly what an uninterrupted one does.
         _, (carry, log) = jax.lax.while_loop(
             lambda both: both[0] < stop, chunk, (start, (carry, log))
         )
         return carry, log, all_finite(carry[0])
 
     def _ahead(self, run: "_Run") -> int:
-        """For how many steps tasks are drawn at once: random numbers cost less the more of them are made together."""
+        """The number of steps whose tasks are drawn at once: large draws cost less per number."""
         batch = jax.eval_shape(lambda: self._draw(run, jnp.asarray(0)))
         size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch))
         return max(1, min(DRAWN_AHEAD, self.window, DRAWN_BYTES // size))
@@ -226,7 +239,7 @@ class _Program(eqx.Module):
 
 
 class _Run(eqx.Module):
-    """What stays the same through a run; with a vector of keys, all arrays have a leading `seeds` axis."""
+    """The constants of a run; with a vector of keys, all arrays have a leading `seeds` axis."""
 
     tasks: AbstractDistribution
     fixed: PyTree  # the part of the model that is not trained
@@ -237,7 +250,7 @@ class _Run(eqx.Module):
 def _start(
     batched: bool, method: AbstractMethod, optimiser: Any, moving: PyTree, fixed: PyTree
 ) -> PyTree:
-    """Parameters, optimiser's state and method's state before the first step."""
+    """Parameters, state of the optimiser and state of the method before the first step."""
 
     def one(moving: PyTree, fixed: PyTree) -> PyTree:
         return moving, optimiser.init(moving), method.init(eqx.combine(moving, fixed))
@@ -258,7 +271,7 @@ def _without_host(program: _Program, carry: PyTree, run: _Run, steps: int) -> Tr
 
 
 class _Host:
-    """What happens between windows: progress, log, checks, checkpoints, Ctrl-C."""
+    """The host's work between windows: progress, log, checks, checkpoints, Ctrl-C."""
 
     def __init__(
         self,
@@ -334,8 +347,8 @@ class _Host:
         )
 
     def _bounds(self, start: int, steps: int) -> list[tuple[int, int]]:
-        """Where windows begin and end: on multiples of their length, wherever the run began, so that a resumed log has
-        the same lines."""
+        """The first and last step of each window. Windows end on multiples of their length,
+        wherever the run began, so that a resumed log has the same lines."""
         length = self.program.window
         ends = [end for end in range(length, steps, length) if end > start] + [steps] * (
             start < steps
@@ -343,13 +356,13 @@ class _Host:
         return list(zip([start, *ends[:-1]], ends, strict=True)) if ends else []
 
     def _compile(self, carry: PyTree, run: _Run) -> float:
-        """Compiles by going through no steps at all. Returns the seconds that it took."""
+        """Compiles by taking zero steps. Returns the seconds that it took."""
         began = time.perf_counter()
         jax.block_until_ready(_advance(self.program, carry, run, jnp.int32(0), jnp.int32(0)))
         return time.perf_counter() - began
 
     def _identities(self, moving: PyTree, run: _Run) -> dict[str, dict[str, Any]]:
-        """All that decides what the run computes."""
+        """The identities of all parts that determine what the run computes."""
         parts = {
             "method": self.program.method,
             "model": _untrained(moving, run.fixed),
@@ -372,20 +385,21 @@ class _Host:
         first = min(
             [int(steps[0]) for steps in bad if len(steps)], default=len(metrics["loss"].T) - 1
         )
-        kept = ""
+        rescue = ""
         if self.checkpoints is not None:
             self._save(begin, old, seconds)
-            kept = f" The last good state, of step {begin:,}, is kept in {self.folder}."
+            rescue = f" The last good state, of step {begin:,}, is kept in {self.folder}."
         raise DivergedError(
-            f"{self.name} met NaN or infinity at step {begin + first + 1:,}. Usually a step size is too large: try a"
-            f" tenth of it (of the optimiser, or `inner_lr`), or clip gradients with `optax.clip_by_global_norm`.{kept}"
+            f"{self.name} met NaN or infinity at step {begin + first + 1:,}. Usually a step size is"
+            " too large: try a tenth of it (of the optimiser, or `inner_lr`), or clip gradients"
+            f" with `optax.clip_by_global_norm`.{rescue}"
         )
 
     def _check_steps(self, start: int, steps: int) -> None:
         if start > steps:
             raise InputError(
-                f"train: `steps={steps}`, but the run in {self.folder} is at step {start:,} already. Ask for more steps, or"
-                " take the model as it is by `restore`."
+                f"train: `steps={steps}`, but the run in {self.folder} is already at step"
+                f" {start:,}. Ask for more steps, or get the model as it is with `restore`."
             )
 
     def _due(self, steps: int, seconds: float) -> bool:
@@ -401,7 +415,8 @@ class _Host:
 
     def _interrupt(self, step: int, steps: int) -> None:
         raise Interrupted(
-            f"{self.name} was stopped at step {step:,} of {steps:,}, and saved in {self.folder}. Go on with `resume`."
+            f"{self.name} was stopped at step {step:,} of {steps:,} and saved in {self.folder}."
+            " Continue with `resume`."
         )
 
 
