@@ -1,11 +1,11 @@
-"""What all tests share: strict numbers, and keys that no test invents."""
+"""Shared by all tests: strict numbers, and keys that no test invents."""
 
 import os
 import tempfile
 from pathlib import Path
 
-# Most of the suite is compilation; LLVM's lowest level halves it, and XLA's older way to write loops halves it again.
-# Processes that tests start inherit both.
+# Most of the suite is compilation; LLVM's lowest level halves it, and XLA's older way to write
+# loops halves it again. Processes that tests start inherit both.
 FAST = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{FAST} {os.environ.get('XLA_FLAGS', '')}"
 
@@ -31,8 +31,8 @@ _finished = iter(range(1, 1_000_000))
 
 @pytest.fixture(autouse=True)
 def _room_for_programs():
-    """Forgets compiled programs now and then: each is mapped into memory in many pieces, and Linux allows a process
-    65 530 of them; a suite of this size would come to that, and crash."""
+    """Forgets compiled programs now and then: each is mapped into memory in many pieces, of which
+    Linux allows a process 65 530. A suite of this size would reach that, and crash."""
     yield
     if next(_finished) % 100 == 0:
         jax.clear_caches()
