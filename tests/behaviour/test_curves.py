@@ -14,9 +14,8 @@ def test_a_curve_is_itself():
     for shifted in (True, False):
         fit = behaviour.compare_curves(FALLING, FALLING, unit="s", shifted=shifted)
         assert (fit.scale, fit.r_squared, fit.unfitted) == (pytest.approx(1), pytest.approx(1), 0)
-        assert fit.offset == pytest.approx(0, abs=1e-12) and fit.residual == pytest.approx(
-            0, abs=1e-12
-        )
+        assert fit.offset == pytest.approx(0, abs=1e-12)
+        assert fit.residual == pytest.approx(0, abs=1e-12)
 
 
 def test_scale_and_offset_are_found():
@@ -47,10 +46,9 @@ def test_without_an_offset_a_curve_can_be_worse_than_a_constant():
 def test_a_flat_simulation_explains_nothing():
     fit = behaviour.compare_curves(FALLING, np.full(6, 120.0), unit="s")
     assert (fit.scale, fit.offset) == (0, pytest.approx(FALLING.mean()))
-    assert fit.r_squared == pytest.approx(0, abs=1e-12) and fit.residual == pytest.approx(
-        FALLING.std()
-    )
-    assert "does not go the way of the real one" in str(fit)
+    assert fit.r_squared == pytest.approx(0, abs=1e-12)
+    assert fit.residual == pytest.approx(FALLING.std())
+    assert "does not follow the real one" in str(fit)
 
 
 def test_a_flat_real_curve_has_no_variance_to_explain():
@@ -59,12 +57,10 @@ def test_a_flat_real_curve_has_no_variance_to_explain():
 
 def test_the_sentence_says_what_was_fitted_and_in_which_unit():
     fit = behaviour.compare_curves(FALLING, RISING, unit="s", standard_error=np.full(6, 3.0))
-    assert (
-        str(fit).startswith("real = -")
-        and "does not go the way" in str(fit)
-        and "2 numbers fitted" in str(fit)
-    )
-    assert "± 3 s (standard error)" in str(fit) and str(fit).endswith(".") and "\n" not in str(fit)
+    sentence = str(fit)
+    assert sentence.startswith("real = -") and "does not follow the real one" in sentence
+    assert "2 numbers fitted" in sentence and "± 3 s (standard error)" in sentence
+    assert sentence.endswith(".") and "\n" not in sentence
 
 
 @pytest.mark.parametrize(

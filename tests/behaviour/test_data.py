@@ -1,4 +1,5 @@
-"""Readers of real data: the facts of the real files, where they are at hand, and the ways in which files can fail."""
+"""Readers of real data: the facts of the real files, if they are available, and the ways in which
+files can be wrong."""
 
 import os
 
@@ -10,21 +11,9 @@ from learnset import behaviour, InputError
 real = pytest.mark.skipif(
     "LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no real data here"
 )
-CONTROL = [
-    72.1,
-    65.2,
-    57.8,
-    50.0,
-    58.9,
-    47.8,
-    45.7,
-    37.4,
-    43.3,
-    30.2,
-    23.7,
-    30.8,
-]  # seconds, by trial
-SALINE = [44.2, 21.9, 20.7, 19.0]  # seconds, by swim
+# Seconds, by trial and by swim.
+CONTROL = [72.1, 65.2, 57.8, 50.0, 58.9, 47.8, 45.7, 37.4, 43.3, 30.2, 23.7, 30.8]
+SALINE = [44.2, 21.9, 20.7, 19.0]
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +27,9 @@ def relearning():
 
 
 def arrivals(swims, platforms, **options) -> np.ndarray:
-    size = swims.arena.platform_radius
-    return np.array(
-        [
-            behaviour.latency(
-                *swims.path(i), platforms[i], platform_radius=size, limit=swims.limit, **options
-            )
-            for i in range(len(swims))
-        ]
-    )
+    options |= {"platform_radius": swims.arena.platform_radius, "limit": swims.limit}
+    each = range(len(swims))
+    return np.array([behaviour.latency(*swims.path(i), platforms[i], **options) for i in each])
 
 
 @real
@@ -66,21 +49,20 @@ def test_there_are_27_control_and_30_stressed_rats_of_12_swims(rats):
 @real
 def test_path_length_from_tracks_is_the_recorded_one(rats):
     lengths = np.array([behaviour.path_length(rats.path(i)[1]) for i in range(len(rats))])
-    np.testing.assert_allclose(
-        lengths, rats.length, atol=0.0015
-    )  # metres: the table is rounded, and so are tracks
+    np.testing.assert_allclose(lengths, rats.length, atol=0.0015)  # metres: both are rounded
 
 
 @real
 def test_latency_from_tracks_is_the_recorded_one_less_the_wait_on_the_platform(rats):
-    """The recording goes on for 1.8 s after arrival; three of 634 found swims end elsewhere, where tracking was lost."""
+    """The recording continues for 1.8 s after arrival; three of the 634 swims that found the
+    platform end elsewhere, where tracking was lost."""
     arrival = arrivals(rats, rats.platforms)
     reached = arrival < rats.limit
     assert (rats.found & reached).sum() == 631 and rats.found.sum() == 634
     wait = (rats.duration - arrival)[rats.found & reached]
     assert np.median(wait) == pytest.approx(1.83, abs=0.02)
     assert np.percentile(wait, 5) > 1.6 and np.percentile(wait, 95) < 2.0
-    assert (~rats.found & reached).sum() <= 5  # of 290; the animal swam across the platform, and on
+    assert (~rats.found & reached).sum() <= 5  # of 290; the animal swam across the platform
 
 
 @real
@@ -111,7 +93,7 @@ def test_every_found_swim_of_relearning_crosses_the_platform_at_least_a_second_b
 
 @real
 def test_after_one_swim_to_a_new_place_it_is_searched_more_unless_drugs_prevent_it(relearning):
-    """Only until the first arrival: what follows is waiting there, and would count twice as much."""
+    """Only until the first arrival: the wait that follows would count twice as much."""
     sites = np.unique(relearning.platforms.round(4), axis=0)
     arrival, shares = arrivals(relearning, relearning.platforms), []
     for swim, platform in enumerate(relearning.platforms):
@@ -141,7 +123,7 @@ def test_there_are_560_people_and_317522_trials():
     assert sum(len(people.correct) for people in everyone) == 317_522
 
 
-# What follows needs no data: files of the same form are made up.
+# The tests below need no data: they make files of the same format.
 
 
 @pytest.fixture
@@ -176,7 +158,8 @@ def folder(tmp_path, monkeypatch):
         x_cm=x,
         y_cm=np.zeros(8),
     )
-    names = "subject block set_size trial stimulus iteration correct_action choice correct reward condition rt_ms".split()
+    names = ["subject", "block", "set_size", "trial", "stimulus", "iteration", "correct_action"]
+    names += ["choice", "correct", "reward", "condition", "rt_ms"]
     trials = [
         [0, b, 2, 1, 1, i, 1, 1, c, c, -1, 500]
         for b, i, c in ((2, 1, 0), (2, 2, 1), (1, 1, 1), (1, 2, -1))
@@ -194,13 +177,11 @@ def test_rats_come_in_metres_and_seconds(folder):
     times, places = rats.path(2)
     np.testing.assert_allclose(times, [0, 1, 2])
     np.testing.assert_allclose(places, [[0.1, 0.09], [-0.25, 0.09], [-0.5, 0.09]])
-    np.testing.assert_allclose(
-        rats.platforms[[0, 3]], [[-0.5, 0], [-0.5, 0.09]]
-    )  # where found swims of the set ended
+    # Where the swims of the set that found the platform ended.
+    np.testing.assert_allclose(rats.platforms[[0, 3]], [[-0.5, 0], [-0.5, 0.09]])
     np.testing.assert_array_equal(rats.by_trial(rats.length, "control"), [[0.9, 0.5]])
-    assert rats.animal.tolist() == ["1-7", "1-7", "3-7", "3-7"] and rats.found.tolist() == [
-        True
-    ] * 3 + [False]
+    assert rats.animal.tolist() == ["1-7", "1-7", "3-7", "3-7"]
+    assert rats.found.tolist() == [True, True, True, False]
 
 
 def test_points_that_were_not_tracked_are_left_out(folder):
@@ -243,11 +224,8 @@ def test_a_file_that_was_cut_is_refused_in_one_line(folder, file, kept):
     path.write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(InputError) as caught:
         READERS[file]()
-    assert (
-        "damaged" in str(caught.value)
-        and path.parent.name in str(caught.value)
-        and "\n" not in str(caught.value)
-    )
+    message = str(caught.value)
+    assert "damaged" in message and path.parent.name in message and "\n" not in message
 
 
 @pytest.mark.parametrize("file", READERS)

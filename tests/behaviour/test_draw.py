@@ -1,4 +1,4 @@
-"""Pictures of swims, and what they show."""
+"""Pictures of swims and their contents."""
 
 import numpy as np
 import pytest
@@ -12,22 +12,13 @@ SWIM = (TIMES, np.stack([0.7 * np.cos(TIMES), 0.7 * np.sin(TIMES)], axis=1))
 
 def test_each_swim_has_its_panel_with_its_platform(tmp_path):
     platforms, titles = np.array([[0.3, 0.0], [0.0, -0.5]]), ["one", "two"]
-    behaviour.draw_swims(
-        [SWIM] * 2,
-        platforms,
-        titles,
-        behaviour.Arena(platform_radius=0.1),
-        tmp_path,
-        "swims",
-        columns=1,
-    )
+    arena = behaviour.Arena(platform_radius=0.1)
+    behaviour.draw_swims([SWIM] * 2, platforms, titles, arena, tmp_path, "swims", columns=1)
     with Image.open(tmp_path / "swims.png") as picture:
         colours = np.asarray(picture.convert("RGB"), int)
     rows, _ = np.nonzero(np.abs(colours - (0xD5, 0x5E, 0x00)).max(axis=2) < 9)
     middle = len(colours) / 2
-    disc = (
-        np.pi * (0.1 / 2.04 * middle) ** 2
-    )  # pixels, were the pool as high as half of the picture
+    disc = np.pi * (0.1 / 2.04 * middle) ** 2  # pixels, if the pool filled half of the picture
     for panel in (rows < middle, rows > middle):
         assert 0.5 * disc < panel.sum() < disc
     assert (tmp_path / "swims.svg").stat().st_size > 10_000
@@ -54,9 +45,8 @@ def test_an_animation_lasts_as_long_as_its_speed_says(tmp_path):
         for frame in range(film.n_frames):
             film.seek(frame)
             seconds += film.info["duration"] / 1000
-    assert film.n_frames > 10 and seconds == pytest.approx(
-        8 / 8 + 1, abs=0.2
-    )  # a second of swim, one of rest
+    assert film.n_frames > 10
+    assert seconds == pytest.approx(8 / 8 + 1, abs=0.2)  # a second of swim, one of rest
 
 
 def test_a_search_map_is_one_on_average_and_highest_where_the_animal_was():
@@ -74,9 +64,8 @@ def test_even_search_is_one_everywhere_also_at_the_wall():
     number = np.arange(40_000)
     radius, angle = np.sqrt((number + 0.5) / len(number)), number * np.pi * (3 - np.sqrt(5))
     seeds = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    times = np.stack(
-        [0.02 * number, 0.02 * number + 0.0199], axis=1
-    ).ravel()  # a stay at each, and a jump on
+    # The animal stays at each place, and jumps to the next.
+    times = np.stack([0.02 * number, 0.02 * number + 0.0199], axis=1).ravel()
     spent = behaviour.search_map([(times, np.repeat(seeds, 2, axis=0))], cells=60)
     assert 0.93 < np.nanmin(spent) and np.nanmax(spent) < 1.07
 

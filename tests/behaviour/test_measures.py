@@ -1,4 +1,4 @@
-"""Measures of swims: what hand-made paths must give, and what turning the pool must not change."""
+"""Measures of swims: known values of simple paths, and invariance to rotations of the pool."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -30,9 +30,8 @@ def straight(start, end, seconds: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def circle(radius: float, centre=(0.0, 0.0), points: int = 4001) -> tuple[np.ndarray, np.ndarray]:
-    return np.linspace(0, 60, points), _round(radius, np.linspace(0, 2 * np.pi, points)) + np.array(
-        centre
-    )
+    angles = np.linspace(0, 2 * np.pi, points)
+    return np.linspace(0, 60, points), _round(radius, angles) + np.array(centre)
 
 
 def raster(lines: int = 201) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +93,7 @@ def test_cutting_segments_in_two_changes_no_measure(seed):
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 10**6))
 def test_time_spent_is_what_a_million_readings_say(seed):
-    """The second, slower way: read the place all the time, and count."""
+    """A second, slower way: read the place a million times, and count."""
     times, places = path(seed)
     moments = np.linspace(times[0], times[-1], 10**6)
     read = np.stack([np.interp(moments, times, along) for along in places.T], axis=1)
@@ -133,16 +132,16 @@ def test_quadrants_come_in_turn_and_the_first_is_the_platforms():
 
 
 def test_standing_on_the_platform_is_no_distance_at_all():
-    there = straight(PLATFORM, PLATFORM, 30.0)
-    assert behaviour.proximity(*there, PLATFORM) == 0
-    assert behaviour.zone_time(*there, PLATFORM, 0.05) == 1
-    assert behaviour.latency(*there, PLATFORM, **ANY) == 0
-    assert behaviour.search_preference(*there, PLATFORM, np.array(SITES)) == 1
-    assert np.isnan(behaviour.cumulative_search_error(*there, PLATFORM))
+    swim = straight(PLATFORM, PLATFORM, 30.0)
+    assert behaviour.proximity(*swim, PLATFORM) == 0
+    assert behaviour.zone_time(*swim, PLATFORM, 0.05) == 1
+    assert behaviour.latency(*swim, PLATFORM, **ANY) == 0
+    assert behaviour.search_preference(*swim, PLATFORM, np.array(SITES)) == 1
+    assert np.isnan(behaviour.cumulative_search_error(*swim, PLATFORM))
 
 
 def test_a_chord_takes_its_length_over_the_speed():
-    """0.3 m/s along a line 12 cm beside the centre of a zone of 20 cm: a chord of 32 cm."""
+    """0.3 m/s along a line 12 cm from the centre of a zone of 20 cm: a chord of 32 cm."""
     times, places = straight((-0.9, 0.12), (0.9, 0.12), 6.0)
     share = behaviour.zone_time(times, places, np.zeros(2), 0.2)
     assert share * 6.0 == pytest.approx(0.32 / 0.3, rel=1e-12)
@@ -181,7 +180,8 @@ def test_straight_swims_have_no_search_error_from_wherever_they_start():
 
 
 def test_a_detour_costs_what_lies_beyond_the_time_of_a_straight_swim():
-    """To a platform half a metre away, past it, and back, at 0.1 m/s: the five seconds on the far side remain twice."""
+    """To a platform half a metre away, past it, and back, at 0.1 m/s: the five seconds on the far
+    side remain twice."""
     times, places = np.array([0.0, 10.0, 15.0]), np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.0]])
     assert behaviour.cumulative_search_error(times, places, np.array([0.5, 0.0])) == pytest.approx(
         2 * 5 * 0.25
@@ -205,7 +205,8 @@ def test_search_preference_without_search_is_not_a_number():
 
 
 def test_the_mazes_own_clock_agrees():
-    """A swim of the simulated maze: its clock stops at the rim, its last step leads to the middle."""
+    """A swim of the simulated maze: its clock stops at the rim, its last step leads to the
+    middle."""
     maze = WaterMaze(jnp.array([[0.0, 0.3]]))
     state, step = maze.reset(0, key=jr.key(0)), eqx.filter_jit(maze.step)
     times, places = [0.0], [state.position]

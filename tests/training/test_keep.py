@@ -45,7 +45,7 @@ def test_a_new_process_predicts_the_same_for_any_number_of_points(adapted, saved
         assert np.allclose(np.load(path + ".out.npy"), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_saving_again_replaces_the_file_and_leaves_nothing_beside_it(saved, model):
+def test_saving_again_replaces_the_file_and_leaves_no_other(saved, model):
     ls.save(saved, model, jnp.zeros(1))
     assert jnp.allclose(
         ls.load(saved)(jnp.ones((2, 1))), ls.predict(model, jnp.ones((2, 1))), rtol=1e-6

@@ -1,4 +1,4 @@
-"""What animals, people and agents did, in numbers: one measure, one function."""
+"""Measures of the behaviour of animals, people and agents: one measure, one function."""
 
 from ._curves import compare_curves as compare_curves, CurveFit as CurveFit
 from ._draw import (

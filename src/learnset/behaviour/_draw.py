@@ -1,4 +1,4 @@
-"""Pictures of swims: paths, where was searched, and a swim that moves."""
+"""Pictures of swims: paths, maps of search, and animations."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter
 
 from ..core import COLOURS, INK, InputError, new_figure, write_figure
 from ._measures import between, Place, Places, Times
@@ -26,15 +25,15 @@ def draw_swims(
     name: str,
     columns: int = 4,
 ) -> None:
-    """Writes `name.png` and `name.svg`: a panel for each swim, its path coloured by the time since its start, with a
-    ring where it started and a point where it ended. One scale of colours and places for all."""
+    """Writes `name.png` and `name.svg`: a panel for each swim, its path coloured by the time since
+    its start, with a ring at its start and a point at its end. All panels share one scale of
+    colours and of places."""
     from matplotlib import colormaps
     from matplotlib.collections import LineCollection
     from matplotlib.colors import ListedColormap
 
-    colours = ListedColormap(
-        colormaps["viridis"](np.linspace(0, 0.92, 256))
-    )  # its yellow end is pale on water
+    # Without the yellow end, which is pale on water.
+    colours = ListedColormap(colormaps["viridis"](np.linspace(0, 0.92, 256)))
     figure, axes = _panels(titles, columns, arena)
     drawn = None
     for axis, (times, places), platform in zip(axes, paths, platforms, strict=True):
@@ -61,8 +60,8 @@ def draw_search_maps(
     name: str,
     columns: int = 3,
 ) -> None:
-    """Writes `name.png` and `name.svg`: a panel for each group of swims, with their `search_map`. One scale of colours
-    for all."""
+    """Writes `name.png` and `name.svg`: a panel with the `search_map` of each group of swims. All
+    panels share one scale of colours."""
     maps = [search_map(paths, pool_radius=arena.pool_radius) for paths in groups]
     figure, axes = _panels(titles, columns, arena)
     drawn, extent = None, (-arena.pool_radius, arena.pool_radius) * 2
@@ -85,38 +84,40 @@ def draw_search_maps(
 def search_map(
     paths: Paths, *, pool_radius: float = 1.0, width: float = 0.08, cells: int = 120
 ) -> Float[np.ndarray, "cells cells"]:
-    """Time spent at each place of the pool, as a multiple of what even search would spend there; NaN outside. Rows run
-    from south to north, columns from west to east. Each swim counts as much as it lasts; the mean over the pool is 1.
+    """The time spent at each place of the pool, as a multiple of what an even search would spend
+    there; NaN outside.
+
+    Rows run from south to north, columns from west to east. Each swim counts in proportion to its
+    duration; the mean over the pool is 1.
 
     **Arguments:**
 
     - `pool_radius`, `width`: metres; `width` is the standard deviation of the smoothing.
+    - `cells`: the number of rows and of columns.
 
     >>> spent = search_map([(np.array([0.0, 1.0]), np.array([[-0.5, 0.0], [-0.5, 0.1]]))])
     >>> bool(spent[60, 30] > 10), bool(spent[60, 90] < 0.001), round(float(np.nanmean(spent)), 2)
     (True, True, 1.0)
     """
+    from scipy.ndimage import gaussian_filter
+
     edges = np.linspace(-pool_radius, pool_radius, cells + 1)
     spent = np.zeros((cells, cells))
     for times, places in paths:
-        moments = (
-            np.arange(times[0], times[-1], 0.02) + 0.01
-        )  # seconds; in that time no animal crosses a cell
+        # Seconds; no animal crosses a cell in 0.02 of them.
+        moments = np.arange(times[0], times[-1], 0.02) + 0.01
         east, north = (np.interp(moments, times, along) for along in np.asarray(places).T)
         spent += np.histogram2d(north, east, bins=[edges, edges])[0]
-    fine = np.linspace(-pool_radius, pool_radius, 16 * cells + 1)[
-        4::8
-    ]  # two by two readings a cell
-    water = (
-        (np.hypot(fine[:, None], fine) <= pool_radius).reshape(cells, 2, cells, 2).mean(axis=(1, 3))
-    )
+    fine = np.linspace(-pool_radius, pool_radius, 16 * cells + 1)[4::8]  # two readings a cell
+    inside = np.hypot(fine[:, None], fine) <= pool_radius
+    water = inside.reshape(cells, 2, cells, 2).mean(axis=(1, 3))
     sigma = width * cells / (2 * pool_radius)
     spent = gaussian_filter(np.where(water > 0, spent, 0), sigma, mode="constant")
     if not spent.sum() > 0:
         raise InputError(
             "search_map: no path was in the pool. Are places in metres from its centre?"
         )
-    # By the water around: near the wall, part of the smear lies outside.
+    # Divided by the smoothed water, because near the wall part of the smoothing lies outside.
     density = spent / np.where(water > 0, gaussian_filter(water, sigma, mode="constant"), 1)
     return np.where(water >= 0.5, density / np.average(density, weights=water), np.nan)
 
@@ -131,18 +132,17 @@ def animate_swim(
     *,
     speed: float = 4.0,
 ) -> None:
-    """Writes `name.gif`: the swim, `speed` times as fast as it was, its last two seconds bright and the way before them
-    faint. It rests for a second at the end."""
+    """Writes `name.gif`: the swim at `speed` times its real speed, the last two seconds bright and
+    the path before them faint. The last frame stays for a second."""
     from PIL import Image
 
     figure, (axis,) = _panels([""], 1, arena, margin=0.0)
-    figure.set_layout_engine(
-        "none"
-    )  # laying out each frame anew takes most of the time, and would make it shake
+    # A new layout for each frame would take most of the time and make the picture shake.
+    figure.set_layout_engine("none")
     axis.set_position((0.02, 0.02, 0.96, 0.89))
     figure.set_dpi(150)
     _pool(axis, arena, platform)
-    # The pool is drawn once, and what moves upon a copy of it.
+    # The pool is drawn once, and the moving parts on a copy of it.
     canvas = figure.canvas
     canvas.draw()
     pool = canvas.copy_from_bbox(figure.bbox)
@@ -159,15 +159,13 @@ def animate_swim(
         canvas.restore_region(pool)
         for artist in (trail, wake, animal, axis.title):
             axis.draw_artist(artist)
-        return Image.frombuffer(
-            "RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())
-        ).convert("RGB")
+        pixels = bytes(canvas.buffer_rgba())
+        return Image.frombuffer("RGBA", canvas.get_width_height(), pixels).convert("RGB")
 
     step = speed / FRAMES
     moments = [*np.arange(times[0] + step, times[-1], step), *[times[-1]] * FRAMES]
-    colours = frame(moments[-1]).quantize(
-        64
-    )  # one palette for all frames, of the last one, which has them all
+    # One palette for all frames: that of the last one, which has all colours.
+    colours = frame(moments[-1]).quantize(64)
     frames = [frame(now).quantize(palette=colours, dither=Image.Dither.NONE) for now in moments]
     frames[0].save(
         folder / f"{name}.gif",
@@ -181,7 +179,8 @@ def animate_swim(
 def _panels(
     titles: Sequence[str], columns: int, arena: Arena, margin: float = 0.9
 ) -> tuple[Any, Any]:
-    """A figure with one square panel for each title, and `margin` inches to the right for a bar of colours."""
+    """A figure with one square panel for each title, and `margin` inches on the right for a colour
+    bar."""
     columns = min(columns, len(titles))
     rows = -(-len(titles) // columns)
     figure, axes = new_figure(rows, columns, width=2.6 * columns + margin, height=2.85 * rows)

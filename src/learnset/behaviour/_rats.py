@@ -1,4 +1,4 @@
-"""Rats that learn one place over three days."""
+"""Data of rats that learn one place over three days."""
 
 import numpy as np
 
@@ -10,21 +10,26 @@ GROUPS = {"1": "control", "2": "stressed", "3": "undocumented 3", "4": "undocume
 
 
 def read_water_maze_rats() -> Swims:
-    """77 rats, 12 swims each: three days of four, platform always in the same place, 90 s at most.
+    """Swims of 77 rats, 12 each: three days with four swims of at most 90 s, and the platform
+    always in the same place.
 
-    Groups "control" (27 rats) and "stressed" (30) are those of the paper. What the names mean was inferred from the
-    numbers of rats; two more groups are undocumented. An animal's name is its set and number.
+    The groups "control" (27 rats) and "stressed" (30) are those of the paper. Which number means
+    which group was inferred from the numbers of rats; two more groups are undocumented. An animal
+    is named by its set and number.
 
-    The documented place of the platform, `DOCUMENTED_PLATFORM`, is 4 to 6 cm off the places where the animals sat when
-    they had found it, and differently so in the three sets: one swim in five that found the platform never crosses it
-    there. `Swims.platforms` holds the median place where found swims of the same set end.
+    The documented place of the platform, `DOCUMENTED_PLATFORM`, is 4 to 6 cm away from the places
+    where the animals sat when they had found it, and differs between the three sets: one in five of
+    the swims that found the platform never crosses it there. `Swims.platforms` holds the median of
+    the places where the swims of the same set that found the platform end.
 
-    A recording goes on for nearly 2 s after arrival, and `Swims.duration` with it, to 89.8 s at most.
+    A recording, and so `Swims.duration`, continues for nearly 2 s after arrival, up to 89.8 s.
 
-    Raises `InputError` if the environment variable LEARNSET_DATA is unset, or a file is missing or damaged.
+    **Raises:** `InputError` if the environment variable LEARNSET_DATA is unset, or if a file is
+    missing or damaged.
 
-    Source: Gehring, Luksys, Sandi & Vasilaki 2015, *Detailed classification of swimming paths in the Morris water maze*,
-    Scientific Reports 5:14562 (CC BY 4.0). The data are read, and are no part of this package.
+    Source: Gehring, Luksys, Sandi & Vasilaki 2015, *Detailed classification of swimming paths in
+    the Morris water maze*, Scientific Reports 5:14562 (CC BY 4.0). The data are not part of this
+    package.
     """
     folder = data_folder("water_maze_rats")
     table, tracks = read_columns(folder / "trials.csv"), read_arrays(folder / "tracks.npz")
@@ -39,15 +44,24 @@ def read_water_maze_rats() -> Swims:
         group = np.array([GROUPS[number] for number in table["group"]])
     with reading(folder / "tracks.npz"):
         offsets, times = tracks["offsets"].astype(int), tracks["t_cs"] / 100
-        places = (
-            np.stack([tracks["x_cmm"], tracks["y_cmm"]], axis=1) / 10_000
-        )  # hundredths of a centimetre
+        # In the file, places are in hundredths of a centimetre.
+        places = np.stack([tracks["x_cmm"], tracks["y_cmm"]], axis=1) / 10_000
         check_offsets(offsets, len(trial), len(times))
     ends, platforms = places[offsets[1:] - 1], np.empty((len(trial), 2))
     for set_ in np.unique(table["set"]):
-        here = table["set"] == set_
-        platforms[here] = np.median(ends[here & found], axis=0)
+        of_set = table["set"] == set_
+        platforms[of_set] = np.median(ends[of_set & found], axis=0)
     return Swims(
-        animal, group, trial.astype(int), duration, length / 100, found, platforms, offsets[:-1], times, places,
-        arena=Arena(1.0, 0.06), limit=90.0,
-    )  # fmt: skip
+        animal=animal,
+        group=group,
+        trial=trial.astype(int),
+        duration=duration,
+        length=length / 100,
+        found=found,
+        platforms=platforms,
+        first=offsets[:-1],
+        times=times,
+        places=places,
+        arena=Arena(1.0, 0.06),
+        limit=90.0,
+    )

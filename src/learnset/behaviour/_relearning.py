@@ -1,4 +1,4 @@
-"""Rats that learn a new place in one day."""
+"""Data of rats that learn a new place in one day."""
 
 import numpy as np
 
@@ -7,17 +7,21 @@ from ._swims import Arena, check_offsets, Swims
 
 
 def read_water_maze_relearning() -> Swims:
-    """38 rats, four swims each (two swims are missing) on the day on which the platform was moved: the real counterpart
-    of one-trial place learning. Pool of 1.8 m, 60 s a swim.
+    """Swims of 38 rats, four each (two swims are missing), on the day on which the platform was
+    moved: the real counterpart of one-trial place learning. The pool measures 1.8 m, and a swim
+    lasts at most 60 s.
 
-    Groups are "saline" and the drugs "MK", "LY" and "MK-LY". A recording ends 1.5 s after the animal has come to rest on
-    the platform, or when it is taken out at 60 s or some seconds later; `Swims.duration` is the whole of it. `found` says
-    that the recording ends within 12 cm of the platform's centre: the table's own column for it is empty. Path lengths
-    were not recorded. Points that were not tracked (44, of one swim) are left out.
+    The groups are "saline" and the drugs "MK", "LY" and "MK-LY". A recording ends 1.5 s after the
+    animal has come to rest on the platform, or when it is taken out after 60 s or some seconds
+    later; `Swims.duration` is all of it. `found` means that the recording ends within 12 cm of the
+    platform's centre, because the column of the table for it is empty. Path lengths were not
+    recorded. Points that were not tracked (44, of one swim) are left out.
 
-    Raises `InputError` if the environment variable LEARNSET_DATA is unset, or a file is missing or damaged.
+    **Raises:** `InputError` if the environment variable LEARNSET_DATA is unset, or if a file is
+    missing or damaged.
 
-    Source: the example data of hejtmy/fgu-morris on GitHub (MIT). The data are read, and are no part of this package.
+    Source: the example data of hejtmy/fgu-morris on GitHub (MIT). The data are not part of this
+    package.
     """
     folder = data_folder("water_maze_relearning")
     table, tracks = read_columns(folder / "trials.csv"), read_arrays(folder / "tracks.npz")
@@ -37,6 +41,16 @@ def read_water_maze_relearning() -> Swims:
     times, places = times[tracked], places[tracked]
     found = np.hypot(*(places[offsets[1:] - 1] - platforms).T) < 0.12
     return Swims(
-        animal, group, trial, duration, np.full(len(trial), np.nan), found, platforms, offsets[:-1], times, places,
-        arena=arena, limit=60.0,
-    )  # fmt: skip
+        animal=animal,
+        group=group,
+        trial=trial,
+        duration=duration,
+        length=np.full(len(trial), np.nan),
+        found=found,
+        platforms=platforms,
+        first=offsets[:-1],
+        times=times,
+        places=places,
+        arena=arena,
+        limit=60.0,
+    )

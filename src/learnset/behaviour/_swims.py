@@ -1,4 +1,4 @@
-"""Real swims, and where their files are."""
+"""Swims of real animals, and the pool that they swim in."""
 
 import dataclasses
 
@@ -11,7 +11,8 @@ from ._measures import Places, Times
 
 @dataclasses.dataclass(frozen=True)
 class Arena:
-    """A pool as it is measured and drawn. All in metres; places are from its centre, east and north."""
+    """A pool as it is measured and drawn. All numbers are in metres; places are relative to its
+    centre, east and north."""
 
     pool_radius: float = 1.0
     platform_radius: float = 0.06
@@ -40,7 +41,7 @@ class Swims:
         return len(self.trial)
 
     def path(self, swim: int) -> tuple[Times, Places]:
-        """Times and places of one swim, as all measures take them."""
+        """The times and places of one swim, as all measures need them."""
         ends = np.append(self.first[1:], len(self.times))
         part = slice(self.first[swim], ends[swim])
         return self.times[part], self.places[part]
@@ -48,20 +49,22 @@ class Swims:
     def by_trial(
         self, values: Float[np.ndarray, "swims"], group: str
     ) -> Float[np.ndarray, "animals trials"]:
-        """What was measured of each swim, as a table of the animals of one group; NaN where a swim is missing."""
-        mine = np.flatnonzero(self.group == group)
-        if not len(mine):
+        """A measure of each swim as a table of the animals of one group; NaN where a swim is
+        missing."""
+        swims = np.flatnonzero(self.group == group)
+        if not len(swims):
             raise InputError(
                 f"There is no group `{group}`. Choose one of {', '.join(np.unique(self.group))}."
             )
-        _, row = np.unique(self.animal[mine], return_inverse=True)
+        _, row = np.unique(self.animal[swims], return_inverse=True)
         table = np.full((row.max() + 1, self.trial.max()), np.nan)
-        table[row, self.trial[mine] - 1] = np.asarray(values)[mine]
+        table[row, self.trial[swims] - 1] = np.asarray(values)[swims]
         return table
 
 
 def check_offsets(offsets: Int[np.ndarray, "swims+1"], swims: int, points: int) -> None:
-    """Raises `ValueError` unless the offsets cut the points into that many swims of two points or more."""
+    """Raises `ValueError` unless the offsets divide the points into `swims` swims of at least two
+    points."""
     if (
         len(offsets) != swims + 1
         or offsets[0] != 0
