@@ -15,7 +15,6 @@ NOT_YET = {  # kept results that are still to be brought to the format of today
     "bandits",
     "glyphs",
     "harlow",
-    "multitask-toy",
     "navigation",
     "omniglot",
     "wang",

@@ -46,24 +46,20 @@ def test_an_end_agrees_if_the_reference_is_near_it_or_among_its_copies():
     assert not agrees(ends, (-2.4, None)) and not agrees(ends, (-2.9, 2.0))
 
 
-def test_a_quick_toy_study_draws_both_scales(tmp_path):
-    assert (
-        main(
-            ["study", "multitask-toy", "--quick", "--steps", "250", "--out", str(tmp_path / "toy")]
-        )
-        == 0
-    )
-    rows = result_of(tmp_path / "toy")["rows"]
-    assert {(r["scale"], len(r["end"])) for r in rows} == {(1.0, 2), (0.1, 2)}
+def test_a_quick_toy_study_draws_both_scales_and_goes_on_from_what_is_done(tmp_path):
+    folder = tmp_path / "toy"
+    command = ["study", "multitask-toy", "--quick", "--steps", "250", "--out", str(folder)]
+    assert main(command) == 0
+    rows = result_of(folder)["rows"]
+    assert {(row["scale"], len(row["end"])) for row in rows} == {(1.0, 2), (0.1, 2)}
     assert len(rows) == 9 * 8
-    # A step of Adam is at most lr (1 - beta1) / sqrt(1 - beta2) in each direction (Kingma & Ba 2015, §2.1).
-    assert all(
-        max(np.abs(np.subtract(r["end"], r["start"]))) < 250 * 0.001 * 0.1 / 0.001**0.5
-        for r in rows
-    )
-    assert (tmp_path / "toy" / "paths-1.svg").exists() and (
-        tmp_path / "toy" / "paths-0.1.png"
-    ).exists()
+    # Adam moves by at most lr (1 - beta1) / sqrt(1 - beta2) in each direction (Kingma & Ba 2015,
+    # §2.1).
+    most = 250 * 0.001 * 0.1 / 0.001**0.5
+    assert all(max(np.abs(np.subtract(row["end"], row["start"]))) < most for row in rows)
+    assert (folder / "paths-1.svg").exists() and (folder / "paths-0.1.png").exists()
+    assert main([*command, "--resume"]) == 0
+    assert result_of(folder)["rows"] == rows
 
 
 def test_the_delta_m_column_is_that_of_the_paper_but_for_one_slip_of_it(tmp_path):
