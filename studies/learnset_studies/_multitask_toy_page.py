@@ -24,12 +24,19 @@ def draw(scale: str, paths: dict[str, Any], ground: tuple[np.ndarray, ...], fold
     figure, axes = new_figure(2, COLUMNS, width=13, height=6.2, sharex=True, sharey=True)
     for axis, (name, drawn) in zip(axes.flat, paths.items(), strict=False):
         _draw_ground(axis, *ground)
-        for path in np.array(drawn["paths"]):
+        paths_of_starts = np.array(drawn["paths"]).swapaxes(1, 2)
+        for path in paths_of_starts:
             _draw_path(axis, path)
         for ends in np.array(drawn["ends_of_copies"]):
             axis.plot(*ends.T, "D", color="white", markersize=4.5, markeredgecolor=FAINT, zorder=5)
-        ends = np.array(drawn["paths"])[:, -1]
-        axis.plot(*ends.T, "D", color=END, markersize=6, markeredgecolor="white", zorder=6)
+        axis.plot(
+            *paths_of_starts[:, -1].T,
+            "D",
+            color=END,
+            markersize=6,
+            markeredgecolor="white",
+            zorder=6,
+        )
         axis.set_title(name, fontsize=10.5)
         axis.set(xlim=(-11, 11), ylim=(-11, 11), aspect="equal")
         axis.set(xticks=(-7, 0, 7), yticks=(-8, 0, 8))

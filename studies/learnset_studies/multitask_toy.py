@@ -180,11 +180,11 @@ class MultiTaskToy:
 
 
 def drawn(paths: Float[np.ndarray, "copies starts points 2"]) -> dict[str, Any]:
-    """What a figure shows of a method's paths, rounded: some points of the first copy, and the ends
-    of the others."""
+    """What a figure shows of a method's paths, rounded: some points of the first copy, "starts 2
+    points", and the ends of the others."""
     length = paths.shape[2]
     points = np.linspace(0, length - 1, min(length, DRAWN)).round().astype(int)
-    path, ends = paths[0][:, points], paths[1:, :, -1]
+    path, ends = paths[0][:, points].swapaxes(1, 2), paths[1:, :, -1]
     return {"paths": path.round(3).tolist(), "ends_of_copies": ends.round(3).tolist()}
 
 
