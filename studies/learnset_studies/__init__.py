@@ -1,4 +1,4 @@
-"""What was published, again: one published figure or table, one file."""
+"""Published figures and tables, reproduced: a file for each."""
 
 from .bandits import BanditStudy as BanditStudy
 from .glyphs import GlyphStudy as GlyphStudy
