@@ -200,13 +200,13 @@ def test_what_is_left_out_of_a_folder_is_counted_and_said(here, tmp_path, capsys
         "Left out or changed: 1 broken images: class-00/broken.png." in said
         and "class-01/notes.txt" in said
     )
-    assert "Left out or changed: 1 folders without a whole image: empty." in said
+    assert "Left out or changed: 1 folders without an intact image: empty." in said
 
 
 BAD = [
-    ("draw {here}/nowhere", "is not there"),
+    ("draw {here}/nowhere", "does not exist"),
     ("draw {here}/one", "There are 1 classes"),
-    ("draw {here}/single", "No class is left"),
+    ("draw {here}/single", "No classes are left"),
     ("draw {here}/broken.npz", "broken.npz"),
     ("draw {here}/other.npz", "no array `x`"),
     ("draw {here}/pictures --ways 50", "`ways=50`"),
@@ -225,12 +225,12 @@ BAD = [
     ),
     ("train protonet files {here}/pictures --ways 2 --shots 1 --queries 9", "`queries=9`"),
     ("adapt {here}/protonet {here}/own.npz", "examples of shape (4,)"),
-    ("adapt {here}/protonet {here}/nowhere", "is not there"),
+    ("adapt {here}/protonet {here}/nowhere", "does not exist"),
     ("adapt {here}/nowhere {here}/own", "no finished run"),
     ("predict {here}/nowhere {here}/own/class-00/0.png", "no classifier"),
-    ("predict {here}/kept {here}/broken.npz", "is no whole `.npz` file"),
+    ("predict {here}/kept {here}/broken.npz", "is not a complete `.npz` file"),
     ("predict {here}/kept {here}/numbers.npz", "examples of shape (4,)"),
-    ("predict {here}/kept {here}/notes.txt", "is no image"),
+    ("predict {here}/kept {here}/notes.txt", "not an image"),
     ("predict {here}/kept-numbers {here}/own/class-00/0.png", "reads features of shape (4,)"),
     ("predict {here}/kept {here}/nowhere.png", "There is no file"),
 ]

@@ -113,7 +113,7 @@ def test_a_used_directory_is_refused_and_so_is_going_on_with_other_settings(run,
 BAD = (
     (["--task-column", "scool", "--target", "score"], "Did you mean 'school'"),
     (["--task-column", "school", "--target", "scores"], "Did you mean 'score'?"),
-    (["--target", "score"], "one task only"),
+    (["--target", "score"], "only one task"),
     ([], "which columns?"),
     ([*WORDS, "--min-rows", "1000"], "Lower `min_rows`"),
     ([*WORDS, "--test-shots", "5", "5"], "rising"),
@@ -140,14 +140,14 @@ def test_a_file_that_is_no_table_gets_one_line(name, tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     assert main(["compare", name, *WORDS]) == 2
     error = capsys.readouterr().err
-    assert "is not there" in error and error.count("\n") == 1
+    assert "does not exist" in error and error.count("\n") == 1
 
 
 def test_a_source_that_is_not_at_hand_gets_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("LEARNSET_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
     assert main(["compare", "school"]) == 2
-    assert "holds `school/`" in capsys.readouterr().err
+    assert "contains `school/`" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""Image folders as people have them: of many sizes, broken here and there, and with other files about."""
+"""Image folders as people have them: images of many sizes, some broken, among other files."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def picture(seed: int, shape=(28, 28)) -> np.ndarray:
 
 
 def fill(folder, classes: dict[str, int], shape=(28, 28)):
-    """Classes with so many PNG images each."""
+    """A folder with as many PNG images of each class."""
     seed = 0
     for name, count in classes.items():
         (folder / name).mkdir(parents=True)
@@ -33,11 +33,8 @@ def test_images_come_back_bit_for_bit(tmp_path, shape):
 
 def test_one_more_level_is_groups(tmp_path):
     data = ls.from_folder(fill(tmp_path, {"Greek/alpha": 2, "Greek/beta": 2, "Latin/a": 2}))
-    assert data.names == ("Greek/alpha", "Greek/beta", "Latin/a") and data.groups == (
-        "Greek",
-        "Greek",
-        "Latin",
-    )
+    assert data.names == ("Greek/alpha", "Greek/beta", "Latin/a")
+    assert data.groups == ("Greek", "Greek", "Latin")
 
 
 def test_what_cannot_be_used_is_left_out_and_counted(tmp_path):
@@ -51,21 +48,20 @@ def test_what_cannot_be_used_is_left_out_and_counted(tmp_path):
     assert data.names == ("cat", "dog") and data.sizes.tolist() == [3, 2]
     assert data.skipped == (
         "2 broken images: cat/cut.png, dog/text.jpg.",
-        "1 files that are no images by their names: dog/notes.txt.",
-        "1 folders without a whole image: empty.",
+        "1 files whose names are not those of images: dog/notes.txt.",
+        "1 folders without an intact image: empty.",
         "1 classes with fewer than 2 examples: one (1).",
     )
 
 
-def test_images_of_other_sizes_are_brought_to_one_and_counted(tmp_path):
+def test_images_of_other_sizes_are_resized_and_counted(tmp_path):
     fill(tmp_path, {"cat": 2, "dog": 1})
     big = picture(9, (56, 84))
     Image.fromarray(big).save(tmp_path / "dog" / "big.png")
     data = ls.from_folder(tmp_path)
-    assert (
-        data.x[-1, :, :, 0] == np.floor(big.reshape(28, 2, 28, 3).mean(axis=(1, 3)) + 0.5)
-    ).all()
-    assert data.skipped == ("1 images brought to 28×28 pixels: dog/big.png.",)
+    means = big.reshape(28, 2, 28, 3).mean(axis=(1, 3))
+    assert (data.x[-1, :, :, 0] == np.floor(means + 0.5)).all()
+    assert data.skipped == ("1 images resized to 28×28 pixels: dog/big.png.",)
     assert ls.from_folder(tmp_path, size=(14, 7)).x.shape == (4, 14, 7, 1)
 
 
@@ -89,33 +85,25 @@ def test_every_kind_of_file_is_read_as_it_looks(tmp_path):
     Image.fromarray(picture(0)).convert("P").save(folder / "palette.gif")
     clear = np.zeros((28, 28, 4), np.uint8)  # black, and wholly transparent
     Image.fromarray(clear).save(folder / "clear.png")
-    x = {
-        name: image[..., 0]
-        for name, image in zip(
-            ["clear", "deep", "flat", "palette"], ls.from_folder(tmp_path).x, strict=True
-        )
-    }
-    assert (
-        (x["clear"] == 255).all()
-        and (x["deep"] == picture(0)).all()
-        and (x["palette"] == picture(0)).all()
-    )
-    assert (x["flat"] == np.where(picture(0) > 127, 255, 0)).all()
+    clear, deep, flat, palette = ls.from_folder(tmp_path).x[..., 0]  # in the order of their names
+    assert (clear == 255).all()
+    assert (deep == picture(0)).all() and (palette == picture(0)).all()
+    assert (flat == np.where(picture(0) > 127, 255, 0)).all()
 
 
-def test_what_is_no_folder_of_folders_is_refused_in_one_line(tmp_path):
+def test_anything_but_a_folder_of_folders_is_refused_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "nothing" / "empty").mkdir(parents=True)
     (tmp_path / "broken" / "cat").mkdir(parents=True)
     (tmp_path / "broken" / "cat" / "1.png").write_text("no picture")
     fill(tmp_path / "small", {"cat": 1})
     cases = {
-        "missing": "is not there; a folder of folders is needed",
+        "missing": "does not exist; give a folder of folders",
         "file": "is a file",
-        "nothing": "No image of .*nothing can be used. 1 folders without a whole image: empty",
+        "nothing": "No image in .*nothing can be used. 1 folders without an intact image: empty",
         "broken": "1 broken images: cat/1.png",
-        "small": "No class is left. 1 classes with fewer than 2 examples",
-        "small/cat": "It has no folders with images; the layout is",
+        "small": "No classes are left. 1 classes with fewer than 2 examples",
+        "small/cat": "It contains no folders of images; the layout is",
     }
     for name, message in cases.items():
         with pytest.raises(InputError, match=message) as error:

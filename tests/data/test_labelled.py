@@ -20,15 +20,11 @@ def images(count=6) -> np.ndarray:
 
 
 def test_rows_are_sorted_by_class_and_stay_in_their_order():
-    data = ls.data.Labelled.from_arrays(
-        np.array([[5.0], [1.0], [4.0], [2.0]]), ["b", "a", "b", "a"]
-    )
+    x = np.array([[5.0], [1.0], [4.0], [2.0]])
+    data = ls.data.Labelled.from_arrays(x, ["b", "a", "b", "a"])
     assert data.x[:, 0].tolist() == [1, 2, 5, 4] and data.labels.tolist() == [0, 0, 1, 1]
-    assert (
-        data.starts.tolist() == [0, 2]
-        and data.sizes.tolist() == [2, 2]
-        and data.x.dtype == np.float32
-    )
+    assert data.starts.tolist() == [0, 2] and data.sizes.tolist() == [2, 2]
+    assert data.x.dtype == np.float32
 
 
 def test_images_survive_bit_for_bit():
@@ -60,11 +56,8 @@ def test_a_split_by_counts_leaves_the_rest_out_and_keeps_to_its_seed():
     data = numbered([2] * 20)
     parts = data.split((10, 2, 4), seed=3)
     assert [len(part) for part in parts] == [10, 2, 4]
-    assert (
-        parts.test.names
-        == data.split((10, 2, 4), seed=3).test.names
-        != data.split((10, 2, 4), seed=4).test.names
-    )
+    again, other = (data.split((10, 2, 4), seed=seed).test.names for seed in (3, 4))
+    assert parts.test.names == again != other
 
 
 def test_one_large_group_goes_where_there_is_room_and_no_part_is_empty():
@@ -80,14 +73,16 @@ def test_small_classes_are_left_out_and_counted():
     data = numbered([5, 1, 4, 1]).of_size(2)
     assert data.names == ("0", "2")
     assert data.skipped == ("2 classes with fewer than 2 examples: 1 (1), 3 (1).",)
-    with pytest.raises(InputError, match="No class is left. 4 classes with fewer than 9 examples"):
+    with pytest.raises(
+        InputError, match="No classes are left. 4 classes with fewer than 9 examples"
+    ):
         numbered([5, 1, 4, 1]).of_size(9)
 
 
 def test_groups_are_chosen_by_name():
     data = numbered([1, 2, 3], ["a", "b", "a"])
     assert data.of_groups(["a"]).names == ("0", "2")
-    with pytest.raises(InputError, match="No class is of the group 'c'; there are: a, b"):
+    with pytest.raises(InputError, match="No class belongs to the group 'c'. The groups are: a, b"):
         data.of_groups(["c"])
 
 
@@ -97,11 +92,10 @@ def test_a_smaller_image_is_the_mean_over_areas():
     means = x.reshape(6, 4, 3, 3, 3, 3).mean(axis=(2, 4))
     assert (data.resized((4, 3)).x == np.floor(means + 0.5)).all()
     assert data.resized((12, 9)).x is data.x  # nothing to do
-    # Where pixels do not divide: the mean grey stays, to a rounding of half a step.
+    # Where pixels do not divide, the mean grey is kept, to a rounding of half a step.
     assert np.allclose(data.resized((5, 7)).x.mean(axis=(1, 2)), x.mean(axis=(1, 2)), atol=0.5)
-    assert (
-        ls.data.Labelled.from_arrays(np.full((2, 5, 5), 77, np.uint8), [0, 1]).resized(28).x == 77
-    ).all()
+    grey = ls.data.Labelled.from_arrays(np.full((2, 5, 5), 77, np.uint8), [0, 1])
+    assert (grey.resized(28).x == 77).all()
 
 
 @pytest.mark.parametrize(
@@ -109,23 +103,23 @@ def test_a_smaller_image_is_the_mean_over_areas():
     [
         (np.zeros((3, 2)), [0, 1], "`x` has 3 rows and `y` has 2"),
         (np.zeros((0, 2)), [], "no rows"),
-        (np.zeros(3), [0, 1, 2], "there must be a second one"),
+        (np.zeros(3), [0, 1, 2], "it needs a second axis"),
         (np.array([[1.0], [np.nan]]), [0, 1], "1 rows with numbers that are NaN"),
         (np.array([[1e300], [0.0]]), [0, 1], "NaN or infinite"),
-        (np.zeros((2, 2)), [0.5, 1.0], "`y` is of floats"),
+        (np.zeros((2, 2)), [0.5, 1.0], "`y` has floats"),
         (np.zeros((2, 2)), [[0], [1]], r"`y` has the shape \(2, 1\)"),
-        (np.zeros((2, 2)), np.array([None, "a"]), "`y` is of type object"),
-        (np.array([["a"], ["b"]]), [0, 1], "`x` is of type <U1"),
-        (np.zeros((2, 3, 3, 3, 3), np.uint8), [0, 1], "images are"),
+        (np.zeros((2, 2)), np.array([None, "a"]), "`y` has the type object"),
+        (np.array([["a"], ["b"]]), [0, 1], "`x` has the type <U1"),
+        (np.zeros((2, 3, 3, 3, 3), np.uint8), [0, 1], "images must be"),
     ],
 )  # fmt: skip
-def test_what_is_no_data_is_refused_in_one_line(x, y, message):
+def test_arrays_that_are_not_examples_are_refused_in_one_line(x, y, message):
     with pytest.raises(InputError, match=message) as error:
         ls.data.Labelled.from_arrays(x, y)
     assert "\n" not in str(error.value)
 
 
-def test_names_and_groups_are_one_a_class():
+def test_each_class_has_one_name():
     with pytest.raises(InputError, match="`names` has 3 entries, but `y` has 2 classes"):
         ls.data.Labelled.from_arrays(np.zeros((2, 1)), [0, 1], names=["a", "b", "c"])
 
@@ -137,18 +131,18 @@ def test_names_and_groups_are_one_a_class():
         ((0.5, 0.5, 0.5), "at most 1"),
         ((0.5, 0.0, 0.5), "above zero"),
         ((0.98, 0.01, 0.01), "leaves a part empty"),
-        ((5, 5), "there are three"),
+        ((5, 5), "there must be three"),
     ],
 )
-def test_a_split_that_cannot_be_is_refused(parts, message):
+def test_an_impossible_split_is_refused(parts, message):
     with pytest.raises(InputError, match=message):
         numbered([1] * 10).split(parts)
 
 
-def test_a_subset_of_nothing_or_of_strangers_is_refused():
+def test_a_subset_of_no_classes_or_of_unknown_ones_is_refused():
     for classes, message in (
-        ([], "No class was chosen"),
-        ([4], "Class 4 was chosen of 4"),
+        ([], "No classes were chosen"),
+        ([4], "Class 4 was chosen, but there are 4"),
         ([1, 1], "twice"),
     ):
         with pytest.raises(InputError, match=message):
@@ -165,7 +159,7 @@ def test_classes_that_overlap_are_refused():
         ls.data.Labelled(np.zeros((3, 1)), np.array([0, 1]), np.array([2, 2]), ("a", "b"), ("", ""))
 
 
-def test_what_is_kept_comes_back_bit_for_bit_and_a_damaged_file_is_made_anew(tmp_path, monkeypatch):
+def test_the_cache_keeps_data_bit_for_bit_and_makes_a_damaged_file_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     made = []
 
@@ -185,7 +179,7 @@ def test_what_is_kept_comes_back_bit_for_bit_and_a_damaged_file_is_made_anew(tmp
     assert [path.name for path in file.parent.iterdir()] == ["some.npz"]
 
 
-def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch):
     (tmp_path / "learnset").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert len(kept("some", lambda: numbered([1, 2]))) == 2

@@ -32,7 +32,9 @@ def test_a_missing_package_gets_one_line_that_says_what_to_install(package, tmp_
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "cat" / "1.png")
     monkeypatch.setenv("LEARNSET_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    loaded = [name for name in sys.modules if name.startswith(f"{package}.")]
+    for name in (package, *loaded):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     with pytest.raises(ls.InputError) as caught:
         call(tmp_path)
     what, remedy = str(caught.value).split(". ")

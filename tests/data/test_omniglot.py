@@ -1,4 +1,4 @@
-"""Omniglot: read as it lies in the official zips, split as published."""
+"""Omniglot: read from the official zips, split as published."""
 
 import hashlib
 import io
@@ -15,6 +15,14 @@ from learnset.data import omniglot
 real = pytest.mark.skipif(
     "LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no Omniglot here"
 )
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """An empty cache, so that the zips are decoded once for all tests of the real data."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def drawing(seed: int) -> np.ndarray:
@@ -34,14 +42,15 @@ def write_characters(path, alphabets: dict[str, int], drawers: int = 2) -> None:
         for alphabet, characters in alphabets.items():
             for character in range(1, characters + 1):
                 for drawer in range(1, drawers + 1):
-                    name = f"images/{alphabet}/character{character:02d}/{character:04d}_{drawer:02d}.png"
+                    folder = f"images/{alphabet}/character{character:02d}"
+                    name = f"{folder}/{character:04d}_{drawer:02d}.png"
                     archive.writestr(name, png(drawing(seed)))
                     seed += 1
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Two made-up zips with two characters a each alphabet."""
+    """A made-up background set: six alphabets of two characters each."""
     (tmp_path / "omniglot").mkdir()
     monkeypatch.setenv("LEARNSET_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -86,7 +95,7 @@ def test_the_random_split_is_over_characters_of_both_zips(folder):
 def test_the_random_split_needs_both_zips(folder, monkeypatch):
     monkeypatch.setattr("pooch.retrieve", _offline)
     with pytest.raises(
-        InputError, match="images_evaluation.zip is not at hand and could not be downloaded"
+        InputError, match="images_evaluation.zip is missing and could not be downloaded"
     ):
         omniglot.random_characters()
 
@@ -95,7 +104,7 @@ def _offline(*args, **options):
     raise ConnectionError("no network")
 
 
-def test_what_is_not_at_hand_is_downloaded_with_its_checksum(folder, tmp_path, monkeypatch):
+def test_a_missing_zip_is_downloaded_and_checked(folder, tmp_path, monkeypatch):
     source = tmp_path / "source"
     source.mkdir()
     write_characters(source / "images_evaluation.zip", {"Klingon": 3})
@@ -119,7 +128,7 @@ def test_what_is_not_at_hand_is_downloaded_with_its_checksum(folder, tmp_path, m
     assert len(omniglot.evaluation(size=14)) == 3  # the zip stays in the cache
 
 
-def test_the_small_sets_are_zips_of_their_own(folder):
+def test_the_minimal_sets_have_zips_of_their_own(folder):
     write_characters(folder / "images_background_small2.zip", {f"Small_{i}": 2 for i in range(5)})
     assert len(set(omniglot.minimal(2).groups)) == 5
     with pytest.raises(InputError, match="are 1 and 2"):
@@ -129,7 +138,7 @@ def test_the_small_sets_are_zips_of_their_own(folder):
 def test_damaged_zips_are_refused_by_name(folder):
     path = folder / "images_background.zip"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match="images_background.zip is no whole zip"):
+    with pytest.raises(InputError, match="images_background.zip is not a complete zip"):
         omniglot.background()
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("images/A/character01/0001_01.png", b"not a picture")
@@ -137,29 +146,30 @@ def test_damaged_zips_are_refused_by_name(folder):
         omniglot.background()
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("read me.txt", "")
-    with pytest.raises(InputError, match="holds no images"):
+    with pytest.raises(InputError, match="contains no images"):
         omniglot.background()
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("images/A/character01/0001_01.png", png(drawing(0)[:50]))
-    with pytest.raises(InputError, match="is 105×50 pixels"):
+    with pytest.raises(InputError, match="has 105×50 pixels"):
         omniglot.background()
 
 
 def test_one_shot_runs_follow_their_table(folder):
-    with pytest.raises(InputError, match="one-shot runs are not at hand"):
+    with pytest.raises(InputError, match="one-shot runs are missing"):
         omniglot.one_shot_runs()
-    lines = "run01/test/item02.png run01/training/class01.png\nrun01/test/item01.png run01/training/class02.png\n"
+    lines = (
+        "run01/test/item02.png run01/training/class01.png\n"
+        "run01/test/item01.png run01/training/class02.png\n"
+    )
     with zipfile.ZipFile(folder / "all_runs.zip", "w") as archive:
         archive.writestr("run01/class_labels.txt", lines)
-        for seed, name in enumerate(
-            ["training/class01", "training/class02", "test/item01", "test/item02"]
-        ):
+        names = ("training/class01", "training/class02", "test/item01", "test/item02")
+        for seed, name in enumerate(names):
             archive.writestr(f"run01/{name}.png", png(drawing(seed)))
     (run,) = omniglot.one_shot_runs()
     assert run.name == "run01" and run.labels.tolist() == [1, 0]
-    assert (run.train[1, :, :, 0] == 255 * drawing(1)).all() and (
-        run.test[1, :, :, 0] == 255 * drawing(3)
-    ).all()
+    assert (run.train[1, :, :, 0] == 255 * drawing(1)).all()
+    assert (run.test[1, :, :, 0] == 255 * drawing(3)).all()
 
 
 @real
@@ -169,16 +179,13 @@ def test_the_background_set_has_964_characters_of_30_alphabets_drawn_by_20_peopl
     assert data.x.shape == (19280, 28, 28, 1) and data.x.dtype == np.uint8
     parts = omniglot.development()
     assert len(parts.train) <= 820 and sum(len(part) for part in parts) == 964
-    assert (
-        len(set.union(*(set(part.groups) for part in parts)))
-        == 30
-        == sum(len(set(p.groups)) for p in parts)
-    )
+    alphabets = [set(part.groups) for part in parts]
+    assert len(set.union(*alphabets)) == 30 == sum(map(len, alphabets))
 
 
 @real
 @pytest.mark.parametrize("number, characters", ((1, 136), (2, 156)))
-def test_a_small_set_is_five_of_the_background_alphabets(cache, number, characters):
+def test_a_minimal_set_is_five_of_the_background_alphabets(cache, number, characters):
     if omniglot.find(f"images_background_small{number}.zip") is None:
         pytest.skip(f"images_background_small{number}.zip is not in LEARNSET_DATA")
     small = omniglot.minimal(number)
@@ -187,14 +194,9 @@ def test_a_small_set_is_five_of_the_background_alphabets(cache, number, characte
 
 
 @real
-def test_the_official_runs_are_20_against_20(cache):
+def test_the_official_runs_have_20_drawings_to_learn_from_and_20_to_classify(cache):
     runs = omniglot.one_shot_runs()
     for run in runs:
         assert run.train.shape == run.test.shape == (20, 105, 105, 1)
         assert sorted(run.labels.tolist()) == list(range(20))
         assert set(np.unique(run.train)) == {0, 255} and 0 < (run.train > 0).mean() < 0.2
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -33,23 +33,15 @@ def test_training_is_the_same_bit_for_bit():
 
     def trained(tasks):
         method = ls.Pooled(ls.cross_entropy)
-        return ls.train(
-            method,
-            model,
-            tasks,
-            optax.adam(1e-2),
-            steps=5,
-            tasks_per_step=3,
-            log_every=2,
-            key=jr.key(2),
-        )
+        options = {"steps": 5, "tasks_per_step": 3, "log_every": 2}
+        return ls.train(method, model, tasks, optax.adam(1e-2), **options, key=jr.key(2))
 
     left, right = trained(STREAMED), trained(ON_DEVICE)
     assert bool(eqx.tree_equal(left.model, right.model))
     assert bool(eqx.tree_equal(left.metrics, right.metrics))
 
 
-def test_a_file_serves_as_well_as_memory(tmp_path):
+def test_rows_may_be_in_a_file(tmp_path):
     np.save(tmp_path / "x.npy", IMAGES)
     rows = jax.random.randint(jr.key(0), (3, 50), 0, 60)
     file = OnHost(np.load(tmp_path / "x.npy", mmap_mode="r"))
@@ -68,9 +60,8 @@ def test_the_host_is_asked_once_for_a_batch_of_tasks(monkeypatch):
 
 
 def test_a_program_never_reads_the_array_of_another():
-    others = ls.data.Labelled.from_arrays(255 - IMAGES, np.repeat(np.arange(10), 6)).split(
-        (4, 3, 3)
-    )
+    inverted = ls.data.Labelled.from_arrays(255 - IMAGES, np.repeat(np.arange(10), 6))
+    others = inverted.split((4, 3, 3))
     task = drawn(ls.Episodes(*map(ls.data.Streamed, others), **SETTINGS), ls.Split.TEST)
     assert np.allclose(task.support.x, 1 - drawn(STREAMED, ls.Split.TEST).support.x)
 
@@ -78,24 +69,22 @@ def test_a_program_never_reads_the_array_of_another():
 BYTES = 60 * 16  # of all images
 
 
-def test_a_limit_says_what_stays_on_the_host():
-    assert {type(part) for part in ls.data.placed(*PARTS, device_bytes=BYTES)} == {ls.data.Classes}
-    assert {type(part) for part in ls.data.placed(*PARTS, device_bytes=BYTES - 1)} == {
-        ls.data.Streamed
-    }
-    assert type(ls.data.placed(STREAMED.train)[0]) is ls.data.Streamed  # it stays where it is
+def test_a_limit_decides_what_stays_on_the_host():
+    def kinds(limit):
+        return {type(part) for part in ls.data.on_device(*PARTS, device_bytes=limit)}
+
+    assert kinds(BYTES) == {ls.data.Classes} and kinds(BYTES - 1) == {ls.data.Streamed}
+    assert type(ls.data.on_device(STREAMED.train)[0]) is ls.data.Streamed  # it stays where it is
     with pytest.raises(ls.InputError, match="device_bytes=-1"):
-        ls.data.placed(*PARTS, device_bytes=-1)
+        ls.data.on_device(*PARTS, device_bytes=-1)
 
 
 def test_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_same():
     within, above = (
         ls.Episodes(*PARTS, **SETTINGS, device_bytes=limit) for limit in (BYTES, BYTES - 1)
     )
-    assert (
-        type(within.train) is ls.data.Classes
-        and type(above.with_shots(2).train) is ls.data.Streamed
-    )
+    assert type(within.train) is ls.data.Classes
+    assert type(above.with_shots(2).train) is ls.data.Streamed
     assert within.notes == () and above.notes == (
         "60 examples, 960 bytes, stay on the host, from which tasks are streamed.",
     )

@@ -1,202 +1,20 @@
-"""Tables: what is read, what is learnt about inputs from training rows alone, and one line for what is no table of tasks."""
-
-import os
+"""Tasks of a table: by rows and by tasks, scaled by what training rows hold alone."""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import polars
 import pytest
 from hypothesis import given, settings, strategies as st
 
 import learnset as ls
 
-real = pytest.mark.skipif(
-    "LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no real data here"
-)
-HEAD = "school,age,kind,score\n"
-ROWS = [
-    f"{school},{7 + i if i != 2 else ''},{('day', 'night', '')[i % 3]},{10 * s + i}"
-    for s, school in enumerate(("north", "south"))
-    for i in range(6)
-]
-
-
-def written(folder, text=None, name="table.csv", encoding="utf-8"):
-    path = folder / name
-    path.write_bytes((HEAD + "\n".join(ROWS) + "\n" if text is None else text).encode(encoding))
-    return path
-
-
-@pytest.fixture
-def table(tmp_path):
-    return ls.read_table(written(tmp_path), task="school", target="score")
-
-
-# Reading.
-
-
-def test_a_file_is_read_as_it_is(table):
-    assert (table.names, table.columns, table.classes) == (("north", "south"), ("age", "kind"), ())
-    assert table.words == {1: ("day", "night")}
-    np.testing.assert_array_equal(table.x[:3], [[7, 0], [8, 1], [np.nan, np.nan]])
-    np.testing.assert_array_equal(table.y[:, 0], [*range(6), *range(10, 16)])
-    np.testing.assert_array_equal(table.task, [0] * 6 + [1] * 6)
-
-
-@pytest.mark.parametrize(
-    "change", ("tsv", "semicolons and decimal commas", "parquet", "data frame", "byte order mark")
-)
-def test_the_same_table_is_read_from_whatever_holds_it(change, table, tmp_path):
-    text = HEAD + "\n".join(ROWS)
-    if change == "tsv":
-        source = written(tmp_path, text.replace(",", "\t"), "table.tsv")
-    elif change == "semicolons and decimal commas":
-        rows = [row.rsplit(",", 1) for row in ROWS]
-        text = HEAD.replace(",", ";") + "\n".join(f"{a.replace(',', ';')};{b},0" for a, b in rows)
-        source = written(tmp_path, text)
-    elif change == "byte order mark":
-        source = written(tmp_path, text, encoding="utf-8-sig")
-    else:
-        source = polars.read_csv(written(tmp_path))
-        if change == "parquet":
-            source.write_parquet(tmp_path / "table.parquet")
-            source = tmp_path / "table.parquet"
-    again = ls.read_table(source, task="school", target="score")
-    assert (again.names, again.columns, again.words) == (table.names, table.columns, table.words)
-    np.testing.assert_array_equal(again.x, table.x)
-    np.testing.assert_array_equal(again.y, table.y)
-
-
-@pytest.mark.parametrize("library", ("pandas", "pyarrow"))
-def test_data_frames_of_other_libraries_are_read(library, table, tmp_path):
-    pytest.importorskip(library)
-    frame = polars.read_csv(written(tmp_path))
-    again = ls.read_table(
-        getattr(frame, "to_pandas" if library == "pandas" else "to_arrow")(),
-        task="school",
-        target="score",
-    )
-    np.testing.assert_array_equal(again.x, table.x)
-
-
-def test_several_targets_are_tasks_on_the_same_rows(tmp_path):
-    text = "x,y1,y2\n1,2,\n2,NA,4\n3,nan,\n4,5,6\n"
-    table = ls.read_table(written(tmp_path, text), targets=("y1", "y2"))
-    assert (table.names, table.columns, table.task) == (("y1", "y2"), ("x",), None)
-    np.testing.assert_array_equal(table.y, [[2, np.nan], [np.nan, 4], [5, 6]])
-    assert table.notes == ("1 of 4 rows have no label and are left out.",)
-
-
-@pytest.mark.parametrize(
-    "values, kind, classes",
-    (
-        ((0, 1, 1, 0), None, ("0", "1")),
-        ((0, 1, 1, 0), False, ()),
-        ((1, 2, 3, 1), None, ()),
-        ((1, 2, 3, 1), True, ("1", "2", "3")),
-        (("yes", "no", "no", "yes"), None, ("no", "yes")),
-    ),
-)
-def test_classes_are_told_from_the_target_or_by_the_user(values, kind, classes):
-    frame = polars.DataFrame({"t": ["a", "a", "b", "b"], "x": [1, 2, 3, 4], "y": values})
-    table = ls.read_table(frame, task="t", target="y", classification=kind)
-    assert table.classes == classes
-    if classes:
-        assert [table.classes[int(c)] for c in table.y[:, 0]] == [str(v) for v in values]
-
-
-def test_names_of_people_are_no_input_and_it_is_said():
-    frame = polars.DataFrame(
-        {
-            "t": ["a", "b"] * 50,
-            "x": range(100),
-            "y": range(100),
-            "who": [f"p{i}" for i in range(100)],
-        }
-    )
-    table = ls.read_table(frame, task="t", target="y")
-    assert table.columns == ("x",)
-    assert table.notes == ("Column 'who' has 100 different words in 100 rows and is left out.",)
-
-
-def test_small_tasks_are_left_out_if_asked():
-    frame = polars.DataFrame({"t": [3, 3, 10, 10, 7], "x": range(5), "y": range(5)})
-    table = ls.read_table(frame, task="t", target="y", min_rows=2)
-    assert (table.names, table.task.tolist()) == (("3", "10"), [0, 0, 1, 1])
-    assert table.notes == ("1 of 3 tasks have fewer than 2 labelled rows: left out.",)
-
-
-TWO = {"task": "school", "target": "score"}
-HUGE = ",".join(["school", "score", *(f"x{i}" for i in range(10_000))])
-BAD = {
-    "no such column": (None, {"task": "School", "target": "score"}, "has no column 'School'. Did you mean 'school'?"),
-    "nothing near": (None, {"task": "school", "target": "q"}, "has no column 'q'. It has 'school', 'age', 'kind', 'score'."),
-    "text in numbers": (
-        HEAD + "a,7,day,1\na,seven,day,2\na,9,day,3\nb,7,day,4\n",
-        TWO,
-        "column 'age' has the text 'seven' in row 2",
-    ),
-    "text in the target": (HEAD + "a,7,day,1\na,8,day,2\na,9,day,x3\nb,7,day,4\n", TWO, "the text 'x3' in row 3"),
-    "one task": (HEAD + "a,7,day,1\na,8,day,2\n", TWO, "one task only (a)"),
-    "no task column": (None, {"target": "score"}, "there is one task only. Name the column"),
-    "nothing named": (None, {}, "which columns?"),
-    "no labels": (HEAD + "a,7,day,\nb,8,day,NA\n", TWO, "no row has a label"),
-    "10 000 columns": (HUGE + "\n" + ",".join("1" * 10_002) + "\n", TWO, "has 10000 input columns, more than 4096"),
-    "empty": ("", TWO, "is empty"),
-    "blank": ("\n\n", TWO, "is empty"),
-    "a heading alone": (HEAD, TWO, "has no rows below its heading"),
-    "two columns of one name": ("school,age,age,score\na,1,2,3\n", TWO, "has 2 columns named 'age'"),
-    "no task in a row": (HEAD + "a,7,day,1\n,8,day,2\nb,8,day,2\n", TWO, "column 'school' is empty in row 2"),
-    "an infinite number": (HEAD + "a,7,day,1\nb,inf,day,2\n", TWO, "Column 'age' is infinite in row 2"),
-    "one class": (HEAD + "a,7,day,yes\nb,8,day,yes\n", TWO, "all labels of 'score' are 'yes'"),
-    "a longer row": (HEAD + "a,7,day,1\nb,8,day,2,3,4,5\n", TWO, "is damaged or of another format"),
-    "input and target": (None, TWO | {"inputs": ["score"]}, "'score' cannot be an input and"),
-    "zero bytes": ("a\0b,c\n", TWO, "zero bytes"),
-    "no inputs": ("school,score\na,1\nb,2\n", TWO, "no input column"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_table_gets_one_line(name, tmp_path):
-    text, columns, said = BAD[name]
-    with pytest.raises(ls.InputError) as refused:
-        ls.read_table(written(tmp_path, text), **columns)
-    assert said in str(refused.value) and "\n" not in str(refused.value)
-
-
-def test_a_file_that_is_not_there_or_not_read_gets_one_line(tmp_path):
-    written(tmp_path, name="mydata.csv")
-    for name, said in (
-        ("mydat.csv", "Did you mean 'mydata.csv'?"),
-        ("", "is a folder"),
-        ("no/x.csv", "not there"),
-    ):
-        with pytest.raises(ls.InputError, match=said.replace("?", r"\?")):
-            ls.read_table(tmp_path / name, **TWO)
-    with pytest.raises(ls.InputError, match=r"not in UTF-8 \(line 3\)"):
-        ls.read_table(
-            written(tmp_path, HEAD + "a,7,day,1\nbä,8,day,2\n", encoding="latin-1"), **TWO
-        )
-    with pytest.raises(ls.InputError, match=r"ends in '.xlsx'"):
-        ls.read_table(written(tmp_path, name="table.xlsx"), **TWO)
-    with pytest.raises(ls.InputError, match="damaged or of another format"):
-        ls.read_table(written(tmp_path, "no parquet", name="table.parquet"), **TWO)
-    with pytest.raises(ls.InputError, match="no table that can be read"):
-        ls.read_table([1, 2, 3], **TWO)
-
 
 def test_a_task_of_one_row_gets_one_line():
     table = ls.Table.from_arrays(np.zeros((6, 1)), np.arange(6.0), np.array(["a"] * 5 + ["b"]))
-    with pytest.raises(
-        ls.InputError,
-        match=r"Task 'b' has 1 labelled row; .* Leave out small tasks with `min_rows=3`",
-    ):
+    match = "Task 'b' has 1 labelled row, .* Leave out small tasks with `min_rows=3`"
+    with pytest.raises(ls.InputError, match=match):
         ls.by_rows(table)
-
-
-# What is learnt about inputs, and from which rows.
 
 
 def numbers(seed=0, tasks=3, rows=20):
@@ -246,23 +64,6 @@ def test_training_inputs_have_mean_zero_and_deviation_one_where_they_are_numbers
     np.testing.assert_allclose(column[~gaps].std(), 1, rtol=1e-5)
     assert (column[gaps] == 0).all()  # the mean
     np.testing.assert_array_equal(points[there][:, tasks.inputs.index("n is missing")], gaps)
-
-
-def test_words_become_ones_and_come_back():
-    table = numbers()
-    encoding = ls.data.Encoding.fit(table, np.arange(30))
-    ones = encoding(table.x)[:, [encoding.names.index(f"w = {word}") for word in "pqrs"]]
-    np.testing.assert_array_equal(ones.argmax(axis=1), table.x[:, 2])
-    np.testing.assert_array_equal(ones.sum(axis=1), 1)
-
-
-def test_a_word_that_training_never_saw_is_zero_everywhere():
-    table = numbers()
-    rows = np.flatnonzero(table.x[:, 2] != 3)
-    encoding = ls.data.Encoding.fit(table, rows)
-    assert "w = s" not in encoding.names
-    there = [encoding.names.index(f"w = {word}") for word in "pqr"]
-    assert (encoding(table.x)[table.x[:, 2] == 3][:, there] == 0).all()
 
 
 @pytest.mark.parametrize("mode", ("a task column", "several targets"))
@@ -372,36 +173,3 @@ def test_a_new_task_is_learnt_and_scored_on_different_rows(getkey):
             [np.asarray(batch.support.y)[..., 0], np.asarray(batch.query.y)[..., 0]], axis=1
         )
         assert all(len(set(task.round(4))) == 10 for task in both)
-
-
-# The sources that have a name.
-
-
-@real
-def test_school_is_the_published_table():
-    table = ls.data.school()
-    assert (len(table), table.x.shape) == (139, (15362, 27))
-    count = np.bincount(table.task)
-    assert (count.min(), count.max()) == (22, 251)
-    assert table.targets == ("exam score",) and table.y.min() >= 1 and table.y.max() == 70
-
-
-@real
-def test_sarcos_has_seven_torques_and_tox21_a_sixth_of_its_labels_missing():
-    assert ls.data.sarcos().y.shape == (4449, 7)
-    table = ls.data.tox21()
-    assert table.y.shape == (8006, 12) and table.classes == ("inactive", "active")
-    assert set(np.unique(table.x)) == {0, 1}
-    np.testing.assert_allclose(np.isnan(table.y).mean(), 0.1726, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", ("school", "sarcos", "tox21"))
-def test_a_source_that_is_not_at_hand_says_where_it_is_expected(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("LEARNSET_DATA", str(tmp_path))
-    with pytest.raises(ls.InputError, match=f"There is no folder {tmp_path}/{name}"):
-        getattr(ls.data, name)()
-    monkeypatch.delenv("LEARNSET_DATA")
-    with pytest.raises(
-        ls.InputError, match=f"LEARNSET_DATA is unset. Set it to the folder that holds `{name}/`"
-    ):
-        getattr(ls.data, name)()

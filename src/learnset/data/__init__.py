@@ -1,4 +1,4 @@
-"""Data on the host: files, folders, arrays and tables, and the sources that come with the library."""
+"""Data on the host: files, folders, arrays and tables, and the data sets that learnset reads."""
 
 from . import glyphs as glyphs, omniglot as omniglot
 from ._arrays import from_npz as from_npz, rows_of as rows_of
@@ -23,8 +23,8 @@ from ._sarcos import sarcos as sarcos
 from ._school import school as school
 from ._streamed import (
     DEVICE_BYTES as DEVICE_BYTES,
+    on_device as on_device,
     OnHost as OnHost,
-    placed as placed,
     Streamed as Streamed,
 )
 from ._table import Table as Table

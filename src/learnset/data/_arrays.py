@@ -1,4 +1,4 @@
-"""Arrays on disk: what any other framework can write."""
+"""Arrays on disk, which any other framework can write."""
 
 import zipfile
 from pathlib import Path
@@ -10,12 +10,15 @@ from ._labelled import Labelled
 
 
 def from_npz(path: str | Path, *, min_size: int = 1) -> Labelled:
-    """Examples `x` and labels `y` of a file that `numpy.savez` wrote: images (uint8, "points height width channels"), or
-    features of any shape, such as embeddings. `names` and `groups`, if the file has them, are strings, one for each
-    class in the order of the sorted labels. As `Labelled.from_arrays` otherwise.
+    """Classes of examples from a file that `numpy.savez` wrote.
 
-    **Raises:** `InputError` for a file that is missing, damaged or no `.npz`, without `x` or `y`, or with arrays of
-    Python objects, and as `Labelled.from_arrays`.
+    Examples are its array `x`: images (uint8, "points height width channels"), or features of any
+    shape, such as embeddings. Labels are its array `y`. `names` and `groups`, if the file has them,
+    are strings, one for each class in the order of the sorted labels. Otherwise as
+    `Labelled.from_arrays`.
+
+    **Raises:** `InputError` for a file that is missing, damaged or not an `.npz`, that has no `x`
+    or no `y`, or that holds arrays of Python objects; and where `Labelled.from_arrays` raises it.
 
     >>> import numpy as np, tempfile, learnset as ls
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -24,17 +27,17 @@ def from_npz(path: str | Path, *, min_size: int = 1) -> Labelled:
     Labelled(3 classes, 6 examples of 640 float32)
     """
     arrays = _arrays(Path(path), ("x", "y"))
-    words = {
-        name: _words(path, name, arrays[name]) for name in ("names", "groups") if name in arrays
+    strings = {
+        name: _strings(path, name, arrays[name]) for name in ("names", "groups") if name in arrays
     }
     try:
-        return Labelled.from_arrays(arrays["x"], arrays["y"], **words, min_size=min_size)
+        return Labelled.from_arrays(arrays["x"], arrays["y"], **strings, min_size=min_size)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
 def rows_of(path: str | Path) -> np.ndarray:
-    """The examples `x` of such a file, whether it has labels or not, as `from_npz` reads them."""
+    """The examples `x` of a file as `from_npz` reads them, whether or not it has labels."""
     x = _arrays(Path(path), ("x",))["x"]
     try:
         return Labelled.from_arrays(x, np.zeros(x.shape[:1], int)).x
@@ -45,7 +48,7 @@ def rows_of(path: str | Path) -> np.ndarray:
 def _arrays(path: Path, needed: tuple[str, ...]) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise InputError(
-            f"{path} is {'a folder' if path.is_dir() else 'not there'}; a file of arrays is needed."
+            f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; give a file of arrays."
         )
     try:
         with path.open("rb") as stream, np.load(stream) as file:
@@ -53,23 +56,27 @@ def _arrays(path: Path, needed: tuple[str, ...]) -> dict[str, np.ndarray]:
             arrays = {
                 name: file[name] for name in file.files if name in ("x", "y", "names", "groups")
             }
-            there = ", ".join(file.files) or "nothing"
+            present = ", ".join(file.files) or "nothing"
     except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         if "Object arrays" in str(error):
             raise InputError(
-                f"{path} holds arrays of Python objects; write them as numbers or strings."
+                f"{path} holds arrays of Python objects; save them as numbers or strings."
             ) from error
-        raise InputError(f"{path} is no whole `.npz` file; `numpy.savez` writes one.") from error
+        raise InputError(
+            f"{path} is not a complete `.npz` file; `numpy.savez` writes one."
+        ) from error
     if missing:
         raise InputError(
-            f"{path} has no array `{missing[0]}`; it holds {there}. Examples are `x` and labels are `y`."
+            f"{path} has no array `{missing[0]}`; it holds {present}. Examples are `x` and labels"
+            " are `y`."
         )
     return arrays
 
 
-def _words(path: str | Path, name: str, array: np.ndarray) -> list[str]:
+def _strings(path: str | Path, name: str, array: np.ndarray) -> list[str]:
     if array.ndim != 1 or array.dtype.kind not in "UT":
         raise InputError(
-            f"{path}: `{name}` is of type {array.dtype} and shape {array.shape}; it is one string a class."
+            f"{path}: `{name}` is of type {array.dtype} and shape {array.shape}; it must be one"
+            " string for each class."
         )
-    return [str(word) for word in array]
+    return [str(string) for string in array]

@@ -1,4 +1,4 @@
-"""Files that were downloaded or are slow to make, kept for the next time."""
+"""A cache for files that were downloaded or are slow to make."""
 
 import contextlib
 import os
@@ -13,38 +13,35 @@ from ._labelled import Labelled
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/learnset`, or `~/.cache/learnset`."""
+    """The folder of the cache: `$XDG_CACHE_HOME/learnset`, or `~/.cache/learnset`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "learnset"
 
 
 def kept(name: str, make: Callable[[], Labelled]) -> Labelled:
-    """What `make` makes, from the cache where it lies there whole."""
+    """The result of `make`, read from the cache if a complete copy is there."""
     path = cache_folder() / f"{name}.npz"
     with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return _read(path)
     data = make()
-    with contextlib.suppress(
-        OSError
-    ):  # a full disk or a folder not ours costs time, and nothing else
+    # Without room on the disk, or the right to write there, it is made again the next time.
+    with contextlib.suppress(OSError):
         _write(path, data)
     return data
 
 
 def _read(path: Path) -> Labelled:
-    with (
-        path.open("rb") as stream,
-        np.load(stream) as file,
-    ):  # opened here: of a damaged file numpy leaves it open
-        words = {name: tuple(file[name].tolist()) for name in ("names", "groups", "skipped")}
+    # Opened here, because NumPy does not close a file that turns out to be damaged.
+    with path.open("rb") as stream, np.load(stream) as file:
+        strings = {name: tuple(file[name].tolist()) for name in ("names", "groups", "skipped")}
         sizes = file["sizes"]
-        return Labelled(file["x"], np.cumsum(sizes) - sizes, sizes, **words)
+        return Labelled(file["x"], np.cumsum(sizes) - sizes, sizes, **strings)
 
 
 def _write(path: Path, data: Labelled) -> None:
-    """Under another name first: whoever reads at the same time sees the whole file or none."""
+    """Writes under another name first, so that a concurrent reader sees the whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     names, groups, skipped = (
-        np.array(words, dtype=str) for words in (data.names, data.groups, data.skipped)
+        np.array(strings, dtype=str) for strings in (data.names, data.groups, data.skipped)
     )
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
         try:

@@ -1,4 +1,5 @@
-"""Handwritten digits that come with scikit-learn: a real data set for a first look, with nothing to download."""
+"""Handwritten digits that come with scikit-learn: real data for a first look, without a
+download."""
 
 import numpy as np
 
@@ -7,12 +8,13 @@ from ._labelled import Labelled
 
 
 def digits() -> Labelled:
-    """1 797 handwritten digits of 43 people, 8×8 pixels in 17 shades, which become 0 to 255; ten classes.
+    """Handwritten digits: 1 797 images of ten classes, written by 43 people. Each has 8×8 pixels in
+    17 shades, which become 0 to 255.
 
-    **Raises:** `InputError` where scikit-learn is not installed.
+    **Raises:** `InputError` if scikit-learn is not installed.
 
-    Source: Alpaydin & Kaynak 1998, *Optical Recognition of Handwritten Digits* (its test set), UCI Machine Learning
-    Repository, as scikit-learn's `load_digits` has it.
+    Source: Alpaydin & Kaynak 1998, *Optical Recognition of Handwritten Digits* (its test set), UCI
+    Machine Learning Repository, as loaded by scikit-learn's `load_digits`.
 
     >>> import learnset as ls
     >>> ls.data.digits()

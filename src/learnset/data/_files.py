@@ -1,4 +1,4 @@
-"""Files of published data: where they lie, and how they are read."""
+"""Files of published data: where they are, and how they are read."""
 
 import contextlib
 import csv
@@ -16,23 +16,27 @@ DATA = "LEARNSET_DATA"  # the environment variable that names the folder of all 
 
 
 def data_folder(name: str) -> Path:
-    """The folder of one source. Raises `InputError` if the environment variable is unset or there is no such folder."""
+    """The folder of one data set, within the folder that LEARNSET_DATA names.
+
+    **Raises:** `InputError` if the environment variable is unset or there is no such folder.
+    """
     root = os.environ.get(DATA)
     if not root:
         raise InputError(
-            f"The environment variable {DATA} is unset. Set it to the folder that holds `{name}/`."
+            f"The environment variable {DATA} is unset. Set it to the folder that contains"
+            f" `{name}/`."
         )
     folder = Path(root) / name
     if not folder.is_dir():
         raise InputError(
-            f"There is no folder {folder}. Set {DATA} to the folder that holds `{name}/`."
+            f"There is no folder {folder}. Set {DATA} to the folder that contains `{name}/`."
         )
     return folder
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns what goes wrong while a file is read into an `InputError` that names it."""
+    """A context that turns any failure to read a file into an `InputError` that names the file."""
     try:
         yield
     except (
@@ -46,18 +50,18 @@ def reading(path: Path) -> Iterator[None]:
     ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path} is damaged or of another format ({reason}). Fetch it again."
+            f"{path} is damaged or in another format ({reason}). Download it again."
         ) from error
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an npz file; no pickle is loaded, which is NumPy's default."""
+    """All arrays of an npz file. As is NumPy's default, no pickle is loaded."""
     with reading(path), open(path, "rb") as file, np.load(file) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a table with a heading, as text."""
+    """The columns of a CSV file with a heading, as text."""
     with reading(path), open(path, newline="", encoding="utf-8") as file:
         heading, *rows = csv.reader(file)
         return dict(zip(heading, np.array(rows, dtype=str).T, strict=True))

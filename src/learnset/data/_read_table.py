@@ -1,27 +1,16 @@
-"""A table from a file or a data frame."""
+"""A table from a file or a data frame: the part that each column plays."""
 
-import csv
-import difflib
-import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core import InputError, needs
-from ._table import Table
+from ..core import InputError
+from ._cells import in_order, numbers_of, words_of
+from ._columns import check_column, Columns, columns_of, listed
+from ._table import MOST_COLUMNS, Table
 
-EMPTY = {
-    "",
-    "na",
-    "n/a",
-    "nan",
-    "null",
-    "none",
-    "?",
-}  # what an empty cell may look like, in any case
-MOST_WORDS = 64  # different words of a column that are told apart
+MOST_WORDS = 64  # different words in a column; with more, most rows must share their word
 MOST_CLASSES = 50
 
 
@@ -37,229 +26,68 @@ def read_table(
     classification: bool | None = None,
     min_rows: int = 1,
 ) -> Table:
-    """A table from a CSV, TSV or Parquet file, or from a data frame of Polars, pandas, PyArrow or another library that
-    narwhals knows. Tasks are the values of one column (`task`), or each of several `targets` is a task on the same rows.
+    """A table from a CSV, TSV or Parquet file, or from a data frame of Polars, pandas, PyArrow or
+    another library that narwhals supports. Tasks are the values of one column (`task`), or each of
+    several `targets` is a task on the same rows.
 
-    Empty cells are missing values, and so are `NA`, `NaN`, `null`, `none` and `?`. A row without a label is left out; where
-    targets are tasks, single labels may be missing. A column of words is an input with a value for each word.
+    Empty cells are missing values, and so are `NA`, `NaN`, `null`, `none` and `?`. A row without a
+    label is left out; if targets are tasks, single labels may be missing. A column of words is an
+    input that takes a value for each word.
 
     **Arguments:**
 
-    - `task`, `target`: the names of these columns. `targets`: several, instead of both.
-    - `inputs`: the columns to predict from; all others, unless given. `leave_out`: but not these.
-    - `categories`: columns whose numbers are names, and not quantities.
-    - `classification`: whether the target is a class; told from it (words, or zeros and ones), unless said.
-    - `min_rows`: tasks with fewer are left out.
+    - `task`, `target`: the names of these columns. `targets`: several targets, instead of both.
+    - `inputs`: the columns to predict from. Default: all other columns. `leave_out`: columns that
+      are not inputs.
+    - `categories`: columns whose numbers are names, not quantities.
+    - `classification`: whether the target is a class. Default: if it is words, or zeros and ones.
+    - `min_rows`: tasks with fewer rows are left out.
 
-    **Raises:** `InputError` for what cannot be read or is no table of tasks: which column and row, why, and what to do.
+    **Raises:** `InputError` for what cannot be read or is not a table of tasks. The message names
+    the column and the row, the reason, and what to do.
 
     >>> import polars, learnset as ls
-    >>> frame = polars.DataFrame({"school": ["a", "a", "b", "b"], "age": [7, 8, 7, None], "score": [1.0, 2.0, 3.0, 4.0]})
-    >>> ls.read_table(frame, task="school", target="score")
+    >>> columns = {"school": ["a", "a", "b", "b"], "age": [7, 8, 7, None], "score": [1, 2, 3, 4]}
+    >>> ls.read_table(polars.DataFrame(columns), task="school", target="score")
     Table(2 tasks, 4 rows, 1 inputs, regression)
     """
-    where, columns = _columns(source)
-    answers = _target_names(where, columns, task, target, targets)
+    title, columns = columns_of(source)
+    answers = _target_names(title, columns, task, target, targets)
     for name in (*answers, *([task] if task else []), *inputs, *leave_out, *categories):
-        _check_there(where, columns, name)
+        check_column(title, columns, name)
     taken = {*answers, task, *leave_out}
     both = taken & set(inputs)
     if both:
         raise InputError(
-            f"Column {sorted(map(str, both))[0]!r} cannot be an input and a task, a target or left out."
+            f"Column {sorted(map(str, both))[0]!r} cannot be an input and also a task, a target or"
+            " left out."
         )
     notes: list[str] = []
-    y, classes = _labels(where, columns, answers, classification)
-    keep: np.ndarray = np.isfinite(y).any(axis=1)
-    if keep.any() and not keep.all():
-        notes.append(f"{(~keep).sum()} of {len(keep)} rows have no label and are left out.")
+    y, classes = _labels(title, columns, answers, classification)
+    keep: np.ndarray = np.asarray(np.isfinite(y).any(axis=1))
     if not keep.any():
         raise InputError(
-            f"{where}: no row has a label; {', '.join(map(repr, answers))} is empty everywhere."
+            f"{title}: no row has a label; {', '.join(map(repr, answers))} is empty everywhere."
         )
-    number, names = (None, tuple(answers)) if task is None else _tasks(where, task, columns[task])
+    if not keep.all():
+        notes.append(f"{(~keep).sum()} of {len(keep)} rows have no label and are left out.")
+    number, names = (None, tuple(answers)) if task is None else _tasks(title, task, columns[task])
     if number is not None:
         keep, names, number = _large_enough(number, names, keep, min_rows, notes)
-    x, used, words = _inputs(
-        where, columns, [n for n in (inputs or columns) if n not in taken], categories, notes
-    )
+    free = [name for name in (inputs or columns) if name not in taken]
+    x, used, words = _inputs(title, columns, free, categories, notes)
     number = None if number is None else number[keep]
     try:
         return Table(
             x[keep], y[keep], number, names, used, words, classes, tuple(answers), tuple(notes)
         )
     except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-
-
-# Columns of any source: numbers with NaN, or words with None.
-
-
-def _columns(source: Any) -> tuple[str, dict[str, np.ndarray]]:
-    """What to call the source, and its columns."""
-    with needs("tables"):
-        import narwhals as nw
-
-    if isinstance(source, (str, Path)):
-        path = Path(source)
-        frame, decimal_comma = _read(path)
-        where = path.name
-    else:
-        frame, where, decimal_comma = source, "The data frame", False
-    try:
-        frame = nw.from_native(frame)
-        frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
-        columns = {str(name): frame.get_column(name) for name in frame.columns}
-    except (TypeError, nw.exceptions.NarwhalsError) as error:
-        words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"This is no table that can be read ({words}). Give a file name or a data frame."
-        ) from None
-    if not columns or len(frame) == 0:
-        raise InputError(
-            f"{where} has {'no rows below its heading' if columns else 'no columns'}: there is no data."
-        )
-    return where, {
-        name: _cells(where, name, column, decimal_comma) for name, column in columns.items()
-    }
-
-
-def _read(path: Path) -> tuple[Any, bool]:
-    """A file as a data frame, cells of a CSV file as words; and whether its numbers may have a decimal comma."""
-    with needs("tables"):
-        import polars as pl
-
-    if not path.is_file():
-        raise InputError(
-            f"{path} is {'a folder' if path.is_dir() else 'not there'}; a table is needed.{_nearby(path)}"
-        )
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty: it has not even a heading.")
-    if path.suffix.lower() not in (".csv", ".tsv", ".txt", ".parquet", ".pq"):
-        raise InputError(
-            f"{path} ends in {path.suffix!r}; tables are .csv, .tsv or .parquet. Save it as one of these."
-        )
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pl.read_parquet(path), False
-        content = path.read_bytes()
-        separator = _separator(path, content)
-        frame = pl.read_csv(content, separator=separator, infer_schema=False, encoding="utf8")
-        return frame, separator == ";"
-    except (pl.exceptions.PolarsError, OSError) as error:
-        words = " ".join(str(error).split())[:160]
-        raise InputError(
-            f"{path} is damaged or of another format ({words}). Mend it or save it again."
-        ) from None
-
-
-def _separator(path: Path, content: bytes) -> str:
-    """What stands between the cells of a CSV file whose heading is in order."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise InputError(
-            f"{path} is not in UTF-8 (line {line}). Save it in that encoding."
-        ) from None
-    if "\0" in text:
-        raise InputError(
-            f"{path} holds zero bytes: it is no text, or in UTF-16. Save it as CSV in UTF-8."
-        )
-    heading = next((line for line in text.splitlines() if line.strip()), "")
-    if not heading:
-        raise InputError(f"{path} is empty: it has not even a heading.")
-    separator = max(",;\t", key=heading.count)
-    names = [name.strip() for name in next(csv.reader(io.StringIO(heading), delimiter=separator))]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise InputError(
-            f"{path} has {names.count(twice[0])} columns named {twice[0]!r}. Give each its own name."
-        )
-    return separator
-
-
-def _nearby(path: Path) -> str:
-    folder = path.parent
-    there = [other.name for other in folder.iterdir()] if folder.is_dir() else []
-    return _meant(path.name, there)
-
-
-def _cells(where: str, name: str, column: Any, decimal_comma: bool) -> np.ndarray:
-    """Numbers, or words."""
-    with needs("tables"):
-        import narwhals as nw
-
-    kind = column.dtype
-    if kind.is_numeric() or kind == nw.Boolean:
-        return np.array([np.nan if v is None else float(v) for v in column.to_list()], np.float64)
-    if kind == nw.Unknown or kind in (nw.Object, nw.String, nw.Categorical, nw.Enum):
-        words = [None if _empty(v) else str(v).strip() for v in column.to_list()]
-        return _as_numbers(words, decimal_comma)
-    raise InputError(
-        f"{where}: column {name!r} is of type {kind}, neither numbers nor words. Turn it into one of them."
-    )
-
-
-def _empty(value: Any) -> bool:
-    return value is None or value != value or str(value).strip().casefold() in EMPTY
-
-
-def _as_numbers(words: list[str | None], decimal_comma: bool) -> np.ndarray:
-    """The words as numbers, if all of them are; as they are otherwise."""
-    plain = ["nan" if w is None else w.replace(",", ".") if decimal_comma else w for w in words]
-    try:
-        return np.array(plain).astype(np.float64)
-    except ValueError:
-        return np.array(words, dtype=object)
-
-
-def _numbers(where: str, name: str, cells: np.ndarray) -> np.ndarray | None:
-    """The cells of a column of numbers; `None` for one of words.
-
-    **Raises:** `InputError` for a column in which most, but not all, are numbers.
-    """
-    if cells.dtype != object:
-        return cells
-    filled = [i for i, cell in enumerate(cells) if cell is not None]
-    wrong = [i for i in filled if not _is_number(cells[i])]
-    if 2 * len(wrong) >= len(filled):
-        return None
-    raise InputError(
-        f"{where}: column {name!r} has the text {cells[wrong[0]]!r} in row {wrong[0] + 1}, and numbers in most others. Mend"
-        f" or empty the cell, or say that the column's values are names: `categories` {name!r}."
-    )
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-# What each column is for.
-
-
-def _check_there(where: str, columns: dict[str, np.ndarray], name: str) -> None:
-    if name not in columns:
-        shown = ", ".join(repr(column) for column in list(columns)[:12]) + (
-            ", …" if len(columns) > 12 else ""
-        )
-        hint = _meant(name, columns) or f" It has {shown}."
-        raise InputError(f"{where} has no column {name!r}.{hint}")
-
-
-def _meant(name: str, there: Sequence[str] | dict[str, Any]) -> str:
-    lower = {other.casefold(): other for other in there}
-    near = [lower[other] for other in difflib.get_close_matches(name.casefold(), lower, 3, 0.6)]
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise InputError(f"{title}: {error}") from None
 
 
 def _target_names(
-    where: str,
-    columns: dict[str, np.ndarray],
+    source: str,
+    columns: Columns,
     task: str | None,
     target: str | None,
     targets: Sequence[str],
@@ -270,156 +98,146 @@ def _target_names(
         return [target] if target is not None else list(targets)
     names = [*([target] if target is not None else []), *targets]
     if not names:
-        shown = ", ".join(repr(name) for name in list(columns)[:12])
         raise InputError(
-            f"{where}: which columns? Name the task's and the target's (`task`, `target`), or several `targets`, each of"
-            f" which is a task. It has {shown}."
+            f"{source}: which columns? Name those of the task and the target (`task`, `target`), or"
+            f" several `targets`, each of which is a task. It has {listed(columns)}."
         )
     if len(set(names)) < len(names):
         raise InputError(f"The targets {', '.join(names)} are not all different.")
     if len(names) == 1:
         raise InputError(
-            f"{where}: with {names[0]!r} alone there is one task only. Name the column that says which task a row belongs"
-            " to (`task`), or a second target."
+            f"{source}: with {names[0]!r} alone there is only one task. Name the column with the"
+            " task of each row (`task`), or a second target."
         )
     return names
 
 
 def _labels(
-    where: str, columns: dict[str, np.ndarray], names: list[str], classification: bool | None
+    source: str, columns: Columns, names: list[str], classification: bool | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A column of numbers for each target, and what they mean where they are classes."""
-    found = [_numbers(where, name, columns[name]) for name in names]
-    worded = [name for name, numbers in zip(names, found, strict=True) if numbers is None]
-    if worded and (len(worded) < len(names) or classification is False):
-        raise InputError(
-            f"{where}: the target {worded[0]!r} is words, and numbers are asked for. Leave it out."
-        )
-    if worded:
-        return _classes(where, names, [columns[name] for name in names])
-    y = np.stack([numbers for numbers in found if numbers is not None], axis=1)
+    """A column of numbers for each target, and the names of the classes if they are classes."""
+    numbers = {name: numbers_of(source, name, columns[name]) for name in names}
+    filled = [column for column in numbers.values() if column is not None]
+    if len(filled) < len(names):
+        worded = [name for name, column in numbers.items() if column is None]
+        if filled or classification is False:
+            raise InputError(
+                f"{source}: the target {worded[0]!r} is words, but it must be numbers. Leave it"
+                " out."
+            )
+        return _classes(source, names, [columns[name].tolist() for name in names])
+    y = np.stack(filled, axis=1)
     if np.isinf(y).any():
-        row, which = (int(i) for i in np.argwhere(np.isinf(y))[0])
+        row, column = (int(i) for i in np.argwhere(np.isinf(y))[0])
         raise InputError(
-            f"{where}: column {names[which]!r} is infinite in row {row + 1}. Mend or empty the cell."
+            f"{source}: column {names[column]!r} is infinite in row {row + 1}. Correct or empty the"
+            " cell."
         )
     values = np.unique(y[np.isfinite(y)])
     if classification is None:
-        classification = len(values) == 2 and values.tolist() == [0, 1]
+        classification = values.tolist() == [0, 1]
     if not classification:
         return y, ()
-    return _classes(
-        where, names, [np.array([_plain(cell) for cell in column], dtype=object) for column in y.T]
-    )
+    return _classes(source, names, [words_of(column) for column in y.T.tolist()])
 
 
 def _classes(
-    where: str, names: list[str], cells: list[np.ndarray]
+    source: str, names: list[str], columns: list[list[str | None]]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    classes = _sorted({cell for column in cells for cell in column if cell is not None})
+    classes = in_order({word for column in columns for word in column if word is not None})
     if len(classes) == 1:
         raise InputError(
-            f"{where}: all labels of {names[0]!r} are {classes[0]!r}; there is nothing to tell apart."
+            f"{source}: all labels of {names[0]!r} are {classes[0]!r}; there is nothing to tell"
+            " apart."
         )
     if len(classes) > MOST_CLASSES:
         raise InputError(
-            f"{where}: the target {names[0]!r} has {len(classes)} different values; classes are at most {MOST_CLASSES}."
+            f"{source}: the target {names[0]!r} has {len(classes)} different values, but there may"
+            f" be at most {MOST_CLASSES} classes."
         )
-    number = {word: float(i) for i, word in enumerate(classes)}
-    y = np.array(
-        [[np.nan if cell is None else number[cell] for cell in column] for column in cells]
-    )
-    return y.reshape(len(cells), -1).T, tuple(classes)
+    return np.stack([_coded(column, classes) for column in columns], axis=1), tuple(classes)
 
 
-def _tasks(where: str, name: str, cells: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Each row's task as a number, and the tasks' names."""
-    words = [_plain(c) if isinstance(c, float) else c for c in cells.tolist()]
-    absent = [i for i, word in enumerate(words) if word is None]
-    if absent:
+def _coded(words: list[str | None], known: list[str]) -> np.ndarray:
+    """The words as their numbers in `known`, and NaN where there is none."""
+    number = {word: float(i) for i, word in enumerate(known)}
+    return np.array([np.nan if word is None else number[word] for word in words], np.float64)
+
+
+def _tasks(source: str, name: str, cells: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Each row's task as a number, and the names of the tasks."""
+    words = words_of(cells.tolist())
+    empty = [i for i, word in enumerate(words) if word is None]
+    if empty:
+        others = f" and {len(empty) - 1} more" if empty[1:] else ""
         raise InputError(
-            f"{where}: column {name!r} is empty in row {absent[0] + 1}{f' and {len(absent) - 1} more' if absent[1:] else ''}"
-            ", so that the row has no task. Fill it, or leave the rows out."
+            f"{source}: column {name!r} is empty in row {empty[0] + 1}{others}, so that the row has"
+            " no task. Fill it in, or leave such rows out."
         )
-    names = _sorted(set(words))
-    number = {word: i for i, word in enumerate(names)}
-    return np.array([number[word] for word in words]), tuple(names)
-
-
-def _plain(value: float) -> str | None:
-    """A number as a name: 3.0 is "3"."""
-    return None if value != value else str(int(value)) if value == int(value) else str(value)
-
-
-def _sorted(words: set[str]) -> list[str]:
-    """By number where all are numbers, and by letter otherwise."""
-    return (
-        sorted(words, key=lambda w: (float(w), w)) if all(map(_is_number, words)) else sorted(words)
-    )
+    names = in_order({word for word in words if word is not None})
+    return _coded(words, names).astype(int), tuple(names)
 
 
 def _large_enough(
     number: np.ndarray, names: tuple[str, ...], keep: np.ndarray, min_rows: int, notes: list[str]
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
-    """Rows to keep, and the tasks that have enough of them, numbered anew."""
-    count = np.bincount(number[keep], minlength=len(names))
-    large = count >= max(1, min_rows)
+    """The rows to keep, and the tasks that have enough of them, renumbered."""
+    least = max(1, min_rows)
+    large = np.bincount(number[keep], minlength=len(names)) >= least
     if large.sum() < 2 <= len(large):
         raise InputError(
-            f"{large.sum()} of {len(names)} tasks have {max(1, min_rows)} labelled rows or more, and two are needed. Lower"
-            " `min_rows`."
+            f"{large.sum()} of {len(names)} tasks have at least {least} labelled rows, but at least"
+            " two must. Lower `min_rows`."
         )
     if not large.all():
         notes.append(
-            f"{(~large).sum()} of {len(names)} tasks have fewer than {max(1, min_rows)} labelled rows: left out."
+            f"{(~large).sum()} of {len(names)} tasks have fewer than {least} labelled rows and are"
+            " left out."
         )
-    anew = np.cumsum(large) - 1
-    return (
-        keep & large[number],
-        tuple(n for n, good in zip(names, large, strict=True) if good),
-        anew[number],
-    )
+    large_names = tuple(name for name, good in zip(names, large, strict=True) if good)
+    return keep & large[number], large_names, (np.cumsum(large) - 1)[number]
 
 
 def _inputs(
-    where: str,
-    columns: dict[str, np.ndarray],
+    source: str,
+    columns: Columns,
     names: list[str],
     categories: Sequence[str],
     notes: list[str],
 ) -> tuple[np.ndarray, tuple[str, ...], dict[int, tuple[str, ...]]]:
-    """The inputs as numbers, their names, and the words of those that are words."""
-    if len(names) > 10 * MOST_WORDS and len(names) > 4096:
+    """The inputs as numbers, their names, and the words of each column of words."""
+    if len(names) > MOST_COLUMNS:
         raise InputError(
-            f"{where} has {len(names)} input columns, more than 4096. Name those that matter (`inputs`)."
+            f"{source} has {len(names)} input columns, more than {MOST_COLUMNS}. Name those that"
+            " matter (`inputs`)."
         )
-    found, used, words = [], [], {}
+    inputs: list[np.ndarray] = []
+    used: list[str] = []
+    words: dict[int, tuple[str, ...]] = {}
     for name in names:
         cells = columns[name]
-        named = name in categories
-        numbers = None if named else _numbers(where, name, cells)
+        numbers = None if name in categories else numbers_of(source, name, cells)
         if numbers is not None:
             if np.isnan(numbers).all():
                 notes.append(f"Column {name!r} is empty and is left out.")
-                continue
-            found.append(numbers)
-        else:
-            cells = np.array(
-                [_plain(c) if isinstance(c, float) else c for c in cells.tolist()], dtype=object
+            else:
+                inputs.append(numbers)
+                used.append(name)
+            continue
+        entries = words_of(cells.tolist())
+        known = in_order({word for word in entries if word is not None})
+        filled = sum(word is not None for word in entries)
+        if name not in categories and len(known) > MOST_WORDS and 2 * len(known) > filled:
+            notes.append(
+                f"Column {name!r} has {len(known)} different words in {filled} rows and is left"
+                " out."
             )
-            known = _sorted({cell for cell in cells if cell is not None})
-            filled = sum(cell is not None for cell in cells)
-            if not named and len(known) > MOST_WORDS and 2 * len(known) > filled:
-                notes.append(
-                    f"Column {name!r} has {len(known)} different words in {filled} rows and is left out."
-                )
-                continue
-            code = {word: float(i) for i, word in enumerate(known)}
-            words[len(used)] = tuple(known)
-            found.append(np.array([np.nan if cell is None else code[cell] for cell in cells]))
+            continue
+        words[len(inputs)] = tuple(known)
+        inputs.append(_coded(entries, known))
         used.append(name)
-    if not found:
+    if not inputs:
         raise InputError(
-            f"{where} has no input column beside the task and the target. Leave at least one."
+            f"{source} has no input column besides the task and the target. Keep at least one."
         )
-    return np.stack(found, axis=1), tuple(used), words
+    return np.stack(inputs, axis=1), tuple(used), words

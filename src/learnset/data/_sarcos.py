@@ -7,15 +7,17 @@ JOINTS = range(1, 8)
 
 
 def sarcos() -> Table:
-    """The torques (Nm) at the seven joints of an anthropomorphic arm, each a task on the same rows: from positions (rad),
-    velocities and accelerations of the joints. The 4 449 rows are those of the official test file.
+    """SARCOS: the torques (Nm) at the seven joints of an anthropomorphic arm, predicted from the
+    positions (rad), velocities and accelerations of the joints. Each torque is a task on the same
+    rows, the 4 449 rows of the official test file.
 
-    It is read from `$LEARNSET_DATA/sarcos/sarcos_inv_test_4449x28.npz` (arrays `x` and `y`).
+    The table is read from `$LEARNSET_DATA/sarcos/sarcos_inv_test_4449x28.npz` (arrays `x` and `y`).
 
-    **Raises:** `InputError` if the environment variable LEARNSET_DATA is unset, or the file is missing or damaged.
+    **Raises:** `InputError` if the environment variable LEARNSET_DATA is unset, or the file is
+    missing or damaged.
 
-    Source: Vijayakumar & Schaal 2000, *Locally weighted projection regression*; Rasmussen & Williams 2006, *Gaussian
-    Processes for Machine Learning*, §2.5, on whose site the data are.
+    Source: Vijayakumar & Schaal 2000, *Locally weighted projection regression*; Rasmussen &
+    Williams 2006, *Gaussian Processes for Machine Learning*, §2.5, whose site has the data.
     """
     path = data_folder("sarcos") / "sarcos_inv_test_4449x28.npz"
     arrays = read_arrays(path)

@@ -1,4 +1,4 @@
-"""Examples that stay on the host, because the device has no room for them."""
+"""Examples that stay on the host because the device has no room for them."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,15 +12,16 @@ from ..core import InputError
 from ._classes import Classes
 from ._labelled import Labelled
 
-DEVICE_BYTES = 2**30  # one GiB: what examples may take on the device, unless said otherwise
-READERS = 8  # threads; what they wait for is the disk
-PIECE = 64  # rows that one reader fetches at a time
+DEVICE_BYTES = 2**30  # one GiB: the memory that examples may take on the device by default
+READERS = 8  # threads: they mostly wait for the disk
+PIECE = 64  # rows that a reader fetches at a time
 
 
 class OnHost:
-    """Rows of an array in the host's memory or in a file (`numpy.memmap`), fetched by compiled programs as they run.
+    """An array in the host's memory or in a file (`numpy.memmap`), whose rows compiled programs
+    fetch as they run.
 
-    It equals itself alone, so that a program compiled for one array never reads another.
+    It equals only itself, so that a program compiled for one array never reads another.
     """
 
     def __init__(self, array: Shaped[np.ndarray, "rows *in"]):
@@ -35,21 +36,23 @@ class OnHost:
         return jax.pure_callback(self.fetch, result, rows, vmap_method="expand_dims")
 
     def fetch(self, rows: Int[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
-        """The rows, read by several threads: the file system reads ahead for each."""
+        """The rows, read by several threads, for each of which the file system reads ahead."""
         rows = np.asarray(rows)
-        flat, found = rows.reshape(-1), np.empty((rows.size, *self.array.shape[1:]), self.dtype)
+        flat = rows.reshape(-1)
+        fetched = np.empty((rows.size, *self.array.shape[1:]), self.dtype)
 
         def read(start: int) -> None:
-            found[start : start + PIECE] = self.array[flat[start : start + PIECE]]
+            fetched[start : start + PIECE] = self.array[flat[start : start + PIECE]]
 
         with ThreadPoolExecutor(READERS) as readers:
             list(readers.map(read, range(0, rows.size, PIECE)))
-        return found.reshape(*rows.shape, *self.array.shape[1:])
+        return fetched.reshape(*rows.shape, *self.array.shape[1:])
 
 
 class Streamed(Classes):
-    """A `Classes` whose examples stay on the host. Tasks drawn from it are the same, bit for bit; a compiled program asks
-    the host for the examples of a whole batch of tasks at once, and in training for those of several steps ahead.
+    """A `Classes` whose examples stay on the host. A compiled program asks the host for the
+    examples of a whole batch of tasks at once, and in training for those of several steps ahead.
+    The tasks are the same, bit for bit.
 
     >>> import jax.random as jr, numpy as np, learnset as ls
     >>> classes = ls.data.Labelled.from_arrays(np.zeros((60, 2)), np.repeat(np.arange(6), 10))
@@ -62,28 +65,26 @@ class Streamed(Classes):
 
     def __init__(self, labelled: Labelled):
         self.x = OnHost(labelled.x)
-        self.starts, self.sizes = (
-            jnp.asarray(labelled.starts, jnp.int32),
-            jnp.asarray(labelled.sizes, jnp.int32),
-        )
+        self.starts = jnp.asarray(labelled.starts, jnp.int32)
+        self.sizes = jnp.asarray(labelled.sizes, jnp.int32)
         self.names, self.skipped = labelled.names, labelled.skipped
         self.smallest, self.examples = int(np.min(labelled.sizes)), int(np.sum(labelled.sizes))
 
 
-def placed(*parts: Labelled | Classes, device_bytes: int = DEVICE_BYTES) -> list[Classes]:
-    """Examples on the device, or, where those of all parts take more than `device_bytes` together, on the host. What is
-    placed already stays where it is.
+def on_device(*parts: Labelled | Classes, device_bytes: int = DEVICE_BYTES) -> list[Classes]:
+    """Examples on the device; or on the host, if those of all parts together take more than
+    `device_bytes`. Examples that are already on either stay there.
 
-    **Raises:** `InputError` for a limit below zero.
+    **Raises:** `InputError` for a negative limit.
 
     >>> import numpy as np, learnset as ls
     >>> classes = ls.data.Labelled.from_arrays(np.zeros((60, 2)), np.repeat(np.arange(6), 10))
-    >>> [type(ls.data.placed(classes, device_bytes=limit)[0]).__name__ for limit in (480, 479)]
+    >>> [type(ls.data.on_device(classes, device_bytes=limit)[0]).__name__ for limit in (480, 479)]
     ['Classes', 'Streamed']
     """
     if device_bytes < 0:
         raise InputError(
-            f"`device_bytes={device_bytes}`, but it is 0 (nothing on the device) or more."
+            f"`device_bytes={device_bytes}`, but it must be 0 (nothing on the device) or more."
         )
     size = sum(part.x.nbytes for part in parts if isinstance(part, Labelled))
     kind = Streamed if size > device_bytes else Classes

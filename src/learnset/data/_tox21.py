@@ -7,16 +7,18 @@ from ._table import Table
 
 
 def tox21() -> Table:
-    """8 006 molecules in twelve assays, each a task on the same rows, in which a molecule is active or not; a sixth of the
-    labels are missing. Inputs are 1 024 bits of circular fingerprints.
+    """Tox21: the toxicity of 8 006 molecules in twelve assays, in each of which a molecule is
+    active or inactive. Each assay is a task on the same rows; a sixth of the labels are missing.
+    Inputs are 1 024 bits of circular fingerprints.
 
-    It is read from `$LEARNSET_DATA/tox21/tox21_ecfp4_1024.npz` (arrays `fp_packed`, as `numpy.packbits` makes them, `y` with
-    -1 for a missing label, and `tasks`).
+    The table is read from `$LEARNSET_DATA/tox21/tox21_ecfp4_1024.npz` (arrays `fp_packed`, as
+    `numpy.packbits` makes them, `y` with -1 for a missing label, and `tasks`).
 
-    **Raises:** `InputError` if the environment variable LEARNSET_DATA is unset, or the file is missing or damaged.
+    **Raises:** `InputError` if the environment variable LEARNSET_DATA is unset, or the file is
+    missing or damaged.
 
-    Source: Tox21 data challenge, 2014, of three agencies of the US government; with these twelve assays Mayr et al. 2016,
-    *DeepTox*.
+    Source: Tox21 data challenge, 2014, of three agencies of the US government; used with these
+    twelve assays by Mayr et al. 2016, *DeepTox*.
     """
     path = data_folder("tox21") / "tox21_ecfp4_1024.npz"
     arrays = read_arrays(path)

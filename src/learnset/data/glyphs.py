@@ -1,8 +1,9 @@
-"""Glyphs: Unicode characters in the fonts that Matplotlib brings along. Real pictures with nothing to download.
+"""Glyphs: Unicode characters in the fonts that come with Matplotlib. Real images, without a
+download.
 
-A class is a code point and an image is a font's picture of it, one channel, ink 255 on 0. No picture occurs twice: of
-fonts that draw a character alike one counts, and of characters that look alike in some font (Latin A, Greek Alpha) the
-first one stays.
+A class is a code point, and an image is one font's picture of it, with one channel and ink 255 on
+0. No picture occurs twice: of fonts that draw a character alike only one counts, and of characters
+  that look alike in some font (Latin A, Greek Alpha) only the first is kept.
 """
 
 import re
@@ -20,8 +21,8 @@ from ..core import InputError, needs
 from ._cache import kept
 from ._labelled import Labelled, Splits
 
-EDITION = 1  # of the drawing below: a new one is drawn anew
-FINE = 4  # pictures are drawn this much larger, and then averaged
+EDITION = 1  # of the drawing below: characters of another edition are drawn again
+FINE = 4  # pictures are drawn larger by this factor, and then averaged
 VALIDATION = ("Greek",)
 TEST = ("Armenian", "Cyrillic", "Georgian", "Lao")
 KINDS = {
@@ -32,22 +33,25 @@ KINDS = {
     "Sc": "Currency",
     "Sm": "Mathematics",
 }
-TEX = re.compile("cm[a-z]+10")  # fonts whose charmap is TeX's and not Unicode
-TEX_SYMBOLS = ("cmex10", "cmsy10")  # of these not even letters are what the charmap says
+TEX = re.compile("cm[a-z]+10")  # fonts whose charmap is that of TeX, not of Unicode
+TEX_SYMBOLS = ("cmex10", "cmsy10")  # here the charmap is wrong even about letters
 
 
 def characters(
     code_points: Iterable[int] | None = None, *, size: int = 28, min_fonts: int = 6
 ) -> Labelled:
-    """All characters with at least `min_fonts` different pictures, in the order of their code points.
+    """The characters with at least `min_fonts` different pictures, in the order of their code
+    points.
 
-    `names` are as in "U+0041 LATIN CAPITAL LETTER A". `groups` are scripts, as Unicode's names of letters begin with
-    ("Latin", "Cyrillic", "Modifier"), and for what is no letter the kind of sign ("Arrows", "Mathematics"). Letters
-    keep their size against each other: an em is 6/7 of the image. What is too large for that is drawn as large as fits.
+    `names` are like "U+0041 LATIN CAPITAL LETTER A". `groups` are scripts, the first word of a
+    letter's Unicode name ("Latin", "Cyrillic", "Modifier"), or for other characters the kind of
+    sign ("Arrows", "Mathematics"). Letters keep their relative sizes: an em is 6/7 of the image. A
+    character that is too large for that is drawn as large as fits.
 
-    All of them are drawn once, in half a minute, and kept in the cache; with `code_points` only these are drawn, now.
+    All characters are drawn once, which takes half a minute, and kept in the cache. With
+    `code_points`, only these are drawn, and not kept.
 
-    **Raises:** `InputError` where no character has as many pictures.
+    **Raises:** `InputError` if no character has that many pictures.
 
     >>> import learnset as ls
     >>> ls.data.glyphs.characters([ord("a"), ord("b")]).names
@@ -55,7 +59,7 @@ def characters(
     """
     if size < 8 or min_fonts < 1:
         raise InputError(
-            f"`size={size}, min_fonts={min_fonts}`; they must be at least 8 pixels and 1 font."
+            f"`size={size}, min_fonts={min_fonts}`, but they must be at least 8 pixels and 1 font."
         )
     if code_points is not None:
         return _drawn(set(code_points), size, min_fonts)
@@ -66,15 +70,15 @@ def characters(
 
 
 def split(*, size: int = 28, min_fonts: int = 6) -> Splits:
-    """Characters by script: Greek to validate on; Armenian, Cyrillic, Georgian and Lao to test on; all others, most of
-    them Latin letters and mathematical signs, to train on."""
+    """A division of the characters by script: Greek to validate on; Armenian, Cyrillic, Georgian
+    and Lao to test on; and all others, mostly Latin letters and mathematical signs, to train on."""
     data = characters(size=size, min_fonts=min_fonts)
     train = [group for group in set(data.groups) if group not in VALIDATION + TEST]
     return Splits(*(data.of_groups(groups) for groups in (train, VALIDATION, TEST)))
 
 
 def script(character: str) -> str:
-    """The script that a letter belongs to, by its Unicode name; the kind of sign that anything else is.
+    """The script of a letter, by its Unicode name; for any other character, the kind of sign.
 
     >>> from learnset.data import glyphs
     >>> [glyphs.script(character) for character in "aЖ→7≠"]
@@ -90,28 +94,28 @@ def script(character: str) -> str:
 
 
 def fonts() -> dict[Path, frozenset[int]]:
-    """Matplotlib's fonts and the code points that each truly has a picture of."""
+    """Matplotlib's fonts, and the code points for which each really has a picture."""
     with needs("images"):
         from matplotlib import get_data_path
         from matplotlib.ft2font import FT2Font
 
-    found = {}
+    code_points = {}
     for path in sorted(Path(get_data_path(), "fonts", "ttf").glob("*.ttf")):
         font = FT2Font(str(path))
         charmap = font.get_charmap()
-        if (
-            len(charmap) <= font.num_glyphs and path.stem not in TEX_SYMBOLS
-        ):  # a placeholder has few for very many
+        # A font of placeholders has few glyphs for very many code points.
+        if len(charmap) <= font.num_glyphs and path.stem not in TEX_SYMBOLS:
             codes = frozenset(
                 code for code, glyph in charmap.items() if glyph != 0 and _visible(chr(code))
             )
             tex = bool(TEX.fullmatch(path.stem))
-            found[path] = frozenset(code for code in codes if _basic(code)) if tex else codes
-    return found
+            code_points[path] = frozenset(filter(_basic, codes)) if tex else codes
+    return code_points
 
 
 def _visible(character: str) -> bool:
-    """Letters, numbers, punctuation and symbols with a name; no spaces, marks or private characters."""
+    """Whether a character is a named letter, number, punctuation mark or symbol: not a space, a
+    combining mark or a private character."""
     return unicodedata.category(character)[0] in "LNPS" and unicodedata.name(character, "") != ""
 
 
@@ -129,19 +133,16 @@ def _drawn(code_points: set[int] | None, size: int, min_fonts: int) -> Labelled:
     few = alike = 0
     for code in sorted(fonts_of):
         paths = fonts_of[code]
-        found = (
-            dict.fromkeys(_picture(path, chr(code), size) for path in paths)
-            if len(paths) >= min_fonts
-            else {}
-        )
-        found.pop(bytes(size * size), None)  # no ink
-        if len(found) < min_fonts:
+        drawn = paths if len(paths) >= min_fonts else ()
+        different = dict.fromkeys(_picture(path, chr(code), size) for path in drawn)
+        different.pop(bytes(size * size), None)  # no ink
+        if len(different) < min_fonts:
             few += 1
-        elif taken & found.keys():
+        elif taken & different.keys():
             alike += 1
         else:
-            pictures[code] = list(found)
-            taken |= found.keys()
+            pictures[code] = list(different)
+            taken |= different.keys()
     skipped = (
         f"{few} characters with fewer than {min_fonts} different pictures.",
         f"{alike} characters that look like an earlier one in some font.",
@@ -164,8 +165,8 @@ def _font(path: Path, pixels: int):
 
 
 def _picture(path: Path, character: str, size: int) -> bytes:
-    """One font's picture of a character, its ink centred: drawn large and averaged, so that no hint for small screens
-    bends it."""
+    """One font's picture of a character, its ink centred. It is drawn large and then averaged, so
+    that hints for small sizes do not distort it."""
     whole, room, em = size * FINE, (size - 2) * FINE, size * FINE * 6 // 7
     ink = _ink(path, character, em)
     if max(ink.shape) > room:
@@ -178,7 +179,7 @@ def _picture(path: Path, character: str, size: int) -> bytes:
 
 
 def _ink(path: Path, character: str, pixels: int) -> UInt8[np.ndarray, "height width"]:
-    """The smallest picture that holds all ink, an em being so many pixels."""
+    """The smallest picture that contains all the ink, where an em is `pixels` pixels."""
     with needs("images"):
         from PIL import Image, ImageDraw
 

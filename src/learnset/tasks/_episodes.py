@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from ..core import Batch, InputError, Split, Task
-from ..data import Classes, DEVICE_BYTES, Labelled, left_out, placed, Streamed
+from ..data import Classes, DEVICE_BYTES, Labelled, left_out, on_device, Streamed
 from ._base import AbstractTasks, check_points
 
 Augment = Callable[..., Array]  # (x, *, key) -> x, of one class: "examples *in"
@@ -64,7 +64,7 @@ class Episodes(AbstractTasks):
         *,
         device_bytes: int = DEVICE_BYTES,
     ):
-        self.train, self.validation, self.test = placed(
+        self.train, self.validation, self.test = on_device(
             train, validation, test, device_bytes=device_bytes
         )
         self.ways, self.shots, self.queries, self.augment = ways, shots, queries, augment

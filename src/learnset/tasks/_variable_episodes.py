@@ -9,7 +9,7 @@ import jax.random as jr
 from jaxtyping import Array, Int, Key
 
 from ..core import Batch, InputError, Split, Task
-from ..data import Classes, DEVICE_BYTES, Labelled, placed
+from ..data import Classes, DEVICE_BYTES, Labelled, on_device
 from ._base import AbstractTasks
 from ._episodes import _check_apart, Augment, check_enough, choose
 
@@ -69,7 +69,7 @@ class VariableEpisodes(AbstractTasks):
         *,
         device_bytes: int = DEVICE_BYTES,
     ):
-        pools = placed(train, validation, test, device_bytes=device_bytes)
+        pools = on_device(train, validation, test, device_bytes=device_bytes)
         self.train, self.validation, self.test = pools
         self.min_ways, self.max_ways = min_ways, max_ways
         self.max_support, self.max_queries, self.augment = max_support, max_queries, augment
