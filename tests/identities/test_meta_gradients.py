@@ -18,7 +18,7 @@ def gradient(method, model, batch):
 
 
 def wide(tree):
-    """The tree in float64; inside `jax.enable_x64(True)` only."""
+    """The tree in float64; only inside `jax.enable_x64(True)`."""
     return jax.tree.map(
         lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, tree
     )
@@ -90,22 +90,20 @@ def test_the_one_step_gradient_is_the_hessian_formula(model, batch):
         @jax.jit
         def formula(flat):
             adapted = flat - 0.05 * jax.grad(loss)(flat, task.support)
-            return (jnp.eye(len(flat)) - 0.05 * jax.hessian(loss)(flat, task.support)) @ jax.grad(
-                loss
-            )(adapted, task.query)
+            factor = jnp.eye(len(flat)) - 0.05 * jax.hessian(loss)(flat, task.support)
+            return factor @ jax.grad(loss)(adapted, task.query)
 
-        expected = formula(flat)
         one = jax.tree.map(lambda leaf: leaf[None], task)
-        found, _ = jax.flatten_util.ravel_pytree(gradient(ls.MAML(ls.mse, 0.05), model, one))
-        assert_close(found, expected, rtol=1e-10, atol=1e-12)
+        grads, _ = jax.flatten_util.ravel_pytree(gradient(ls.MAML(ls.mse, 0.05), model, one))
+        assert_close(grads, formula(flat), rtol=1e-10, atol=1e-12)
 
 
 def test_meta_sgd_with_a_constant_rate_is_maml(model, batch):
-    found = gradient(ls.MetaSGD(ls.mse, steps=2), ls.meta.WithRates(model, 0.05), batch).model
-    assert_close(found, gradient(ls.MAML(ls.mse, 0.05, steps=2), model, batch))
+    grads = gradient(ls.MetaSGD(ls.mse, steps=2), ls.meta.WithRates(model, 0.05), batch).model
+    assert_close(grads, gradient(ls.MAML(ls.mse, 0.05, steps=2), model, batch))
 
 
-def test_anil_is_maml_that_moves_the_head_alone(model, batch):
+def test_anil_is_maml_that_moves_only_the_head(model, batch):
     maml = ls.MAML(ls.mse, 0.05, 3, where=lambda m: m.head)
     assert_close(gradient(ls.ANIL(ls.mse, 0.05, 3), model, batch), gradient(maml, model, batch))
 
@@ -120,64 +118,57 @@ def test_reptile_with_one_step_over_all_points_is_the_pooled_gradient(model, bat
     )
 
 
-def test_reptile_goes_to_where_plain_gradient_descent_ends(model, batch):
+def test_reptile_moves_towards_the_end_of_plain_gradient_descent(model, batch):
     descent = ls.FineTune(ls.mse, 0.05, 4)
     ends = jax.vmap(lambda t: eqx.filter(descent.adapt(model, t.points), eqx.is_inexact_array))
     ends = eqx.filter_jit(ends)(batch)
     expected = jax.tree.map(
         lambda a, b: (a - b.mean(axis=0)) / 0.05, eqx.filter(model, eqx.is_inexact_array), ends
     )
-    found = gradient(ls.Reptile(ls.mse, inner_lr=0.05, steps=4, points=None), model, batch)
-    assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    grads = gradient(ls.Reptile(ls.mse, inner_lr=0.05, steps=4, points=None), model, batch)
+    assert_close(grads, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_gradient_reaches_the_context_that_every_task_resets(getkey, batch):
     net = ls.MLP(1, 1, width=8, key=getkey()).extend_inputs(3, key=getkey())
     grads = gradient(ls.CAVIA(ls.mse), ls.meta.WithContext(net, 3), batch)
     assert not grads.context.any()
-    assert (
-        grads.model.layers[0].weight[1:].any()
-    )  # but one reaches the weights that the context is read by
+    assert grads.model.layers[0].weight[1:].any()  # but the weights of the context have one
 
 
-def test_imaml_approaches_differentiation_through_the_inner_problem_as_that_converges(
-    getkey, batch
-):
+def test_imaml_approaches_the_gradient_through_an_inner_loop_that_converges(getkey, batch):
     with jax.enable_x64(True):
         model = wide(ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=getkey()))
         batch = wide(batch)
-        apart = []
+        errors = []
         for steps in (1, 3, 10, 300):
             method = ls.IMAML(ls.mse, inner_lr=0.02, steps=steps, proximity=20.0, cg_steps=60)
-            through = eqx.filter_jit(eqx.filter_grad(query_loss))(
-                model, method.adapter, ls.mse, batch
+            through = eqx.filter_jit(eqx.filter_grad(query_loss))
+            implicit, expected = (
+                jax.flatten_util.ravel_pytree(grads)[0]
+                for grads in (
+                    gradient(method, model, batch),
+                    through(model, method.adapter, ls.mse, batch),
+                )
             )
-            found, expected = (
-                jax.flatten_util.ravel_pytree(g)[0]
-                for g in (gradient(method, model, batch), through)
-            )
-            apart.append(float(jnp.linalg.norm(found - expected) / jnp.linalg.norm(expected)))
-        assert apart[0] > apart[1] > apart[2] > apart[3]
-        assert (
-            apart[3] < 1e-7
-        )  # the square root of rounding: there the inner problem cannot tell up from down
+            errors.append(float(jnp.linalg.norm(implicit - expected) / jnp.linalg.norm(expected)))
+        assert errors[0] > errors[1] > errors[2] > errors[3]
+        # The square root of rounding: nearer to the minimum, the inner objective is flat.
+        assert errors[3] < 1e-7
 
 
-def test_ridge_features_learn_through_the_closed_form(model, batch):
-    """R2D2's gradient against finite differences."""
+def test_the_gradient_of_the_penalty_of_r2d2_agrees_with_finite_differences(model, batch):
     with jax.enable_x64(True):
         model, batch = ls.meta.WithRidge(wide(model), 0.5), wide(batch)
         method = ls.R2D2(ls.mse)
         slope = gradient(method, model, batch).log_l2
-        up, down = (
-            eqx.filter_jit(query_loss)(
-                eqx.tree_at(lambda m: m.log_l2, model, model.log_l2 + e),
-                method.adapter,
-                ls.mse,
-                batch,
-            )
-            for e in (1e-5, -1e-5)
-        )
+
+        @jax.jit
+        def loss(log_l2):
+            moved = eqx.tree_at(lambda m: m.log_l2, model, log_l2)
+            return query_loss(moved, method.adapter, ls.mse, batch)
+
+        up, down = (loss(model.log_l2 + e) for e in (1e-5, -1e-5))
         assert (up - down) / 2e-5 == pytest.approx(float(slope), rel=1e-6)
 
 
@@ -195,15 +186,10 @@ def test_points_of_weight_zero_equal_removed_points(method, model, batch):
         return jax.tree.map(lambda leaf: leaf[:, :keep], points)
 
     def hide(points, keep):
-        weight = (
-            points.weight
-            * (jnp.arange(points.weight.shape[1]) < keep).astype(points.weight.dtype)[None]
-        )
-        return ls.Batch(
-            jnp.where((weight > 0)[..., None], points.x, 9.0),
-            points.y + 7 * (1 - weight[..., None]),
-            weight,
-        )
+        kept = jnp.arange(points.weight.shape[1]) < keep
+        x = jnp.where(kept[None, :, None], points.x, 9.0)
+        y = jnp.where(kept[None, :, None], points.y, points.y + 7)
+        return ls.Batch(x, y, jnp.where(kept[None], points.weight, 0))
 
     removed, hidden = (
         eqx.tree_at(
@@ -227,8 +213,9 @@ def test_the_order_of_tasks_and_points_changes_nothing(method, model, batch):
     assert_close(gradient(method, model, batch), gradient(method, model, turned), rtol=1e-4)
 
 
-def test_ridge_with_the_right_prior_reaches_the_bayes_optimum_which_nobody_beats(getkey):
-    """With one scale for all weights and a mean of zero, Bayes is ridge with the penalty noise² / scale²."""
+def test_ridge_with_the_right_prior_is_the_bayes_optimum_and_no_other_penalty_beats_it(getkey):
+    """With one scale for all weights and a mean of zero, the penalty of Bayes is noise² /
+    scale²."""
     family = ls.LinearGaussian(
         shots=12, queries=200, mean=0.0, largest=0.7, smallest=0.7, noise=0.3
     )

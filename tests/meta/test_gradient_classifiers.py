@@ -1,4 +1,5 @@
-"""What learners of classes by gradient descent, and by reading, have in common with simpler ones; and what they promise."""
+"""Classifiers that learn by gradient descent or by reading: promises, and identities with simpler
+ones."""
 
 import equinox as eqx
 import jax
@@ -15,11 +16,9 @@ WAYS = 3
 
 
 def batch(key, shots, ways=WAYS):
-    """Points shot by shot, around a centre for each class."""
-    y = jnp.tile(jnp.eye(ways), (shots, 1))
-    return ls.Batch(
-        jr.normal(key, (shots * ways, 2)) + y @ (3 * jr.normal(jr.key(9), (ways, 2))), y
-    )
+    """Points around a centre for each class, shot by shot."""
+    y, centres = jnp.tile(jnp.eye(ways), (shots, 1)), 3 * jr.normal(jr.key(9), (ways, 2))
+    return ls.Batch(jr.normal(key, (shots * ways, 2)) + y @ centres, y)
 
 
 def task(seed=0):
@@ -59,7 +58,8 @@ def predictions(learner, model, support, xs):
 
 @pytest.fixture(scope="module", params=LEARNERS)
 def learner(request):
-    """A learner that makes its head from the support set, its model, and what it predicts for a task."""
+    """A learner that makes its head from the support set, its model, and its predictions for a
+    task."""
     learner, model = LEARNERS[request.param]
     model = model()
     return learner, model, predictions(learner, model, task().support, task().query.x)
@@ -97,17 +97,12 @@ def test_a_class_without_support_is_never_predicted_and_absent_points_change_not
     learner, model, _ = learner
     support = task().support
     weight = jnp.where(support.y[:, 1] > 0, 0.0, 1.0)
-    seen = [
-        predictions(
-            learner,
-            model,
-            ls.Batch(jnp.where(weight[:, None] > 0, support.x, value), support.y, weight),
-            xs,
-        )
-        for value, xs in ((0.0, task().query.x), (50.0, task().query.x))
-    ]
-    assert_close(seen[0], seen[1], rtol=1e-4, atol=1e-5)
-    assert (seen[0].argmax(axis=1) != 1).all() and jnp.isfinite(seen[0]).all()
+    inputs = [jnp.where(weight[:, None] > 0, support.x, value) for value in (0.0, 50.0)]
+    zeros, fifties = (
+        predictions(learner, model, ls.Batch(x, support.y, weight), task().query.x) for x in inputs
+    )
+    assert_close(zeros, fifties, rtol=1e-4, atol=1e-5)
+    assert (zeros.argmax(axis=1) != 1).all() and jnp.isfinite(zeros).all()
 
 
 def test_gradients_reach_every_part_that_is_used(learner):
@@ -117,7 +112,7 @@ def test_gradients_reach_every_part_that_is_used(learner):
         jax.tree_util.keystr(path): float(abs(leaf).max())
         for path, leaf in jax.tree.leaves_with_path(grads)
     }
-    # An MLP that is an encoder keeps a head, which nothing asks for.
+    # An MLP that is an encoder keeps a head, which nothing uses.
     largest = {path: value for path, value in largest.items() if ".encoder.head" not in path}
     assert min(largest.values()) > 1e-8, largest
 
@@ -130,9 +125,7 @@ def test_proto_maml_without_steps_is_a_prototypical_network():
     def both():
         logits = [ls.predict(m.adapt(model, task().support), task().query.x) for m in (zero, proto)]
         grads = [m.gradient(model, TASKS, None, key=jr.key(0))[0] for m in (zero, proto)]
-        return [jax.nn.log_softmax(value) for value in logits], [
-            eqx.filter(g, eqx.is_array) for g in grads
-        ]
+        return jax.nn.log_softmax(jnp.stack(logits)), eqx.filter(grads, eqx.is_array)
 
     (left, right), (left_grads, right_grads) = both()
     assert_close(left, right, rtol=1e-4, atol=1e-4)
@@ -150,14 +143,12 @@ def test_proto_maml_moves_encoder_and_head():
     assert not jnp.allclose(before.head.bias, after.head.bias)
 
 
-def test_bodies_move_and_the_head_does_not():
-    for model, where in ((net(), lambda m: m.layers), (images(), lambda m: m.encoder)):
-        size = 6 if isinstance(model, ls.models.Headed) else None
-        support = (
-            task().support
-            if size is None
-            else ls.Batch(jr.normal(jr.key(0), (6, 4, 4, 1)), task().support.y)
-        )
+def test_boil_moves_the_body_and_not_the_head():
+    pictures = ls.Batch(jr.normal(jr.key(0), (6, 4, 4, 1)), task().support.y)
+    for model, support, where in (
+        (net(), task().support, lambda m: m.layers),
+        (images(), pictures, lambda m: m.encoder),
+    ):
         adapted = eqx.filter_jit(ls.BOIL(inner_lr=0.5, steps=1).adapt)(model, support)
         assert bool(eqx.tree_equal(adapted.head, model.head))
         assert not bool(eqx.tree_equal(where(adapted), where(model)))
@@ -200,7 +191,7 @@ def test_maml_plus_plus_with_equal_rates_and_the_last_loss_is_maml(unroll):
     assert_close(grads.model, expected, rtol=1e-4)
     assert_close(metrics["loss"], others["loss"])
     assert int(state) == 6
-    # A rate that adds nothing to the gradient has none; with second derivatives or without, rates are learnt.
+    # Rates are learnt with second derivatives and without.
     assert all((abs(leaf) > 0).any(axis=None) for leaf in jax.tree.leaves(grads.rates))
 
 
@@ -214,7 +205,7 @@ def test_first_derivatives_give_way_to_second_ones():
     assert not jnp.allclose(early.layers[0].weight, late.layers[0].weight, rtol=1e-3)
 
 
-def test_the_weights_of_early_steps_are_equal_at_first_and_none_in_the_end():
+def test_the_weights_of_the_steps_are_equal_at_first_and_only_the_last_remains():
     method = plus_plus(multi_step=100)
     assert_close(method.weights(updates(0)), jnp.full(3, 1 / 3))
     assert_close(method.weights(updates(50)), jnp.array([1 / 6, 1 / 6, 2 / 3]))
@@ -234,12 +225,12 @@ def test_multi_step_loss_is_the_mean_of_the_losses_after_each_step():
     assert_close(metrics["last_step_loss"], losses[:, -1].mean())
 
 
-def test_each_step_has_a_scale_and_a_shift_of_its_own_which_the_inner_loop_does_not_move():
+def test_each_step_has_its_own_scale_and_shift_which_the_inner_loop_does_not_move():
     model = ls.meta.WithStepRates(images(), steps=3, rate=0.1)
     norm = model.model.encoder.blocks[0].normalisation
     assert norm.scale.shape == (4, 3) and norm.shift.shape == (4, 3)
     assert model.rates.encoder.blocks[0].normalisation.scale is None
-    # The last row is what the adapted classifier has; the middle ones are what it was adapted with.
+    # The adapted classifier has the last row; the rows before belong to the steps.
     new = norm.scale.at[3].set(5.0)
     changed = eqx.tree_at(lambda m: m.model.encoder.blocks[0].normalisation.scale, model, new)
     support = ls.Batch(jr.normal(jr.key(0), (6, 4, 4, 1)), task().support.y)
@@ -250,7 +241,7 @@ def test_each_step_has_a_scale_and_a_shift_of_its_own_which_the_inner_loop_does_
     assert_close(before.encoder.blocks[0].convolution, after.encoder.blocks[0].convolution)
 
 
-def test_maml_plus_plus_is_told_of_a_wrong_model():
+def test_the_error_of_maml_plus_plus_for_a_wrong_model_names_the_right_one():
     with pytest.raises(ls.InputError, match="give `WithStepRates\\(model, steps=3\\)`, not MLP"):
         plus_plus().adapt(net(), task().support)
     with pytest.raises(ls.InputError, match="`steps=3`, but the model has step sizes for 5"):
@@ -271,14 +262,10 @@ class Clusters(ls.AbstractTasks):
 
 
 @pytest.mark.parametrize("name", ("CNP", "in context"))
-def test_readers_learn_to_classify_by_one_example(name):
-    size = {"size": 8, "width": 8, "depth": 1, "key": jr.key(1)}
-    maker = {"CNP": ls.meta.NeuralProcessClassifier, "in context": ls.meta.InContextClassifier}[
-        name
-    ]
-    learner, model = LEARNERS[name][0], maker(net(), **size)
-    run = ls.train(
-        learner, model, Clusters(), optax.adam(2e-2), steps=60, tasks_per_step=16, key=jr.key(0)
-    )
+def test_readers_learn_to_classify_from_one_example(name):
+    makers = {"CNP": ls.meta.NeuralProcessClassifier, "in context": ls.meta.InContextClassifier}
+    model = makers[name](net(), size=8, width=8, depth=1, key=jr.key(1))
+    settings = {"steps": 60, "tasks_per_step": 16, "key": jr.key(0)}
+    run = ls.train(LEARNERS[name][0], model, Clusters(), optax.adam(2e-2), **settings)
     losses = run.metrics["loss"]
     assert losses[-10:].mean() < 0.7 * losses[:2].mean()

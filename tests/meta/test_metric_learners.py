@@ -1,4 +1,4 @@
-"""Few-shot classifiers whose head or metric is learnt through."""
+"""Few-shot classifiers that learn through their head or metric."""
 
 import equinox as eqx
 import jax
@@ -68,7 +68,7 @@ def test_permuting_the_classes_permutes_the_predictions(name):
 
 
 @EACH
-def test_what_absent_points_hold_changes_nothing(name):
+def test_the_values_of_absent_points_change_nothing(name):
     other = eqx.tree_at(
         lambda b: (b.x, b.y),
         SUPPORT,
@@ -87,7 +87,7 @@ def test_a_class_without_points_is_never_predicted(name):
 
 
 @EACH
-def test_no_query_sees_another(name):
+def test_no_query_influences_another(name):
     assert close(logits(name, queries=QUERIES.at[1:].multiply(-3))[0], logits(name)[0], atol=1e-6)
 
 
@@ -145,7 +145,7 @@ def test_only_full_context_depends_on_the_order_of_the_support_set():
 
 
 def test_a_relation_network_sums_the_points_of_a_class():
-    """Two points are as one that is their sum."""
+    """Two points are equivalent to a single one that is their sum."""
     raw = ls.meta.WithRelation(
         ls.models.Headed(ls.models.Raw(), None), ls.MLP(8, 1, width=5, key=jr.key(1))
     )
@@ -154,16 +154,14 @@ def test_a_relation_network_sums_the_points_of_a_class():
     assert close(ls.predict(two, QUERIES), ls.predict(one, QUERIES))
 
 
-def test_a_relation_between_maps_of_images():
+def test_a_relation_between_maps_of_images_compares_each_query_separately():
     encoder = ls.Conv4((8, 8, 1), filters=3, blocks=1, key=jr.key(0))
     model = ls.meta.WithRelation(
         ls.models.Headed(encoder, None), ls.meta.MapRelation((4, 4, 3), key=jr.key(1))
     )
     images = jr.normal(jr.key(2), (4, 8, 8, 1))
-    support, queries = (
-        ls.Batch(images, jnp.eye(2)[jnp.array([0, 1, 0, 1])]),
-        jr.normal(jr.key(3), (3, 8, 8, 1)),
-    )
+    support = ls.Batch(images, jnp.eye(2)[jnp.array([0, 1, 0, 1])])
+    queries = jr.normal(jr.key(3), (3, 8, 8, 1))
 
     @jax.jit
     def answer(queries):
@@ -194,7 +192,7 @@ def test_the_scale_of_metaoptnet_multiplies_its_logits():
 
 
 @pytest.mark.parametrize(
-    "learner, words",
+    "learner, wrapper",
     (
         (ls.meta.MetaOptNet(), "WithScale"),
         (ls.meta.RelationNetwork(), "WithRelation"),
@@ -202,6 +200,6 @@ def test_the_scale_of_metaoptnet_multiplies_its_logits():
     ),
     ids=("metaoptnet", "relation network", "r2d2"),
 )
-def test_a_model_without_what_is_learnt_is_refused(learner, words):
-    with pytest.raises(ls.InputError, match=words):
+def test_the_error_for_a_model_without_its_wrapper_names_the_wrapper(learner, wrapper):
+    with pytest.raises(ls.InputError, match=f"give `{wrapper}\\(.*not MLP"):
         learner.adapt(net(), SUPPORT)

@@ -1,4 +1,4 @@
-"""The gradient through adaptation is the same whichever way the tasks are taken."""
+"""The gradient through adaptation, which is the same whether tasks are scanned or batched."""
 
 import equinox as eqx
 import jax
@@ -9,7 +9,7 @@ from conftest import assert_close
 
 import learnset as ls
 from learnset.core._lowering import fast_dots
-from learnset.meta._through import apart, one_by_one, together
+from learnset.meta._through import batched, scanned, should_scan
 
 
 def images(tasks, points, ways=2):
@@ -34,19 +34,18 @@ def network(filters):
 @pytest.mark.parametrize(
     "method", (ls.MAML(ls.cross_entropy, 0.1), ls.ProtoNet()), ids=("MAML", "ProtoNet")
 )
-def test_tasks_one_by_one_and_together_have_the_same_loss_and_gradient(method):
+def test_scanned_and_batched_tasks_have_the_same_loss_and_gradient(method):
     @eqx.filter_jit
     def both(model, tasks):
         arguments = model, method.adapter, method.loss, tasks
-        return fast_dots(lambda: [way(*arguments) for way in (one_by_one, together)])()
+        return fast_dots(lambda: (scanned(*arguments), batched(*arguments)))()
 
-    alone, plain = both(network(4), images(3, 4))
-    assert_close(alone, plain, rtol=1e-4, atol=1e-5)
+    assert_close(*both(network(4), images(3, 4)), rtol=1e-4, atol=1e-5)
 
 
-def test_large_tasks_alone_are_taken_one_by_one_on_a_cpu():
+def test_only_large_tasks_are_scanned_and_only_on_a_cpu():
     maml, tasks, cpu = ls.MAML(ls.cross_entropy, 0.1), images(1, 20), jax.default_backend() == "cpu"
-    assert not apart(network(4), maml.adapter, tasks)
-    assert apart(network(64), maml.adapter, tasks) is cpu
-    assert not apart(network(64), ls.ANIL(ls.cross_entropy, 0.1).adapter, tasks)
-    assert not apart(network(64), ls.ProtoNet().adapter, tasks)
+    assert not should_scan(network(4), maml.adapter, tasks)
+    assert should_scan(network(64), maml.adapter, tasks) is cpu
+    assert not should_scan(network(64), ls.ANIL(ls.cross_entropy, 0.1).adapter, tasks)
+    assert not should_scan(network(64), ls.ProtoNet().adapter, tasks)

@@ -1,4 +1,4 @@
-"""Meta-learning: learning so that a new task is learnt quickly."""
+"""Meta-learning: training on many tasks so that a new one is learnt quickly."""
 
 from ._anil import ANIL as ANIL
 from ._boil import body as body, BOIL as BOIL

@@ -1,4 +1,4 @@
-"""Almost no inner loop."""
+"""An inner loop for the head only."""
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -9,7 +9,8 @@ from ._through import AbstractMetaLearner
 
 
 class ANIL(AbstractMetaLearner):
-    """MAML whose inner loop moves the head alone: the body is reused as it is.
+    """ANIL ("almost no inner loop"): MAML whose inner loop adapts the head only, and reuses the
+    body.
 
     Source: Raghu et al. 2020, *Rapid Learning or Feature Reuse?*, §4.1.
 

@@ -1,4 +1,4 @@
-"""An inner loop for the body alone."""
+"""An inner loop for the body only."""
 
 import dataclasses
 from typing import Any
@@ -12,10 +12,13 @@ from ._through import AbstractMetaLearner
 
 
 class BOIL(AbstractMetaLearner):
-    """MAML whose inner loop moves the body and leaves the head as it is: features change for each task, and nothing can
-    be had by fitting a head to features that stay. It is the opposite of `ANIL`.
+    """BOIL ("body only update in inner loop"): MAML whose inner loop adapts the body only.
 
-    Source: Oh, Yoo, Kim & Yun 2021, *BOIL: Towards Representation Change for Few-shot Learning*, §3.1.
+    Features change for each task, and nothing can be gained by fitting a head to fixed features. It
+    is the opposite of `ANIL`.
+
+    Source: Oh, Yoo, Kim & Yun 2021, *BOIL: Towards Representation Change for Few-shot Learning*,
+    §3.1.
 
     **Arguments:** as `MAML`. **Raises:** `InputError` for a model without a `head`.
 
@@ -35,7 +38,7 @@ class BOIL(AbstractMetaLearner):
 
 
 def body(model: Model) -> list[Any]:
-    """All parts of a model but its head: the `where` of BOIL.
+    """All parts of a model except its head: the `where` of BOIL.
 
     >>> import jax.random as jr, learnset as ls
     >>> [len(part) for part in body(ls.MLP(1, 1, depth=2, key=jr.key(0)))]

@@ -1,4 +1,4 @@
-"""Adaptation of a few context inputs, and of nothing else."""
+"""Adaptation of a few context inputs only."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +13,12 @@ from ._through import AbstractMetaLearner
 
 
 class WithContext(eqx.Module):
-    """A model and the context that is appended to each of its inputs: the model of `CAVIA`.
+    """A model with a context that is appended to each of its inputs: the model of `CAVIA`.
 
     **Arguments:**
 
     - `model`: takes inputs with `size` more entries than the tasks have; see `MLP.extend_inputs`.
-    - `size`: how many context parameters there are. They start at zero for each task.
+    - `size`: number of context parameters. They start at zero for each task.
     """
 
     model: Any
@@ -37,11 +37,11 @@ class WithContext(eqx.Module):
 
 
 class CAVIA(AbstractMetaLearner):
-    """Splits parameters into shared ones, which no task changes, and a small context, which each task finds from zero by
-    gradient descent. A learnt task is then only a few numbers.
+    """CAVIA: splits parameters into shared ones, which no task changes, and a small context, which
+    each task learns from zero by gradient descent. A learnt task is then only a few numbers.
 
-    Source: Zintgraf et al. 2019, *Fast Context Adaptation via Meta-Learning*, §3.1; `inner_lr=1.0` and five context
-    parameters as in its sinusoid experiment.
+    Source: Zintgraf et al. 2019, *Fast Context Adaptation via Meta-Learning*, §3.1; `inner_lr=1.0`
+    and five context parameters as in its sinusoid experiment.
 
     >>> import jax.random as jr, learnset as ls
     >>> net = ls.MLP(1, 1, key=jr.key(0)).extend_inputs(5, key=jr.key(1))
@@ -61,7 +61,7 @@ class CAVIA(AbstractMetaLearner):
 
 
 class ContextDescent(AbstractIterativeAdapter):
-    """Gradient descent from a context of zeros, by which the rest of the model does not move."""
+    """Gradient descent on the context only, from zero."""
 
     loss: Loss = mse
     lr: float | Float[Array, "..."] = 1.0
@@ -84,9 +84,10 @@ def _context(model: Model) -> Array:
 
 
 def _reset(model: Model) -> Model:
-    """The model with a context of zeros, through which no gradient reaches the stored one."""
+    """The model with a context of zeros, so that no gradient reaches the stored one."""
     if not isinstance(model, WithContext):
         raise InputError(
-            f"CAVIA adapts context inputs: give `WithContext(model, size)`, not {type(model).__name__}."
+            "CAVIA adapts context inputs: give `WithContext(model, size)`, not"
+            f" {type(model).__name__}."
         )
     return eqx.tree_at(_context, model, jnp.zeros_like(model.context))

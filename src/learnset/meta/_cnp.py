@@ -1,16 +1,17 @@
-"""Adaptation in a single pass of a network."""
+"""Adaptation in a single forward pass of a network."""
 
 from ..core import AbstractAdapter, Batch, gaussian_nll, Loss, Model, Predictor
 from ._through import AbstractMetaLearner
 
 
 class CNP(AbstractMetaLearner):
-    """Trains a network which reads the support set to predict the query set with a Gaussian likelihood.
+    """Conditional neural process (CNP): a network that reads the support set learns to predict the
+    query set, with a Gaussian likelihood.
 
     The model is a `ConditionalNeuralProcess`, or any with `condition(support) -> predictor`.
 
-    Source: Garnelo et al. 2018, *Conditional Neural Processes*, §2.3. Different from there: the loss is on the query
-    set alone, as everywhere here, and not on the support points as well.
+    Source: Garnelo et al. 2018, *Conditional Neural Processes*, §2.3. Different from there: the
+    loss is on the query set only, as everywhere here, and not also on the support points.
 
     >>> import jax.random as jr, learnset as ls
     >>> model = ls.models.ConditionalNeuralProcess(1, 1, key=jr.key(0))
@@ -26,7 +27,8 @@ class CNP(AbstractMetaLearner):
 
 
 class Amortised(AbstractAdapter):
-    """The predictor that the model itself makes of the support set: `model.condition(support)`."""
+    """Amortised adaptation: the model itself makes the predictor from the support set,
+    `model.condition(support)`."""
 
     def adapt(self, model: Model, support: Batch) -> Predictor:
         return model.condition(support)

@@ -14,20 +14,24 @@ from ..transfer import ABSENT, class_means
 
 
 class NeuralProcessClassifier(eqx.Module):
-    """Averages a code of the support points of each class; a decoder makes the logit of a class from the features of a
-    query, the code of the class and the mean code of all classes. It is a model of `CNP(cross_entropy)`, the same for
-    any number of classes and in whatever order they come.
+    """A conditional neural process for classification: a model of `CNP(cross_entropy)`, the same
+    for any number of classes in any order.
 
-    Source: Garnelo et al. 2018, *Conditional Neural Processes*, §4.3. Different from there: the decoder answers for one
-    class at a time, where theirs is given the codes of all classes side by side, in their order.
+    It averages a code over the support points of each class. A decoder computes the logit of a
+    class from the features of a query, the code of the class and the mean code of all classes.
+
+    Source: Garnelo et al. 2018, *Conditional Neural Processes*, §4.3. Different from there: the
+    decoder answers for one class at a time; theirs receives the codes of all classes concatenated
+    in their order.
 
     **Arguments:**
 
-    - `encoder`: as in `Headed`; `size`: how many features it has, its own `size` unless said otherwise.
-    - `width`, `depth`: of the networks that code and decode.
+    - `encoder`: as in `Headed`. `size`: the number of its features; default: `encoder.size`.
+    - `width`, `depth`: of the networks that encode and decode.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.meta.NeuralProcessClassifier(ls.MLP(2, 2, width=8, key=jr.key(0)), size=8, key=jr.key(1))
+    >>> encoder = ls.MLP(2, 2, width=8, key=jr.key(0))
+    >>> model = ls.meta.NeuralProcessClassifier(encoder, size=8, key=jr.key(1))
     >>> ls.CNP(ls.cross_entropy).adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
@@ -47,34 +51,33 @@ class NeuralProcessClassifier(eqx.Module):
         key: Key[Array, ""],
     ):
         code_key, decoder_key, answer_key = jr.split(key, 3)
-        size = encoder.size if size is None else size
+        in_size: int = encoder.size if size is None else size
         self.encoder = encoder
-        # Weights that keep the size of what goes through: smaller ones let the codes of classes fade on their way.
+        # He's weights keep the scale of activations: smaller ones let the codes of classes fade.
         shape = {
             "width": width,
             "depth": depth,
             "activation": jax.nn.gelu,
             "initialiser": jax.nn.initializers.he_normal(),
         }
-        self.code = MLP(size, width, **shape, key=code_key)
-        self.decoder = MLP(size + 2 * width, width, **shape, key=decoder_key)
-        # No bias here: what is added to the logits of all classes changes nothing.
+        self.code = MLP(in_size, width, **shape, key=code_key)
+        self.decoder = MLP(in_size + 2 * width, width, **shape, key=decoder_key)
+        # No bias here: a constant added to the logits of all classes changes nothing.
         self.answer = eqx.nn.Linear(width, "scalar", use_bias=False, key=answer_key)
 
     def condition(self, support: Batch) -> Headed:
-        """The predictor for one task, in which points of weight zero have no part."""
+        """The predictor for one task; points of weight zero do not influence it."""
         encoder = settled(self.encoder, support)
-        codes, there = class_means(
-            jax.vmap(self.code)(features(encoder, support.x, support.weight)), support
-        )
-        mean = jnp.where(there[:, None], codes, 0).sum(axis=0) / jnp.maximum(there.sum(), 1).astype(
-            codes.dtype
-        )
-        return Headed(encoder, CodedHead(self.decoder, self.answer, codes, mean, there))
+        values = features(encoder, support.x, support.weight)
+        codes, present = class_means(jax.vmap(self.code)(values), support)
+        count = jnp.maximum(present.sum(), 1).astype(codes.dtype)
+        mean = jnp.where(present[:, None], codes, 0).sum(axis=0) / count
+        return Headed(encoder, CodedHead(self.decoder, self.answer, codes, mean, present))
 
 
 class CodedHead(eqx.Module):
-    """A decoder with the codes of one task's classes."""
+    """The head of a neural process classifier: the decoder and the codes of the classes of one
+    task."""
 
     decoder: MLP
     answer: eqx.nn.Linear

@@ -1,4 +1,4 @@
-"""Meta-gradients from where adaptation ends, without the way there."""
+"""Meta-gradients from the end point of adaptation, without its path."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,8 +29,11 @@ from ..transfer import AbstractDescent
 
 
 class ProximalDescent(AbstractDescent):
-    """Gradient descent on `loss(support) + (proximity / 2) |params - start|²`, which takes back a step that raised it
-    and goes on with half the step size: the meta-gradient does not see the way, and so cannot keep it from diverging."""
+    """Proximal gradient descent: on `loss(support) + (proximity / 2) |params - start|²`.
+
+    A step that raises the objective is undone, and the step size halved: the meta-gradient ignores
+    the path, so it cannot keep the descent from diverging.
+    """
 
     loss: Loss = mse
     lr: float | Float[Array, "..."] = 0.01
@@ -49,10 +52,9 @@ class ProximalDescent(AbstractDescent):
 
         @jax.value_and_grad
         def objective(moving: PyTree) -> Float[Array, ""]:
-            away = jax.tree.map(lambda p, s: p - s, moving, start)
-            return self.loss(eqx.combine(moving, fixed), support) + self.proximity / 2 * inner(
-                away, away
-            )
+            offset = jax.tree.map(lambda p, s: p - s, moving, start)
+            loss = self.loss(eqx.combine(moving, fixed), support)
+            return loss + self.proximity / 2 * inner(offset, offset)
 
         def step(carry: tuple[PyTree, Array, PyTree, Array]) -> tuple[PyTree, Array, PyTree, Array]:
             moving, value, grads, lr = carry
@@ -65,29 +67,32 @@ class ProximalDescent(AbstractDescent):
             return *kept, jnp.where(lower, lr, lr / 2)
 
         value, grads = objective(start)
-        return (
-            (start, value, grads, jnp.asarray(self.lr, value.dtype)),
-            step,
-            lambda c: eqx.combine(c[0], fixed),
-        )
+        carry = (start, value, grads, jnp.asarray(self.lr, value.dtype))
+        return carry, step, lambda carry: eqx.combine(carry[0], fixed)
 
 
 class IMAML(AbstractMethod, AbstractIterativeAdapter):
-    """Implicit MAML: the adapted parameters minimise the support loss plus a pull back to the start, and that condition
-    alone gives the meta-gradient, `(I + H / proximity)⁻¹ ∇query`, by conjugate gradients. Memory does not grow with the
-    steps of adaptation.
+    """Implicit MAML (iMAML): the meta-gradient follows from the optimality of the adapted
+    parameters, not from the steps to them.
 
-    Source: Rajeswaran, Finn, Kakade & Levine 2019, *Meta-Learning with Implicit Gradients*, §3 and algorithms 1-2.
+    The adapted parameters minimise the support loss plus a pull back to the start. This condition
+    alone gives the meta-gradient `(I + H / proximity)⁻¹ ∇query`, by conjugate gradients. Memory
+    does not grow with the steps of adaptation.
+
+    Source: Rajeswaran, Finn, Kakade & Levine 2019, *Meta-Learning with Implicit Gradients*, §3 and
+    algorithms 1-2.
 
     **Arguments:**
 
-    - `inner_lr`, `steps`: of the descent; it should come near the minimum.
+    - `inner_lr`, `steps`: of the descent, which should end near the minimum.
     - `proximity`: strength of the pull (their λ).
-    - `cg_steps`: conjugate-gradient iterations, fewer where they meet a direction of negative curvature.
+    - `cg_steps`: conjugate-gradient iterations, fewer if they meet a direction of negative
+      curvature.
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> model = ls.MLP(1, 1, key=jr.key(0))
-    >>> run = ls.train(ls.IMAML(ls.mse), model, ls.Sinusoids(), optax.adam(1e-3), steps=2, key=jr.key(1))
+    >>> imaml, adam = ls.IMAML(ls.mse), optax.adam(1e-3)
+    >>> run = ls.train(imaml, model, ls.Sinusoids(), adam, steps=2, key=jr.key(1))
     >>> sorted(run.metrics)
     ['loss']
     """
@@ -137,10 +142,14 @@ class IMAML(AbstractMethod, AbstractIterativeAdapter):
 
 
 def truncated_cg(product: Callable[[PyTree], PyTree], right: PyTree, steps: int) -> PyTree:
-    """Solves `product(x) = right` by conjugate gradients, which stop where the curvature is not positive: away from a
-    minimum the Hessian may be indefinite, and JAX's own `cg` then returns whatever it divided by.
+    """Solves `product(x) = right` by conjugate gradients that stop if the curvature is not
+    positive.
 
-    Source: Steihaug 1983, *The Conjugate Gradient Method and Trust Regions in Large Scale Optimization*, §2.
+    Away from a minimum the Hessian may be indefinite, and the result of JAX's `cg` is then
+    meaningless.
+
+    Source: Steihaug 1983, *The Conjugate Gradient Method and Trust Regions in Large Scale
+    Optimization*, §2.
     """
 
     def step(
@@ -150,23 +159,20 @@ def truncated_cg(product: Callable[[PyTree], PyTree], right: PyTree, steps: int)
         image = product(direction)
         curvature, size = inner(direction, image), inner(residual, residual)
         going = going & (curvature > 0) & (size > 0)
-        far = jnp.where(going, size / jnp.where(going, curvature, 1), 0)
-        x = jax.tree.map(lambda a, d: a + far * d, x, direction)
-        residual = jax.tree.map(lambda r, i: r - far * i, residual, image)
+        length = jnp.where(going, size / jnp.where(going, curvature, 1), 0)
+        x = jax.tree.map(lambda a, d: a + length * d, x, direction)
+        residual = jax.tree.map(lambda r, i: r - length * i, residual, image)
         turn = inner(residual, residual) / jnp.where(size > 0, size, 1)
-        return (
-            x,
-            residual,
-            jax.tree.map(lambda r, d: r + turn * d, residual, direction),
-            going,
-        ), None
+        direction = jax.tree.map(lambda r, d: r + turn * d, residual, direction)
+        return (x, residual, direction, going), None
 
     start = (jax.tree.map(jnp.zeros_like, right), right, right, jnp.asarray(True))
     return jax.lax.scan(step, start, length=steps)[0][0]
 
 
 def _view(model: Model, task: Task) -> tuple[Model, Callable[[PyTree], PyTree]]:
-    """The model as the task sees it, and how a gradient of that view becomes one of the whole model."""
+    """The model as the task sees it, and a function that turns a gradient of that view into one of
+    the model."""
     moving, fixed = trainable(model)
 
     def view(part: PyTree) -> tuple[PyTree, PyTree]:

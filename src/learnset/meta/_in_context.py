@@ -16,14 +16,16 @@ from ._through import AbstractMetaLearner
 
 
 class InContext(AbstractMetaLearner):
-    """Trains a network which reads the support set to predict the query set: learning is a forward pass. The model is an
-    `InContextClassifier`.
+    """In-context learning: a network that reads the support set learns to predict the query set, so
+    that learning a task is a forward pass. The model is an `InContextClassifier`.
 
-    Source: Mishra et al. 2018, *A Simple Neural Attentive Meta-Learner*, §3 (learning by attention to the support set).
-    Different from there: no causal convolutions, because a support set has no order.
+    Source: Mishra et al. 2018, *A Simple Neural Attentive Meta-Learner*, §3 (learning by attention
+    to the support set). Different from there: no causal convolutions, because a support set has no
+    order.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.meta.InContextClassifier(ls.MLP(2, 2, width=8, key=jr.key(0)), size=8, width=8, key=jr.key(1))
+    >>> encoder = ls.MLP(2, 2, width=8, key=jr.key(0))
+    >>> model = ls.meta.InContextClassifier(encoder, size=8, width=8, key=jr.key(1))
     >>> ls.meta.InContext().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
@@ -36,20 +38,21 @@ class InContext(AbstractMetaLearner):
 
 
 class InContextClassifier(eqx.Module):
-    """A transformer over the support set, the same for any number of classes and in whatever order they come.
+    """A transformer over the support set, the same for any number of classes in any order.
 
-    Each class is read by itself: a support token is its features plus what it is, of this class or of another; the last
-    token of a query becomes the logit of the class. Support points attend to each other, a query to them alone.
+    Each class is read separately: a support token is the sum of its features and its kind, of this
+    class or of another; the last token of a query gives the logit of the class. Support points
+    attend to each other, a query only to them.
 
     **Arguments:**
 
-    - `encoder`: as in `Headed`; `size`: how many features it has, its own `size` unless said otherwise.
+    - `encoder`: as in `Headed`. `size`: the number of its features; default: `encoder.size`.
     - `width`, `heads`, `depth`: of the transformer.
     """
 
     encoder: Any
     read: Linear
-    kinds: Float[Array, "3 width"]  # of this class, of another, asked
+    kinds: Float[Array, "3 width"]  # of this class, of another, a query
     blocks: tuple[AttentionBlock, ...]
     normalisation: eqx.nn.LayerNorm
     answer: eqx.nn.Linear
@@ -69,19 +72,17 @@ class InContextClassifier(eqx.Module):
         self.read = Linear(encoder.size if size is None else size, width, key=read_key)
         self.kinds = jr.normal(kind_key, (3, width), jnp.result_type(float))
         self.blocks = tuple(AttentionBlock(width, heads=heads, key=k) for k in keys)
-        # No biases here: what is added to the logits of all classes changes nothing.
+        # No biases here: a constant added to the logits of all classes changes nothing.
         self.normalisation = eqx.nn.LayerNorm(width, use_bias=False)
         self.answer = eqx.nn.Linear(width, "scalar", use_bias=False, key=answer_key)
 
     def condition(self, support: Batch) -> Headed:
-        """The predictor for one task, in which points of weight zero have no part."""
+        """The predictor for one task; points of weight zero do not influence it."""
         encoder = settled(self.encoder, support)
         tokens = jax.vmap(self.read)(features(encoder, support.x, support.weight))
-        there = support.weight > 0
-        contexts = jax.vmap(lambda member: self.contexts(tokens, member, there), in_axes=1)(
-            support.y
-        )
-        return Headed(encoder, Reader(self, contexts, there, classes_there(support)))
+        present = support.weight > 0
+        of_class = jax.vmap(lambda member: self.contexts(tokens, member, present), in_axes=1)
+        return Headed(encoder, Reader(self, of_class(support.y), present, classes_there(support)))
 
     def contexts(
         self,
@@ -89,7 +90,7 @@ class InContextClassifier(eqx.Module):
         member: Float[Array, "points"],
         there: Bool[Array, "points"],
     ) -> tuple[Float[Array, "points width"], ...]:
-        """What each block sees of the support set, for one class."""
+        """The context of each block, which is the support set as it sees it, for one class."""
         tokens = tokens + member[:, None] * self.kinds[:1] + (1 - member)[:, None] * self.kinds[1:2]
         contexts = [tokens]
         for block in self.blocks[:-1]:
@@ -98,7 +99,7 @@ class InContextClassifier(eqx.Module):
 
 
 class Reader(eqx.Module):
-    """Answers for the features of one query from what the support set became."""
+    """The head of an in-context classifier: reads the contexts of the support set for one query."""
 
     model: InContextClassifier
     contexts: tuple[Float[Array, "classes points width"], ...]
@@ -106,17 +107,14 @@ class Reader(eqx.Module):
     classes: Bool[Array, "classes"]
 
     def __call__(self, x: Float[Array, "features"]) -> Float[Array, "classes"]:
-        asked = self.model.read(x) + self.model.kinds[2]
-        return jnp.where(
-            self.classes,
-            jax.vmap(lambda contexts: self.logit(asked, contexts))(self.contexts),
-            ABSENT,
-        )
+        token = self.model.read(x) + self.model.kinds[2]
+        logits = jax.vmap(lambda contexts: self.logit(token, contexts))(self.contexts)
+        return jnp.where(self.classes, logits, ABSENT)
 
     def logit(
         self, token: Float[Array, "width"], contexts: tuple[Float[Array, "points width"], ...]
     ) -> Array:
-        """How much speaks for one class."""
+        """The logit of one class."""
         for block, context in zip(self.model.blocks, contexts, strict=True):
             token = block(token[None], context, self.there)[0]
         return self.model.answer(self.model.normalisation(token))

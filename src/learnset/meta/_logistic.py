@@ -8,11 +8,13 @@ from ._through import AbstractMetaLearner
 
 
 class LRD2(AbstractMetaLearner):
-    """Learns features for which logistic regression on the support set classifies the query set well.
+    """LR-D2: learns features for which logistic regression on the support set classifies the query
+    set well.
 
-    Source: Bertinetto, Henriques, Torr & Vedaldi 2019, *Meta-learning with differentiable closed-form solvers*, §3.3
-    ("LR-D2"). Different from there: many classes at once instead of one against the rest; solved to the end, with the
-    exact gradient, instead of five steps that are differentiated through; a penalty that is given and not learnt.
+    Source: Bertinetto, Henriques, Torr & Vedaldi 2019, *Meta-learning with differentiable
+    closed-form solvers*, §3.3 ("LR-D2"). Different from there: multinomial instead of one class
+    against the rest; solved to convergence, with the exact gradient, instead of five steps that are
+    differentiated through; a fixed penalty, not a learnt one.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> model = ls.models.Headed(ls.MLP(2, 2, key=jr.key(0)), None)

@@ -9,22 +9,24 @@ from ._through import AbstractMetaLearner
 
 
 class MAML(AbstractMetaLearner):
-    """Learns an initialisation from which few steps of gradient descent on a new task go far.
+    """Model-agnostic meta-learning (MAML): learns an initialisation from which a few steps of
+    gradient descent on a new task go far.
 
-    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks*, algorithm 2.
-    First-order MAML (§5.2 there) is `unroll=Unroll.FIRST_ORDER`.
+    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep
+    Networks*, algorithm 2. First-order MAML (§5.2 there) is `unroll=Unroll.FIRST_ORDER`.
 
     **Arguments:**
 
-    - `loss`: of a predictor on a batch, for support and query alike.
+    - `loss`: of a predictor on a batch, for both support and query.
     - `inner_lr`, `steps`: of the gradient descent on the support set.
-    - `unroll`: what differentiating through the steps costs; see `Unroll`.
+    - `unroll`: the way to differentiate through the steps; see `Unroll`.
     - `where`: the part of the model that the steps move.
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> model_key, train_key = jr.split(jr.key(0))
     >>> model = ls.MLP(1, 1, key=model_key)
-    >>> run = ls.train(ls.MAML(ls.mse), model, ls.Sinusoids(), optax.adam(1e-3), steps=3, key=train_key)
+    >>> maml, adam = ls.MAML(ls.mse), optax.adam(1e-3)
+    >>> run = ls.train(maml, model, ls.Sinusoids(), adam, steps=3, key=train_key)
     >>> run.steps
     3
     """

@@ -1,4 +1,4 @@
-"""MAML that learns how to step, and is trained at each step."""
+"""MAML that learns its step sizes, and is trained after each step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,12 +30,14 @@ from ..transfer import AbstractDescent
 
 
 class WithStepRates(eqx.Module):
-    """A model with a step size for each of its arrays and each step, and with scales and shifts of its normalisation for
-    each step: the model of `MAMLPlusPlus`.
+    """A model with a step size for each of its arrays and each step, and with scales and shifts of
+    its normalisation for each step: the model of `MAMLPlusPlus`.
 
     **Arguments:**
 
-    - `model`: any model. - `steps`: of adaptation. - `rate`: where every step size starts.
+    - `model`: any model.
+    - `steps`: of adaptation.
+    - `rate`: the initial value of every step size.
 
     >>> import jax.random as jr, learnset as ls
     >>> ls.meta.WithStepRates(ls.MLP(1, 1, key=jr.key(0)), steps=5).rates.head.bias.shape
@@ -56,21 +58,25 @@ class WithStepRates(eqx.Module):
 
 
 class MAMLPlusPlus(AbstractMethod, AbstractIterativeAdapter):
-    """MAML with the parts that make it stable for deep networks: a learnt step size for each array and step; scale and
-    shift of normalisation for each step, which the inner loop does not move; the query loss after *every* step, whose
-    weights move to the last step alone over the first `multi_step` updates; and first derivatives alone for the first
-    `first_order` updates. The model is `WithStepRates(model, steps)`.
+    """MAML++: MAML with the changes that make it stable for deep networks.
 
-    With rates that are one constant, no normalisation and zeros for both numbers it is MAML.
+    These are a learnt step size for each array and step; a scale and shift of normalisation for
+    each step, which the inner loop does not move; the query loss after *every* step, whose weights
+    shift to the last step over the first `multi_step` updates; and only first derivatives for the
+    first `first_order` updates. The model is `WithStepRates(model, steps)`.
 
-    Source: Antoniou, Edwards & Storkey 2019, *How to train your MAML*, §4. Different from there: the weights of early
-    steps go to zero, and not to 0.03 of their start; statistics of normalisation are those of the support set or of the
-    batch, as the model says, and no running averages for each step (its code never reads them); while derivatives are
-    of first order they cost as much as later. Its cosine annealing is the optimiser's: `optax.cosine_decay_schedule`.
+    With one constant rate, no normalisation and zeros for both numbers it is MAML.
+
+    Source: Antoniou, Edwards & Storkey 2019, *How to train your MAML*, §4. Different from there:
+    the weights of early steps go to zero, not to 0.03 of their start; normalisation uses statistics
+    of the support set or of the batch, as the model says, not running averages for each step (its
+    code never reads them); first-order updates cost as much as later ones. Its cosine annealing is
+    left to the optimiser: `optax.cosine_decay_schedule`.
 
     **Arguments:**
 
-    - `multi_step`, `first_order`: updates; the paper has 15 and 50 epochs of 500 updates.
+    - `multi_step`, `first_order`: numbers of updates; the paper has 15 and 50 epochs of 500
+      updates.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> model = ls.meta.WithStepRates(ls.MLP(2, 2, key=jr.key(0)), steps=3)
@@ -99,7 +105,7 @@ class MAMLPlusPlus(AbstractMethod, AbstractIterativeAdapter):
         return self.adapter.trace(model, support, observe)
 
     def init(self, model: Model) -> Int[Array, ""]:
-        """How many updates there were."""
+        """The number of updates so far."""
         del model
         return jnp.zeros((), jnp.int32)
 
@@ -124,18 +130,19 @@ class MAMLPlusPlus(AbstractMethod, AbstractIterativeAdapter):
         return grads, state + 1, {"loss": value, "last_step_loss": last}
 
     def weights(self, count: Int[Array, ""]) -> Float[Array, "steps"]:
-        """What the query loss after each step counts, after `count` updates: all alike at first, the last in the end."""
-        dtype = jnp.result_type(float)
-        early = (
-            jnp.maximum(1 - count.astype(dtype) / max(1, self.multi_step), 0)
-            if self.multi_step
-            else jnp.zeros(())
-        )
+        """The weights of the query loss after each step, after `count` updates: equal at first,
+        only the last in the end."""
+        dtype, early = jnp.result_type(float), jnp.zeros(())
+        if self.multi_step:
+            early = jnp.maximum(1 - count.astype(dtype) / self.multi_step, 0)
         return (early / self.steps + jnp.zeros(self.steps, dtype)).at[-1].add(1 - early)
 
 
 class SteppedDescent(AbstractDescent):
-    """Gradient descent with the step sizes, scales and shifts that `WithStepRates` carries; step sizes times `scale`."""
+    """Gradient descent with the step sizes, scales and shifts that `WithStepRates` carries.
+
+    The step sizes are multiplied by `scale`.
+    """
 
     loss: Loss = cross_entropy
     steps: int = 5
@@ -157,9 +164,10 @@ class SteppedDescent(AbstractDescent):
             grads = jax.tree.map(
                 lambda g: jnp.where(self.first_order, jax.lax.stop_gradient(g), g), grads
             )
-            return jax.tree.map(
+            moved = jax.tree.map(
                 lambda p, r, g: p - self.scale * r[number] * g, moving, model.rates, grads
-            ), number + 1
+            )
+            return moved, number + 1
 
         return (start, jnp.zeros((), jnp.int32)), step, lambda carry: settled(at(*carry), support)
 
@@ -167,18 +175,19 @@ class SteppedDescent(AbstractDescent):
 def _check(model: Model, steps: int) -> None:
     if not isinstance(model, WithStepRates):
         raise InputError(
-            f"MAML++ learns a step size for each array and step: give `WithStepRates(model, steps={steps})`, not"
-            f" {type(model).__name__}."
+            "MAML++ learns a step size for each array and step: give `WithStepRates(model,"
+            f" steps={steps})`, not {type(model).__name__}."
         )
-    there = len(jax.tree.leaves(model.rates)[0])
-    if there != steps:
+    rates = len(jax.tree.leaves(model.rates)[0])
+    if rates != steps:
         raise InputError(
-            f"MAML++: `steps={steps}`, but the model has step sizes for {there}. Make them the same."
+            f"MAML++: `steps={steps}`, but the model has step sizes for {rates}. Make them equal."
         )
 
 
 def _parted(model: Model) -> tuple[PyTree, PyTree, PyTree]:
-    """What the inner loop moves; scales and shifts of normalisation; and what no gradient moves."""
+    """The parameters that the inner loop moves, the scales and shifts of normalisation, and the
+    rest."""
 
     def is_norm(part: Any) -> bool:
         return isinstance(part, AbstractNormalisation)

@@ -17,20 +17,22 @@ State = tuple[Float[Array, "features"], Float[Array, "features"]]
 
 
 class WithFullContext(eqx.Module):
-    """A model and the networks that put each point into the context of the support set ("full context embeddings"): a
-    bidirectional LSTM over the support set, and an LSTM with attention to it that reads it several times for a query.
+    """A model with networks that put each point into the context of the support set ("full context
+    embeddings"): a bidirectional LSTM over the support set, and an LSTM with attention to it that
+    reads it several times for each query.
 
     **Arguments:**
 
-    - `model`: has `features`, or is `Headed`. `size`: how many features.
-    - `reads`: how often a query reads the support set (K).
+    - `model`: has `features`, or is `Headed`. `size`: the number of features.
+    - `reads`: number of times that a query reads the support set (K).
 
     **Raises:** `InputError` for fewer than one read.
 
     Source: Vinyals et al. 2016, *Matching Networks for One Shot Learning*, appendix A.
 
     >>> import jax.random as jr, learnset as ls
-    >>> ls.meta.WithFullContext(ls.MLP(1, 1, width=8, key=jr.key(0)), 8, reads=5, key=jr.key(1)).reads
+    >>> model = ls.MLP(1, 1, width=8, key=jr.key(0))
+    >>> ls.meta.WithFullContext(model, 8, reads=5, key=jr.key(1)).reads
     5
     """
 
@@ -43,7 +45,8 @@ class WithFullContext(eqx.Module):
     def __init__(self, model: Any, size: int, *, reads: int, key: Key[Array, ""]):
         if reads < 1:
             raise InputError(
-                f"WithFullContext: `reads={reads}`, but a query has to read the support set at least once."
+                f"WithFullContext: `reads={reads}`, but a query must read the support set at least"
+                " once."
             )
         keys = jr.split(key, 3)
         self.model, self.reads = model, reads
@@ -53,12 +56,9 @@ class WithFullContext(eqx.Module):
     def of_support(
         self, values: Float[Array, "points features"], weight: Float[Array, "points"]
     ) -> Float[Array, "points features"]:
-        """Support features with what both LSTMs say, in the order that the points come in."""
-        there, back = (
-            _run(self.forward, values, weight),
-            _run(self.backward, values[::-1], weight[::-1])[::-1],
-        )
-        return values + there + back
+        """Support features plus the outputs of both LSTMs over the points in their order."""
+        forward = _run(self.forward, values, weight)
+        return values + forward + _run(self.backward, values[::-1], weight[::-1])[::-1]
 
     def of_query(
         self,
@@ -66,11 +66,11 @@ class WithFullContext(eqx.Module):
         support: Float[Array, "points features"],
         log_weight: Float[Array, "points"],
     ) -> Float[Array, "features"]:
-        """Features of one query after `reads` looks at the support set."""
+        """Features of one query after it has read the support set `reads` times."""
 
         def read(state: State, _: None) -> tuple[State, None]:
-            seen = jax.nn.softmax(support @ state[0] + log_weight) @ support
-            hidden, cell = self.reader(jnp.concatenate([value, seen]), state)
+            attended = jax.nn.softmax(support @ state[0] + log_weight) @ support
+            hidden, cell = self.reader(jnp.concatenate([value, attended]), state)
             return (hidden + value, cell), None
 
         return jax.lax.scan(read, (value, jnp.zeros_like(value)), length=self.reads)[0][0]
@@ -79,7 +79,7 @@ class WithFullContext(eqx.Module):
 def _run(
     cell: eqx.nn.LSTMCell, values: Float[Array, "points features"], weight: Float[Array, "points"]
 ) -> Float[Array, "points features"]:
-    """What an LSTM says at each point; points without weight are passed over."""
+    """The output of an LSTM at each point; points without weight are skipped."""
 
     def step(state: State, point: tuple[Array, Array]) -> tuple[State, Array]:
         value, weight = point
@@ -88,24 +88,25 @@ def _run(
         )
         return new, new[0]
 
-    start = (jnp.zeros_like(values[0]),) * 2
-    return jax.lax.scan(step, start, (values, weight))[1]
+    zeros = jnp.zeros_like(values[0])
+    return jax.lax.scan(step, (zeros, zeros), (values, weight))[1]
 
 
 class MatchingNetwork(AbstractMetaLearner):
-    """Learns features in which a query is like the support points of its class: the label is an average of the support
-    labels, weighted by attention to their points.
+    """Matching network: learns features in which a query is similar to the support points of its
+    class. The label is an average of the support labels, weighted by attention to their points.
 
     **Arguments:**
 
-    - `similarity`: what attention is the softmax of; the cosine, as in the paper. A `Cosine` of a larger `scale` lets
-      predictions become surer than e² to one for a single point.
+    - `similarity`: attention is its softmax; default: the cosine, as in the paper. A `Cosine` of a
+      larger `scale` allows odds above e² to one for a single point.
 
-    The model is any with features; `WithFullContext` for full context embeddings, which depend on the order of the
-    support points.
+    The model is any with features; `WithFullContext` for full context embeddings, which depend on
+    the order of the support points.
 
-    Source: Vinyals et al. 2016, *Matching Networks for One Shot Learning*, §2.1 and appendix A. Different from there: an
-    LSTM with attention starts from the query's own features, as its first hidden state.
+    Source: Vinyals et al. 2016, *Matching Networks for One Shot Learning*, §2.1 and appendix A.
+    Different from there: the first hidden state of the LSTM with attention is the features of the
+    query.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> model = ls.models.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
@@ -122,7 +123,7 @@ class MatchingNetwork(AbstractMetaLearner):
 
 
 class Matching(AbstractAdapter):
-    """Classifies by attention to the support points."""
+    """The adapter of `MatchingNetwork`: classifies by attention to the support points."""
 
     similarity: AbstractSimilarity = eqx.field(default_factory=lambda: Cosine(1.0))
 
@@ -131,7 +132,7 @@ class Matching(AbstractAdapter):
         model = settled(model if context is None else context.model, support)
         values = features(model, support.x, support.weight)
         values = values if context is None else context.of_support(values, support.weight)
-        # The model under the context networks is the encoder already; it is not kept twice.
+        # The model inside the context networks is the encoder already, and is not kept twice.
         context = None if context is None else eqx.tree_at(lambda c: c.model, context, None)
         return Headed(
             encoder(model),
@@ -140,7 +141,7 @@ class Matching(AbstractAdapter):
 
 
 class Attention(eqx.Module):
-    """Log-probabilities by attention to support features: the head of a matching network."""
+    """The head of a matching network: log-probabilities by attention to support features."""
 
     support: Batch
     similarity: AbstractSimilarity

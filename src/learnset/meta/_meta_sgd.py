@@ -1,4 +1,4 @@
-"""MAML that also learns how far each parameter moves."""
+"""MAML that also learns the step size of each parameter."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +14,12 @@ from ._through import AbstractMetaLearner
 
 
 class WithRates(eqx.Module):
-    """A model and a step size for each of its parameters, all of them learnt: the model of `MetaSGD`.
+    """A model with a learnt step size for each of its parameters: the model of `MetaSGD`.
 
     **Arguments:**
 
     - `model`: any model.
-    - `rate`: where every step size starts.
+    - `rate`: the initial value of every step size.
 
     >>> import jax.random as jr, learnset as ls
     >>> float(ls.meta.WithRates(ls.MLP(1, 1, key=jr.key(0)), 0.01).rates.head.bias[0])
@@ -36,12 +36,13 @@ class WithRates(eqx.Module):
 
 
 class MetaSGD(AbstractMetaLearner):
-    """MAML in which the step size of every single parameter is learnt with the initialisation, direction included: a
-    rate may become negative.
+    """Meta-SGD: MAML that learns the step size of every single parameter together with the
+    initialisation, including its direction: a rate may become negative.
 
-    The model is `WithRates(model)`. With rates that are one constant, and kept so, this is MAML.
+    The model is `WithRates(model)`. With rates that are one constant, and stay so, this is MAML.
 
-    Source: Li, Zhou, Chen & Li 2017, *Meta-SGD: Learning to Learn Quickly for Few-Shot Learning*, algorithm 1.
+    Source: Li, Zhou, Chen & Li 2017, *Meta-SGD: Learning to Learn Quickly for Few-Shot Learning*,
+    algorithm 1.
 
     >>> import jax.random as jr, learnset as ls
     >>> model = ls.meta.WithRates(ls.MLP(1, 1, key=jr.key(0)), 0.01)
@@ -59,7 +60,8 @@ class MetaSGD(AbstractMetaLearner):
 
 
 class RatedDescent(AbstractDescent):
-    """Gradient descent in which every parameter has the step size that `WithRates` carries, times `scale`."""
+    """Gradient descent with the step size of each parameter that `WithRates` carries, times
+    `scale`."""
 
     loss: Loss = mse
     steps: int = 1
@@ -73,7 +75,8 @@ class RatedDescent(AbstractDescent):
     ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
         if not isinstance(model, WithRates):
             raise InputError(
-                f"Meta-SGD learns a step size for each parameter: give `WithRates(model)`, not {type(model).__name__}."
+                "Meta-SGD learns a step size for each parameter: give `WithRates(model)`, not"
+                f" {type(model).__name__}."
             )
         moving, fixed = trainable(model.model)
 

@@ -13,12 +13,12 @@ from ._through import AbstractMetaLearner
 
 
 class WithScale(eqx.Module):
-    """A model and what the logits of its head are multiplied by, learnt together: the model of `MetaOptNet`.
+    """A model with a factor of the logits of its head, learnt together: the model of `MetaOptNet`.
 
     **Arguments:**
 
     - `model`: has `features`, or is `Headed`.
-    - `scale`: where it starts; it is learnt on a logarithmic scale, and stays above zero.
+    - `scale`: the initial factor; it is learnt on a logarithmic scale, so it stays above zero.
     """
 
     model: Any
@@ -31,11 +31,12 @@ class WithScale(eqx.Module):
 
 
 class MetaOptNet(AbstractMetaLearner):
-    """Learns features for which a support vector machine on the support set classifies the query set well.
+    """MetaOptNet: learns features for which a support vector machine on the support set classifies
+    the query set well.
 
-    Source: Lee, Maji, Ravichandran & Soatto 2019, *Meta-Learning with Differentiable Convex Optimization*, §3.2-3.4, and
-    its code for `cost`. Different from there: the gradient goes through the steps of the solver, not through the
-    optimality conditions; no label smoothing.
+    Source: Lee, Maji, Ravichandran & Soatto 2019, *Meta-Learning with Differentiable Convex
+    Optimization*, §3.2-3.4, and its code for `cost`. Different from there: the gradient goes
+    through the steps of the solver, not through the optimality conditions; no label smoothing.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> model = ls.meta.WithScale(ls.models.Headed(ls.MLP(2, 2, key=jr.key(0)), None))
@@ -61,7 +62,8 @@ class ScaledSupportVectors(AbstractAdapter):
     def adapt(self, model: Model, support: Batch) -> Headed:
         if not isinstance(model, WithScale):
             raise InputError(
-                f"MetaOptNet learns the scale of its logits: give `WithScale(model)`, not {type(model).__name__}."
+                "MetaOptNet learns the scale of its logits: give `WithScale(model)`, not"
+                f" {type(model).__name__}."
             )
         machine = SupportVectors(self.cost, self.steps).adapt(model.model, support)
         return eqx.tree_at(

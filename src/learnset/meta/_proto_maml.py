@@ -1,31 +1,33 @@
-"""Gradient descent that starts from the prototypes."""
+"""Gradient descent that starts from prototypes."""
 
 from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ..core import Batch, cross_entropy, features, Loss, Model, Predictor
 from ..models import Headed
-from ..transfer import ABSENT, AbstractDescent, class_means, encoder, FineTune, Unroll
+from ..transfer import AbstractDescent, encoder, FineTune, prototype_head, Unroll
 from ._through import AbstractMetaLearner
 
 
 class ProtoMAML(AbstractMetaLearner):
-    """MAML for classification with a head that each task makes anew from its prototypes, and which therefore has as many
-    ways as the task has; the steps then move encoder and head, and the gradient goes through both.
+    """Proto-MAML: MAML for classification with a head that each task makes from its prototypes, and
+    which therefore has as many ways as the task. The steps move encoder and head, and the gradient
+    goes through both.
 
     Before any step it is `ProtoNet` with squared distances.
 
-    Source: Triantafillou et al. 2020, *Meta-Dataset*, §3 ("Proto-MAML") and its equation for `W` and `b`.
+    Source: Triantafillou et al. 2020, *Meta-Dataset*, §3 ("Proto-MAML") and its equation for `W`
+    and `b`.
 
     **Arguments:** as `MAML`.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> model = ls.models.Headed(ls.MLP(2, 2, key=jr.key(0)), None)
-    >>> ls.ProtoMAML(inner_lr=0.1, steps=3).adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
+    >>> method = ls.ProtoMAML(inner_lr=0.1, steps=3)
+    >>> method.adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
 
@@ -40,7 +42,7 @@ class ProtoMAML(AbstractMetaLearner):
 
 
 class PrototypeDescent(AbstractDescent):
-    """Gradient descent of an encoder and a linear head, the head starting as the nearest class mean."""
+    """Gradient descent of an encoder and a linear head, which starts as the nearest class mean."""
 
     loss: Loss = cross_entropy
     lr: float | Float[Array, "..."] = 0.01
@@ -50,17 +52,6 @@ class PrototypeDescent(AbstractDescent):
     def plan(
         self, model: Model, support: Batch
     ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
-        means, there = class_means(features(model, support.x, support.weight), support)
-        start = Headed(encoder(model), PrototypeHead(2 * means.T, -(means**2).sum(axis=1), there))
+        points = Batch(features(model, support.x, support.weight), support.y, support.weight)
+        start = Headed(encoder(model), prototype_head(points))
         return FineTune(self.loss, self.lr, self.steps, unroll=self.unroll).plan(start, support)
-
-
-class PrototypeHead(eqx.Module):
-    """A linear head for the classes that are there."""
-
-    weight: Float[Array, "features classes"]
-    bias: Float[Array, "classes"]
-    there: Bool[Array, "classes"]
-
-    def __call__(self, x: Float[Array, "features"]) -> Float[Array, "classes"]:
-        return jnp.where(self.there, x @ self.weight + self.bias, ABSENT)

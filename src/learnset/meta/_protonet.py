@@ -8,10 +8,11 @@ from ._through import AbstractMetaLearner
 
 
 class ProtoNet(AbstractMetaLearner):
-    """Learns features in which the nearest class mean is the right class.
+    """Prototypical network: learns features in which the nearest class mean is that of the right
+    class.
 
-    Source: Snell, Swersky & Zemel 2017, *Prototypical Networks for Few-shot Learning*, algorithm 1. There, training has
-    more ways than tests have: give the tasks of training more `ways`.
+    Source: Snell, Swersky & Zemel 2017, *Prototypical Networks for Few-shot Learning*, algorithm 1.
+    There, training has more ways than testing: give the tasks of training more `ways`.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> model = ls.models.Headed(ls.MLP(2, 2, key=jr.key(0)), None)

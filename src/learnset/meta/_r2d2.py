@@ -22,14 +22,14 @@ from ._through import AbstractMetaLearner
 
 
 class WithRidge(eqx.Module):
-    """A model and the strength of its ridge head, learnt together: the model of `R2D2`.
+    """A model with the penalty of its ridge head, learnt together: the model of `R2D2`.
 
     **Arguments:**
 
     - `model`: has `features` and a `head`.
-    - `l2`: where the penalty starts; it is learnt on a logarithmic scale, and stays above zero.
-    - `scale`: for classification: what the predictions of one-hot targets are multiplied by to be logits, at first; this
-      and what is added to them, at first zero, are learnt too.
+    - `l2`: the initial penalty; it is learnt on a logarithmic scale, so it stays above zero.
+    - `scale`: for classification: the initial factor that turns predictions of one-hot targets into
+      logits. The factor, and a shift that starts at zero, are learnt too.
     """
 
     model: Any
@@ -45,12 +45,13 @@ class WithRidge(eqx.Module):
 
 
 class R2D2(AbstractMetaLearner):
-    """Learns features for which ridge regression on the support set predicts the query set well, and the penalty too.
+    """R2-D2: learns features for which ridge regression on the support set predicts the query set
+    well, and its penalty.
 
-    For classification give it `cross_entropy`, and the model as `WithRidge(model, scale=1.0)`.
+    For classification, use `cross_entropy` and the model `WithRidge(model, scale=1.0)`.
 
-    Source: Bertinetto, Henriques, Torr & Vedaldi 2019, *Meta-learning with differentiable closed-form solvers*, §3.2.
-    Different from there: the bias of the regression is not shrunk.
+    Source: Bertinetto, Henriques, Torr & Vedaldi 2019, *Meta-learning with differentiable
+    closed-form solvers*, §3.2. Different from there: the bias of the regression is not shrunk.
 
     >>> import jax.random as jr, learnset as ls
     >>> model = ls.meta.WithRidge(ls.MLP(1, 1, key=jr.key(0)))
@@ -74,7 +75,8 @@ class LearntRidge(AbstractAdapter):
     def adapt(self, model: Model, support: Batch) -> Predictor:
         if not isinstance(model, WithRidge):
             raise InputError(
-                f"R2D2 learns the penalty of its head: give `WithRidge(model)`, not {type(model).__name__}."
+                "R2D2 learns the penalty of its head: give `WithRidge(model)`, not"
+                f" {type(model).__name__}."
             )
         predictor = Ridge(self.scale * jnp.exp(model.log_l2)).adapt(model.model, support)
         if model.scale_and_shift is None:

@@ -26,13 +26,14 @@ from ._through import AbstractMetaLearner
 
 
 class WithRelation(eqx.Module):
-    """A model and the network that says whether two points are of one class: the model of `RelationNetwork`.
+    """A model with a network that compares two points: the model of `RelationNetwork`.
 
     **Arguments:**
 
     - `model`: has `features`, or is `Headed`.
-    - `relation`: takes the features of a class and of a query, one behind the other, and gives one number, larger where
-      they belong together: an `MLP` with `in_size` twice the number of features and `out_size=1`, or `MapRelation`.
+    - `relation`: takes the concatenated features of a class and of a query, and gives one number,
+      larger if they belong together: an `MLP` with `in_size` twice the number of features and
+      `out_size=1`, or `MapRelation`.
     """
 
     model: Any
@@ -40,17 +41,18 @@ class WithRelation(eqx.Module):
 
 
 class MapRelation(eqx.Module):
-    """A relation between feature maps: two blocks of convolutions and pooling over both maps, channel behind channel,
-    then two layers.
+    """A relation between feature maps: two blocks of convolutions and pooling over both maps, whose
+    channels are concatenated, then two layers.
 
     **Arguments:**
 
-    - `shape`: of the maps that the encoder gives, `(height, width, channels)`; a `Conv4` of two blocks makes 7 by 7 by 64
-      of 28 by 28 pixels.
+    - `shape`: of the maps that the encoder gives, `(height, width, channels)`; a `Conv4` of two
+      blocks makes 7 by 7 by 64 from 28 by 28 pixels.
     - `width`: units of the hidden layer.
 
-    Source: Sung et al. 2018, *Learning to Compare: Relation Network for Few-Shot Learning*, §3.4. Different from there:
-    group normalisation instead of batch normalisation, so that no query depends on another.
+    Source: Sung et al. 2018, *Learning to Compare: Relation Network for Few-Shot Learning*, §3.4.
+    Different from there: group normalisation instead of batch normalisation, so that no query
+    depends on another.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> ls.meta.MapRelation((7, 7, 2), key=jr.key(0))(jnp.ones(2 * 7 * 7 * 2)).shape
@@ -86,7 +88,8 @@ def relation_loss(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
     Source: Sung et al. 2018, equation 2.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> float(ls.meta.relation_loss(lambda x: jnp.zeros(2), ls.Batch(jnp.zeros((3, 1)), jnp.eye(3)[:, :2])))
+    >>> batch = ls.Batch(jnp.zeros((3, 1)), jnp.eye(3)[:, :2])
+    >>> float(ls.meta.relation_loss(lambda x: jnp.zeros(2), batch))
     0.25
     """
     score = jax.nn.sigmoid(predict(predictor, batch.x, batch.weight))
@@ -94,15 +97,19 @@ def relation_loss(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
 
 
 class RelationNetwork(AbstractMetaLearner):
-    """Learns features, and how to compare those of a query with the sum over the support points of a class.
+    """Relation network: learns features, and how to compare those of a query with their sum over
+    the support points of a class.
 
-    Predictions are logits: the score of each class, from zero to one, is the logistic function of its own.
+    Predictions are logits: the score of each class, from zero to one, is the logistic function of
+    its logit.
 
-    Source: Sung et al. 2018, *Learning to Compare: Relation Network for Few-Shot Learning*, §3.2-3.3.
+    Source: Sung et al. 2018, *Learning to Compare: Relation Network for Few-Shot Learning*,
+    §3.2-3.3.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> keys = jr.split(jr.key(0))
-    >>> model = ls.meta.WithRelation(ls.MLP(2, 2, width=8, key=keys[0]), ls.MLP(16, 1, width=8, key=keys[1]))
+    >>> relation = ls.MLP(16, 1, width=8, key=keys[1])
+    >>> model = ls.meta.WithRelation(ls.MLP(2, 2, width=8, key=keys[0]), relation)
     >>> ls.meta.RelationNetwork().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))(jnp.ones(2)).shape
     (2,)
     """
@@ -115,30 +122,32 @@ class RelationNetwork(AbstractMetaLearner):
 
 
 class Relation(AbstractAdapter):
-    """Classifies by the relation to each class that `WithRelation` carries."""
+    """The adapter of `RelationNetwork`: classifies by the relation to each class that
+    `WithRelation` carries."""
 
     def adapt(self, model: Model, support: Batch) -> Headed:
         if not isinstance(model, WithRelation):
             raise InputError(
-                f"RelationNetwork learns how to compare: give `WithRelation(model, relation)`, not {type(model).__name__}."
+                "RelationNetwork learns how to compare: give `WithRelation(model, relation)`, not"
+                f" {type(model).__name__}."
             )
         member = support.y * support.weight[:, None]
         settled_model = settled(model.model, support)
         sums = member.T @ features(settled_model, support.x, support.weight)
-        return Headed(
-            encoder(settled_model), Relations(model.relation, sums, classes_there(support))
-        )
+        relations = Relations(model.relation, sums, classes_there(support))
+        return Headed(encoder(settled_model), relations)
 
 
 class Relations(eqx.Module):
-    """Logits by relation to the sum of the support features of each class."""
+    """The head of a relation network: logits by relation to the sum of the support features of each
+    class."""
 
     relation: Any
     sums: Float[Array, "classes features"]
     there: Bool[Array, "classes"]
 
     def __call__(self, x: Float[Array, "features"]) -> Float[Array, "classes"]:
-        score = jax.vmap(lambda of_class: self.relation(jnp.concatenate([of_class, x]))[0])(
-            self.sums
-        )
-        return jnp.where(self.there, score, ABSENT)
+        def score(of_class: Float[Array, "features"]) -> Array:
+            return self.relation(jnp.concatenate([of_class, x]))[0]
+
+        return jnp.where(self.there, jax.vmap(score)(self.sums), ABSENT)

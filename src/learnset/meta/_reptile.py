@@ -1,4 +1,4 @@
-"""Meta-learning by moving towards what each task's training ends at."""
+"""Meta-learning by moving towards the parameters that training on each task ends at."""
 
 import equinox as eqx
 import jax
@@ -26,23 +26,27 @@ from ..transfer import FineTune
 
 
 class Reptile(AbstractMethod, AbstractIterativeAdapter):
-    """Trains on each task for some steps and moves the initialisation towards where that ended; no second derivatives,
-    and no split into support and query: all of a task's points are trained on.
+    """Reptile: trains on each task for some steps, and moves the initialisation towards the end
+    point. It needs no second derivatives and no split into support and query: all points of a task
+    are trained on.
 
-    The gradient is `(start - end) / inner_lr`, averaged over tasks, for any optimiser. With one step over all points it
-    is the pooled gradient exactly.
+    The gradient is `(start - end) / inner_lr`, averaged over tasks, for any optimiser. With one
+    step over all points it is exactly the pooled gradient.
 
-    Source: Nichol, Achiam & Schulman 2018, *On First-Order Meta-Learning Algorithms*, §3 and (for its use in Adam) §2.
+    Source: Nichol, Achiam & Schulman 2018, *On First-Order Meta-Learning Algorithms*, §3 and (for
+    its use in Adam) §2.
 
     **Arguments:**
 
     - `inner_lr`, `steps`: of the gradient descent on a task.
-    - `points`: how many of the task's points each step sees, in turn through all of them in random order; all of them
-      at once for `None`. Steps on different points are what the method's second-order effect comes from (§5.1 there).
+    - `points`: number of points of the task in each step, which goes through all of them in random
+      order; `None` for all of them at once. Steps on different points cause the second-order effect
+      of the method (§5.1 there).
 
     >>> import jax.random as jr, learnset as ls
     >>> tasks = ls.Sinusoids().draw(25, ls.Split.TRAIN, key=jr.key(0))
-    >>> grads, _, metrics = ls.Reptile(ls.mse).gradient(ls.MLP(1, 1, key=jr.key(1)), tasks, None, key=jr.key(2))
+    >>> model = ls.MLP(1, 1, key=jr.key(1))
+    >>> grads, _, metrics = ls.Reptile(ls.mse).gradient(model, tasks, None, key=jr.key(2))
     """
 
     loss: Loss = mse
@@ -54,7 +58,8 @@ class Reptile(AbstractMethod, AbstractIterativeAdapter):
         check_positive("Reptile", inner_lr=self.inner_lr)
         if self.steps < 1 or (self.points is not None and self.points < 1):
             raise InputError(
-                f"Reptile: `steps={self.steps}`, `points={self.points}`, but both must be at least 1."
+                f"Reptile: `steps={self.steps}`, `points={self.points}`, but both must be at least"
+                " 1."
             )
 
     @property
@@ -76,13 +81,11 @@ class Reptile(AbstractMethod, AbstractIterativeAdapter):
             points, size = _shuffled(task.points, key), self.points or len(task.points.weight)
 
             def step(part: PyTree, number: Int[Array, ""]) -> tuple[PyTree, Float[Array, ""]]:
-                # In turn through the shuffled points, and from the beginning again after the last.
-                at = (number * size + jnp.arange(size)) % len(points.weight)
-                some = (
-                    jax.tree.map(lambda leaf: leaf[at], points)
-                    if size < len(points.weight)
-                    else points
-                )
+                some = points
+                if size < len(points.weight):
+                    # In turn through the shuffled points, and again from the start after the last.
+                    at = (number * size + jnp.arange(size)) % len(points.weight)
+                    some = jax.tree.map(lambda leaf: leaf[at], points)
                 loss, grads = jax.value_and_grad(self._task_loss)(part, fixed, task.index, some)
                 return jax.tree.map(lambda p, g: p - self.inner_lr * g, part, grads), loss
 
@@ -90,11 +93,8 @@ class Reptile(AbstractMethod, AbstractIterativeAdapter):
             return jax.tree.map(lambda a, b: (a - b) / self.inner_lr, moving, end), losses[0]
 
         directions, losses = jax.vmap(towards)(tasks, jr.split(key, len(tasks.index)))
-        return (
-            jax.tree.map(lambda leaf: leaf.mean(axis=0), directions),
-            state,
-            {"loss": losses.mean()},
-        )
+        grads = jax.tree.map(lambda leaf: leaf.mean(axis=0), directions)
+        return grads, state, {"loss": losses.mean()}
 
     def _task_loss(
         self, moving: PyTree, fixed: PyTree, index: Array, batch: Batch

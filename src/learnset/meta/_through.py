@@ -1,4 +1,4 @@
-"""Meta-learning: the gradient of the query loss through adaptation."""
+"""The gradient of the query loss through adaptation, which most meta-learners follow."""
 
 import abc
 from collections.abc import Callable
@@ -27,22 +27,22 @@ from ..core import (
 )
 from ..transfer import AbstractDescent
 
-if TYPE_CHECKING:
-    from typing import (
-        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
-    )
+if TYPE_CHECKING:  # which would count an AbstractVar as the first argument of subclasses
+    from typing import ClassVar as AbstractVar
 else:
     from equinox import AbstractVar
 
-APART = (
-    2**17
-)  # points times what one task moves; the two ways are as fast for an 80-80 network and 20 points
+# Points times the numbers that one task moves: at an 80-80 network and 20 points, `scanned` and
+# `batched` are equally fast.
+SCAN_FROM = 2**17
 
 
 class AbstractMetaLearner(AbstractMethod, AbstractIterativeAdapter):
-    """A method whose gradient goes through its adapter: query loss after adaptation to the support set.
+    """A meta-learner whose gradient goes through its adapter: that of the query loss after
+    adaptation to the support set.
 
-    A new meta-learner is a new adapter. Fields: `loss`, and whatever the `adapter` is made from.
+    A new meta-learner is a new adapter. Fields: `loss`, and the numbers that the `adapter` is made
+    from.
     """
 
     loss: AbstractVar[Loss]
@@ -54,14 +54,14 @@ class AbstractMetaLearner(AbstractMethod, AbstractIterativeAdapter):
     @property
     @abc.abstractmethod
     def adapter(self) -> AbstractAdapter:
-        """How one task is learnt."""
+        """The adapter that learns one task."""
 
     def gradient(
         self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
         del key
-        way = one_by_one if apart(model, self.adapter, tasks) else together
-        loss, grads = way(model, self.adapter, self.loss, tasks)
+        loss_and_gradient = scanned if should_scan(model, self.adapter, tasks) else batched
+        loss, grads = loss_and_gradient(model, self.adapter, self.loss, tasks)
         return grads, state, {"loss": loss}
 
     def adapt(self, model: Model, support: Batch) -> Predictor:
@@ -81,17 +81,18 @@ def loss_of_one(model: Model, adapter: AbstractAdapter, loss: Loss, task: Task) 
     return loss(adapter.adapt(for_task(model, task.index), task.support), task.query)
 
 
-def together(
+def batched(
     model: Model, adapter: AbstractAdapter, loss: Loss, tasks: Task
 ) -> tuple[Float[Array, ""], PyTree]:
-    """`query_loss` and its gradient, all tasks at once: the test of the other way."""
+    """`query_loss` and its gradient, all tasks at once. `scanned` is tested against it."""
     return eqx.filter_value_and_grad(query_loss)(model, adapter, loss, tasks)
 
 
-def one_by_one(
+def scanned(
     model: Model, adapter: AbstractAdapter, loss: Loss, tasks: Task
 ) -> tuple[Float[Array, ""], PyTree]:
-    """`query_loss` and its gradient, one task after the other: memory is that of one, whatever the meta-batch."""
+    """`query_loss` and its gradient, one task after another: the memory of one task, for any
+    number."""
 
     def of_one(task: Task) -> tuple[Float[Array, ""], PyTree]:
         return eqx.filter_value_and_grad(loss_of_one)(model, adapter, loss, task)
@@ -106,12 +107,12 @@ def one_by_one(
     return jax.tree.map(lambda leaf: leaf / count, jax.lax.scan(add, zeros, tasks)[0])
 
 
-def apart(model: Model, adapter: AbstractAdapter, tasks: Task) -> bool:
-    """Whether tasks are better taken one by one: where each moves many numbers, on a CPU (measured on one thread).
-    Learners whose weights are the same for all tasks, and other devices, want all tasks at once."""
+def should_scan(model: Model, adapter: AbstractAdapter, tasks: Task) -> bool:
+    """Whether `scanned` is faster: on a CPU (measured on one thread), if each task moves many
+    numbers. With weights that all tasks share, and on other devices, `batched` is faster."""
     if jax.default_backend() != "cpu" or not isinstance(adapter, AbstractDescent):
         return False
     task = jax.tree.map(lambda leaf: leaf[0], tasks)
     moved = jax.eval_shape(lambda: adapter.plan(for_task(model, task.index), task.support)[0])
     points = tasks.support.x.shape[1] + tasks.query.x.shape[1]
-    return points * sum(leaf.size for leaf in jax.tree.leaves(moved)) >= APART
+    return points * sum(leaf.size for leaf in jax.tree.leaves(moved)) >= SCAN_FROM
