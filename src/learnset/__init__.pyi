@@ -21,8 +21,9 @@ from .comparison import (
     Budget as Budget,
     compare as compare,
     Comparison as Comparison,
-    Outcome as Outcome,
+    NewTasks as NewTasks,
     Recipe as Recipe,
+    SeenTasks as SeenTasks,
     Setting as Setting,
 )
 

@@ -12,13 +12,14 @@ from ..core import InputError, Split
 from ..report import draw_episode, draw_tasks
 from ..tasks import Sinusoids
 from ..training import claim
-from ._sources import AbstractSource
-from ._words import AnyTasks, family, say_notes, word
+from ._families import AnyTasks, family, word
+from ._options import say_notes
+from .subjects import AbstractSource
 
 
 @dataclasses.dataclass(frozen=True)
 class Draw:
-    """Draws sampled tasks: support sets, query sets, and what is behind them."""
+    """Draws sampled tasks: support sets, query sets, and the functions that they come from."""
 
     tasks: OmitArgPrefixes[AnyTasks] = dataclasses.field(default_factory=Sinusoids)
     out: Path = Path("runs") / "draw"

@@ -19,8 +19,8 @@ from ..core import AbstractAdapter, Batch, InputError, Model
 from ..data import Classes, from_folder, from_image, from_npz, Labelled, left_out, rows_of
 from ..tasks import Episodes
 from ..training import claim, load, save, write_json
+from ._options import say_notes
 from ._train import training_of
-from ._words import say_notes
 
 
 @dataclasses.dataclass(frozen=True)

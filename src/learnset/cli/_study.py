@@ -16,14 +16,14 @@ from rich.console import Console
 from ..core import InputError
 from ..report import Page, Study as AnyStudy, write_page
 from ..training import claim, write_json
-from ._words import Common, meta
+from ._options import origin, TrainingOptions
 
 GROUP = "learnset.studies"  # of entry points
 FORMAT = 2  # of result.json
 
 
 @dataclasses.dataclass(frozen=True)
-class Study(Common):
+class Study(TrainingOptions):
     """Reproduces published results, ours next to theirs. Without a name, lists the studies."""
 
     name: tyro.conf.Positional[str] = ""
@@ -50,7 +50,7 @@ class Study(Common):
         found = study.run(folder, jr.key(self.seed), **options)
         sizes = json.loads(json.dumps(dataclasses.asdict(study)))
         about = {"format": FORMAT, "study": self.name, "sizes": sizes}
-        result = about | found | {"meta": meta(arguments, began)}
+        result = about | found | {"meta": origin(arguments, began)}
         write_json(folder / "result.json", result)
         redraw(kind, folder, console)
 

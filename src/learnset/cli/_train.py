@@ -18,12 +18,12 @@ from ..meta import MAML
 from ..tasks import Sinusoids
 from ..training import evaluate, restore, train, write_json
 from ..transfer import FineTune, Pooled
-from ._sources import AbstractSource
-from ._words import AnyMethod, AnyTasks, Common, Family, family, meta, say_notes, versions, word
+from ._families import AnyMethod, AnyTasks, Family, family, word
+from ._options import origin, say_notes, TrainingOptions, versions
+from .subjects import AbstractSource
 
 
-@dataclasses.dataclass(frozen=True)
-class Train(Common):
+class Train(TrainingOptions):
     """Trains one method on one family of tasks, and keeps checkpoints."""
 
     method: AnyMethod = dataclasses.field(default_factory=MAML)
@@ -31,7 +31,7 @@ class Train(Common):
     lr: float = 1e-3
     """step size of Adam"""
     tasks_per_step: int | None = None
-    """size of the meta-batch; 25, and 4 of images, unless given"""
+    """size of the meta-batch; default: 25, or 4 of images"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -89,7 +89,8 @@ class Evaluate:
     folder: Annotated[tyro.conf.Positional[Path], arg(metavar="RUN")]
     """directory of the run"""
     shots: tuple[int, ...] | None = None
-    """points of the new tasks, or examples of each class; 5, 10 and 20 points, or as in training, unless given"""
+    """points of the new tasks, or examples of each class; default: 5, 10 and 20 points, or as in
+    training"""
     tasks: int = 600
     """how many new tasks"""
     seed: int = 1
@@ -103,17 +104,17 @@ class Evaluate:
         images = isinstance(training.tasks, AbstractSource)
         for shots in self.shots or (training.tasks.shots if images else (5, 10, 20)):
             tasks = given.tasks.with_shots(
-                shots, training.tasks.queries_beside(shots, given.tasks) if images else 50
+                shots, training.tasks.queries_for(shots, given.tasks) if images else 50
             )
             options = {"num_tasks": self.tasks, "metric": given.metric}
             result = evaluate(adapter, model, tasks, key=jr.key(self.seed), **options)
             console.print(f"{shots} {'shot' if images else 'point'}{'s' * (shots != 1)}: {result}")
             rows += [
                 {"recipe": word(training.method), "tasks": "new", "shots": shots, "steps": step,
-                 "error": float(result.mean[step]), "ci95": float(result.ci95[step]), "num_tasks": result.num_tasks}
+                 "value": float(result.mean[step]), "ci95": float(result.ci95[step]), "num_tasks": result.num_tasks}
                 for step in range(result.steps + 1)
             ]  # fmt: skip
-        write_json(self.folder / "result.json", {"rows": rows, "meta": meta(arguments, began)})
+        write_json(self.folder / "result.json", {"rows": rows, "meta": origin(arguments, began)})
 
 
 def training_of(folder: Path) -> Train:

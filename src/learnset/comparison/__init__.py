@@ -1,16 +1,36 @@
-"""Several recipes on the same tasks: what is asked, what is learnt, what was found."""
+"""Several recipes on the same tasks: what is asked, what is learnt, what came out."""
 
-from ._compare import Budget as Budget, compare as compare, slug as slug
-from ._compare_rows import (
-    AbstractFit as AbstractFit,
-    compare_rows as compare_rows,
-    RowRecipe as RowRecipe,
+from ._compare import alike as alike, compare as compare
+from ._comparison import (
+    Benefit as Benefit,
+    BestOf as BestOf,
+    Comparison as Comparison,
+    described as described,
 )
-from ._comparison import Benefit as Benefit, Comparison as Comparison, Outcome as Outcome
-from ._recipe import (
-    Numbered as Numbered,
-    Recipe as Recipe,
-    seed_keys as seed_keys,
-    Setting as Setting,
+from ._learner import (
+    AbstractLearner as AbstractLearner,
+    Budget as Budget,
+    ByGradient as ByGradient,
+    InClosedForm as InClosedForm,
+    NothingLearnt as NothingLearnt,
 )
-from ._row_comparison import RowComparison as RowComparison, RowOutcome as RowOutcome
+from ._measure import (
+    AbstractMeasure as AbstractMeasure,
+    AbstractRowMeasure as AbstractRowMeasure,
+    Accuracy as Accuracy,
+    ExplainedVariance as ExplainedVariance,
+    MeanSquaredError as MeanSquaredError,
+    RocAuc as RocAuc,
+    RowAccuracy as RowAccuracy,
+)
+from ._outcome import Choice as Choice, Cost as Cost, Outcome as Outcome
+from ._question import (
+    AbstractQuestion as AbstractQuestion,
+    FixedTasks as FixedTasks,
+    NewTasks as NewTasks,
+    SeenTasks as SeenTasks,
+)
+from ._recipe import Recipe as Recipe, slug as slug
+from ._rows import Rows as Rows
+from ._seeds import seed_keys as seed_keys
+from ._setting import Setting as Setting

@@ -1,4 +1,4 @@
-"""What a comparison found, and the two promised benefits in numbers."""
+"""A comparison: the outcomes of all recipes, and the two promised benefits in numbers."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,238 +8,287 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ..core import finite, interval, Loss, Model, mse
-from ._recipe import Recipe, Setting
-
-
-class Outcome(eqx.Module):
-    """One recipe's errors on held-out tasks, with what it cost."""
-
-    recipe: Recipe
-    shots: tuple[int, ...]
-    errors: Float[np.ndarray, "shots seeds tasks watched"]
-    watched: tuple[int, ...]  # after which steps of adaptation errors are known: 0 is before any
-    chosen: tuple[
-        tuple[int, int], ...
-    ]  # candidate and its steps, chosen on validation tasks, for each number of shots
-    stored_bytes: int  # what is needed to solve a new task: the model
-    train_seconds: float  # of all seeds together, without compilation
-    compile_seconds: float
-    adapt_seconds: float  # for one task, in a batch of many
-    calibration: tuple[
-        float, ...
-    ] = ()  # expected calibration error for each number of shots; of classes alone
-    models: Model = None  # what was scored, one for each seed
-    transductive: bool = False  # the prediction for one query depends on the others
-
-    @property
-    def steps(self) -> int:
-        """Gradient steps of adaptation; 0 for a closed form or none at all."""
-        return self.watched[-1]
-
-    @property
-    def tasks(self) -> str:
-        return "seen" if self.recipe.on_seen else "new"
-
-    def at(self, shots: int, step: int | None = None) -> Float[np.ndarray, "seeds tasks"]:
-        """Errors after `step` steps, which must be `watched`, or after the last one if there are fewer; after the number of
-        steps that was chosen on validation tasks, for `None`."""
-        step = self.chosen_steps(shots) if step is None else min(step, self.steps)
-        return self.errors[self.shots.index(shots), :, :, self.watched.index(step)]
-
-    def chosen_steps(self, shots: int) -> int:
-        """The number of steps chosen on validation tasks."""
-        return self.chosen[self.shots.index(shots)][1]
-
-    def curve(self, shots: int) -> Float[np.ndarray, "watched"]:
-        """Mean error before adaptation and after each step that is watched."""
-        return self.errors[self.shots.index(shots)].mean(axis=(0, 1))
+from ..core import finite, interval
+from ._measure import AbstractMeasure
+from ._outcome import Choice, Cost, Outcome
+from ._question import AbstractQuestion
+from ._recipe import Recipe
+from ._rows import mean_and_half, Rows
+from ._setting import Setting
 
 
 class Benefit(eqx.Module):
-    """How much a recipe needs to do as well as learning from scratch does in the end: less of it is the benefit.
+    """How much a recipe needs to do as well as the baseline does in the end: less is the benefit.
 
-    `reached` is `None` where the recipe never does as well. A value at the edge of what was tried is a bound.
+    `reached` is `None` where the recipe never does as well. A value at the edge of what was tried is
+    a bound.
     """
 
-    target: float  # the error of scratch, with all its steps or shots
-    scratch: float  # what scratch needs for it: steps or shots
+    target: float  # the value of the baseline, with all its steps or shots
+    baseline: float  # what the baseline needs for it: steps or shots
     reached: float | None  # what the recipe needs
     at_most: bool = False  # it may need less than could be tried
 
     @property
     def ratio(self) -> float | None:
-        """How many times less than scratch; steps count as one at least, so that the ratio stays finite."""
-        return None if self.reached is None else self.scratch / max(self.reached, 1.0)
+        """How many times less than the baseline; steps count as one at least, so that the ratio
+        stays finite."""
+        return None if self.reached is None else self.baseline / max(self.reached, 1.0)
 
     def __str__(self) -> str:
         if self.ratio is None or self.reached is None:
             return "never"
-        return f"{'≤ ' if self.at_most else ''}{self.reached:.3g}  ({'≥ ' if self.at_most else ''}{self.ratio:.3g}×)"
+        most, least = ("≤ ", "≥ ") if self.at_most else ("", "")
+        return f"{most}{self.reached:.3g}  ({least}{self.ratio:.3g}×)"
 
 
 class Comparison(eqx.Module):
     """The outcomes of all recipes. Iterating goes through them."""
 
+    question: AbstractQuestion
     outcomes: tuple[Outcome, ...]
-    shots: tuple[int, ...]
-    seeds: int
-    failures: dict[str, str] = eqx.field(
-        default_factory=dict
-    )  # recipes that diverged, and at which step
-    metric: Loss = mse  # what errors are
+    failures: dict[str, str] = eqx.field(default_factory=dict)  # recipes that diverged, and where
+    asked: Any = None  # what the measure knows of what was asked: the rows, for seen tasks
 
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)
 
     def __getitem__(self, name: str) -> Outcome:
-        return next(outcome for outcome in self.outcomes if outcome.recipe.name == name)
+        return next(outcome for outcome in self.outcomes if outcome.name == name)
 
-    def baseline(self, outcome: Outcome) -> Outcome | None:
-        """Learning without other tasks on the same tasks: what `outcome` is paired with."""
-        same = [
-            o
-            for o in self.outcomes
-            if o.recipe.setting is Setting.SCRATCH and o.tasks == outcome.tasks
-        ]
-        return same[0] if same else None
+    def __contains__(self, name: str) -> bool:
+        return any(outcome.name == name for outcome in self.outcomes)
+
+    @property
+    def measure(self) -> AbstractMeasure:
+        return self.question.measure
+
+    @property
+    def shots(self) -> tuple[int | None, ...]:
+        return self.question.shots
+
+    @property
+    def rows(self) -> Rows:
+        """The rows that were scored, of a question about seen tasks."""
+        return self.asked
+
+    def value(
+        self, outcome: Outcome, shots: int | None = None, step: int | None = None
+    ) -> tuple[float, float]:
+        """The mean value and half its 95 % interval."""
+        if self.measure.over_tasks:
+            return interval(outcome.at(shots, step))
+        return interval(outcome.overall_at(shots, step)[:, None])
 
     def difference(
-        self, outcome: Outcome, shots: int, step: int | None = None
-    ) -> tuple[float, float] | None:
-        """Mean paired difference in error to scratch at its best, and half its 95 % interval."""
-        baseline = self.baseline(outcome)
-        if baseline is None:
-            return None
-        return interval(outcome.at(shots, step) - baseline.at(shots))
+        self,
+        outcome: Outcome,
+        base: Outcome,
+        shots: int | None = None,
+        step: int | None = None,
+    ) -> tuple[float, float]:
+        """The mean paired difference to another recipe at its best, and half its 95 % interval."""
+        if self.measure.over_tasks:
+            return interval(outcome.at(shots, step) - base.at(shots))
+        return interval((outcome.overall_at(shots, step) - base.overall_at(shots))[:, None])
 
-    def acceleration(self, outcome: Outcome, shots: int) -> Benefit | None:
-        """Gradient steps to reach the error that scratch has at its best."""
-        baseline = self.baseline(outcome)
-        if baseline is None or outcome.recipe.on_seen:
+    def baseline(self) -> Outcome | None:
+        """What the others are compared with: of the baselines the best on validation tasks."""
+        return self.best_of("baseline", [o for o in self.outcomes if o.recipe.baseline])
+
+    def best_of(self, name: str, outcomes: Sequence[Outcome]) -> Outcome | None:
+        """Of several outcomes the one that is best on validation tasks, for each seed and number of
+        shots; the outcome itself if there is one alone, and None if there is none."""
+        if len(outcomes) < 2:
+            return outcomes[0] if outcomes else None
+        validation = np.stack([outcome.validation for outcome in outcomes])
+        which = np.argmax(self.measure.sign * validation, axis=0)  # "shots seeds"
+        picked = [[outcomes[i] for i in of_shots] for of_shots in which]
+        return _picked(name, picked, validation, which)
+
+    def acceleration(self, outcome: Outcome, shots: int | None) -> Benefit | None:
+        """Gradient steps to reach the value that the baseline has at its best."""
+        baseline = self.baseline()
+        if baseline is None or self.question.tasks == "seen":
             return None
-        target = float(baseline.at(shots).mean())
-        scratch, reached = (
-            first_step(o.curve(shots), target, o.watched) for o in (baseline, outcome)
+        sign, target = self.measure.sign, float(baseline.overall_at(shots).mean())
+        needed, reached = (
+            first_step(sign * o.curve(shots), sign * target, o.watched) for o in (baseline, outcome)
         )
-        return Benefit(target, float(scratch or 0), reached)
+        return Benefit(target, float(needed or 0), reached)
 
     def sample_efficiency(self, outcome: Outcome) -> Benefit | None:
-        """Shots to reach the error that scratch has with most shots, each at its best."""
-        baseline = self.baseline(outcome)
-        if baseline is None or outcome.recipe.on_seen or len(self.shots) < 2:
+        """Shots to reach the value that the baseline has with most shots, each at its best."""
+        baseline = self.baseline()
+        tried = tuple(shots for shots in self.shots if shots is not None)
+        if baseline is None or len(tried) < 2:
             return None
-        target = float(baseline.at(self.shots[-1]).mean())
-        errors = np.array([outcome.at(shots).mean() for shots in self.shots])
-        return Benefit(
-            target,
-            self.shots[-1],
-            shots_needed(self.shots, errors, target),
-            bool(errors[0] <= target),
-        )
+        sign, target = self.measure.sign, float(baseline.overall_at(tried[-1]).mean())
+        values = np.array([outcome.overall_at(shots).mean() for shots in tried])
+        reached = shots_needed(tried, sign * values, sign * target)
+        return Benefit(target, tried[-1], reached, bool(sign * values[0] >= sign * target))
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The tidy table: one row for each recipe, number of shots, number of steps and seed; `seed` is `None` in rows
-        over all seeds, which also carry the paired difference to scratch."""
-        return [row for outcome in self.outcomes for row in self._rows(outcome)]
+    def gains(
+        self, outcome: Outcome, base: Outcome
+    ) -> tuple[Float[np.ndarray, "tasks"], Float[np.ndarray, "tasks"]]:
+        """What each seen task gains over another recipe, and half the 95 % interval of it: of numbers
+        squared error less of it, in units of the target's variance; of classes the measure more."""
+        if self.rows.classes:
+            apart = outcome.of_tasks[-1, :, :, -1] - base.of_tasks[-1, :, :, -1]
+            return mean_and_half([column[np.isfinite(column)] for column in apart.T])
+        return self.rows.gains(outcome.predictions, base.predictions)
 
-    def _rows(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
-        name, setting = outcome.recipe.name, outcome.recipe.setting.value
+    def records(self) -> list[dict[str, Any]]:
+        """The tidy table, rows of `result.json`: one for each recipe, number of shots, number of
+        steps and seed. `seed` is None in rows over all seeds, which carry the paired difference to
+        the baseline as well; `steps` is None in those in which each seed has its chosen number."""
+        return [record for outcome in self.outcomes for record in self._records(outcome)]
+
+    def _records(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
+        baseline = self.baseline()
+        recipe = outcome.recipe
+        common = {
+            "recipe": recipe.name,
+            "setting": recipe.setting.value,
+            "tasks": self.question.tasks,
+            "measure": self.measure.name,
+        }
         for shots in outcome.shots:
-            shown = shown_steps(outcome.steps, outcome.chosen_steps(shots))
-            for step in (step for step in outcome.watched if step in shown):
-                common = {
-                    "recipe": name,
-                    "setting": setting,
-                    "tasks": outcome.tasks,
-                    "shots": shots,
-                    "steps": step,
-                }
-                common["chosen"] = step == outcome.chosen_steps(shots)
-                errors = outcome.at(shots, step)
-                for seed, values in enumerate(errors):
-                    yield common | {"seed": seed, **_error(values[None])}
-                difference = self.difference(outcome, shots, step)
-                paired = {} if difference is None else {"difference": finite(difference[0])}
-                paired |= {} if difference is None else {"difference_ci95": finite(difference[1])}
-                yield common | {"seed": None, **_error(errors), **paired}
+            steps = [None, *shown_steps(outcome.watched)] if outcome.steps else [None]
+            for step in steps:
+                about = common | {"shots": shots, "steps": step, "chosen": step is None}
+                for seed, value in enumerate(outcome.overall_at(shots, step)):
+                    yield about | {"seed": seed, "value": finite(float(value))}
+                mean, half = self.value(outcome, shots, step)
+                record = about | {"seed": None, "value": finite(mean), "ci95": finite(half)}
+                record["num_tasks"] = int(outcome.at(shots, step).size)
+                if baseline is not None:
+                    difference = self.difference(outcome, baseline, shots, step)
+                    record["difference"], record["difference_ci95"] = map(finite, difference)
+                yield record
 
-    def recipes(self, shots: int) -> list[dict[str, Any]]:
+    def recipes(self, shots: int | None) -> list[dict[str, Any]]:
         """What each recipe needs, costs and keeps; benefits at this number of shots."""
         return [self._recipe(outcome, shots) for outcome in self.outcomes]
 
-    def _recipe(self, outcome: Outcome, shots: int) -> dict[str, Any]:
+    def _recipe(self, outcome: Outcome, shots: int | None) -> dict[str, Any]:
         recipe = outcome.recipe
         return {
             "recipe": recipe.name,
             "setting": recipe.setting.value,
             "source": recipe.source,
-            "tasks": outcome.tasks,
+            "tasks": self.question.tasks,
             "keeps_past_data": recipe.setting.keeps_data,
-            "stored_bytes": outcome.stored_bytes,
-            "train_seconds": round(outcome.train_seconds, 3),
-            "compile_seconds": round(outcome.compile_seconds, 3),
-            "adapt_seconds": outcome.adapt_seconds,
+            **{name: _rounded(cost) for name, cost in outcome.cost._asdict().items()},
             "transductive": outcome.transductive,
-            "calibration_error": dict(
-                zip(map(str, outcome.shots), outcome.calibration, strict=False)
-            ),
-            "adapters": {
-                str(shots): {"adapter": repr(recipe.candidates[i]), "steps": step}
-                for shots, (i, step) in zip(outcome.shots, outcome.chosen, strict=True)
-            },
+            "calibration_error": [
+                {"shots": s, "value": value}
+                for s, value in zip(outcome.shots, outcome.calibration, strict=True)
+                if value is not None
+            ],
+            "chosen": [
+                {"shots": s, "seed": seed, **described(recipe, choice)}
+                for s, choices in zip(outcome.shots, outcome.chosen, strict=True)
+                for seed, choice in enumerate(choices)
+            ],
             "acceleration": _benefit(self.acceleration(outcome, shots)),
             "sample_efficiency": _benefit(self.sample_efficiency(outcome)),
         }
 
 
-def shown_steps(steps: int, chosen: int) -> list[int]:
-    """Steps that the table has a row for: the first ten, then fewer and fewer, the chosen one, and the last.
+def described(recipe: Recipe, choice: Choice) -> dict[str, Any]:
+    """A choice in words."""
+    learner, adapter = recipe.learners[choice.learner], recipe.adapters[choice.adapter]
+    return {
+        "learner": " ".join(repr(learner).split()),
+        "adapter": " ".join(repr(adapter).split()),
+        "steps": choice.steps,
+    }
 
-    >>> shown_steps(60, 37)
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 37, 50, 60]
+
+def _picked(
+    name: str, picked: list[list[Outcome]], validation: np.ndarray, which: np.ndarray
+) -> Outcome:
+    """An outcome put together: for each number of shots and each seed a part of another. Steps are
+    those that were chosen, and no others."""
+    first = picked[0][0]
+    seeds = range(len(picked[0]))
+    pairs = [(shots, of_shots) for shots, of_shots in zip(first.shots, picked, strict=True)]
+    of_tasks = [[of[s].at(shots)[s] for s in seeds] for shots, of in pairs]
+    overall = [[of[s].overall_at(shots)[s] for s in seeds] for shots, of in pairs]
+    predictions = None
+    if first.predictions is not None:
+        predictions = np.stack([picked[-1][s].predictions[s] for s in seeds])
+    members = tuple(dict.fromkeys(outcome.name for of_shots in picked for outcome in of_shots))
+    recipe = Recipe(name, first.recipe.setting, source=", ".join(members))
+    return BestOf(
+        recipe,
+        first.shots,
+        np.array(of_tasks)[..., None],
+        np.array(overall)[..., None],
+        np.take_along_axis(validation, which[None], axis=0)[0],
+        (0,),
+        tuple(tuple(Choice(0, 0, 0) for _ in seeds) for _ in picked),
+        Cost(),
+        (None,) * len(picked),
+        predictions,
+        members=tuple(tuple(outcome.name for outcome in of_shots) for of_shots in picked),
+    )
+
+
+class BestOf(Outcome):
+    """Of several outcomes the one that is best on validation tasks, for each seed and number of
+    shots. `members` are their names."""
+
+    members: tuple[tuple[str, ...], ...] = ()
+
+
+def shown_steps(watched: Sequence[int]) -> list[int]:
+    """Steps that a table has a row for: the first ten, then fewer and fewer, and the last.
+
+    >>> shown_steps(range(61))
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 60]
     """
     sparse = {digit * 10**power for power in range(1, 7) for digit in (1, 2, 5)}
-    return [s for s in range(steps + 1) if s <= 10 or s in sparse or s in (chosen, steps)]
+    return [step for step in watched if step <= 10 or step in sparse or step == watched[-1]]
 
 
 def first_step(
     curve: Float[np.ndarray, "watched"], target: float, watched: Sequence[int]
 ) -> float | None:
-    """The first step of those watched at which a curve is at the target or below it.
+    """The first step of those watched at which a curve is at the target or above it.
 
     >>> import numpy as np
-    >>> first_step(np.array([4.0, 3.0, 2.0, 1.0]), 2.0, (0, 1, 5, 10))
+    >>> first_step(np.array([1.0, 2.0, 3.0, 4.0]), 3.0, (0, 1, 5, 10))
     5.0
     """
-    below = np.flatnonzero(curve <= target)
-    return float(watched[below[0]]) if len(below) else None
+    above = np.flatnonzero(curve >= target)
+    return float(watched[above[0]]) if len(above) else None
 
 
 def shots_needed(
-    shots: tuple[int, ...], errors: Float[np.ndarray, "shots"], target: float
+    shots: tuple[int, ...], values: Float[np.ndarray, "shots"], target: float
 ) -> float | None:
-    """The number of shots at which the error comes down to the target, logarithmically between those that were tried.
+    """The number of shots at which the value reaches the target, logarithmically between those that
+    were tried.
 
     >>> import numpy as np
-    >>> shots_needed((5, 20), np.array([3.0, 1.0]), 2.0)
+    >>> shots_needed((5, 20), np.array([1.0, 3.0]), 2.0)
     10.0
     """
-    below = np.flatnonzero(errors <= target)
-    if not len(below):
+    above = np.flatnonzero(values >= target)
+    if not len(above):
         return None
-    i = below[0]
+    i = above[0]
     if i == 0:
         return float(shots[0])
-    part = (errors[i - 1] - target) / (errors[i - 1] - errors[i])
-    return float(
-        round(math.exp(math.log(shots[i - 1]) + part * math.log(shots[i] / shots[i - 1])), 6)
-    )
+    part = (target - values[i - 1]) / (values[i] - values[i - 1])
+    between = math.log(shots[i - 1]) + part * math.log(shots[i] / shots[i - 1])
+    return float(round(math.exp(between), 6))
 
 
-def _error(values: Float[np.ndarray, "seeds tasks"]) -> dict[str, Any]:
-    mean, half = interval(values)
-    return {"error": finite(mean), "ci95": finite(half), "num_tasks": int(values.size)}
+def _rounded(cost: float) -> float:
+    return cost if isinstance(cost, int) else float(f"{cost:.3g}")
 
 
 def _benefit(benefit: Benefit | None) -> dict[str, Any] | None:
@@ -247,7 +296,7 @@ def _benefit(benefit: Benefit | None) -> dict[str, Any] | None:
         return None
     fields = {
         "target": benefit.target,
-        "scratch": benefit.scratch,
+        "baseline": benefit.baseline,
         "reached": benefit.reached,
         "ratio": benefit.ratio,
     }

@@ -1,109 +1,69 @@
-"""A recipe: one way to use past tasks, from training to adaptation."""
+"""A recipe: one way to use past tasks, from learning to adaptation."""
 
-import enum
 from collections.abc import Callable
 
 import equinox as eqx
-import jax
-import jax.random as jr
-from jaxtyping import Array, Key
 
-from ..core import AbstractAdapter, AbstractMethod, InputError, Model
-from ..tasks import AbstractTasks, FiniteTasks
+from ..core import AbstractAdapter, InputError
+from ..tasks import AbstractTasks
+from ..transfer import AsIs
+from ._learner import AbstractLearner, NothingLearnt
+from ._setting import Setting
 
 
-class Setting(enum.Enum):
-    """The problem setting that a recipe belongs to, and whether it needs past tasks' data later on."""
+def in_full(tasks: AbstractTasks) -> AbstractTasks:
+    """Tasks as they are."""
+    return tasks
 
-    SCRATCH = "scratch"  # no past tasks
-    TRANSFER = "transfer"  # a model of past tasks, then the new one
-    MULTI_TASK = "multi-task"  # all tasks at once
-    META = "meta"  # learning so that the next task is quick
-    BOUND = "oracle"  # told what has to be learnt
 
-    @property
-    def keeps_data(self) -> bool:
-        """Whether the data of past tasks are needed when a task is added."""
-        return self is Setting.MULTI_TASK
+def slug(name: str) -> str:
+    """A name as part of a file's name.
+
+    >>> slug("shared body + FAMO")
+    'shared-body-famo'
+    """
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
 class Recipe(eqx.Module):
-    """A training method and the adapters to choose from, as one entry of a comparison.
+    """One entry of a comparison: ways to learn from the past, and ways to adapt to a task, of which
+    the best on validation tasks is scored.
 
     **Arguments:**
 
-    - `name`, `setting`, `source`: what the table says of it.
-    - `candidates`: adapters alike but for numbers; the one with the lowest error on validation tasks is scored.
-    - `method`: how past tasks are used; `None` if they are not.
-    - `model`: what this recipe makes of the common initial model: `(model, key) -> model`.
-    - `training_tasks`: what it trains on: `(tasks, key) -> tasks`.
-    - `view`: what it may see of any task, in training and later.
-    - `finish`: what is made of the trained model before it is scored: `(model, training_tasks, key) -> model`.
-    - `on_seen`: scored on the tasks that it was trained on, and not on new ones.
+    - `name`, `setting`, `source`: how tables show it.
+    - `learners`: candidates, from which one is chosen for each seed. Those that differ in numbers
+      alone are learnt in one compiled program.
+    - `adapters`: candidates, from which one is chosen for each seed and number of shots.
+    - `view`: what it may see of any task, when it learns and later.
+    - `quick`: whether it is among the few of a short run.
+    - `baseline`: whether it is what the others are compared with. Of several baselines the best on
+      validation tasks counts, for each seed.
+
+    >>> import learnset as ls
+    >>> ls.Recipe("scratch", ls.Setting.SCRATCH, adapters=(ls.FineTune(ls.mse),)).name
+    'scratch'
     """
 
     name: str
     setting: Setting
-    candidates: tuple[AbstractAdapter, ...]
-    method: AbstractMethod | None = None
-    model: Callable[[Model, Key[Array, ""]], Model] = lambda model, key: model
-    training_tasks: Callable[[AbstractTasks, Key[Array, ""]], AbstractTasks] = lambda tasks, key: (
-        tasks
-    )
-    view: Callable[[AbstractTasks], AbstractTasks] = lambda tasks: tasks
-    finish: Callable[[Model, AbstractTasks, Key[Array, ""]], Model] | None = None
-    on_seen: bool = False
+    learners: tuple[AbstractLearner, ...] = (NothingLearnt(),)
+    adapters: tuple[AbstractAdapter, ...] = (AsIs(),)
     source: str = ""
+    view: Callable[[AbstractTasks], AbstractTasks] = in_full
+    quick: bool = False
+    baseline: bool = False
 
     def __check_init__(self):
-        if not self.candidates:
-            raise InputError(f"Recipe {self.name!r} has no adapter: give at least one candidate.")
-        if self.on_seen and self.method is None:
-            raise InputError(
-                f"Recipe {self.name!r} is scored on tasks it was trained on, but has no training method."
-            )
+        if not self.learners or not self.adapters:
+            raise InputError(f"Recipe {self.name!r} needs at least one learner and one adapter.")
 
-    def trains_as(self, other: "Recipe") -> bool:
-        """Whether the two are trained in the same way, so that one training serves both."""
-        mine, theirs = ((r.method, r.model, r.training_tasks, r.view) for r in (self, other))
-        return self.method is not None and eqx.tree_equal(mine, theirs) is True
+    @property
+    def learns(self) -> bool:
+        """Whether anything is learnt from the past."""
+        return not isinstance(self.learners[0], NothingLearnt)
 
-    def make_model(self, models: Model, keys: Key[Array, "seeds"]) -> Model:
-        """This recipe's initial models, one for each seed."""
-        return eqx.filter_jit(eqx.filter_vmap(self.model))(models, keys)
-
-    def make_training_tasks(self, tasks: AbstractTasks, keys: Key[Array, "seeds"]) -> AbstractTasks:
-        """This recipe's training tasks, their arrays with a leading `seeds` axis."""
-
-        def make(tasks: AbstractTasks, key: Key[Array, ""]) -> AbstractTasks:
-            return self.training_tasks(self.view(tasks), key)
-
-        return eqx.filter_jit(eqx.filter_vmap(make, in_axes=(None, 0)))(tasks, keys)
-
-    def finished(self, models: Model, tasks: AbstractTasks, keys: Key[Array, "seeds"]) -> Model:
-        """What is scored of trained models."""
-        if self.finish is None:
-            return models
-        return eqx.filter_jit(eqx.filter_vmap(self.finish))(models, tasks, keys)
-
-
-class Numbered(eqx.Module):
-    """`training_tasks` of recipes that train on a fixed set: `num_tasks` tasks with `points` points each.
-
-    >>> import jax.random as jr, learnset as ls
-    >>> len(ls.comparison.Numbered(30, 20)(ls.Sinusoids(), jr.key(0)))
-    30
-    """
-
-    num_tasks: int
-    points: int
-
-    def __call__(self, tasks: AbstractTasks, key: Key[Array, ""]) -> FiniteTasks:
-        return FiniteTasks.from_family(tasks, num_tasks=self.num_tasks, points=self.points, key=key)
-
-
-def seed_keys(key: Key[Array, ""], purpose: int, seeds: int) -> Key[Array, "seeds"]:
-    """Keys for one purpose, one for each seed; seed `i` has the same keys however many seeds there are."""
-    return jax.vmap(lambda seed: jr.fold_in(jr.fold_in(key, purpose), seed))(
-        jax.numpy.arange(seeds)
-    )
+    def learns_as(self, other: "Recipe") -> bool:
+        """Whether the two learn in the same way, so that one model serves both."""
+        mine, theirs = ((recipe.learners, recipe.view) for recipe in (self, other))
+        return eqx.tree_equal(mine, theirs) is True

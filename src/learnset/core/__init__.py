@@ -1,5 +1,6 @@
 """The foundation of all other folders: tasks, losses, trees, the two verbs, results, errors."""
 
+from ._abstract import AbstractVar as AbstractVar
 from ._errors import (
     check_not_negative as check_not_negative,
     check_positive as check_positive,
@@ -52,6 +53,7 @@ from ._tree import (
     all_finite as all_finite,
     describe as describe,
     head as head,
+    head_size as head_size,
     inner as inner,
     mix as mix,
     nbytes as nbytes,

@@ -88,6 +88,12 @@ class AbstractMethod(eqx.Module):
         del model
         return None
 
+    def prepare(self, model: Model, *, key: Key[Array, ""]) -> Model:
+        """What the method makes of a common initial model, so that it can train it: step sizes that
+        are learnt, say. Default: the model itself."""
+        del key
+        return model
+
 
 def trace(
     adapter: AbstractAdapter,

@@ -33,6 +33,11 @@ def head(model: Any) -> Any:
     return model.head
 
 
+def head_size(model: Any) -> int:
+    """How many features the head of a model sees."""
+    return head(model).weight.shape[0]
+
+
 def trainable(model: Any, where: Where = whole) -> tuple[PyTree, PyTree]:
     """Splits a model into the part that moves, the floating-point arrays inside `where(model)`, and
     the rest.

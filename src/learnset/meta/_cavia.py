@@ -5,11 +5,14 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from ..core import AbstractIterativeAdapter, Batch, InputError, Loss, Model, mse, Predictor
 from ..transfer import FineTune, Unroll
 from ._through import AbstractMetaLearner
+
+
+CONTEXT = 5  # inputs of the context that `CAVIA.prepare` adds
 
 
 class WithContext(eqx.Module):
@@ -58,6 +61,9 @@ class CAVIA(AbstractMetaLearner):
     @property
     def adapter(self) -> "ContextDescent":
         return ContextDescent(self.loss, self.inner_lr, self.steps, self.unroll)
+
+    def prepare(self, model: Any, *, key: Key[Array, ""]) -> WithContext:
+        return WithContext(model.extend_inputs(CONTEXT, key=key), CONTEXT)
 
 
 class ContextDescent(AbstractIterativeAdapter):

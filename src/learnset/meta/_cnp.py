@@ -1,6 +1,22 @@
 """Adaptation in a single forward pass of a network."""
 
-from ..core import AbstractAdapter, Batch, gaussian_nll, Loss, Model, Predictor
+from typing import Any
+
+from jaxtyping import Array, Key
+
+from ..core import (
+    AbstractAdapter,
+    Batch,
+    cross_entropy,
+    gaussian_nll,
+    head_size,
+    Loss,
+    Model,
+    Predictor,
+)
+from ..models import ConditionalNeuralProcess
+from ..transfer import encoder
+from ._cnp_classifier import NeuralProcessClassifier
 from ._through import AbstractMetaLearner
 
 
@@ -24,6 +40,16 @@ class CNP(AbstractMetaLearner):
     @property
     def adapter(self) -> "Amortised":
         return Amortised()
+
+    def prepare(
+        self, model: Any, *, key: Key[Array, ""]
+    ) -> ConditionalNeuralProcess | NeuralProcessClassifier:
+        """A neural process of the sizes of `model`; of classes, with its features. It cannot begin as
+        other models do, for it is built otherwise."""
+        if self.loss is cross_entropy:
+            return NeuralProcessClassifier(encoder(model), size=head_size(model), key=key)
+        in_size, out_size = model.layers[0].weight.shape[-2], model.head.bias.shape[-1]
+        return ConditionalNeuralProcess(in_size, out_size, key=key)
 
 
 class Amortised(AbstractAdapter):

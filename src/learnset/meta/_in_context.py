@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from ..core import Batch, cross_entropy, features, Loss, settled
+from ..core import Batch, cross_entropy, features, head_size, Loss, settled
 from ..models import AttentionBlock, Headed, Linear
-from ..transfer import ABSENT, classes_there
+from ..transfer import ABSENT, classes_there, encoder
 from ._cnp import Amortised
 from ._through import AbstractMetaLearner
 
@@ -35,6 +35,9 @@ class InContext(AbstractMetaLearner):
     @property
     def adapter(self) -> Amortised:
         return Amortised()
+
+    def prepare(self, model: Any, *, key: Key[Array, ""]) -> "InContextClassifier":
+        return InContextClassifier(encoder(model), size=head_size(model), key=key)
 
 
 class InContextClassifier(eqx.Module):

@@ -98,6 +98,10 @@ class MAMLPlusPlus(AbstractMethod, AbstractIterativeAdapter):
     def adapter(self) -> "SteppedDescent":
         return SteppedDescent(self.loss, self.steps)
 
+    def prepare(self, model: Any, *, key: Key[Array, ""]) -> WithStepRates:
+        del key
+        return WithStepRates(model)
+
     def adapt(self, model: Model, support: Batch) -> Predictor:
         return self.adapter.adapt(model, support)
 

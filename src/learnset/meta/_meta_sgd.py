@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from ..core import Batch, check_positive, InputError, Loss, Model, mse, Predictor, trainable
 from ..transfer import AbstractDescent
@@ -57,6 +57,10 @@ class MetaSGD(AbstractMetaLearner):
     @property
     def adapter(self) -> "RatedDescent":
         return RatedDescent(self.loss, self.steps)
+
+    def prepare(self, model: Any, *, key: Key[Array, ""]) -> WithRates:
+        del key
+        return WithRates(model)
 
 
 class RatedDescent(AbstractDescent):

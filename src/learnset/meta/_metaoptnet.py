@@ -4,7 +4,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from ..core import AbstractAdapter, Batch, check_positive, cross_entropy, InputError, Loss, Model
 from ..models import Headed
@@ -51,6 +51,10 @@ class MetaOptNet(AbstractMetaLearner):
     @property
     def adapter(self) -> "ScaledSupportVectors":
         return ScaledSupportVectors(self.cost, self.steps)
+
+    def prepare(self, model: Any, *, key: Key[Array, ""]) -> WithScale:
+        del key
+        return WithScale(model)
 
 
 class ScaledSupportVectors(AbstractAdapter):

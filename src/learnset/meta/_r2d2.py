@@ -4,9 +4,10 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from ..core import (
+    cross_entropy,
     AbstractAdapter,
     Batch,
     check_positive,
@@ -65,6 +66,10 @@ class R2D2(AbstractMetaLearner):
     @property
     def adapter(self) -> "LearntRidge":
         return LearntRidge()
+
+    def prepare(self, model: Any, *, key: Key[Array, ""]) -> WithRidge:
+        del key
+        return WithRidge(model, scale=1.0 if self.loss is cross_entropy else None)
 
 
 class LearntRidge(AbstractAdapter):

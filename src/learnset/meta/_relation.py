@@ -9,6 +9,7 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
 from ..core import (
+    head_size,
     AbstractAdapter,
     Batch,
     features,
@@ -119,6 +120,11 @@ class RelationNetwork(AbstractMetaLearner):
     @property
     def adapter(self) -> "Relation":
         return Relation()
+
+    def prepare(self, model: Any, *, key: Key[Array, ""]) -> WithRelation:
+        size = head_size(model)
+        relation = MLP(2 * size, 1, width=64, depth=1, key=key)
+        return WithRelation(encoder(model), relation)
 
 
 class Relation(AbstractAdapter):

@@ -1,3 +1,10 @@
-"""The standard recipes: of regression, of classes, of the rows of a table."""
+"""The standard recipes: for new tasks of regression and of classes, for the rows of a table, and for
+tasks of a table that are held out."""
 
-from . import classes as classes, regression as regression, rows as rows
+from . import (
+    affinity as affinity,
+    classes as classes,
+    held_out as held_out,
+    regression as regression,
+    rows as rows,
+)

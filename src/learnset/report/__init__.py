@@ -1,20 +1,26 @@
-"""What a person looks at: tables, figures, pages."""
+"""What a person looks at: pages, tables, figures."""
 
 from ._episodes import draw_episode as draw_episode
 from ._few_shot import draw_few_shot as draw_few_shot
 from ._figures import draw_comparison as draw_comparison, draw_tasks as draw_tasks
-from ._findings import Affinities as Affinities, TableFindings as TableFindings
 from ._html import html_of as html_of
+from ._look import (
+    amount as amount,
+    Look as Look,
+    look as look,
+    number as number,
+    Numbers as Numbers,
+)
 from ._markdown import markdown_of as markdown_of
-from ._page import (
+from ._new_tasks import (
     below_constant as below_constant,
-    write_comparison_page as write_comparison_page,
-    write_study_page as write_study_page,
+    page_of_new_tasks as page_of_new_tasks,
+    verdict_of_control as verdict_of_control,
 )
 from ._study import Study as Study
-from ._table import terminal_table as terminal_table
 from ._table_figures import draw_table as draw_table
-from ._tables import words_of_table as words_of_table
+from ._table_page import page_of_table as page_of_table
+from ._table_result import TableResult as TableResult
 from ._terminal import print_page as print_page
 from ._values import (
     Bullets as Bullets,

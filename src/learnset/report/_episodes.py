@@ -1,4 +1,4 @@
-"""Picture of one few-shot task: the support set beside the query set."""
+"""Picture of one few-shot task: the support set next to the query set."""
 
 import textwrap
 from collections.abc import Sequence
@@ -12,12 +12,13 @@ MOST = 10  # images of a class in each set that fit on a page
 
 
 def draw_episode(task: Task, names: Sequence[str] | None, folder: Path, name: str) -> None:
-    """Draws one N-way K-shot task, a row for each class: what is learnt from on the left, what is asked on the right.
+    """Draws one N-way K-shot task, a row for each class: the support set on the left, the query set on
+    the right.
 
     **Arguments:**
 
-    - `task`: images "points height width channels" of one or three channels, uint8 or from 0 to 1, and one-hot targets
-        "points ways". Points of weight zero are left out.
+    - `task`: images "points height width channels" of one or three channels, uint8 or from 0 to 1,
+        and one-hot targets "points ways". Points of weight zero are left out.
     - `names`: of the classes, in the order of the targets; by default "class 1" and so on.
     - `folder`, `name`: where `name.png` and `name.svg` go.
 
@@ -79,7 +80,8 @@ def _by_class(batch: Batch) -> list[np.ndarray]:
 
 
 def _is_ink(x) -> bool:
-    """Whether most pixels are empty: characters on an empty ground are shown as on paper, and photographs as they are."""
+    """Whether most pixels are empty: characters on an empty ground are shown as on paper, and
+    photographs as they are."""
     return bool((np.asarray(x) == 0).mean() > 0.5)
 
 
@@ -89,7 +91,8 @@ def _counted(rows: list[np.ndarray]) -> str:
 
 
 def _label(name: str, lines: int) -> str:
-    """A class's name in so many lines of 18 characters: what stands before a slash begins a line of its own."""
+    """A class's name in at most `lines` lines of 18 characters; each part between slashes begins a
+    line."""
     parts = [part.replace("_", " ") for part in name.split("/")]
     whole = "\n".join(textwrap.fill(part, 18) for part in parts)
     if whole.count("\n") < lines:
@@ -104,7 +107,8 @@ def _check(task: Task) -> int:
     shape, targets = task.support.x.shape, task.support.y.shape
     if len(shape) != 4 or shape[-1] not in (1, 3):
         raise InputError(
-            f"The inputs have the shape {shape}; only images, (points, height, width, 1 or 3), are drawn."
+            f"The inputs have the shape {shape}; only images, (points, height, width, 1 or 3), are"
+            " drawn."
         )
     if len(targets) != 2 or task.query.y.shape[1:] != targets[1:]:
         raise InputError(

@@ -1,4 +1,5 @@
-"""Pictures of few-shot classification: a task, its features before and after adaptation, and what is taken for what."""
+"""Pictures of few-shot classification: a task, its features before and after adaptation, and the
+confusion of its classes."""
 
 import textwrap
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ def draw_few_shot(
     *,
     seed: int,
 ) -> list[str]:
-    """Draws one held-out task as it is, as features, and as a table of what was taken for what.
+    """Draws one held-out task as it is, as features, and as a table of confusions.
 
     **Returns:** the names of the figures, without endings.
     """
@@ -59,21 +60,21 @@ def draw_few_shot(
     if best is not None:
         smallest = episodes.pool(Split.TEST).smallest
         many, names = episodes.with_shots(shots, smallest - shots).named(Split.TEST, key=key)
-        draw_confusion(_predictor(best, many, shots), many, names, best.recipe.name, folder)
+        draw_confusion(_predictor(best, many, shots), many, names, best.name, folder)
         drawn.append("confusion")
     return drawn
 
 
 def _best(comparison: Comparison, shots: int) -> Outcome | None:
-    """The most accurate recipe on validation-chosen settings that has features and sees one query at a time."""
-    found = [
-        o
-        for o in comparison
-        if o.models is not None
-        and o.recipe.setting in (Setting.META, Setting.TRANSFER)
-        and not o.transductive
+    """The most accurate recipe that has features and sees one query at a time."""
+    outcomes = [
+        outcome
+        for outcome in comparison
+        if outcome.models is not None
+        and outcome.recipe.setting in (Setting.META, Setting.TRANSFER)
+        and not outcome.transductive
     ]
-    return min(found, key=lambda o: float(o.at(shots).mean())) if found else None
+    return max(outcomes, key=lambda o: float(o.overall_at(shots).mean()), default=None)
 
 
 def _first(outcome: Outcome) -> Any:
@@ -82,23 +83,25 @@ def _first(outcome: Outcome) -> Any:
 
 
 def _predictor(outcome: Outcome, task: Task, shots: int) -> Any:
-    adapter = outcome.recipe.candidates[outcome.chosen[outcome.shots.index(shots)][0]]
+    choice = outcome.chosen[outcome.shots.index(shots)][0]
+    adapter = outcome.recipe.adapters[choice.adapter]
     return eqx.filter_jit(adapter.adapt)(_first(outcome), task.support)
 
 
 def _views(comparison: Comparison, initial: Any, task: Task, shots: int) -> dict[str, Array]:
-    """Features of the task's points: by the initial network, by a trained one, and by that after adaptation."""
+    """Features of the task's points: by the initial network, by a trained one, and by that after
+    adaptation."""
     points = task.points
     views = {"the initial network": _features(settled(initial, task.support), points.x)}
-    found = {outcome.recipe.name: outcome for outcome in comparison}
-    if "ProtoNet" in found:
-        views["ProtoNet"] = _features(settled(_first(found["ProtoNet"]), task.support), points.x)
-    if "MAML" in found:
+    outcomes = {outcome.name: outcome for outcome in comparison}
+    if "ProtoNet" in outcomes:
+        views["ProtoNet"] = _features(settled(_first(outcomes["ProtoNet"]), task.support), points.x)
+    if "MAML" in outcomes:
         views["MAML, before adaptation"] = _features(
-            settled(_first(found["MAML"]), task.support), points.x
+            settled(_first(outcomes["MAML"]), task.support), points.x
         )
         views["MAML, after adaptation"] = _features(
-            _predictor(found["MAML"], task, shots), points.x
+            _predictor(outcomes["MAML"], task, shots), points.x
         )
     return views if len(views) > 1 else {}
 
@@ -109,7 +112,8 @@ def _features(model: Any, xs: Array) -> Float[Array, "points features"]:
 
 
 def draw_embeddings(task: Task, views: dict[str, Array], folder: Path) -> None:
-    """`embeddings`: features of one task in the plane of their two main directions, a panel for each network."""
+    """`embeddings`: features of one task in the plane of their two main directions, a panel for each
+    network."""
     figure, axes = new_figure(1, len(views), width=0.4 + 3.0 * len(views), height=3.6)
     labels, support = np.asarray(task.points.y).argmax(axis=1), len(task.support.weight)
     for axis, (title, values) in zip(axes[0], views.items(), strict=True):
@@ -135,7 +139,7 @@ def draw_embeddings(task: Task, views: dict[str, Array], folder: Path) -> None:
 def principal(
     values: Float[np.ndarray, "points features"],
 ) -> tuple[Float[np.ndarray, "points 2"], float]:
-    """Points in the plane of their two main directions, and the share of the variance that lies in it.
+    """Points in the plane of their two main directions, and the share of the variance that it has.
 
     >>> import numpy as np
     >>> places, share = principal(np.array([[0.0, 0.0, 1.0], [2.0, 0.0, 1.0], [0.0, 1.0, 1.0]]))
@@ -152,7 +156,7 @@ def principal(
 def draw_confusion(
     predictor: Any, task: Task, names: Sequence[str], recipe: str, folder: Path
 ) -> None:
-    """`confusion`: how many queries of each class of one task were taken for which."""
+    """`confusion`: how many queries of each class of one task were predicted to be of which."""
     count = confusion(predictor, task)
     ways = len(count)
     side = max(2.6, min(9.0, 0.42 * ways + 0.9))
@@ -178,7 +182,7 @@ def draw_confusion(
     axis.set_yticks(range(ways), numbered, fontsize=8)
     axis.set_xticks(range(ways), [str(i + 1) for i in range(ways)], fontsize=8)
     axis.grid(False)
-    axis.set(xlabel="taken for", ylabel="is")
+    axis.set(xlabel="predicted class", ylabel="true class")
     axis.set_title(
         f"{recipe}: {np.trace(count) / max(count.sum(), 1):.1%} right on this task", fontsize=10
     )

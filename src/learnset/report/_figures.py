@@ -1,4 +1,4 @@
-"""Pictures of a comparison and of tasks."""
+"""Pictures of a comparison on new tasks, and of tasks."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,36 +10,39 @@ import numpy as np
 from ..comparison import Comparison, Outcome, Setting
 from ..core import COLOURS, FAINT, INK, interval, new_figure, Split, write_figure
 from ..tasks import AbstractTasks, Sinusoids
-from ._scale import scale
+from ._look import amount, look, Numbers
 
-PANELS = (Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
+PANELS = (Setting.POOLED, Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
 
 
-def draw_comparison(comparison: Comparison, shots: int, folder: Path) -> list[str]:
-    """Draws all figures of a comparison.
+def draw_comparison(
+    comparisons: Sequence[Comparison], shots: int, folder: Path, *, unit: str
+) -> list[str]:
+    """Draws all figures of a comparison on new tasks; `differences` is of all comparisons.
 
     **Returns:** their names, without endings.
     """
-    draw_steps(comparison, shots, folder)
-    draw_shots(comparison, folder)
-    draw_differences(comparison, shots, folder)
+    draw_steps(comparisons[0], shots, folder, unit=unit)
+    draw_shots(comparisons[0], folder, unit=unit)
+    draw_differences(comparisons, shots, folder, unit=unit)
     return ["steps", "shots", "differences"]
 
 
-def draw_steps(comparison: Comparison, shots: int, folder: Path) -> None:
-    """Error against gradient steps, a panel for each setting, scratch in all of them."""
-    shown = scale(comparison.metric)
+def draw_steps(comparison: Comparison, shots: int, folder: Path, *, unit: str) -> None:
+    """`steps`: the measure against gradient steps, a panel for each setting, with learning from
+    scratch in all of them."""
+    numbers = Numbers(comparison.measure)
+    most = max(outcome.steps for outcome in comparison)
 
     def curve(axis, outcome: Outcome, **style) -> None:
-        values = np.array([interval(shown(outcome.at(shots, s))) for s in outcome.watched])
-        # Step 0 stands at one half, because a logarithmic axis has no zero; what takes no steps is level.
-        steps = (
-            np.maximum(outcome.watched, 0.5)
-            if outcome.steps
-            else np.array([0.5, _most_steps(comparison)])
+        values = np.array(
+            [interval(numbers.scaled(outcome.at(shots, step))) for step in outcome.watched]
         )
+        # Step 0 stands at one half, because a logarithmic axis has no zero; a line without steps is
+        # level.
+        steps = np.maximum(outcome.watched, 0.5) if outcome.steps else np.array([0.5, most])
         values = values if outcome.steps else np.repeat(values, 2, axis=0)
-        # Dots where not every step is watched: what is between them was not seen.
+        # Dots where not every step is watched: nothing is known between them.
         some = outcome.watched != tuple(range(outcome.steps + 1))
         axis.plot(steps, values[:, 0], marker="o" if some else None, markersize=3, **style)
         low, high = values[:, 0] - values[:, 1], values[:, 0] + values[:, 1]
@@ -48,32 +51,23 @@ def draw_steps(comparison: Comparison, shots: int, folder: Path) -> None:
             steps, low, high, where=narrow, color=style["color"], alpha=0.12, linewidth=0
         )
 
-    _panels(
-        comparison,
-        f"gradient steps on the new task ({shown.amount(shots)})",
-        curve,
-        folder,
-        "steps",
-    )
+    label = f"gradient steps on the new task ({amount(shots, unit)})"
+    _panels(comparison, label, curve, folder, "steps")
 
 
-def draw_shots(comparison: Comparison, folder: Path) -> None:
-    """Error against shots, each at its best number of steps, a panel for each setting, scratch in all of them."""
-    shown = scale(comparison.metric)
+def draw_shots(comparison: Comparison, folder: Path, *, unit: str) -> None:
+    """`shots`: the measure against the number of support points, each at its best number of steps, a
+    panel for each setting, with learning from scratch in all of them."""
+    numbers, tried = Numbers(comparison.measure), comparison.shots
 
     def curve(axis, outcome: Outcome, **style) -> None:
-        values = np.array([interval(shown(outcome.at(shots))) for shots in comparison.shots])
+        values = np.array([interval(numbers.scaled(outcome.at(shots))) for shots in tried])
         axis.errorbar(
-            comparison.shots,
-            values[:, 0],
-            values[:, 1],
-            capsize=2,
-            marker="o",
-            markersize=3,
-            **style,
+            tried, values[:, 0], values[:, 1], capsize=2, marker="o", markersize=3, **style
         )
 
-    _panels(comparison, f"{shown.unit}s of the new task", curve, folder, "shots", comparison.shots)
+    ticks = [shots for shots in tried if shots is not None]
+    _panels(comparison, f"{unit}s of the new task", curve, folder, "shots", ticks)
 
 
 def _panels(
@@ -84,91 +78,78 @@ def _panels(
     name: str,
     ticks: Sequence[int] = (),
 ) -> None:
-    new = [outcome for outcome in comparison if outcome.tasks == "new"]
-    settings = [
-        setting for setting in PANELS if any(outcome.recipe.setting is setting for outcome in new)
-    ]
-    figure, axes = new_figure(
-        1, max(1, len(settings)), width=4 * max(2, len(settings)), height=5.2, sharey=True
-    )
+    outcomes, numbers = list(comparison), Numbers(comparison.measure)
+    settings = [s for s in PANELS if any(outcome.recipe.setting is s for outcome in outcomes)]
+    width = 4 * max(2, len(settings))
+    figure, axes = new_figure(1, max(1, len(settings)), width=width, height=5.2, sharey=True)
     for axis, setting in zip(axes[0], settings, strict=False):
-        alone = [outcome for outcome in new if outcome.recipe.setting is Setting.SCRATCH]
+        alone = [outcome for outcome in outcomes if outcome.recipe.setting is Setting.SCRATCH]
         for outcome, style in zip(alone, ("-", ":", "-."), strict=False):
-            curve(axis, outcome, color=INK, label=outcome.recipe.name, linewidth=2, linestyle=style)
-        for outcome in new:
+            curve(axis, outcome, color=INK, label=outcome.name, linewidth=2, linestyle=style)
+        for outcome in outcomes:
             if outcome.recipe.setting is Setting.BOUND:
-                curve(axis, outcome, color=FAINT, label=outcome.recipe.name, linestyle="--")
-        mine = [outcome for outcome in new if outcome.recipe.setting is setting]
-        for i, outcome in enumerate(mine):
-            curve(axis, outcome, color=COLOURS[i % len(COLOURS)], label=outcome.recipe.name)
-        axis.set_title(setting.value, fontsize=11)
+                curve(axis, outcome, color=FAINT, label=outcome.name, linestyle="--")
+        members = [outcome for outcome in outcomes if outcome.recipe.setting is setting]
+        for i, outcome in enumerate(members):
+            curve(axis, outcome, color=COLOURS[i % len(COLOURS)], label=outcome.name)
+        axis.set_title(look(setting).name, fontsize=11)
         axis.set_xlabel(label)
         axis.set_xscale("log")
         if ticks:
             axis.set_xticks(ticks, [str(tick) for tick in ticks])
             axis.minorticks_off()
-        if scale(comparison.metric).logarithmic:
+        if numbers.logarithmic:
             axis.set_yscale("log")
         axis.legend(
             frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16)
         )
-    axes[0][0].set_ylabel(scale(comparison.metric).words)
-    if scale(comparison.metric).logarithmic:
-        _limit(axes[0], new)
+    axes[0][0].set_ylabel(numbers.label)
+    if numbers.logarithmic:
+        _limit(axes[0], outcomes)
     else:
         axes[0][0].set_ylim(None, 100.5)
     write_figure(figure, folder, name)
 
 
-def _most_steps(comparison: Comparison) -> int:
-    return max(outcome.steps for outcome in comparison)
-
-
 def _limit(axes, outcomes: list[Outcome]) -> None:
     """Cuts what diverges off at the top: twice the largest error before any step."""
-    before = [float(outcome.errors[:, :, :, 0].mean()) for outcome in outcomes]
-    best = [float(np.nanmin(outcome.errors.mean(axis=(1, 2)))) for outcome in outcomes]
+    before = [float(outcome.overall[:, :, 0].mean()) for outcome in outcomes]
+    best = [float(np.nanmin(outcome.overall.mean(axis=1))) for outcome in outcomes]
     for axis in axes:
         axis.set_ylim(0.7 * max(min(best), 1e-4), 2 * np.nanmax(before))
 
 
-def draw_differences(comparison: Comparison, shots: int, folder: Path) -> None:
-    """The paired difference to scratch of every recipe, with its interval: with less error, past tasks helped."""
-    found = []
-    for outcome in comparison:
-        at = shots if shots in outcome.shots else outcome.shots[0]
-        difference = comparison.difference(outcome, at)
-        if (
-            difference is not None
-            and outcome.recipe.setting is not Setting.SCRATCH
-            and np.isfinite(difference[0])
-        ):
-            found.append((outcome, difference))
-    figure, axes = new_figure(1, 1, width=7.5, height=0.8 + 0.28 * max(len(found), 3))
-    axis, shown = axes[0][0], scale(comparison.metric)
-    sign = 1 if shown.logarithmic else -100  # of errors, or of accuracy in per cent
-    colours = {
-        Setting.TRANSFER: COLOURS[0],
-        Setting.MULTI_TASK: COLOURS[1],
-        Setting.META: COLOURS[2],
-    }
-    for i, (outcome, (mean, half)) in enumerate(reversed(found)):
-        colour = colours.get(outcome.recipe.setting, FAINT)
-        axis.errorbar(
-            sign * mean, i, xerr=abs(sign) * half, fmt="o", color=colour, capsize=3, markersize=5
-        )
-    names = [
-        o.recipe.name + (" (seen tasks)" if o.tasks == "seen" else "") for o, _ in reversed(found)
-    ]
-    axis.set_yticks(range(len(found)), names)
+def draw_differences(
+    comparisons: Sequence[Comparison], shots: int, folder: Path, *, unit: str
+) -> None:
+    """`differences`: the paired difference of every recipe to the baseline, with its interval."""
+    rows: list[tuple[str, Setting, float, float]] = []
+    for comparison in comparisons:
+        baseline = comparison.baseline()
+        if baseline is None:
+            continue
+        for outcome in comparison:
+            at = shots if shots in outcome.shots else outcome.shots[0]
+            mean, half = comparison.difference(outcome, baseline, at)
+            if outcome.recipe.setting is not Setting.SCRATCH and np.isfinite(mean):
+                seen = " (seen tasks)" if comparison.question.tasks == "seen" else ""
+                rows.append((outcome.name + seen, outcome.recipe.setting, mean, half))
+    numbers = Numbers(comparisons[0].measure)
+    figure, axes = new_figure(1, 1, width=7.5, height=0.8 + 0.28 * max(len(rows), 3))
+    axis = axes[0][0]
+    for place, (_, setting, mean, half) in enumerate(reversed(rows)):
+        mean, half = float(numbers.scaled(mean)), float(numbers.scaled(half))
+        colour = look(setting).colour
+        axis.errorbar(mean, place, xerr=half, fmt="o", color=colour, capsize=3, markersize=5)
+    axis.set_yticks(range(len(rows)), [name for name, *_ in reversed(rows)])
     axis.axvline(0, color=INK, linewidth=1)
-    measure = "error" if shown.logarithmic else "accuracy (%)"
+    better = "right" if comparisons[0].measure.higher_is_better else "left"
     axis.set_xlabel(
-        f"{measure} minus that of scratch, paired by task ({shown.amount(shots)}, each at its best)"
+        f"{numbers.label} minus that of the baseline, paired by task\n"
+        f"({amount(shots, unit)}, each at its best; better is to the {better})"
     )
-    for setting, colour in colours.items():
-        if any(outcome.recipe.setting is setting for outcome, _ in found):
-            axis.plot([], [], "o", color=colour, label=setting.value)
+    for setting in dict.fromkeys(setting for _, setting, *_ in rows):
+        axis.plot([], [], "o", color=look(setting).colour, label=look(setting).name)
     axis.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     write_figure(figure, folder, "differences")
 
@@ -176,7 +157,7 @@ def draw_differences(comparison: Comparison, shots: int, folder: Path) -> None:
 def draw_tasks(
     tasks: AbstractTasks, folder: Path, name: str, *, seed: int, number: int = 6
 ) -> None:
-    """Draws sampled tasks: support and query sets, and the function behind them where it is known."""
+    """Draws sampled tasks: support and query sets, and the true function where it is known."""
     batch = tasks.draw(number, Split.TRAIN, key=jr.key(seed))
     columns = min(3, number)
     lines = -(-number // columns)
@@ -224,6 +205,7 @@ def draw_tasks(
         axis.set_ylabel("y")
     axes.flat[0].legend(frameon=False, fontsize=8)
     figure.suptitle(
-        f"{type(tasks).__name__}: {number} tasks, {tasks.shots} support and {tasks.queries} query points"
+        f"{type(tasks).__name__}: {number} tasks, {tasks.shots} support and {tasks.queries} query"
+        " points"
     )
     write_figure(figure, folder, name)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax import core
-from jaxtyping import Array, Bool, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from ..core import Batch, check_not_negative, InputError, Split, Task
 from ._base import AbstractTasks, check_points
@@ -154,6 +154,36 @@ class FiniteTasks(AbstractTasks):
         at_random = split is Split.TRAIN and (num_tasks != len(self) or self.size_power != 0)
         index = self._numbers((num_tasks,), split, key=key) if at_random else in_turn
         return jax.vmap(lambda i, k: self.task(i, split, key=k))(index, keys)
+
+    def all_points(self, index: Array | int, split: Split) -> Batch:
+        """All points of one task in a split."""
+        points, held_out = self.of(index)
+        return points if split is Split.TRAIN else _half(held_out, split)
+
+    def pool(self, split: Split) -> Batch:
+        """All points of all tasks in a split, "tasks points"."""
+        return jax.vmap(lambda i: self.all_points(i, split))(jnp.arange(len(self)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the tasks."""
+        return tuple(f"task {i + 1}" for i in range(len(self)))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; none where targets are numbers."""
+        return ()
+
+    @property
+    def units(self) -> Float[Array, "tasks"]:
+        """How many units of its target one unit of each task's scaled target is."""
+        return jnp.ones(len(self), jnp.result_type(float))
+
+    def rows_of(self, split: Split) -> Int[Array, "tasks points"]:
+        """A number for each of `all_points`, which no other point of its task has; -1 for none."""
+        present = jax.vmap(_there)(self.pool(split))
+        number = jnp.arange(present.shape[1])
+        return jnp.where(present, 3 * number + split.value, -1)
 
     def _numbers(
         self, shape: tuple[int, ...], split: Split, *, key: Key[Array, ""]

@@ -51,10 +51,9 @@ class TableTasks(FiniteTasks):
 
         return one(self.points), one(self.held_out)
 
-    def all_points(self, index: Array | int, split: Split) -> Batch:
-        """All points of one task in a split, in the order of `rows`."""
-        points, held_out = self.of(index)
-        return points if split is Split.TRAIN else _half(held_out, split)
+    @property
+    def units(self) -> Float[Array, "tasks"]:
+        return super().units if self.std is None else self.std
 
     def rows_of(self, split: Split) -> Int[Array, "tasks points"]:
         """Which row of the table each of `all_points` is; -1 for none."""

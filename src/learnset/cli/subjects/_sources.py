@@ -1,4 +1,4 @@
-"""Few-shot tasks as the command names them: where examples come from, and what a task is made of."""
+"""Few-shot tasks as the command names them: where examples come from, and how tasks are made."""
 
 import abc
 import dataclasses
@@ -11,9 +11,9 @@ import jax.random as jr
 from jaxtyping import Array, Key
 from tyro.conf import Positional
 
-from ..core import InputError, Model, Split
-from ..data import DEVICE_BYTES, from_folder, from_npz, glyphs, Labelled, omniglot, Splits, turned
-from ..models import (
+from ...core import InputError, Model, Split
+from ...data import DEVICE_BYTES, from_folder, from_npz, glyphs, Labelled, omniglot, Splits, turned
+from ...models import (
     AbstractNormalisation,
     BatchNorm,
     classifier,
@@ -22,7 +22,7 @@ from ..models import (
     MLP,
     SupportNorm,
 )
-from ..tasks import Affine, Episodes
+from ...tasks import Affine, Episodes
 
 NORMALISATION: dict[str, type[AbstractNormalisation]] = {
     "support": SupportNorm,
@@ -39,9 +39,10 @@ class AbstractSource(abc.ABC):
     ways: int = 5
     """classes of a task"""
     shots: tuple[int, ...] = (1, 5)
-    """examples of each class to learn from, rising; in training there are the fewest of these"""
+    """examples of each class to learn from, rising; training uses the fewest of these"""
     queries: int | None = None
-    """examples of each class that training is scored on; five, or what the smallest class has left, unless given"""
+    """examples of each class that training is scored on; default: five, or what the smallest class
+    has left"""
     turned: bool = False
     """turned and mirrored images are training classes of their own"""
     augmented: bool = False
@@ -49,9 +50,11 @@ class AbstractSource(abc.ABC):
     filters: int = 32
     """of each of the four convolutions"""
     pooled: bool = False
-    """convolutions see every pixel and are pooled, instead of going in strides of two: better, at four times the cost"""
+    """convolutions see every pixel and are pooled, instead of going in strides of two: better, at
+    four times the cost"""
     normalisation: Literal["support", "batch", "layer"] = "support"
-    """by statistics of the support set, of whatever comes together (queries then see each other), or of one image"""
+    """by statistics of the support set, of a whole batch (queries then see each other), or of one
+    image"""
     device_bytes: int = DEVICE_BYTES
     """examples that take more stay on the host, and tasks are streamed from there: the same tasks"""
 
@@ -85,13 +88,14 @@ class AbstractSource(abc.ABC):
         largest = int(part.sizes.max())
         if largest < least:
             raise InputError(
-                f"`--shots {self.shots[-1]}` and {FEWEST_QUERIES} queries need {least} examples of a class, but the largest"
-                f" has {largest}. Lower `--shots`, or give more examples."
+                f"`--shots {self.shots[-1]}` and {FEWEST_QUERIES} queries need {least} examples of a"
+                f" class, but the largest has {largest}. Lower `--shots`, or give more examples."
             )
         return part.of_size(least)
 
-    def queries_beside(self, shots: int, episodes: Episodes) -> int:
-        """How many examples of each class are asked beside so many that are learnt from: fifteen, or what is left."""
+    def queries_for(self, shots: int, episodes: Episodes) -> int:
+        """How many examples of each class are queries, next to `shots` to learn from: fifteen, or what
+        is left."""
         return min(15, min(episodes.pool(split).smallest for split in Split) - shots)
 
     def network(self, episodes: Episodes) -> "FewShotNetwork":
@@ -103,7 +107,8 @@ class AbstractSource(abc.ABC):
 
 
 class FewShotNetwork(eqx.Module):
-    """Makes the common model from a key: four convolutions for images, two layers for features, and a linear head."""
+    """Makes the common model from a key: four convolutions for images, two layers for features, and
+    a linear head."""
 
     shape: tuple[int, ...]
     ways: int
@@ -125,7 +130,8 @@ class FewShotNetwork(eqx.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Glyphs(AbstractSource):
-    """Unicode characters in the fonts that Matplotlib brings: scripts to test on are never trained on."""
+    """Unicode characters in the fonts that Matplotlib brings: scripts to test on are never trained
+    on."""
 
     def splits(self) -> Splits:
         return glyphs.split()
@@ -136,8 +142,9 @@ class Omniglot(AbstractSource):
     """Handwritten characters of 50 alphabets."""
 
     split: Literal["official", "development", "random"] = "official"
-    """official: trained on the background alphabets, tested on the evaluation alphabets; development: background
-    alphabets alone; random: 1 200 characters to train on and 423 to test on, as most papers do"""
+    """official: trained on the background alphabets, tested on the evaluation alphabets; development:
+    background alphabets alone; random: 1 200 characters to train on and 423 to test on, as most
+    papers do"""
 
     def splits(self) -> Splits:
         of = {

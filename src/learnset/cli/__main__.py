@@ -1,0 +1,7 @@
+"""`python -m learnset.cli`."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

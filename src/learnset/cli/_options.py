@@ -1,0 +1,91 @@
+"""What commands have in common: options of a run, and how a result came about."""
+
+import dataclasses
+import shlex
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from tyro.conf import subcommand
+
+from ..core import InputError
+
+PACKAGES = ("learnset", "jax", "jaxlib", "equinox", "optax", "numpy")
+
+
+def called(name: str, description: str) -> Any:
+    """A word of the command line that stands for a class."""
+    return subcommand(name, description=description, prefix_name=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """The options of every run that leaves a folder behind."""
+
+    out: Path | None = None
+    """directory for everything that the run leaves behind; default: runs/COMMAND-SUBJECT"""
+    seed: int = 0
+    """of all randomness"""
+    quick: bool = False
+    """a short run, to see how it works"""
+    resume: bool = False
+    """go on with the run in the directory, bit for bit"""
+    overwrite: bool = False
+    """replace the run in the directory"""
+
+    def __post_init__(self):
+        if self.resume and self.overwrite:
+            raise InputError(
+                "`--resume` goes on with a run and `--overwrite` replaces it: give one of them."
+            )
+
+    def folder(self, name: str) -> Path:
+        return self.out or Path("runs") / name
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOptions(RunOptions):
+    """The options of runs that train on the host."""
+
+    steps: int | None = None
+    """training steps"""
+    checkpoint_every: int | None = None
+    """steps between checkpoints; default: every half minute"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("steps", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                flag = name.replace("_", "-")
+                raise InputError(f"`--{flag} {value}`, but it must be at least 1.")
+
+    @property
+    def saving(self) -> dict[str, Any]:
+        """How a run is kept, as `train` and `compare` take it."""
+        return {
+            "checkpoint_every": self.checkpoint_every,
+            "resume": self.resume,
+            "overwrite": self.overwrite,
+        }
+
+
+def say_notes(notes: Sequence[str], console: Console) -> None:
+    """What is to be known of the data, in a line each."""
+    for line in notes:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def origin(arguments: Sequence[str], began: float) -> dict[str, Any]:
+    """How a result came about, for `result.json` and the page."""
+    command = shlex.join(["learnset", *arguments])
+    seconds = round(time.perf_counter() - began, 1)
+    return {"command": command, "seconds": seconds, "versions": versions()}
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that decide on numbers."""
+    return {name: metadata.version(name) for name in PACKAGES}

@@ -1,0 +1,79 @@
+"""A subject of `learnset compare`: it answers questions, and its answer can be kept and shown."""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.console import Console
+
+from ...comparison import Comparison
+from ...report import Page
+from .._options import RunOptions
+
+FORMAT = 2  # of result.json
+
+
+class Answer(abc.ABC):
+    """What a comparison found."""
+
+    @abc.abstractmethod
+    def record(self) -> dict[str, Any]:
+        """The numbers, for `result.json`."""
+
+    @abc.abstractmethod
+    def draw(self, folder: Path, command: str) -> Page:
+        """Draws the figures, and makes the page that shows them."""
+
+    def tables(self) -> dict[str, Sequence[dict[str, Any]]]:
+        """Further files, by name: a line for each row."""
+        return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class AbstractSubject(RunOptions, abc.ABC):
+    """A subject, with the options that it reads."""
+
+    word: ClassVar[str]
+
+    @abc.abstractmethod
+    def answer(self, folder: Path, console: Console) -> Answer:
+        """Compares recipes on this subject."""
+
+
+def record_of(
+    comparisons: Sequence[Comparison], shots: int | None, notes: Sequence[str]
+) -> dict[str, Any]:
+    """The numbers of comparisons, as `docs/result-format.md` has them."""
+    return {
+        "format": FORMAT,
+        "questions": [_question(comparison) for comparison in comparisons],
+        "rows": [row for comparison in comparisons for row in comparison.records()],
+        "recipes": [
+            recipe
+            for comparison in comparisons
+            for recipe in comparison.recipes(
+                shots if shots in comparison.shots else comparison.shots[-1]
+            )
+        ],
+        "failures": {
+            name: message
+            for comparison in comparisons
+            for name, message in comparison.failures.items()
+        },
+        "notes": list(notes),
+    }
+
+
+def _question(comparison: Comparison) -> dict[str, Any]:
+    measure = comparison.measure
+    baseline = comparison.baseline()
+    return {
+        "tasks": comparison.question.tasks,
+        "measure": measure.name,
+        "higher_is_better": measure.higher_is_better,
+        "seeds": comparison.question.seeds,
+        "shots": [shots for shots in comparison.shots if shots is not None],
+        "baselines": [o.name for o in comparison if o.recipe.baseline] if baseline else [],
+    }

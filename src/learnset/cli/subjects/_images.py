@@ -1,0 +1,139 @@
+"""Few-shot classification as a subject: images and features with classes."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax.random as jr
+from rich.console import Console
+from tyro.conf import OmitArgPrefixes
+
+from ...comparison import Accuracy, Budget, compare, NewTasks
+from ...core import Split
+from ...recipes import classes
+from ...report import draw_comparison, draw_few_shot, Page
+from ...tasks import Episodes
+from .._options import say_notes, TrainingOptions
+from ._base import AbstractSubject, Answer
+from ._families import NewTasksAnswer
+from ._sources import AbstractSource, FewShotNetwork, Files, Glyphs, Omniglot
+
+WATCHED = (
+    1,
+    2,
+    5,
+    10,
+    20,
+    50,
+)  # steps after which queries are answered: that costs as much as a step
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodesAnswer(NewTasksAnswer):
+    """A comparison on few-shot tasks, with pictures of one of them."""
+
+    episodes: Episodes | None = None
+    network: FewShotNetwork | None = None
+    queries: int = 5
+    seed: int = 0
+
+    def draw(self, folder: Path, command: str) -> Page:
+        assert self.episodes is not None  # given where it is made
+        new, shots = self.comparisons[0], self.shots
+        figures = draw_comparison(self.comparisons, shots, folder, unit=self.unit)
+        shown = self.episodes.with_shots(shots, self.queries)
+        figures += draw_few_shot(new, shown, self.network, shots, folder, seed=self.seed)
+        return self.page(figures)
+
+
+@dataclasses.dataclass(frozen=True)
+class AbstractImagesSubject(TrainingOptions, AbstractSubject):
+    """Classes with examples: new classes from a few examples of each."""
+
+    seeds: int | None = None
+    """repetitions, trained together; default: 3"""
+
+    @property
+    def source(self) -> AbstractSource:
+        return self.tasks  # pyright: ignore[reportAttributeAccessIssue]  # a field of each subject
+
+    def answer(self, folder: Path, console: Console) -> Answer:
+        source = self.source
+        episodes = source.episodes()
+        say_notes(episodes.notes, console)
+        queries = source.queries_for(source.shots[-1], episodes)
+        held_out: dict[str, Any] = {"validation_tasks": 200, "test_tasks": 200, "queries": queries}
+        steps = 500
+        if self.quick:
+            queries = min(5, queries)
+            held_out = {"validation_tasks": 25, "test_tasks": 25, "queries": queries}
+            steps = 60
+        question = NewTasks(
+            episodes, Accuracy(), self.seeds or 3, source.shots, watched=WATCHED, **held_out
+        )
+        count = len(episodes.pool(Split.TRAIN))
+        recipes = classes.standard(count, steps=5 if self.quick else 10)
+        network = source.network(episodes)
+        new = compare(
+            [recipe for recipe in recipes if recipe.quick or not self.quick],
+            network,
+            question,
+            key=jr.key(self.seed),
+            budget=Budget(self.steps or steps, 4),
+            out=folder,
+            **self.saving,
+        )
+        return EpisodesAnswer(
+            (new,),
+            source.shots[0],
+            f"Few-shot classification of {self.word}: does sharing help?",
+            described(episodes),
+            "shot",
+            notes=episodes.notes,
+            episodes=episodes,
+            network=network,
+            queries=queries,
+            seed=self.seed,
+        )
+
+
+def described(tasks: Episodes) -> str:
+    """Few-shot tasks in words: how many classes there are, instead of all of their names.
+
+    >>> import numpy as np, learnset as ls
+    >>> x, labels = np.zeros((60, 2)), np.repeat(np.arange(6), 10)
+    >>> splits = ls.data.Labelled.from_arrays(x, labels).split((2, 2, 2))
+    >>> described(ls.Episodes(*splits, ways=2))  # doctest: +ELLIPSIS
+    '2-way 1-shot tasks with 5 queries of each class: 2 classes (20 examples) to train on, 2 (20) ...'
+    """
+    sizes = [f"{len(pool):,} ({pool.examples:,})" for pool in (tasks.validation, tasks.test)]
+    first = f"{len(tasks.train):,} classes ({tasks.train.examples:,} examples) to train on"
+    augmented = "" if tasks.augment is None else f", images augmented by {tasks.augment!r}"
+    return (
+        f"{tasks.ways}-way {tasks.shots}-shot tasks with {tasks.queries} queries of each class:"
+        f" {first}, {sizes[0]} to validate on, {sizes[1]} to test on{augmented}"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class GlyphsSubject(AbstractImagesSubject):
+    """Compares few-shot classifiers on Unicode characters in many fonts; nothing to download."""
+
+    tasks: OmitArgPrefixes[Glyphs] = dataclasses.field(default_factory=Glyphs)
+    word: ClassVar[str] = "glyphs"
+
+
+@dataclasses.dataclass(frozen=True)
+class OmniglotSubject(AbstractImagesSubject):
+    """Compares few-shot classifiers on handwritten characters of 50 alphabets."""
+
+    tasks: OmitArgPrefixes[Omniglot] = dataclasses.field(default_factory=Omniglot)
+    word: ClassVar[str] = "omniglot"
+
+
+@dataclasses.dataclass(frozen=True)
+class FilesSubject(AbstractImagesSubject):
+    """Compares few-shot classifiers on your own images (one folder a class) or .npz arrays."""
+
+    tasks: OmitArgPrefixes[Files] = dataclasses.field(default_factory=Files)
+    word: ClassVar[str] = "files"

@@ -1,0 +1,130 @@
+"""The answers of a recipe, and where they are kept so that a run that was cut goes on."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from ..core import InputError, Model, Split
+from ..training import digest
+from ._learner import Budget
+from ._outcome import Choice, Cost, Outcome
+from ._question import AbstractQuestion
+from ._recipe import in_full, Recipe, slug
+
+
+class Answers(NamedTuple):
+    """What a recipe answered, and how it came to that."""
+
+    observed: list[np.ndarray]  # for each number of shots, "seeds tasks steps ..."
+    chosen: list[tuple[Choice, ...]]
+    validation: Float[np.ndarray, "shots seeds"]
+    watched: tuple[int, ...]
+    cost: Cost
+    models: Model
+    transductive: bool
+    asked: Any
+
+    def outcome(self, recipe: Recipe, question: AbstractQuestion) -> Outcome:
+        """The values of the answers."""
+        measure = question.measure
+        places = [[self.watched.index(c.steps) for c in chosen] for chosen in self.chosen]
+        calibration = [
+            measure.calibration(observed, np.asarray(place))
+            for observed, place in zip(self.observed, places, strict=True)
+        ]
+        rows = self.observed[-1].ndim == 5 and not measure.over_tasks
+        return Outcome(
+            recipe,
+            question.shots,
+            np.stack([measure.of_tasks(observed, self.asked) for observed in self.observed]),
+            np.stack([measure.overall(observed, self.asked) for observed in self.observed]),
+            self.validation,
+            self.watched,
+            tuple(self.chosen),
+            self.cost,
+            tuple(calibration),
+            np.float64(self.observed[-1][:, :, -1]) if rows else None,
+            self.models,
+            self.transductive,
+        )
+
+
+class KeptAnswers:
+    """Answers to a question about seen tasks, a file for each recipe in `recipes/`. (Trainings on the
+    host have checkpoints of their own.)"""
+
+    def __init__(
+        self,
+        folder: Path | None,
+        question: AbstractQuestion,
+        models: Model,
+        key: Key[Array, ""],
+        budget: Budget,
+        *,
+        resume: bool,
+    ):
+        self.folder = None if folder is None or question.tasks == "new" else folder / "recipes"
+        self.resume, self.question, self.key = resume, question, key
+        self.common = None
+        if self.folder is not None:
+            self.folder.mkdir(exist_ok=True)
+            self.common = digest((question, models, key, budget))
+
+    def read(self, recipe: Recipe) -> Answers | None:
+        """The answers of an earlier run; None where there are none.
+
+        **Raises:** `InputError` if they are those of other data or settings, or damaged.
+        """
+        path = self._path(recipe)
+        if path is None or not self.resume or not path.is_file():
+            return None
+        try:
+            with path.open("rb") as stream, np.load(stream) as file:
+                about = json.loads(str(file["about"]))
+                observed = [file[f"observed{i}"] for i in range(about["rounds"])]
+                validation = file["validation"]
+        except Exception as error:  # zip, zlib, NumPy and JSON raise many kinds
+            raise InputError(
+                f"{path} is damaged ({type(error).__name__}). Delete it, and that recipe is run again."
+            ) from None
+        if about["identity"] != self._identity(recipe):
+            raise InputError(
+                f"{path} is of another table or other settings. Resume with those, or `overwrite`"
+                " the run."
+            )
+        return Answers(
+            observed,
+            [tuple(Choice(*choice) for choice in chosen) for chosen in about["chosen"]],
+            validation,
+            tuple(about["watched"]),
+            Cost(*about["cost"]),
+            None,
+            about["transductive"],
+            self.question.for_measure(self.question.ask(Split.TEST, in_full, self.key)),
+        )
+
+    def write(self, recipe: Recipe, answers: Answers) -> None:
+        path = self._path(recipe)
+        if path is None:
+            return
+        about = {
+            "identity": self._identity(recipe),
+            "rounds": len(answers.observed),
+            "chosen": answers.chosen,
+            "watched": answers.watched,
+            "cost": answers.cost,
+            "transductive": answers.transductive,
+        }
+        observed = {f"observed{i}": values for i, values in enumerate(answers.observed)}
+        partial = path.with_name(f"{path.stem}.partial.npz")
+        np.savez(partial, about=json.dumps(about), validation=answers.validation, **observed)
+        partial.replace(path)
+
+    def _path(self, recipe: Recipe) -> Path | None:
+        return None if self.folder is None else self.folder / f"{slug(recipe.name)}.npz"
+
+    def _identity(self, recipe: Recipe) -> str:
+        return digest((self.common, recipe))

@@ -1,0 +1,317 @@
+"""Questions: what recipes are asked after they learnt from the past, and how it is scored."""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from ..core import (
+    AbstractAdapter,
+    AbstractIterativeAdapter,
+    AbstractVar,
+    Batch,
+    fast_dots,
+    for_task,
+    InputError,
+    Model,
+    Split,
+    Task,
+)
+from ..data import Table
+from ..tasks import AbstractTasks, by_rows, FiniteTasks
+from ..training import draw_seeds, score
+from ._measure import AbstractMeasure, measure_of_rows, MeanSquaredError
+from ._rows import Rows
+from ._seeds import Purpose, seed_keys
+
+
+class AbstractQuestion(eqx.Module):
+    """A question to all recipes of a comparison, the same for all.
+
+    - `measure`: how answers are scored. `seeds`: independent repetitions.
+    - `shots`: how many support points of a task are given, rising; `(None,)` where tasks were
+      trained on, so that none are.
+    - `tasks`: "new" or "seen".
+    """
+
+    measure: AbstractVar[AbstractMeasure]
+    seeds: AbstractVar[int]
+    tasks: ClassVar[str]
+
+    @property
+    @abc.abstractmethod
+    def shots(self) -> tuple[int | None, ...]:
+        """How many support points are given."""
+
+    @abc.abstractmethod
+    def past(self) -> tuple[Any, bool]:
+        """What recipes learn from, and whether its arrays have a leading `seeds` axis."""
+
+    @abc.abstractmethod
+    def ask(self, split: Split, view: Any, key: Key[Array, ""]) -> Any:
+        """What is asked of each seed, to choose settings on or to score on, as a recipe sees it."""
+
+    @abc.abstractmethod
+    def answers(
+        self, adapters: AbstractAdapter, models: Model, asked: Any, shots: int | None
+    ) -> np.ndarray:
+        """What the measure observes, "seeds tasks steps ...".
+
+        **Arguments:** `adapters`, `models`: one for each seed, on a leading axis.
+        """
+
+    def for_measure(self, asked: Any) -> Any:
+        """What the measure needs to know of what was asked."""
+        return asked
+
+    def steps(self, adapter: AbstractAdapter) -> tuple[int, ...]:
+        """After which steps of adaptation answers are scored; 0 is before any."""
+        del adapter
+        return (0,)
+
+
+class NewTasks(AbstractQuestion):
+    """Tasks that no recipe has seen, each to be learnt from a few points.
+
+    **Arguments:**
+
+    - `family`: the distribution over tasks, as it is trained on.
+    - `measure`: of the predictions for a task's queries.
+    - `seeds`: repetitions with a new initial model, new training tasks and new test tasks.
+    - `shots`: support points of the tasks. A smaller support set is the beginning of a larger one.
+    - `queries`: query points of the tasks.
+    - `validation_tasks`, `test_tasks`: for each seed, to choose settings on and to score on.
+    - `watched`: steps of adaptation after which a task is scored, in addition to before the first
+      and after the last; default: all. The number of steps is chosen among these.
+
+    >>> import learnset as ls
+    >>> ls.comparison.NewTasks(ls.Sinusoids(), shots=(5, 10)).shots
+    (5, 10)
+    """
+
+    family: AbstractTasks
+    measure: AbstractMeasure = MeanSquaredError()
+    seeds: int = 5
+    shots: tuple[int, ...] = (2, 5, 10, 20)
+    queries: int = 50
+    validation_tasks: int = 30
+    test_tasks: int = 120
+    watched: tuple[int, ...] | None = None
+    tasks: ClassVar[str] = "new"
+
+    def __check_init__(self):
+        if not self.shots or min(self.shots) < 1 or list(self.shots) != sorted(set(self.shots)):
+            raise InputError(
+                f"`shots={self.shots}`, but they must be different whole numbers, rising, at least 1."
+            )
+        for name in ("seeds", "queries", "validation_tasks", "test_tasks"):
+            if getattr(self, name) < 1:
+                raise InputError(f"`{name}={getattr(self, name)}`, but it must be at least 1.")
+        if self.watched is not None and min(self.watched, default=1) < 1:
+            raise InputError(
+                f"`watched={self.watched}`, but the first step is 1; before it is always watched."
+            )
+
+    def past(self) -> tuple[AbstractTasks, bool]:
+        return self.family, False
+
+    def ask(self, split: Split, view: Any, key: Key[Array, ""]) -> Task:
+        purpose, number = Purpose.TEST, self.test_tasks
+        if split is Split.VALIDATION:
+            purpose, number = Purpose.VALIDATION, self.validation_tasks
+        tasks = view(self.family).with_shots(max(self.shots), self.queries)
+        return draw_seeds(tasks, number, split, seed_keys(key, purpose, self.seeds))
+
+    def answers(
+        self, adapters: AbstractAdapter, models: Model, asked: Task, shots: int | None
+    ) -> np.ndarray:
+        points = jnp.asarray((shots or 0) * self.family.points_per_shot)
+        return np.asarray(
+            _learn_new(adapters, models, asked, points, self.measure, self._watched(adapters))
+        )
+
+    def steps(self, adapter: AbstractAdapter) -> tuple[int, ...]:
+        watched, steps = self._watched(adapter), getattr(adapter, "steps", None)
+        if watched is not None or not isinstance(adapter, AbstractIterativeAdapter):
+            return watched or (0,)
+        return tuple(range(steps + 1)) if isinstance(steps, int) else ()
+
+    def _watched(self, adapter: AbstractAdapter) -> tuple[int, ...] | None:
+        """The steps that are scored; None for all of them, and where there are no steps."""
+        steps = getattr(adapter, "steps", None)
+        iterative = isinstance(adapter, AbstractIterativeAdapter) and isinstance(steps, int)
+        if self.watched is None or not iterative:
+            return None
+        between = (step for step in self.watched if step < steps)
+        return tuple(sorted({0, min(1, steps), steps, *between}))
+
+
+@eqx.filter_jit
+def _learn_new(
+    adapters: AbstractAdapter,
+    models: Model,
+    asked: Task,
+    points: Array,
+    measure: AbstractMeasure,
+    steps: tuple[int, ...] | None,
+) -> Array:
+    # Points beyond these get weight zero instead of being cut off: one program then serves all
+    # numbers of shots.
+    weight = asked.support.weight
+    inside = jnp.arange(weight.shape[2]) < points
+    inside = jnp.expand_dims(inside, (0, 1, *range(3, weight.ndim)))
+    asked = eqx.tree_at(lambda a: a.support.weight, asked, jnp.where(inside, weight, 0))
+
+    def of_seed(adapter: AbstractAdapter, model: Model, tasks: Task) -> Array:
+        return score(adapter, model, tasks, measure.observe, steps)
+
+    return fast_dots(eqx.filter_vmap(of_seed))(adapters, models, asked)
+
+
+class SeenTasks(AbstractQuestion):
+    """The very tasks that were trained on, at points that were not.
+
+    **Arguments:**
+
+    - `sets`: the numbered tasks of each seed, their arrays with a leading `seeds` axis.
+    - `measure`: of the predictions.
+    - `one_target`: whether the tasks have one target, in one unit.
+    """
+
+    sets: FiniteTasks
+    measure: AbstractMeasure
+    one_target: bool = True
+    tasks: ClassVar[str] = "seen"
+
+    @classmethod
+    def of_family(
+        cls,
+        family: AbstractTasks,
+        *,
+        num_tasks: int = 100,
+        points: int = 10,
+        seeds: int = 5,
+        key: Key[Array, ""],
+    ) -> "SeenTasks":
+        """`num_tasks` tasks of a family for each seed, with `points` points each to learn from; scored
+        by mean squared error."""
+        make = eqx.filter_vmap(FixedTasks(num_tasks, points), in_axes=(None, 0))
+        sets = eqx.filter_jit(make)(family, seed_keys(key, Purpose.PAST, seeds))
+        return cls(sets, MeanSquaredError())
+
+    @classmethod
+    def of_table(
+        cls, table: Table, *, seeds: Sequence[int] = range(3), points_per_task: int = 16
+    ) -> "SeenTasks":
+        """The tasks of a table. Each seed has its own division of the rows: six tenths to train on,
+        two to choose settings on, two to score on, scaled by its training rows.
+
+        **Arguments:** `points_per_task`: training points of each task in a step, at most.
+
+        **Raises:** `InputError` as `by_rows` does.
+        """
+        half = max(1, points_per_task // 2)
+        divisions = [by_rows(table, seed=seed, shots=half, queries=half) for seed in seeds]
+        width = max(tasks.points.x.shape[-1] for tasks in divisions)
+        same = {
+            "inputs": (),
+            "shots": min(tasks.shots for tasks in divisions),
+            "queries": min(tasks.queries for tasks in divisions),
+        }
+        divisions = [
+            dataclasses.replace(by_rows(table, seed=seed, width=width), **same) for seed in seeds
+        ]
+        sets = jax.tree.map(
+            lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *divisions
+        )
+        return cls(sets, measure_of_rows(len(table.classes)), table.task is not None)
+
+    @property
+    def seeds(self) -> int:
+        return jax.tree.leaves(self.sets)[0].shape[0]
+
+    @property
+    def shots(self) -> tuple[int | None, ...]:
+        return (None,)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The lengths of an input and of a target."""
+        arrays, rest = eqx.partition(self.sets, eqx.is_array)
+        first = eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), rest)
+        points = first.all_points(0, Split.TRAIN)
+        return points.x.shape[-1], points.y.shape[-1]
+
+    def past(self) -> tuple[FiniteTasks, bool]:
+        return self.sets, True
+
+    def ask(self, split: Split, view: Any, key: Key[Array, ""]) -> Split:
+        del view, key
+        return split
+
+    def answers(
+        self, adapters: AbstractAdapter, models: Model, asked: Split, shots: int | None
+    ) -> np.ndarray:
+        del shots
+        return np.asarray(_ask_seen(adapters, models, self.sets, self.measure, asked))
+
+    def for_measure(self, asked: Split) -> Rows:
+        return self.rows(asked)
+
+    def rows(self, split: Split) -> Rows:
+        """The points that are scored in a split."""
+        seeds = range(self.seeds)
+        arrays, rest = eqx.partition(self.sets, eqx.is_array)
+        sets = [eqx.combine(jax.tree.map(lambda leaf, s=s: leaf[s], arrays), rest) for s in seeds]
+        pools = [jax.tree.map(np.asarray, _targets(tasks, split)) for tasks in sets]
+        y, weight = (np.stack([pool[i] for pool in pools]).astype(np.float64) for i in (0, 1))
+        first = sets[0]
+        row = np.stack([np.asarray(tasks.rows_of(split)) for tasks in sets])
+        std = np.stack([np.asarray(tasks.units, np.float64) for tasks in sets])
+        return Rows(y, weight > 0, row, std, first.names, first.classes, self.one_target)
+
+
+@eqx.filter_jit
+def _targets(tasks: FiniteTasks, split: Split) -> tuple[Array, Array]:
+    pool = tasks.pool(split)
+    return pool.y, pool.weight
+
+
+@eqx.filter_jit
+def _ask_seen(
+    adapters: AbstractAdapter,
+    models: Model,
+    sets: FiniteTasks,
+    measure: AbstractMeasure,
+    split: Split,
+) -> Array:
+    def of_seed(adapter: AbstractAdapter, model: Model, tasks: FiniteTasks) -> Array:
+        def of_task(index: Array) -> Array:
+            support = tasks.all_points(index, Split.TRAIN)
+            predictor = adapter.adapt(for_task(model, index), support)
+            return measure.observe(predictor, tasks.all_points(index, split))
+
+        return jax.vmap(of_task)(jnp.arange(len(tasks)))[:, None]
+
+    return fast_dots(eqx.filter_vmap(of_seed))(adapters, models, sets)
+
+
+class FixedTasks(eqx.Module):
+    """The past of recipes that train on a fixed set: `num_tasks` tasks with `points` points each.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> len(ls.comparison.FixedTasks(30, 20)(ls.Sinusoids(), jr.key(0)))
+    30
+    """
+
+    num_tasks: int
+    points: int
+
+    def __call__(self, tasks: AbstractTasks, key: Key[Array, ""]) -> FiniteTasks:
+        return FiniteTasks.from_family(tasks, num_tasks=self.num_tasks, points=self.points, key=key)

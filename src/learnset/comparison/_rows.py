@@ -1,0 +1,110 @@
+"""Rows that recipes are scored on, next to each other for all tasks and seeds."""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+
+class Rows(eqx.Module):
+    """The rows that all recipes are scored on, for each seed's division of a set of tasks.
+
+    `y` are targets as they are predicted (scaled, or one-hot), `present` says which points there
+    are, and `row` which rows of the table they are. `std` are the units of the targets.
+    """
+
+    y: Float[np.ndarray, "seeds tasks points out"]
+    present: Bool[np.ndarray, "seeds tasks points"]
+    row: Int[np.ndarray, "seeds tasks points"]
+    std: Float[np.ndarray, "seeds tasks"]
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    one_target: (
+        bool  # whether rows of all tasks have one target, so that its variance is one number
+    )
+
+    @property
+    def count(self) -> Int[np.ndarray, "seeds tasks"]:
+        """How many rows of each task there are."""
+        return self.present.sum(axis=2)
+
+    def errors(
+        self, predictions: Float[np.ndarray, "seeds tasks points out"]
+    ) -> Float[np.ndarray, "seeds tasks"]:
+        """Of each task: the root of the mean squared error in units of the target; of classes the
+        part that is wrong."""
+        count = np.maximum(self.count, 1)
+        if self.classes:
+            return np.where(self.present, ~self.right(predictions), 0).sum(axis=2) / count
+        return np.sqrt(self.squares(predictions)[0] / count) * self.std
+
+    def gains(
+        self,
+        better: Float[np.ndarray, "seeds tasks points out"],
+        base: Float[np.ndarray, "seeds tasks points out"],
+    ) -> tuple[Float[np.ndarray, "tasks"], Float[np.ndarray, "tasks"]]:
+        """The gain of each task in squared error, per row and in units of the target's variance, and
+        half its 95 % interval, Student's. A row that several seeds score counts once, with its mean
+        gain."""
+        gain = ((self.y - base) ** 2 - (self.y - better) ** 2).sum(axis=-1)
+        tasks = range(gain.shape[1])
+        return mean_and_half(
+            [_by_row(self.row[:, t], gain[:, t], self.present[:, t]) for t in tasks]
+        )
+
+    def squares(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of squared errors of each task, and of squared distances to the mean of all tasks."""
+        weight = self.present[..., None]
+        error = np.where(weight, (self.y - predictions) ** 2, 0).sum(axis=(2, 3))
+        count = np.maximum(self.present.sum(axis=(1, 2)), 1)
+        mean = np.where(weight, self.y, 0).sum(axis=(1, 2, 3)) / count
+        total = np.where(weight, (self.y - mean[:, None, None, None]) ** 2, 0).sum(axis=(1, 2, 3))
+        return error, total
+
+    def squares_within(self) -> Float[np.ndarray, "seeds tasks"]:
+        """Sums of squared distances to the mean of each task."""
+        weight = self.present[..., None]
+        mean = np.where(weight, self.y, 0).sum(axis=(2, 3)) / np.maximum(self.count, 1)
+        return np.where(weight, (self.y - mean[..., None, None]) ** 2, 0).sum(axis=(2, 3))
+
+    def right(self, predictions: np.ndarray) -> Bool[np.ndarray, "seeds tasks points"]:
+        """Whether the most likely class is right."""
+        return predictions.argmax(axis=-1) == self.y.argmax(axis=-1)
+
+
+def roc_auc(positive: Float[np.ndarray, "points"], score: Float[np.ndarray, "points"]) -> float:
+    """The area under the ROC curve: the probability that a positive scores higher than a negative,
+    ties counting half. NaN where there are no positives or no negatives.
+
+    >>> import numpy as np
+    >>> roc_auc(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.35, 0.8]))
+    0.75
+    """
+    from scipy.stats import rankdata
+
+    yes = positive > 0.5
+    ups, downs = int(yes.sum()), int((~yes).sum())
+    if not ups or not downs or not np.isfinite(score).all():
+        return float("nan")
+    return float((rankdata(score)[yes].sum() - ups * (ups + 1) / 2) / (ups * downs))
+
+
+def _by_row(row: np.ndarray, value: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """The mean value of each row that is present, over all seeds that have it."""
+    _, which = np.unique(row[present], return_inverse=True)
+    return np.bincount(which, value[present]) / np.maximum(np.bincount(which), 1)
+
+
+def mean_and_half(groups: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of each group, and half its 95 % interval; infinite for a group of one."""
+    from scipy.special import stdtrit
+
+    mean = np.array([group.mean() if len(group) else np.nan for group in groups])
+    half = [
+        stdtrit(len(group) - 1, 0.975) * group.std(ddof=1) / np.sqrt(len(group))
+        if len(group) > 1
+        else np.inf
+        for group in groups
+    ]
+    return mean, np.array(half)

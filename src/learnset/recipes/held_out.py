@@ -1,0 +1,73 @@
+"""The standard recipes for tasks of a table that are held out."""
+
+from typing import Any
+
+import equinox as eqx
+import optax
+from jaxtyping import Array, Key
+
+from ..comparison import ByGradient, InClosedForm, NothingLearnt, Recipe, Setting
+from ..core import cross_entropy, mse
+from ..meta import LearntRidge, MAML, R2D2
+from ..models import Headed, Linear, Raw
+from ..multitask import BLUP, MixedModel
+from ..tasks import FiniteTasks, HeldOutTasks
+from ..transfer import FineTune, Pooled, Ridge
+from .regression import CARUANA, FINN, Heads
+from .rows import MOST_SLOPES
+
+L2S = (0.1, 1.0, 10.0, 100.0, 1000.0)
+LRS = (0.001, 0.003, 0.01, 0.03, 0.1)
+SCALES = (0.3, 1.0, 3.0, 10.0, 30.0)
+ROBINSON = "Robinson 1991, That BLUP is a good thing"
+
+
+def standard(tasks: HeldOutTasks, *, classes: bool = False, steps: int = 50) -> list[Recipe]:
+    """All recipes for tasks that are held out, in the order of the page.
+
+    **Arguments:**
+
+    - `tasks`: as they are compared on. `classes`: whether targets are classes.
+    - `steps`: of gradient descent on a new task.
+    """
+    loss = cross_entropy if classes else mse
+    adam = tuple(FineTune(loss, lr, 4 * steps, optimiser=optax.adam) for lr in (0.003, 0.01, 0.03))
+    tuned = tuple(FineTune(loss, lr, steps) for lr in LRS)
+    ridges = tuple(Ridge(l2) for l2 in L2S)
+    learnt = tuple(LearntRidge(scale) for scale in SCALES)
+    inputs = NothingLearnt(OfInputs(tasks.train.y.shape[-1]))
+    body = ByGradient(Pooled(loss), model=Heads(len(tasks.train.weight)), past=numbered)
+    pooled, maml, r2d2 = (
+        (ByGradient(method),) for method in (Pooled(loss), MAML(loss, 0.05), R2D2(loss))
+    )
+    offsets, slopes = ((InClosedForm(MixedModel(slopes)),) for slopes in (False, True))
+    scratch, transfer, together = Setting.SCRATCH, Setting.TRANSFER, Setting.MULTI_TASK
+    pretraining = "pretraining on all tasks"
+    first: dict[str, Any] = {"quick": True, "baseline": True}
+    with_slopes = Recipe("mixed model + slopes", together, slopes, (BLUP(),), ROBINSON)
+    return [
+        Recipe("ridge from scratch", scratch, (inputs,), ridges, "Hoerl & Kennard 1970", **first),
+        Recipe("network from scratch", scratch, adapters=adam, source="no past tasks", **first),
+        Recipe("pooled network", transfer, pooled, tuned, pretraining, quick=True),
+        Recipe("pooled + ridge head", transfer, pooled, ridges, pretraining, quick=True),
+        Recipe("mixed model", together, offsets, (BLUP(),), ROBINSON, quick=True),
+        *([with_slopes] if tasks.train.x.shape[-1] <= MOST_SLOPES else []),
+        Recipe("shared body + ridge head", together, (body,), ridges, CARUANA),
+        Recipe("MAML", Setting.META, maml, tuned, FINN),
+        Recipe("R2D2", Setting.META, r2d2, learnt, "Bertinetto et al. 2019", quick=True),
+    ]
+
+
+class OfInputs(eqx.Module):
+    """Makes a linear head on inputs as they are."""
+
+    out: int
+
+    def __call__(self, model: Any, key: Key[Array, ""]) -> Headed:
+        return Headed(Raw(), Linear(model.layers[0].weight.shape[0], self.out, key=key))
+
+
+def numbered(tasks: HeldOutTasks, key: Key[Array, ""]) -> FiniteTasks:
+    """The training tasks as a numbered set."""
+    del key
+    return tasks.numbered()

@@ -1,0 +1,108 @@
+"""How settings and numbers look: one name and one colour for a setting, everywhere."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..comparison import AbstractMeasure, Setting
+from ..core import COLOURS, FAINT, INK
+
+COLOUR = {
+    Setting.SCRATCH: INK,
+    Setting.POOLED: COLOURS[0],
+    Setting.TRANSFER: COLOURS[5],
+    Setting.MULTI_TASK: COLOURS[1],
+    Setting.META: COLOURS[2],
+    Setting.BOUND: FAINT,
+}
+
+
+class Look(NamedTuple):
+    """The name and the colour of a setting."""
+
+    name: str
+    colour: str
+
+
+def look(setting: Setting | str) -> Look:
+    """The look of a setting, or of its value in `result.json`.
+
+    >>> from learnset.report import look
+    >>> look("pooled").name
+    'pooled'
+    """
+    setting = Setting(setting)
+    return Look(setting.value, COLOUR[setting])
+
+
+class Numbers:
+    """How the values of a measure are shown: percentages, or three significant digits.
+
+    >>> from learnset.comparison import Accuracy, MeanSquaredError
+    >>> Numbers(Accuracy()).text(0.9512, 0.0102), Numbers(MeanSquaredError()).text(0.1234, 0.02)
+    ('95.12 ± 1.02 %', '0.123 ± 0.02')
+    """
+
+    def __init__(self, measure: AbstractMeasure):
+        self.measure = measure
+        self.digits = 2 if measure.over_tasks else 1
+
+    @property
+    def label(self) -> str:
+        """The measure with its unit, for an axis or a heading."""
+        return f"{self.measure.name} (%)" if self.measure.percent else self.measure.name
+
+    @property
+    def best(self) -> str:
+        """The best value in words: "Highest accuracy"."""
+        return f"{'Highest' if self.measure.higher_is_better else 'Lowest'} {self.measure.name}"
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether an axis is logarithmic."""
+        return not self.measure.percent
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Values as an axis shows them."""
+        return 100 * values if self.measure.percent else values
+
+    def one(self, value: float) -> str:
+        """A value alone."""
+        return f"{100 * value:.1f} %" if self.measure.percent else number(value)
+
+    def text(self, value: float, half: float) -> str:
+        """A value and half its interval."""
+        if not self.measure.percent:
+            return f"{number(value)} ± {number(half)}"
+        if not np.isfinite(half):
+            return f"{100 * value:.{self.digits}f} %"
+        return f"{100 * value:.{self.digits}f} ± {100 * half:.{self.digits}f} %"
+
+    def difference(self, value: float, half: float) -> str:
+        """A difference and half its interval; of percentages in percentage points."""
+        if not self.measure.percent:
+            return f"{value:+.3g} ± {number(half)}"
+        return f"{100 * value:+.{self.digits}f} ± {100 * half:.{self.digits}f}"
+
+
+def number(value: float) -> str:
+    """Three significant digits, whatever the size.
+
+    >>> number(0.012345), number(float("nan"))
+    ('0.0123', 'diverged')
+    """
+    return f"{value:.3g}" if abs(value) < float("inf") else "diverged"
+
+
+def amount(count: int, unit: str) -> str:
+    """How much there is of something that can be counted.
+
+    >>> amount(10, "point"), amount(1, "shot")
+    ('10 points', '1 shot')
+    """
+    return f"{count:,} {unit}{'s' * (count != 1)}"
+
+
+def percent(value: float) -> str:
+    """A part as a percentage without its sign."""
+    return f"{100 * abs(value):.1f} %"

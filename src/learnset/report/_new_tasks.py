@@ -1,0 +1,268 @@
+"""A comparison on new tasks as a page: answers, the table, figures, and how it was done."""
+
+from collections.abc import Sequence
+
+from ..comparison import Benefit, Comparison, Outcome, Setting
+from ._look import amount, Numbers, number
+from ._values import (
+    Bullets,
+    escaped,
+    Grid,
+    Page,
+    Paragraph,
+    Picture,
+    Section,
+)
+
+HEAD = (
+    "recipe",
+    "setting",
+    "tasks",
+    "before",
+    "1 step",
+    "best",
+    "difference to baseline",
+    "steps needed",
+    "{unit}s needed",
+    "past data kept",
+    "stored",
+    "training",
+    "adapting",
+    "queries see each other",
+    "calibration error",
+)
+BRIEF = (0, 1, 5, 6, 7, 8)  # the columns that fit a terminal
+CAPTIONS = {
+    "steps": "New tasks, against gradient steps (step 0 stands at one half). Bands are 95 % intervals.",
+    "shots": "New tasks, against the number of their {unit}s, each recipe at its best number of steps.",
+    "episode": "One held-out task: its support set, and its query set.",
+    "embeddings": "Features of one held-out task in the plane of their two main directions.",
+    "confusion": "Queries of one held-out task: their class, and the class that was predicted.",
+    "differences": "The paired difference to the baseline: to the side of “better”, past tasks helped.",
+}
+CONTRASTED = (Setting.POOLED, Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
+
+
+def page_of_new_tasks(
+    comparisons: Sequence[Comparison],
+    shots: int,
+    *,
+    title: str,
+    tasks: str,
+    unit: str,
+    figures: Sequence[str] = (),
+    control: str = "",
+    notes: Sequence[str] = (),
+) -> Page:
+    """The page.
+
+    **Arguments:**
+
+    - `comparisons`: the one on new tasks first; then one on seen tasks, if there is any.
+    - `shots`: the number of support points that the table shows.
+    - `tasks`: the distribution in words; `unit`: the name of a support point.
+    - `figures`: names of those that were drawn.
+    - `control`: the verdict of the control, if these tasks are it.
+    """
+    new = comparisons[0]
+    numbers = Numbers(new.measure)
+    label = numbers.label[0].upper() + numbers.label[1:]
+    answers = [*answers_of(new, shots, unit), *([control] if control else [])]
+    grid = grid_of(comparisons, shots, unit)
+    failures = [message for c in comparisons for message in c.failures.values()]
+    table = (grid, *(Paragraph(str(escaped(message))) for message in failures))
+    pictures = tuple(Picture(name, CAPTIONS[name].format(unit=unit)) for name in figures)
+    return Page(
+        title,
+        (
+            Section("", (Paragraph("\n\n".join(answers), boxed=True),), brief=True),
+            Section(f"{label} from {amount(shots, unit)}", table, brief=True),
+            Section("", (Paragraph(explanation(unit)), *pictures)),
+            Section("How it was done", _method(comparisons, tasks, notes)),
+        ),
+    )
+
+
+def answers_of(comparison: Comparison, shots: int, unit: str) -> list[str]:
+    """The best recipe, and the two promised benefits, in a sentence each."""
+    contrasted = [o for o in comparison if o.recipe.setting in CONTRASTED]
+    baseline = comparison.baseline()
+    if baseline is None or not contrasted:
+        return []
+    numbers, sign = Numbers(comparison.measure), comparison.measure.sign
+
+    def value(outcome: Outcome) -> float:
+        return float(outcome.overall_at(shots).mean())
+
+    best = max(contrasted, key=lambda outcome: sign * value(outcome))
+    sentences = [
+        f"{numbers.best} on new tasks from {amount(shots, unit)}: {best.name},"
+        f" {numbers.text(*comparison.value(best, shots))}; {baseline.name} has"
+        f" {numbers.one(value(baseline))}."
+    ]
+    faster = _helped([(o, comparison.acceleration(o, shots)) for o in contrasted if o.steps])
+    if faster:
+        outcome, benefit = min(faster, key=lambda pair: (pair[1].reached, -sign * value(pair[0])))
+        sentences.append(
+            f"Faster learning: {baseline.name} reaches {numbers.one(benefit.target)} in"
+            f" {benefit.baseline:.0f} steps, {outcome.name} in {benefit.reached:.0f}"
+            f" ({benefit.ratio:.0f}×)."
+        )
+    fewer = _helped([(o, comparison.sample_efficiency(o)) for o in contrasted])
+    if fewer:
+        outcome, benefit = min(fewer, key=lambda pair: (pair[1].reached, -sign * value(pair[0])))
+        most, least = ("at most ", "at least ") if benefit.at_most else ("", "")
+        sentences.append(
+            f"Less data: {baseline.name} reaches {numbers.one(benefit.target)} with"
+            f" {amount(int(benefit.baseline), unit)}, {outcome.name} with"
+            f" {most}{benefit.reached:.3g} ({least}{benefit.ratio:.3g}×)."
+        )
+    return sentences
+
+
+def _helped(pairs: list[tuple[Outcome, Benefit | None]]) -> list[tuple[Outcome, Benefit]]:
+    return [(o, b) for o, b in pairs if b is not None and b.ratio is not None and b.ratio > 1]
+
+
+def grid_of(comparisons: Sequence[Comparison], shots: int, unit: str) -> Grid:
+    """The table of all recipes at one number of support points."""
+    rows = []
+    for comparison in comparisons:
+        baseline = comparison.baseline()
+        rows += [_row(comparison, outcome, baseline, shots) for outcome in comparison]
+        blank = ("",) * (len(HEAD) - 6)
+        rows += [(name, "", "", "", "", "diverged", *blank) for name in comparison.failures]
+    head = tuple(cell.format(unit=unit) for cell in HEAD)
+    return Grid(head, tuple(rows), left=3, brief=BRIEF)
+
+
+def _row(
+    comparison: Comparison, outcome: Outcome, baseline: Outcome | None, shots: int
+) -> tuple[str, ...]:
+    at = shots if shots in outcome.shots else outcome.shots[0]
+    numbers, iterative = Numbers(comparison.measure), outcome.steps > 0
+    contestant = baseline is not None and not outcome.recipe.baseline
+    calibration = outcome.calibration[outcome.shots.index(at)] if outcome.calibration else None
+    return (
+        outcome.name,
+        outcome.recipe.setting.value,
+        comparison.question.tasks,
+        numbers.one(float(outcome.overall_at(at, 0).mean())) if iterative else "",
+        numbers.one(float(outcome.overall_at(at, 1).mean())) if iterative else "",
+        numbers.text(*comparison.value(outcome, at)) + _at_step(outcome, at),
+        numbers.difference(*comparison.difference(outcome, baseline, at)) if contestant else "",
+        _steps(comparison.acceleration(outcome, at), outcome),
+        _benefit(comparison.sample_efficiency(outcome), outcome),
+        _past_data(outcome),
+        size(outcome.cost.stored_bytes),
+        f"{outcome.cost.train_seconds:.1f} s" if outcome.recipe.learns else "none",
+        f"{outcome.cost.adapt_seconds * 1e3:.3f} ms",
+        "yes" if outcome.transductive else "no",
+        "" if calibration is None else f"{calibration:.3f}",
+    )
+
+
+def _at_step(outcome: Outcome, shots: int | None) -> str:
+    """After how many steps, which may differ from seed to seed."""
+    if not outcome.steps:
+        return ""
+    low, high = min(outcome.chosen_steps(shots)), max(outcome.chosen_steps(shots))
+    return f" (step {low})" if low == high else f" (steps {low} to {high})"
+
+
+def _steps(benefit: Benefit | None, outcome: Outcome) -> str:
+    """Steps to the baseline's best; an adapter without steps is there at once, or never."""
+    if benefit is not None and outcome.steps == 0 and benefit.reached is not None:
+        return "at once"
+    return _benefit(benefit, outcome)
+
+
+def _benefit(benefit: Benefit | None, outcome: Outcome) -> str:
+    if benefit is None:
+        return ""
+    return f"{benefit.baseline:.3g}" if outcome.recipe.baseline else str(benefit)
+
+
+def _past_data(outcome: Outcome) -> str:
+    if not outcome.recipe.learns or outcome.recipe.setting is Setting.SCRATCH:
+        return "none"
+    return "yes" if outcome.recipe.setting.keeps_data else "no"
+
+
+def size(count: int) -> str:
+    """A number of bytes in words.
+
+    >>> size(7124)
+    '7.0 KiB'
+    """
+    return f"{count / 1024:.1f} KiB" if count else "nothing"
+
+
+def explanation(unit: str) -> str:
+    """What the columns mean."""
+    return (
+        "± is half the 95 % interval over tasks and seeds. *Best* has the adapter and the number of"
+        " steps that were chosen on validation tasks, for each seed. *Difference* is paired by task"
+        " with the baseline at its best: learning from scratch; on seen tasks a network for each"
+        f" task. *Steps needed* and *{unit}s needed* say how much of each the recipe needs to do as"
+        " well as the baseline at its best, and how many times less that is. *Past data kept*:"
+        " whether the data of past tasks are needed to add another task. *Training* is for all seeds"
+        " together, without compilation; *adapting* for one task in a batch of many."
+    )
+
+
+def _method(
+    comparisons: Sequence[Comparison], tasks: str, notes: Sequence[str]
+) -> tuple[Paragraph | Bullets, ...]:
+    sources = tuple(
+        str(escaped(f"{outcome.name}: {outcome.recipe.source}"))
+        for comparison in comparisons
+        for outcome in comparison
+    )
+    return (
+        Paragraph(f"Tasks: {escaped(tasks)}."),
+        *(Paragraph(str(escaped(note))) for note in notes),
+        Paragraph(
+            "Each seed has its own initial network, which all recipes start from, its own stream of"
+            " training tasks, and its own validation and test tasks, which are the same for all"
+            " recipes. Settings are chosen on validation tasks, for each seed. Nothing was chosen on"
+            " test tasks."
+        ),
+        Bullets(sources),
+    )
+
+
+def below_constant(comparison: Comparison) -> list[str]:
+    """Recipes whose error on tasks that share nothing lies below that of the best constant by more
+    than chance explains.
+
+    The difference is paired by task: on the drawn queries the constant itself may be better or worse
+    than is expected. Its interval is over tasks, which are independent whatever was trained before,
+    and holds for all recipes and numbers of shots at once (Bonferroni).
+    """
+    from scipy.special import ndtri
+
+    constant = comparison["best constant"]
+    others = [outcome for outcome in comparison if outcome is not constant]
+    quantile = float(ndtri(1 - 0.025 / max(1, len(others) * len(comparison.shots))))
+    below = []
+    for outcome in others:
+        for shots in comparison.shots:
+            apart = outcome.at(shots) - constant.at(shots)
+            if apart.mean() + quantile * apart.std() / apart.size**0.5 < 0:
+                below.append(f"{outcome.name} at {shots} points")
+    return below
+
+
+def verdict_of_control(comparison: Comparison, floor: float) -> str:
+    """What the control says: no recipe can beat the best constant."""
+    below = below_constant(comparison)
+    verdict = (
+        f"{', '.join(below)} came out below it: look for a leak."
+        if below
+        else "no recipe came out below it."
+    )
+    return (
+        f"These tasks share nothing: the best possible error is {number(floor)}, that of the best"
+        f" constant, and {verdict} What the others gain here over scratch is only the common scale."
+    )

@@ -1,0 +1,76 @@
+"""The result of a comparison on a table: its rows, its tasks, and tasks that were held out."""
+
+import equinox as eqx
+
+from ..comparison import Comparison, Outcome, Setting
+from ..data import Table
+from ..recipes.affinity import Affinities
+
+
+class TableResult(eqx.Module):
+    """All that `learnset compare` finds on a table.
+
+    - `seen`: on the rows that were not trained on; `new`: on tasks that were held out, None where
+      there are too few tasks to hold any out.
+    - `balanced`, `uniform`: names of recipes with a balancer, and of the one with the uniform sum.
+    """
+
+    table: Table
+    seen: Comparison
+    affinities: Affinities
+    new: Comparison | None
+    balanced: tuple[str, ...]
+    uniform: str
+
+    @property
+    def alone(self) -> Outcome | None:
+        """One model for each task: the best of them."""
+        return self.seen.baseline()
+
+    @property
+    def pooled(self) -> Outcome | None:
+        """One model for all tasks: the best of them."""
+        return self._best("pooled", Setting.POOLED)
+
+    @property
+    def together(self) -> Outcome | None:
+        """Tasks learnt together, each with something of its own: the best of these models."""
+        return self._best("learnt together", Setting.MULTI_TASK)
+
+    def _best(self, name: str, setting: Setting) -> Outcome | None:
+        outcomes = [outcome for outcome in self.seen if outcome.recipe.setting is setting]
+        return self.seen.best_of(name, outcomes)
+
+    def contrasted(self) -> dict[str, Outcome]:
+        """The three that the page contrasts, by name; those that did not all fail."""
+        three = {
+            "one model per task": self.alone,
+            "pooled": self.pooled,
+            "learnt together": self.together,
+        }
+        return {name: outcome for name, outcome in three.items() if outcome is not None}
+
+    def of_tasks(self) -> list[dict]:
+        """One row for each task: the errors of the three that are contrasted, and the gain of
+        learning together over one model per task."""
+        rows = self.seen.rows
+        error = "wrong" if rows.classes else "rmse"
+        errors = {
+            f"{error}, {name}": rows.errors(outcome.predictions).mean(axis=0)
+            for name, outcome in self.contrasted().items()
+        }
+        count = rows.count.mean(axis=0)
+        gain = half = None
+        if self.together is not None and self.alone is not None:
+            gain, half = self.seen.gains(self.together, self.alone)
+        return [
+            {"task": name, "scored_rows": round(float(count[i]), 1)}
+            | {words: _finite(values[i]) for words, values in errors.items()}
+            | ({} if gain is None else {"gain": _finite(gain[i]), "gain_ci95": _finite(half[i])})
+            for i, name in enumerate(rows.names)
+        ]
+
+
+def _finite(value: float) -> float | None:
+    value = float(value)
+    return value if abs(value) < float("inf") else None
