@@ -1,4 +1,4 @@
-"""What the studies of agents have in common: training in stages, lives on held-out tasks, and stored agents."""
+"""Training of agents in stages, their lives on held-out tasks, and stored agents."""
 
 import json
 from importlib import resources
@@ -18,6 +18,8 @@ from learnset.envs import AbstractAgent, AbstractEnv, AbstractEnvs, Life, live
 from learnset.rl import AbstractActorCritic, RecurrentAgent
 from learnset.training import train
 
+TRAINING_OPTIONS = frozenset({"seed", "steps", "checkpoint_every", "resume"})  # of the command
+
 
 def seeds_of(agent: Any) -> int:
     """How many agents are stacked in one."""
@@ -26,13 +28,13 @@ def seeds_of(agent: Any) -> int:
 
 @eqx.filter_jit
 def drawn(envs: AbstractEnvs, number: int, split: Split, key: Key[Array, ""]) -> Any:
-    """So many tasks, by one compiled program."""
+    """`number` tasks, drawn by one compiled program."""
     return envs.draw(number, split, key=key)
 
 
 @eqx.filter_jit
 def lives(agents: Any, envs: AbstractEnv, key: Key[Array, ""]) -> Life:
-    """What each of several agents does on each of several tasks, the same ones for all; "seeds tasks steps"."""
+    """The lives of several agents on the same tasks; "seeds tasks steps"."""
     tasks = jax.tree.leaves(eqx.filter(envs, eqx.is_array))[0].shape[0]
 
     def one(agent: AbstractAgent, key: Key[Array, ""]) -> Life:
@@ -43,18 +45,18 @@ def lives(agents: Any, envs: AbstractEnv, key: Key[Array, ""]) -> Life:
 
 @eqx.filter_jit
 def life_of(agent: AbstractAgent, envs: AbstractEnv, key: Key[Array, ""]) -> Life:
-    """What an agent that no training has made does on each of several tasks; with a `seeds` axis of one."""
+    """The life of a single agent, such as a rule, on several tasks; the `seeds` axis is one."""
     tasks = jax.tree.leaves(eqx.filter(envs, eqx.is_array))[0].shape[0]
     life = jax.vmap(lambda env, key: live(agent, env, key=key))(envs, jr.split(key, tasks))
     return jax.tree.map(lambda leaf: leaf[None], life)
 
 
 class Training(eqx.Module):
-    """How the agents of a study are trained, and looked at on the way.
+    """Training of a study's agents, which are scored on the way.
 
     **Arguments:**
 
-    - `stages`: training steps after which they are looked at, rising; the last is the end.
+    - `stages`: training steps after which they are scored, rising; the last is the end.
     """
 
     method: AbstractActorCritic
@@ -82,16 +84,16 @@ class Training(eqx.Module):
     ) -> tuple[Any, dict[int, list], dict[str, float]]:
         """Trains agents together, one for each key.
 
-        **Returns:** the agents, what `score` said of them at each stage, and the seconds that it took. A run that is
-        resumed keeps what was said before.
+        **Returns:** the agents, their scores at each stage, and the seconds of training. A resumed
+        run keeps the scores of earlier stages.
         """
-        where = folder / "checkpoints" / name.replace(", ", "-").replace(" ", "-").lower()
-        notes = where.with_suffix(".json")
-        said = json.loads(notes.read_text()) if options.get("resume") and notes.is_file() else {}
+        out = folder / "checkpoints" / name.replace(", ", "-").replace(" ", "-").lower()
+        notes = out.with_suffix(".json")
+        scores = json.loads(notes.read_text()) if options.get("resume") and notes.is_file() else {}
         model, seconds = agents, {"train_seconds": 0.0, "compile_seconds": 0.0}
         resume = bool(options.get("resume"))
         for stage in self.stages:
-            if str(stage) in said and stage != self.stages[-1]:
+            if str(stage) in scores and stage != self.stages[-1]:
                 continue
             run = train(
                 self.method,
@@ -102,20 +104,20 @@ class Training(eqx.Module):
                 key=key,
                 tasks_per_step=self.tasks_per_step,
                 log_every=max(1, self.stages[-1] // 100),
-                out=where,
+                out=out,
                 name=name,
                 **options | {"resume": resume},
             )
             model, resume = run.model, True
-            said[str(stage)] = np.asarray(score(model)).tolist()
-            notes.write_text(json.dumps(said))
+            scores[str(stage)] = np.asarray(score(model)).tolist()
+            notes.write_text(json.dumps(scores))
             seconds["train_seconds"] = run.seconds
             seconds["compile_seconds"] += run.compile_seconds
-        return model, {int(stage): value for stage, value in said.items()}, seconds
+        return model, {int(stage): value for stage, value in scores.items()}, seconds
 
 
 def without(agents: RecurrentAgent, **ablated: bool) -> RecurrentAgent:
-    """The same agents, robbed of a sense or of their memory."""
+    """The same agents without an input or without their memory."""
     for name, value in ablated.items():
         agents = eqx.tree_at(lambda agent, name=name: getattr(agent, name), agents, value)
     return agents
@@ -126,7 +128,8 @@ def stored(name: str, like: Any) -> Any:
     path = resources.files("learnset_studies").joinpath("trained", f"{name}.npz")
     if not path.is_file():
         raise InputError(
-            f"No trained agents `{name}` come with this package. Run the study without `--from-pretrained`."
+            f"No trained agents `{name}` come with this package. Run the study without"
+            " `--from-pretrained`."
         )
     with path.open("rb") as file, np.load(file) as arrays:
         leaves = [jnp.asarray(arrays[f"leaf{i}"], jnp.float32) for i in range(len(arrays.files))]

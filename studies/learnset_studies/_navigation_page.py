@@ -1,4 +1,4 @@
-"""Pictures and words of the study of navigation."""
+"""Figures and page of the study of navigation."""
 
 from pathlib import Path
 from typing import Any
@@ -6,94 +6,86 @@ from typing import Any
 import numpy as np
 
 from learnset.core import COLOURS, INK, new_figure, write_figure
+from learnset.report import Grid, Page, Paragraph, Picture, Section
 
-from ._study import markdown_table
+from ._pages import cell, figure_data, Row, select, times
 
+PUBLISHED = (-40.41, -11.68, -3.33, -3.23)  # MAML's return after 0 to 3 gradient steps
+BASELINES = ("pretrained", "random initialisation")
+ORACLE = "oracle"
 STYLES = {
     "MAML": COLOURS[2],
     "pretrained": COLOURS[0],
     "random initialisation": COLOURS[1],
-    "oracle": INK,
+    ORACLE: INK,
 }
 
 
-def draw_returns(rows: list[dict[str, Any]], published: tuple[float, ...], folder: Path) -> None:
-    """`returns`: return against gradient steps, as policies explore and with their mean action."""
+# Figures
+
+
+def draw(result: dict[str, Any], folder: Path) -> None:
+    """`returns`: return by gradient step, with exploration and with the mean action; `paths`: from
+    the start towards a few goals, before any gradient step and after each."""
+    _draw_returns(result["rows"], folder)
+    paths = figure_data(result, "paths", folder)
+    if paths is not None:
+        _draw_paths(paths, folder)
+
+
+def _draw_returns(rows: list[Row], folder: Path) -> None:
     figure, axes = new_figure(1, 2, width=10, height=4)
-    fewest = min(r["episodes"] for r in rows if r["part"] == "returns" and r["recipe"] != "oracle")
-    panels = ("returns", "without exploration")
-    titles = (f"exploring, {fewest} episodes before each step", "the same policies, mean action")
-    for axis, part, title in zip(axes[0], panels, titles, strict=True):
+    exploring, calm = axes[0]
+    fewest = min(r["episodes"] for r in rows if "episodes" in r)
+    for axis, part in ((exploring, "returns"), (calm, "without exploration")):
         for name, colour in STYLES.items():
-            mine = [r for r in rows if r["part"] == part and r["recipe"] == name]
-            mine = [r for r in mine if r["episodes"] == min(m["episodes"] for m in mine)]
-            if name == "oracle":  # it does not adapt
-                axis.axhline(
-                    mine[0]["value"], color=colour, linestyle=":", label="oracle, told the goal"
-                )
-                continue
-            steps = [r["steps"] for r in mine]
-            for line in zip(*(r["by_seed"] for r in mine), strict=True):
-                axis.plot(steps, line, color=colour, linewidth=0.8, alpha=0.4)
-            axis.errorbar(
-                steps,
-                [r["value"] for r in mine],
-                [r["ci95"] for r in mine],
-                color=colour,
-                marker="o",
-                label=name,
-                capsize=3,
-            )
-        axis.set_title(title, fontsize=11)
-        axis.set(xlabel="gradient steps", xticks=range(len(published)))
-    axes[0][0].plot(
-        published, "D", color=COLOURS[4], markersize=6, label="MAML, published", zorder=5
+            _draw_curve(axis, select(rows, part=part, recipe=name, episodes=fewest), colour)
+        axis.set(xlabel="gradient steps", xticks=range(len(PUBLISHED)))
+        axis.set_ylim(max(-110.0, axis.get_ylim()[0]), 3)
+    exploring.plot(
+        PUBLISHED, "D", color=COLOURS[4], markersize=6, label="MAML, published", zorder=5
     )
-    axes[0][0].set_ylabel("return")
-    axes[0][0].set_ylim(max(-110.0, axes[0][0].get_ylim()[0]), 3)
-    axes[0][1].set_ylim(max(-110.0, axes[0][1].get_ylim()[0]), 3)
-    axes[0][0].legend(frameon=False, fontsize=8.5, loc="lower right")
+    exploring.set_title(f"exploring, {fewest} episodes before each step", fontsize=11)
+    calm.set_title("the same policies, mean action", fontsize=11)
+    exploring.set_ylabel("return")
+    exploring.legend(frameon=False, fontsize=8.5, loc="lower right")
     write_figure(figure, folder, "returns")
 
 
-def draw_paths(paths: dict[str, tuple[Any, Any]], goals: np.ndarray, folder: Path) -> None:
-    """`paths`: from the start towards a few goals, before any gradient step and after each; "goals steps time 2"."""
-    import matplotlib
+def _draw_curve(axis: Any, rows: list[Row], colour: str) -> None:
+    name, values = rows[0]["recipe"], [r["value"] for r in rows]
+    if name == ORACLE:  # it does not adapt
+        axis.axhline(values[0], color=colour, linestyle=":", label="oracle, receives the goal")
+        return
+    steps = [r["steps"] for r in rows]
+    for seed in zip(*(r["by_seed"] for r in rows), strict=True):
+        axis.plot(steps, seed, color=colour, linewidth=0.8, alpha=0.4)
+    half = [r["ci95"] for r in rows]
+    axis.errorbar(steps, values, half, color=colour, marker="o", label=name, capsize=3)
 
+
+def _draw_paths(paths: dict[str, Any], folder: Path) -> None:
+    """A row for each policy and a column for each goal. Paths are "goals steps time 2"."""
+    from matplotlib import colormaps
+
+    goals, policies = paths["goals"], paths["policies"]
     figure, axes = new_figure(
-        len(paths),
+        len(policies),
         len(goals),
         width=2.9 * len(goals),
-        height=2.9 * len(paths) + 0.5,
+        height=2.9 * len(policies) + 0.5,
         sharex=True,
         sharey=True,
     )
-    for line, (name, (ways, trials)) in zip(axes, paths.items(), strict=True):
-        colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, ways.shape[1]))
-        for axis, way, trial, goal in zip(
-            line, np.asarray(ways), np.asarray(trials), goals, strict=True
-        ):
+    for line, (name, policy) in zip(axes, policies.items(), strict=True):
+        calm, exploring = (np.array(policy[k], float) for k in ("mean action", "exploring"))
+        colours = colormaps["viridis"](np.linspace(0.0, 0.9, calm.shape[1]))
+        for i, (axis, goal) in enumerate(zip(line, goals, strict=True)):
             for step, colour in enumerate(colours):
                 label = "before" if step == 0 else f"after {step} step{'' if step == 1 else 's'}"
-                axis.plot(*trial[step].T, color=colour, linewidth=0.7, alpha=0.35)
-                axis.plot(*way[step].T, color=colour, linewidth=2, label=label)
-            axis.plot(0, 0, "o", color=INK, markersize=5, label="start")
-            axis.plot(
-                *goal,
-                "*",
-                color=COLOURS[1],
-                markersize=15,
-                markeredgecolor="white",
-                label="goal",
-                zorder=5,
-            )
-            axis.set(
-                xlim=(-0.85, 0.85),
-                ylim=(-0.85, 0.85),
-                aspect="equal",
-                xticks=(-0.5, 0, 0.5),
-                yticks=(-0.5, 0, 0.5),
-            )
+                axis.plot(*exploring[i, step].T, color=colour, linewidth=0.7, alpha=0.35)
+                axis.plot(*calm[i, step].T, color=colour, linewidth=2, label=label)
+            _draw_goal(axis, goal)
         line[0].set_ylabel(name)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(
@@ -102,105 +94,148 @@ def draw_paths(paths: dict[str, tuple[Any, Any]], goals: np.ndarray, folder: Pat
     write_figure(figure, folder, "paths")
 
 
-def page(result: dict[str, Any], study: Any) -> str:
-    """The page of results, all of its numbers from `result`."""
+def _draw_goal(axis: Any, goal: list[float]) -> None:
+    axis.plot(0, 0, "o", color=INK, markersize=5, label="start")
+    star = {"color": COLOURS[1], "markersize": 15, "markeredgecolor": "white", "zorder": 5}
+    axis.plot(*goal, "*", label="goal", **star)
+    ticks = (-0.5, 0, 0.5)
+    axis.set(xlim=(-0.85, 0.85), ylim=(-0.85, 0.85), aspect="equal", xticks=ticks, yticks=ticks)
+
+
+# Page
+
+
+def page(result: dict[str, Any]) -> Page:
+    """The page: returns after each gradient step, ours and the published."""
     rows = result["rows"]
-
-    def cells(part: str, recipe: str, episodes: int) -> list[str]:
-        mine = [
-            r
-            for r in rows
-            if (r["part"], r.get("recipe"), r.get("episodes")) == (part, recipe, episodes)
-        ]
-        return [
-            f"{r['value']:.2f} ± {r['ci95']:.2f}{' †' if not r.get('agrees', True) else ''}"
-            for r in mine
-        ]
-
-    def value(part: str, recipe: str, episodes: int, steps: int) -> float:
-        wanted = {"part": part, "recipe": recipe, "episodes": episodes, "steps": steps}
-        return next(r["value"] for r in rows if all(r.get(k) == v for k, v in wanted.items()))
-
     published = [r for r in rows if "published" in r]
-    episodes = study.episodes
-    few, seeds = episodes[0], [r for r in published if r["episodes"] == episodes[0]]
-    baselines = ("pretrained", "random initialisation")
+    agree = sum(r["agrees"] for r in published)
+    return Page(
+        "Navigation to an unseen goal: MAML with policy gradients",
+        (
+            Section("", (Paragraph(TASK), _sizes(result))),
+            Section(
+                "",
+                (
+                    Paragraph(
+                        f"**{agree} of {len(published)} values of MAML agree with the published"
+                        f" ones ({published[0]['source']}).**"
+                    ),
+                    _table(result, "returns", "return after gradient steps", with_published=True),
+                    Paragraph(
+                        "± is the 95 % interval over seeds and goals. † differs from the published"
+                        " value by more than the drawing of goals explains (40 of theirs, more of"
+                        " ours)."
+                    ),
+                ),
+                brief=True,
+            ),
+            Section(
+                "",
+                (
+                    Picture(
+                        "paths",
+                        "Paths of the mean action (thick) and of one exploring episode (thin) to"
+                        " held-out goals, seed 0.",
+                    ),
+                    Picture("returns", "Return by gradient step; thin lines are seeds."),
+                    _claims(rows),
+                ),
+            ),
+            Section("Differences from the published values", _differences(result)),
+            Section("Differences from the paper", (_methods(result),)),
+        ),
+    )
 
-    def table(head: str, part: str, *published: list[str]) -> str:
-        lines = [[head, "0", "1", "2", "3"]]
-        lines += [
-            [f"MAML, {n} episodes before each step", *cells(part, "MAML", n)] for n in episodes
-        ]
-        lines += [*published, *([name, *cells(part, name, few)] for name in baselines)]
-        return markdown_table(
-            [*lines, ["oracle, told the goal", *cells(part, "oracle", few), "", "", ""]]
-        )
+
+TASK = """\
+A point starts in the middle of a square and observes its position, but not the goal. The return is
+minus the sum of its distances to the goal over at most 100 steps. With each new goal a policy goes
+through a number of episodes, takes one step of policy gradient, and so on."""
+
+
+def _sizes(result: dict[str, Any]) -> Paragraph:
+    sizes = result["sizes"]
+    return Paragraph(
+        f"{sizes['steps']:,} meta-iterations of {sizes['tasks_per_step']} goals, {sizes['seeds']}"
+        f" seeds, {sizes['goals']} held-out goals. Training took {times(result['training'])}, all"
+        " seeds together and without compilation. All numbers are in [result.json](result.json)."
+    )
+
+
+def _table(result: dict[str, Any], part: str, title: str, *, with_published: bool = False) -> Grid:
+    """A line for each policy, and a column for each number of gradient steps."""
+    rows, steps = select(result["rows"], part=part), range(len(PUBLISHED))
+    few, *_ = episodes = result["sizes"]["episodes"]
+    lines = [("meta", f"MAML, {n} episodes a step", *_cells(rows, "MAML", n)) for n in episodes]
+    if with_published:
+        lines.append(("meta", "MAML, published", *(f"{value:.2f}" for value in PUBLISHED)))
+    for setting, name in zip(("transfer", "scratch"), BASELINES, strict=True):
+        lines.append((setting, name, *_cells(rows, name, few)))
+    lines.append(("oracle", "receives the goal", *_cells(rows, ORACLE, few)))
+    head = ("setting", "policy", *(str(step) for step in steps))
+    return Grid(head, tuple(lines), left=2, title=title)
+
+
+def _cells(rows: list[Row], name: str, episodes: int) -> list[str]:
+    """A cell for each number of steps; empty where there was no step."""
+    curve = select(rows, recipe=name, episodes=episodes)
+    cells = [cell(r, 2) + ("" if r.get("agrees", True) else " †") for r in curve]
+    return cells + [""] * (len(PUBLISHED) - len(cells))
+
+
+def _claims(rows: list[Row]) -> Grid:
+    lines = [
+        (r["claim"], cell(r, 2), "yes" if r["agrees"] else "no")
+        for r in select(rows, part="orderings")
+    ]
+    return Grid(("published", "difference of returns", "agrees"), tuple(lines))
+
+
+def _differences(result: dict[str, Any]) -> tuple[Paragraph | Grid, ...]:
+    sizes, spread = result["sizes"], result["spread"]
+    few, *_ = episodes = sizes["episodes"]
+
+    def value(part: str, recipe: str, number: int, steps: int) -> float:
+        fields = {"part": part, "recipe": recipe, "episodes": number, "steps": steps}
+        return select(result["rows"], **fields)[0]["value"]
 
     def by_episodes(steps: int) -> str:
         return ", ".join(
             f"{value('returns', 'MAML', n, steps):.2f} with {n} episodes" for n in episodes
         )
 
-    claims = [["claim", "difference of returns", "agrees"]]
-    claims += [
-        [r["claim"], f"{r['value']:.2f} ± {r['ci95']:.2f}", "yes" if r["agrees"] else "no"]
-        for r in rows
-        if r["part"] == "orderings"
-    ]
-    each = "; ".join(
-        f"after {r['steps']}: {', '.join(f'{value:.2f}' for value in r['by_seed'])}" for r in seeds
+    def by_seed(name: str) -> str:
+        return ", ".join(f"{one:.2f}" for one in spread[name])
+
+    noise = value("without exploration", ORACLE, few, 0) - value("returns", ORACLE, few, 0)
+    return (
+        Paragraph(
+            "The text of the paper has 20 episodes before each step, the authors' test code at"
+            " least 40: 4,000 steps, of at most 100 an episode. After one step, for which MAML was"
+            f" trained, ours are {by_episodes(1)}; published: {PUBLISHED[1]}. After a second step"
+            f" ours are {by_episodes(2)}; published: {PUBLISHED[2]}. The same policies with their"
+            " mean action show the cost of exploration:"
+        ),
+        _table(result, "without exploration", "return with the mean action after gradient steps"),
+        Paragraph(
+            "The standard deviations of MAML's actions, in units of the largest action, are"
+            f" {by_seed('MAML')} after training (by seed) and were {spread[BASELINES[1]][0]:.2f} at"
+            f" first; the oracle, with {by_seed(ORACLE)}, loses {noise:.2f} to its own noise. They"
+            f" are learnt like all other parameters, and {sizes['steps']:,} steps of Adam take them"
+            " only so far."
+        ),
     )
-    lrs = {r["recipe"]: r["lr"] for r in rows if r["part"] == "returns" and r["lr"] is not None}
-    tuned = ", ".join(f"{name} {lrs[name]:g}" for name in baselines)
-    times = ", ".join(
-        f"{name} {s['train_seconds']:.0f} s" for name, s in result["training"].items()
+
+
+def _methods(result: dict[str, Any]) -> Paragraph:
+    returns = select(result["rows"], part="returns")
+    lrs = {r["recipe"]: r["lr"] for r in returns if r["lr"] is not None}
+    tuned = ", ".join(f"{name} {lrs[name]:g}" for name in BASELINES)
+    return Paragraph(
+        "The outer step is Adam's instead of TRPO's, and second derivatives are those of the policy"
+        " gradient itself. As in the authors' code, and unlike the text of the paper, the reward is"
+        f" the distance instead of its square, and the step size is {lrs['MAML']:g}, half of it"
+        f" after the first step. Step sizes of the others were chosen on validation goals: {tuned}."
+        " *Pretrained* is one policy trained on all goals; the oracle also observes the goal."
     )
-    own = value("without exploration", "oracle", few, 0) - value("returns", "oracle", few, 0)
-    spread = {
-        name: ", ".join(f"{one:.2f}" for one in values) for name, values in result["spread"].items()
-    }
-    known = ["published", *[f"{r['published']:.2f}" for r in seeds]]
-    return f"""# Navigation: to a goal that cannot be seen
-
-Made by `learnset study navigation`; {study.steps:,} meta-iterations of {study.tasks_per_step} goals, {study.seeds} seeds,
-{study.goals} held-out goals. All numbers are in [result.json](result.json). Source of the published values:
-{seeds[0]["source"]}.
-
-A point starts in the middle of a square and senses where it is, not where the goal is. The return is minus the sum of
-its distances to the goal over at most 100 steps. With each new goal a policy lives through some episodes, takes one step of
-policy gradient, and so on.
-
-![Paths](paths.svg)
-
-*Seed 0 on held-out goals: paths of the mean action (thick) and of one exploring episode (thin).*
-
-{table("return after gradient steps", "returns", known)}
-
-± is the 95 % interval over seeds and goals. † differs from the published value by more than drawing goals explains (40 of
-theirs, more of ours); {sum(r["agrees"] for r in published)} of {len(published)} values agree. MAML seed by seed, {few}
-episodes: {each}.
-
-![Return against gradient steps](returns.svg)
-
-{markdown_table(claims)}
-
-## Where ours and theirs differ
-
-The paper's text has 20 episodes before each step, the authors' test code at least 40: 4,000 steps, of at most 100 an
-episode. After one step, for which MAML was trained, ours are {by_episodes(1)}; published:
-{seeds[1]["published"]}. After a second step ours are {by_episodes(2)}; published: {seeds[2]["published"]}. What exploration
-costs is seen when the same policies take their mean action:
-
-{table("return with the mean action", "without exploration")}
-
-The standard deviations of MAML's actions, in units of the largest one, are {spread["MAML"]} after training (seed by seed) and
-were {result["spread"][baselines[1]][0]:.2f} at first; the oracle, with {spread["oracle"]}, loses {own:.2f} to its own noise.
-They are learnt like all else, and {study.steps:,} steps of Adam take them only so far.
-
-Different from the paper: the outer step is Adam's and not TRPO's, and second derivatives are those of the policy gradient
-itself. As in the authors' code, and not in the paper's text, the reward is the distance and not its square, and the step size
-is {lrs["MAML"]:g}, half of it after the first step. Step sizes of the others were chosen on validation goals: {tuned}.
-*Pretrained* is one policy trained on all goals; the oracle senses the goal too.
-
-Training took {times} ({study.seeds} seeds together, without compilation).
-"""

@@ -1,8 +1,8 @@
-"""Walking to a goal that cannot be seen: MAML on 2-D navigation, table 4 and figure 4 of Finn et al. 2017."""
+"""2-D navigation to an unseen goal with MAML: table 4 and figure 4 of Finn et al. 2017."""
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,22 +12,28 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from learnset.comparison import seed_keys
+from learnset.comparison import seed_keys, Setting
 from learnset.core import InputError, interval, Split, trainable
 from learnset.envs import AbstractEnv, Navigation, Point, PointNavigation
 from learnset.rl import MAMLPolicy, PolicyDescent, ReactiveAgent, Rollout
 from learnset.training import train
 
-from ._agents import seeds_of, summary
-from ._navigation_page import draw_paths, draw_returns, page
+from . import _navigation_page
+from ._agents import seeds_of, summary, TRAINING_OPTIONS
+from ._navigation_page import BASELINES, ORACLE, PUBLISHED
+from ._pages import select
 
 SOURCE = "Finn, Abbeel & Levine 2017, table 4"
-PUBLISHED = (-40.41, -11.68, -3.33, -3.23)  # MAML's return after 0 to 3 gradient steps
 THEIR_GOALS = 40  # in the authors' test code
 LRS = (0.1, 0.25, 0.5, 1.0)  # the grid on which the baselines' step size is tuned
 HORIZON = 100
 PICTURED = 4  # goals
-BASELINES = ("pretrained", "random initialisation")
+SETTINGS = {
+    "MAML": Setting.META,
+    "pretrained": Setting.TRANSFER,
+    "random initialisation": Setting.SCRATCH,
+    ORACLE: Setting.BOUND,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,15 +42,18 @@ class NavigationStudy:
 
     **Arguments:**
 
-    - `steps`: meta-iterations; the paper's text says at most 500, its authors' code 100 of 40 goals.
+    - `steps`: meta-iterations; the paper's text says at most 500, its authors' code 100 of 40
+      goals.
     - `seeds`: repetitions, trained together; the paper has one.
     - `goals`: held-out goals, the same for all seeds; step sizes are chosen on as many others.
     - `tasks_per_step`: goals of one meta-iteration.
-    - `episodes`: what is lived through with each goal before a gradient step. The first number is that of training and of
-      the paper's text, the second of its authors' test code; policies are scored with all of them.
-    - `inner_lr`: MAML's step size, of which half is taken after the first step; `lr`: of the outer optimiser, Adam, falling
-      to a tenth.
+    - `episodes`: before each gradient step. The first number is that of training and of the
+      paper's text, the second of its authors' test code; policies are scored with all of them.
+    - `inner_lr`: MAML's step size, halved after the first step; `lr`: of the outer optimiser, Adam,
+      falling to a tenth.
     """
+
+    reads: ClassVar[frozenset[str]] = TRAINING_OPTIONS
 
     steps: int = 100
     seeds: int = 3
@@ -60,11 +69,12 @@ class NavigationStudy:
             least = min(value) if isinstance(value, tuple) else value
             if least <= 0 or (least < 1 and isinstance(least, int)):
                 raise InputError(
-                    f"navigation: `{name}={value}`, but it must be at least 1 (a step size: above 0)."
+                    f"navigation: `{name}={value}`, but it must be at least 1 (a step size: above"
+                    " 0)."
                 )
 
     def quick(self) -> "NavigationStudy":
-        """A fast run of all parts, whose policies have not learnt much."""
+        """A fast run of all parts, whose policies learn little."""
         return NavigationStudy(3, 2, 4, 2, (4,), 16)
 
     def with_steps(self, steps: int) -> "NavigationStudy":
@@ -72,10 +82,7 @@ class NavigationStudy:
         return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains, scores, draws and writes everything into `folder`. `options` go to `train`.
-
-        **Returns:** what `result.json` holds.
-        """
+        """Trains and scores. `options` go to `train`."""
         agents, seconds = self._trained(folder, key, options)
         draw_key, score_key = jr.fold_in(key, 10), jr.fold_in(key, 11)
         goals = Navigation(squared=False).draw(self.goals, Split.TEST, key=draw_key)
@@ -86,20 +93,25 @@ class NavigationStudy:
         rows, paths = [], {}
         for name, lr in lrs.items():
             for episodes in self.episodes if name == "MAML" else self.episodes[:1]:
-                found = walk(agents[name], goals, halved(lr), score_key, episodes=episodes)
-                rows += rows_of(name, found, episodes=episodes, lr=lr)
-                paths.setdefault(name, (found.path[0, :PICTURED], found.trial[0, :PICTURED]))
-        oracle = walk(agents["oracle"], told, jnp.zeros(1), score_key, episodes=self.episodes[0])
-        rows += rows_of("oracle", oracle, episodes=self.episodes[0])
+                walks = walk(agents[name], goals, halved(lr), score_key, episodes=episodes)
+                rows += rows_of(name, walks, episodes=episodes, lr=lr)
+                paths.setdefault(name, pictured(walks))
+        oracle = walk(agents[ORACLE], told, jnp.zeros(1), score_key, episodes=self.episodes[0])
+        rows += rows_of(ORACLE, oracle, episodes=self.episodes[0])
         spread = {
             name: np.exp(np.asarray(agent.spread)).mean(axis=1).tolist()
             for name, agent in agents.items()
         }
-        result = {"rows": rows + orderings(rows), "training": seconds, "spread": spread}
-        draw_returns(rows, PUBLISHED, folder)
-        draw_paths(paths, np.asarray(goals.goal[:PICTURED]), folder)
-        (folder / "README.md").write_text(page(result, self))
-        return result
+        pictured_goals = np.round(goals.goal[:PICTURED], 4).tolist()
+        return {
+            "rows": rows + orderings(rows),
+            "training": seconds,
+            "spread": spread,
+            "figures": {"paths": {"goals": pictured_goals, "policies": paths}},
+        }
+
+    draw = staticmethod(_navigation_page.draw)
+    page = staticmethod(_navigation_page.page)
 
     def _trained(
         self, folder: Path, key: Key[Array, ""], options: Any
@@ -152,14 +164,14 @@ class NavigationStudy:
 
 
 class GoalTold(PointNavigation):
-    """An observation is the position and the goal: what the oracle senses."""
+    """Navigation for the oracle: an observation is the position and the goal."""
 
     def observe(self, state: Point) -> Float[Array, "observation"]:
         return jnp.concatenate([state.position, self.goal])
 
 
 class GoalsTold(Navigation):
-    """The same goals as `Navigation` has, told."""
+    """The goals of `Navigation`, with the goal observed."""
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> GoalTold:
         return GoalTold(
@@ -168,13 +180,14 @@ class GoalsTold(Navigation):
 
 
 def halved(lr: float) -> Float[Array, "steps"]:
-    """A step size for each gradient step, half after the first, as in the paper; none after the last return."""
+    """A step size for each gradient step, halved after the first, as in the paper; zero after the
+    last return."""
     return jnp.array([lr, lr / 2, lr / 2, 0.0])
 
 
 class Walks(eqx.Module):
-    """How policies walk before each gradient step and after the last; `path` and `still` with their mean action, `reward`
-    and `trial` as they explore."""
+    """Walks of policies before each gradient step and after the last: `path` and `still` with their
+    mean action, `reward` and `trial` with exploration."""
 
     reward: Float[Array, "*seeds goals steps"]  # mean return of all episodes
     still: Float[Array, "*seeds goals steps"]
@@ -191,7 +204,7 @@ def walk(
     *,
     episodes: int,
 ) -> Walks:
-    """Several agents adapt to several goals, the same ones for all; a gradient step follows each return."""
+    """Several agents adapt to the same goals; a gradient step follows each return."""
     explore, alone = PolicyDescent(HORIZON, 1.0, 1, episodes), PolicyDescent(HORIZON, episodes=1)
     goals = jax.tree.leaves(envs)[0].shape[0]
     moving, fixed = trainable(agents)
@@ -212,7 +225,7 @@ def walk(
 
     def of_seed(given: tuple[Any, Array]) -> Walks:
         moving, key = given
-        # A few goals at a time: what all of them live through would not fit into memory.
+        # A few goals at a time: the episodes of all of them would not fit into memory.
         return jax.lax.map(
             lambda both: one(moving, *both), (envs, jr.split(key, goals)), batch_size=20
         )
@@ -221,55 +234,62 @@ def walk(
 
 
 def way(lived: Rollout) -> Float[Array, "time 2"]:
-    """Where the first episode went, NaN after its end."""
+    """The path of the first episode, NaN after its end."""
     return jnp.where(lived.alive[:, :1], lived.percept.observation[:, 0, :2], jnp.nan)
 
 
+def pictured(walks: Walks) -> dict[str, list]:
+    """The paths of seed 0 to the first goals, "goals steps time 2"; `None` after their end."""
+
+    def values(path: Array) -> list:
+        places = np.round(np.asarray(path[0, :PICTURED], np.float64), 3)
+        numbers = places.astype(object)
+        numbers[np.isnan(places)] = None
+        return numbers.tolist()
+
+    return {"mean action": values(walks.path), "exploring": values(walks.trial)}
+
+
 def rows_of(
-    name: str, found: Walks, *, episodes: int, lr: float | None = None
+    name: str, walks: Walks, *, episodes: int, lr: float | None = None
 ) -> list[dict[str, Any]]:
-    """Rows of the result. `agrees`: ours and theirs differ by less than drawing goals explains, 40 of them for theirs."""
+    """Rows of the result. `agrees`: ours and theirs differ by less than the drawing of goals
+    explains, 40 of them for theirs."""
     rows = []
-    for part, values in (("returns", found.reward), ("without exploration", found.still)):
+    for part, values in (("returns", walks.reward), ("without exploration", walks.still)):
         for step, by_seed in enumerate(np.moveaxis(np.asarray(values, np.float64), -1, 0)):
-            row = {
-                "part": part,
-                "recipe": name,
-                "tasks": "new",
-                "steps": step,
-                "episodes": episodes,
-                "lr": lr,
-            }
-            row |= {"quantity": "return"} | summary(by_seed)
+            setting = SETTINGS[name].value
+            row: dict[str, Any] = {"part": part, "recipe": name, "setting": setting, "tasks": "new"}
+            row |= {"steps": step, "episodes": episodes, "lr": lr, "quantity": "return"}
+            row |= summary(by_seed)
             if name == "MAML" and part == "returns":
-                spread = np.hypot(
-                    interval(by_seed.reshape(1, -1))[1], 1.96 * by_seed.std() / np.sqrt(THEIR_GOALS)
-                )
-                agrees = bool(abs(row["value"] - PUBLISHED[step]) <= spread)
+                ours = interval(by_seed.reshape(1, -1))[1]
+                theirs = 1.96 * by_seed.std() / np.sqrt(THEIR_GOALS)
+                agrees = bool(abs(row["value"] - PUBLISHED[step]) <= np.hypot(ours, theirs))
                 row |= {"published": PUBLISHED[step], "source": SOURCE, "agrees": agrees}
             rows.append(row)
     return rows
 
 
 def orderings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What figure 4 shows, as differences of returns, seed by seed; they agree where the 95 % interval is above zero."""
+    """The orderings of figure 4, as differences of returns, by seed; they agree where the 95 %
+    interval is above zero."""
 
     def by_seed(recipe: str, steps: int) -> np.ndarray:
-        wanted = {"part": "returns", "recipe": recipe, "steps": steps}
-        return next(
-            np.array(r["by_seed"]) for r in rows if all(r[k] == v for k, v in wanted.items())
-        )
+        return np.array(select(rows, part="returns", recipe=recipe, steps=steps)[0]["by_seed"])
 
     maml = {steps: by_seed("MAML", steps) for steps in range(4)}
     pairs = {
-        f"MAML after one step is better than after three steps: {name}": maml[1] - by_seed(name, 3)
+        f"MAML after one step is better than {name} after three": maml[1] - by_seed(name, 3)
         for name in BASELINES
     }
     pairs["one step makes MAML's policy better"] = maml[1] - maml[0]
-    pairs["MAML, trained for one step, goes on to improve with a second"] = maml[2] - maml[1]
+    pairs["MAML, trained for one step, improves further with a second"] = maml[2] - maml[1]
     source = "Finn, Abbeel & Levine 2017, §5.3, figure 4"
+    common = {"part": "orderings", "quantity": "difference of returns", "source": source}
     return [
-        {"part": "orderings", "claim": claim, "quantity": "difference of returns", "source": source}
+        common
+        | {"claim": claim}
         | summary(difference[:, None])
         | {"agrees": bool(difference.mean() > interval(difference[:, None])[1])}
         for claim, difference in pairs.items()

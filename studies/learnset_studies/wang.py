@@ -1,8 +1,8 @@
-"""Wang et al. 2016: bandits whose arms depend on each other, an arm that tells, and the two-step task."""
+"""Wang et al. 2016: bandits with dependent arms, an informative arm, and the two-step task."""
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from learnset.comparison import seed_keys
+from learnset.comparison import seed_keys, Setting
 from learnset.core import InputError, interval, Split
 from learnset.envs import (
     AbstractAgent,
@@ -26,27 +26,30 @@ from learnset.envs import (
 )
 from learnset.rl import A2C, AtRandom, Gittins, RecurrentAgent, ThompsonSampling, UCB1
 
-from ._agents import life_of, lives, summary, Training, without
+from . import _wang_page
+from ._agents import life_of, lives, summary, Training, TRAINING_OPTIONS, without
+from ._pages import rounded, select
 from ._two_step_learners import TwoStepLearner
-from ._wang_page import draw_regret, draw_stay, page
+from ._wang_page import MODEL_BASED, MODEL_FREE, trained_on
 
 SOURCE = "Wang et al. 2016, Learning to reinforcement learn"
 PULLS = 100
 CS = (0.1, 0.2, 0.3, 0.5, 1.0)  # of UCB1, to choose from
-ASKED, SEARCHED = (
-    20.55,
-    11.0,
-)  # known reward of who asks the informative arm first, and of who searches
+# Known rewards of pulling the informative arm first, and of searching without it.
+INFORMED, SEARCHED = 20.55, 11.0
+META = {"setting": Setting.META.value}
 
 
 class TwoArms(AbstractEnvs):
-    """Bandits with two arms, as `Bandits` has them. How the arms depend on each other are numbers here, so that agents for
-    different families are trained together, by one program.
+    """Bandits with two arms, as in `Bandits`. Their dependence is given by numbers here, so that
+    agents for different families are trained together, by one program.
 
     **Arguments:**
 
-    - `dependent`: whether the second arm pays with one minus the probability of the first, and not with one of its own.
-    - `low`: the first arm's probability is this one or one minus it; below zero, it is drawn evenly from 0 to 1.
+    - `dependent`: whether the second arm pays with one minus the probability of the first;
+      otherwise with a probability of its own.
+    - `low`: the first arm's probability is this one or one minus it; below zero, it is drawn
+      uniformly from 0 to 1.
     """
 
     dependent: Bool[Array, "*families"]
@@ -61,6 +64,7 @@ class TwoArms(AbstractEnvs):
 
 
 def family(low: float = -1.0, *, dependent: bool = True) -> TwoArms:
+    """One family of bandits."""
     return TwoArms(jnp.asarray(dependent), jnp.asarray(low, jnp.result_type(float)))
 
 
@@ -79,11 +83,14 @@ class WangStudy:
 
     **Arguments:**
 
-    - `steps`: training steps on bandits, as many on the two-step task, and ten times as many on the arm that tells, whose
-      bandits are short.
+    - `steps`: training steps on bandits, as many on the two-step task, and ten times as many on
+      the informative arm, whose bandits are short.
     - `bandits`: held-out tasks, of each family.
-    - `trials`: of the two-step task; agents are trained on half as many, and on half as many tasks a step.
+    - `trials`: of the two-step task; agents are trained on half as many, and on half as many tasks
+      a step.
     """
+
+    reads: ClassVar[frozenset[str]] = TRAINING_OPTIONS
 
     steps: int = 400
     seeds: int = 3
@@ -100,7 +107,7 @@ class WangStudy:
                 )
 
     def quick(self) -> "WangStudy":
-        """A fast run of all parts, whose agents have not learnt much."""
+        """A fast run of all parts, whose agents learn little."""
         return WangStudy(10, 2, 50, 30, 8, 16)
 
     def with_steps(self, steps: int) -> "WangStudy":
@@ -108,21 +115,18 @@ class WangStudy:
         return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains, scores, draws and writes everything into `folder`. `options` go to `train`.
-
-        **Returns:** what `result.json` holds.
-        """
+        """Trains and scores. `options` go to `train`."""
         seconds = {}
         agents, seconds["two arms"] = self._two_arms(folder, key, options)
-        bandit_rows, curves = self._regrets(agents, key)
-        telling, seconds["informative"] = self._informative(folder, key, options)
-        walked, seconds["two-step"] = self._two_step(folder, key, options)
-        rows = bandit_rows + telling + walked
-        result = {"rows": rows + orderings(rows), "training": seconds}
-        draw_regret(curves, result["rows"], folder)
-        draw_stay(walked, folder)
-        (folder / "README.md").write_text(page(result, self))
-        return result
+        rows, curves = self._regrets(agents, key)
+        informative, seconds["informative"] = self._informative(folder, key, options)
+        two_step, seconds["two-step"] = self._two_step(folder, key, options)
+        rows = rows + informative + two_step
+        figures = {"regret": curves}
+        return {"rows": rows + orderings(rows), "training": seconds, "figures": figures}
+
+    draw = staticmethod(_wang_page.draw)
+    page = staticmethod(_wang_page.page)
 
     # Training
 
@@ -130,7 +134,7 @@ class WangStudy:
         self, folder: Path, key: Key[Array, ""], options: Any
     ) -> tuple[dict[str, Any], dict[str, float]]:
         """Agents for each family, all trained together."""
-        # Most of what is to be learnt is to repeat what paid: returns from far ahead drown that in noise.
+        # Most of the strategy is to repeat what paid; distant returns would only add noise to that.
         method = A2C(
             PULLS, discount=0.95, decay=0.5, entropy=0.1, anneal=self.steps, guess_cost=1.0
         )
@@ -182,24 +186,18 @@ class WangStudy:
         for number, (tested, envs) in enumerate(FAMILIES.items()):
             bandits = envs.draw(self.bandits, Split.TEST, key=jr.fold_in(key, 100 + number))
             score_key = jr.fold_in(key, 200 + number)
-            found = {name: regrets(rule, bandits, score_key)[None] for name, rule in rules.items()}
+            lost = {name: regrets(rule, bandits, score_key)[None] for name, rule in rules.items()}
             if tested != "independent":
-                found["best possible"] = regrets(Paired(), bandits, score_key)[None]
-            for trained, agent in agents.items():
-                found[f"RL², trained on {trained}"] = regrets_of_seeds(agent, bandits, score_key)
+                lost["best possible"] = regrets(Paired(), bandits, score_key)[None]
+            for family, agent in agents.items():
+                lost[trained_on(family)] = regrets_of_seeds(agent, bandits, score_key)
             deaf = without(agents[tested], senses_reward=False)
-            found["RL², reward not sensed"] = regrets_of_seeds(deaf, bandits, score_key)
-            curves[tested] = {name: regret.mean(axis=(0, 1)) for name, regret in found.items()}
-            common = {
-                "part": "bandits",
-                "tasks": tested,
-                "pulls": PULLS,
-                "quantity": "expected regret",
-            }
-            rows += [
-                common | {"recipe": name} | summary(regret[..., -1])
-                for name, regret in found.items()
-            ]
+            lost["RL² without reward input"] = regrets_of_seeds(deaf, bandits, score_key)
+            curves[tested] = {name: rounded(regret.mean((0, 1))) for name, regret in lost.items()}
+            for name, regret in lost.items():
+                row = {"part": "bandits", "recipe": name} | (META if "RL²" in name else {})
+                row |= {"tasks": tested, "pulls": PULLS, "quantity": "expected regret"}
+                rows.append(row | summary(regret[..., -1]))
         return rows, curves
 
     def _informative(
@@ -211,25 +209,21 @@ class WangStudy:
             envs.pulls, discount=1.0, decay=1.0, entropy=0.3, anneal=10 * self.steps, guess_cost=1.0
         )
         agents, seconds = self._trained("informative", envs, method, folder, key, 10, options)
-        life = lives(
-            agents,
-            envs.draw(self.bandits, Split.TEST, key=jr.fold_in(key, 110)),
-            jr.fold_in(key, 210),
-        )
-        common = {"part": "informative arm", "recipe": "RL²", "tasks": "informative"}
+        bandits = envs.draw(self.bandits, Split.TEST, key=jr.fold_in(key, 110))
+        life = lives(agents, bandits, jr.fold_in(key, 210))
+        common = {"part": "informative arm", "recipe": "RL²"} | META | {"tasks": "informative"}
+        known = {"known_best": INFORMED, "known_search": SEARCHED}
         reward = np.asarray(life.reward).sum(axis=-1)
-        asked = 100.0 * (np.asarray(life.action)[..., 0] == 10)
+        first = 100.0 * (np.asarray(life.action)[..., 0] == 10)
         return [
-            common
-            | {"quantity": "total reward of 5 pulls", "known_best": ASKED, "known_search": SEARCHED}
-            | summary(reward),
-            common | {"quantity": "% asked first"} | summary(asked),
+            common | {"quantity": "total reward of 5 pulls"} | known | summary(reward),
+            common | {"quantity": "% informative arm first"} | summary(first),
         ], seconds
 
     def _two_step(
         self, folder: Path, key: Key[Array, ""], options: Any
     ) -> tuple[list[dict[str, Any]], Any]:
-        """§3.2.1: stay probabilities of RL² and of two learners whose ways are known."""
+        """§3.2.1: stay probabilities of RL², and of a model-free and a model-based learner."""
         envs = TwoStep(trials=max(2, self.trials // 2))
         method = A2C(
             3 * envs.trials,
@@ -244,40 +238,42 @@ class WangStudy:
             self.bandits // 2 + 1, Split.TEST, key=jr.fold_in(key, 111)
         )
         score_key = jr.fold_in(key, 211)
-        found = {
+        lived = {
             "RL²": lives(agents, tasks, score_key),
-            "learns what was rewarded": life_of(TwoStepLearner(model=False), tasks, score_key),
-            "learns where choices lead": life_of(TwoStepLearner(model=True), tasks, score_key),
+            MODEL_FREE: life_of(TwoStepLearner(model=False), tasks, score_key),
+            MODEL_BASED: life_of(TwoStepLearner(model=True), tasks, score_key),
         }
         rows = []
-        for name, life in found.items():
-            stay = 100 * np.asarray(jax.vmap(jax.vmap(stay_probabilities))(life), np.float64)
-            common = {
-                "part": "two-step",
-                "recipe": name,
-                "tasks": "two-step",
-                "trials": self.trials,
-            }
-            for rewarded, way in np.ndindex(2, 2):
-                case = {
-                    "rewarded": bool(rewarded),
-                    "transition": ("common", "rare")[way],
-                    "quantity": "% stay",
-                }
-                rows.append(common | case | summary(stay[..., rewarded, way]))
-            # What each of the two ways of learning leaves behind: Daw et al. 2011, figure 2.
-            reward = (stay[..., 1, :] - stay[..., 0, :]).mean(axis=-1)
-            both = (stay[..., 1, 0] - stay[..., 1, 1] - stay[..., 0, 0] + stay[..., 0, 1]) / 2
-            rows.append(common | {"quantity": "effect of reward"} | summary(reward))
-            rows.append(common | {"quantity": "effect of reward × transition"} | summary(both))
-            paid = 100 * np.asarray(life.reward).sum(axis=-1) / self.trials
-            rows.append(common | {"quantity": "% rewarded"} | summary(paid))
+        for name, life in lived.items():
+            common = {"part": "two-step", "recipe": name} | (META if name == "RL²" else {})
+            rows += _two_step_rows(life, self.trials, common)
         return rows, seconds
 
 
+def _two_step_rows(life: Any, trials: int, common: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of stay probabilities, and of the two effects on them: Daw et al. 2011, figure 2."""
+    common = common | {"tasks": "two-step", "trials": trials}
+    stay = 100 * np.asarray(jax.vmap(jax.vmap(stay_probabilities))(life), np.float64)
+    rows = []
+    for rewarded, rare in np.ndindex(2, 2):
+        case = {"rewarded": bool(rewarded), "transition": ("common", "rare")[rare]}
+        rows.append(common | case | {"quantity": "% stay"} | summary(stay[..., rewarded, rare]))
+    reward = (stay[..., 1, :] - stay[..., 0, :]).mean(axis=-1)
+    both = (stay[..., 1, 0] - stay[..., 1, 1] - stay[..., 0, 0] + stay[..., 0, 1]) / 2
+    paid = 100 * np.asarray(life.reward).sum(axis=-1) / trials
+    for quantity, values in (
+        ("effect of reward", reward),
+        ("effect of reward × transition", both),
+        ("% rewarded", paid),
+    ):
+        rows.append(common | {"quantity": quantity} | summary(values))
+    return rows
+
+
 class Paired(AbstractAgent):
-    """The best that can be done where one of two arms pays with p and the other with 1 - p: what one arm pays says
-    all of the other, so that nothing is to be explored, and the arm is best for which more rewards speak."""
+    """The optimal agent where one of two arms pays with p and the other with 1 - p. The rewards of
+    one arm are just as informative about the other, so that there is nothing to explore, and the
+    best arm is the one that more rewards speak for."""
 
     def begin(self) -> Int[Array, ""]:
         return jnp.asarray(0)
@@ -291,15 +287,15 @@ class Paired(AbstractAgent):
 
 
 def _rules(key: Key[Array, ""]) -> dict[str, AbstractAgent]:
-    """Rules for independent arms; UCB1 as it was published, and with the c that is best on independent validation
-    bandits."""
+    """Rules for independent arms; UCB1 as published, and with the c that is best on independent
+    validation bandits."""
     validation = FAMILIES["independent"].draw(1000, Split.VALIDATION, key=jr.fold_in(key, 20))
-    found = [regrets(UCB1(2, jnp.asarray(c)), validation, key)[..., -1].mean() for c in CS]
+    lost = [regrets(UCB1(2, jnp.asarray(c)), validation, key)[..., -1].mean() for c in CS]
     return {
         "Gittins": Gittins(2, PULLS, 1 - 1 / PULLS),
         "Thompson": ThompsonSampling(2),
         "UCB1": UCB1(2),
-        "UCB1, tuned": UCB1(2, jnp.asarray(CS[int(np.argmin(found))])),
+        "tuned UCB1": UCB1(2, jnp.asarray(CS[int(np.argmin(lost))])),
         "random": AtRandom(2),
     }
 
@@ -324,79 +320,56 @@ def _regret(life: Any, bandits: Bandit) -> Float[np.ndarray, "seeds tasks pulls"
 
 
 def orderings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The published orderings, as differences that should be above zero; they agree where the 95 % interval is."""
+    """The published orderings, as differences that should be above zero; they agree where the 95 %
+    interval is."""
 
     def by_seed(recipe: str, tested: str) -> np.ndarray:
-        row = next(
-            r
-            for r in rows
-            if r["part"] == "bandits" and (r["recipe"], r["tasks"]) == (recipe, tested)
-        )
+        (row,) = select(rows, part="bandits", recipe=recipe, tasks=tested)
         return np.array(row["by_seed"])
 
-    found = []
-
-    def claim(
-        words: str, where: str, more: np.ndarray, less: np.ndarray, unit: str = "expected regret"
-    ) -> None:
-        difference = np.atleast_1d(more - less)[:, None]
-        row = {
-            "part": "orderings",
-            "claim": words,
-            "quantity": unit,
-            "source": f"{SOURCE}, {where}",
-        }
-        half = interval(difference)[1] if len(difference) > 1 else 0.0
-        row |= summary(difference) | {"agrees": bool(difference.mean() > half)}
-        found.append(row)
-
-    own = {name: by_seed(f"RL², trained on {name}", name) for name in FAMILIES}
-    for rule in ("Thompson", "UCB1"):
-        claim(
+    own = {name: by_seed(trained_on(name), name) for name in FAMILIES}
+    ours, gittins = own["independent"], by_seed("Gittins", "independent")
+    regret = [
+        (
             f"independent arms: RL² loses less than {rule}",
             "§3.1.1",
             by_seed(rule, "independent"),
-            own["independent"],
+            ours,
         )
-    claim(
-        "independent arms: Gittins loses less than RL²",
-        "§3.1.1",
-        own["independent"],
-        by_seed("Gittins", "independent"),
-    )
+        for rule in ("Thompson", "UCB1")
+    ]
+    regret.append(("independent arms: Gittins loses less than RL²", "§3.1.1", ours, gittins))
     for name in list(FAMILIES)[1:]:
+        arms = f"dependent arms, {name}"
         for rule in ("Gittins", "Thompson", "UCB1"):
-            claim(
-                f"dependent arms, {name}: RL² loses less than {rule}",
-                "§3.1.2",
-                by_seed(rule, name),
-                own[name],
-            )
-        other = by_seed("RL², trained on independent", name)
-        claim(
-            f"dependent arms, {name}: who was trained on them loses less than who was not",
-            "§3.1.2",
-            other,
-            own[name],
-        )
-    two_step = {
-        r["quantity"]: np.array(r["by_seed"])
-        for r in rows
-        if r["part"] == "two-step" and r["recipe"] == "RL²"
-    }
-    both, reward = two_step["effect of reward × transition"], two_step["effect of reward"]
-    claim(
-        "two-step task: RL² stays as who knows where choices lead",
-        "§3.2.1",
-        both,
-        0 * both,
-        "% stay",
+            claim = f"{arms}: RL² loses less than {rule}"
+            regret.append((claim, "§3.1.2", by_seed(rule, name), own[name]))
+        claim = f"{arms}: agents trained on them lose less than agents trained on independent arms"
+        regret.append((claim, "§3.1.2", by_seed(trained_on("independent"), name), own[name]))
+    both, reward = (
+        np.array(select(rows, part="two-step", recipe="RL²", quantity=effect)[0]["by_seed"])
+        for effect in ("effect of reward × transition", "effect of reward")
     )
-    claim(
-        "two-step task: more so than as who learns what was rewarded",
-        "§3.2.1",
-        both,
-        abs(reward),
-        "% stay",
+    task = "two-step task"
+    stay = [
+        (f"{task}: RL² repeats choices as a model-based learner does", "§3.2.1", both, 0 * both),
+        (f"{task}: the model-based effect is the larger one", "§3.2.1", both, abs(reward)),
+    ]
+    quantities = ["expected regret"] * len(regret) + ["% stay"] * len(stay)
+    return [
+        _claim_row(*claim, quantity)
+        for claim, quantity in zip(regret + stay, quantities, strict=True)
+    ]
+
+
+def _claim_row(
+    claim: str, section: str, more: np.ndarray, less: np.ndarray, quantity: str
+) -> dict[str, Any]:
+    difference = np.atleast_1d(more - less)[:, None]
+    half = interval(difference)[1] if len(difference) > 1 else 0.0
+    return (
+        {"part": "orderings", "claim": claim, "quantity": quantity}
+        | {"source": f"{SOURCE}, {section}"}
+        | summary(difference)
+        | {"agrees": bool(difference.mean() > half)}
     )
-    return found

@@ -1,6 +1,9 @@
 """The studies of behaviour with the agents that come with the package."""
 
+import dataclasses
+import json
 from importlib import resources
+from pathlib import Path
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,28 +15,48 @@ from conftest import assert_close
 
 import learnset as ls
 from learnset.cli import main
+from learnset.report import html_of, markdown_of
 from learnset_studies._agents import lives, stored, Training
 from learnset_studies._water_maze_weights import by_trial, OneSwim
 from learnset_studies.bandits import BanditStudy
 from learnset_studies.harlow import HarlowStudy
 from learnset_studies.water_maze import latencies, POOL, WaterMazeStudy
 
+pytestmark = pytest.mark.study
 SMALL = ls.envs.Pool(cells=7, time_limit=20.0)
 
 
-def test_stored_agents_have_a_learning_set(tmp_path):
-    # As many problems as settings are chosen on, so that both share what is compiled.
-    result = HarlowStudy(problems=200, earlier_problems=20).run(
-        tmp_path, jr.key(0), from_pretrained=True
-    )
-    mine = {
+@pytest.fixture(scope="module")
+def harlow():
+    """The result of stored agents, on as many problems as settings are chosen on, so that both
+    share compiled programs."""
+    study = HarlowStudy(problems=200, earlier_problems=20)
+    result = study.run(Path(), jr.key(0), from_pretrained=True)
+    return json.loads(json.dumps({"sizes": dataclasses.asdict(study)} | result))
+
+
+def test_stored_agents_have_a_learning_set(harlow):
+    correct = {
         row["trial"]: row["value"]
-        for row in result["rows"]
+        for row in harlow["rows"]
         if row["part"] == "trials" and row["recipe"] == "RL²"
     }
-    assert 40 < mine[1] < 60 and min(mine[t] for t in range(2, 7)) > 97
+    assert 40 < correct[1] < 60 and min(correct[t] for t in range(2, 7)) > 97
+
+
+def test_a_result_is_all_that_figures_and_page_need(harlow, tmp_path):
+    HarlowStudy.draw(harlow, tmp_path)
     assert (tmp_path / "learning-set.png").stat().st_size > 10_000
-    assert "win-stay" in (tmp_path / "README.md").read_text()
+    assert "win-stay" in markdown_of(HarlowStudy.page(harlow))
+    assert html_of(HarlowStudy.page(harlow), tmp_path).count("<svg") == 2
+
+
+def test_a_figure_whose_data_were_not_kept_stays_or_is_missed(tmp_path):
+    with pytest.raises(ls.InputError, match="no data for the figure regret"):
+        BanditStudy.draw({"rows": []}, tmp_path)
+    (tmp_path / "regret.svg").write_text("kept")
+    BanditStudy.draw({"rows": []}, tmp_path)
+    assert (tmp_path / "regret.svg").read_text() == "kept"
 
 
 @pytest.mark.parametrize("study", [HarlowStudy, WaterMazeStudy, BanditStudy])
@@ -43,10 +66,9 @@ def test_sizes_below_one_are_refused(study):
 
 
 def test_a_study_without_trained_agents_says_so(tmp_path, capsys):
-    assert (
-        main(["study", "maml-sinusoids", "--from-pretrained", "--out", str(tmp_path / "run")]) == 2
-    )
-    assert "no trained agents" in capsys.readouterr().err
+    out = str(tmp_path / "run")
+    assert main(["study", "school", "--from-pretrained", "--out", out]) == 2
+    assert "`--from-pretrained` has no meaning" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -66,7 +88,7 @@ def test_training_goes_on_where_it_was_cut(tmp_path):
 
 
 def test_all_stored_agents_take_less_than_two_megabytes():
-    folder = resources.files("learnset.studies").joinpath("trained")
+    folder = resources.files("learnset_studies").joinpath("trained")
     assert sum(len(file.read_bytes()) for file in folder.iterdir()) < 2_000_000
 
 

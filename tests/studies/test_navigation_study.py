@@ -1,4 +1,4 @@
-"""The study of navigation: how policies are scored, and what is said of the scores."""
+"""The study of navigation: the scores of policies, and their orderings."""
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,14 @@ from learnset_studies.navigation import (
     halved,
     NavigationStudy,
     orderings,
+    pictured,
     PUBLISHED,
     rows_of,
     walk,
     Walks,
 )
 
+pytestmark = pytest.mark.study
 TEST = ls.Split.TEST
 
 
@@ -54,6 +56,13 @@ def test_paths_begin_at_the_start_and_returns_are_minus_distances(walks, goals):
     assert jnp.allclose(
         walks[1.0].still[:, :, 0], -100 * jnp.linalg.norm(goals.goal, axis=1)[None], rtol=1e-4
     )
+
+
+def test_a_picture_has_no_place_after_the_end_of_a_path(walks):
+    shown = np.array(pictured(walks[1.0])["mean action"], float)
+    path = np.asarray(walks[1.0].path[0])
+    assert shown.shape == path.shape and (np.isnan(shown) == np.isnan(path)).all()
+    assert np.nanmax(abs(shown - path)) < 1e-3
 
 
 def test_the_oracle_senses_the_same_goals(goals):

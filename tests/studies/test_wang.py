@@ -1,4 +1,4 @@
-"""The study of Wang et al. 2016: its families, its rules, and what is said of the scores."""
+"""The study of Wang et al. 2016: its families, its rules, and the orderings of its scores."""
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from learnset.rl._bandit_rules import ThompsonSampling
 from learnset_studies._two_step_learners import TwoStepLearner
 from learnset_studies.wang import FAMILIES, orderings, Paired, regrets, WangStudy
 
+pytestmark = pytest.mark.study
 TEST = ls.Split.TEST
 AS_BANDITS = {
     "independent": Bandits(),
@@ -33,7 +34,7 @@ def test_families_are_the_bandits_of_that_name(name):
     assert abs(np.cov(ours.T) - np.cov(theirs.T)).max() < 0.01
 
 
-def test_who_knows_the_dependence_loses_less_than_who_explores():
+def test_an_agent_that_knows_the_dependence_loses_less_than_one_that_explores():
     bandits = FAMILIES["medium"].draw(200, TEST, key=jr.key(0))
     best, other = (
         regrets(agent, bandits, jr.key(1))[:, -1] for agent in (Paired(), ThompsonSampling(2))
@@ -61,12 +62,12 @@ def stay():
     return {model: np.nanmean(of(TwoStepLearner(model=model)), axis=0) for model in (False, True)}
 
 
-def test_who_learns_what_was_rewarded_stays_after_rewards_by_either_way(stay):
+def test_a_model_free_learner_stays_after_rewards_whatever_the_transition(stay):
     (lost_common, lost_rare), (won_common, won_rare) = stay[False]
     assert won_common - lost_common > 0.2 and won_rare - lost_rare > 0.2
 
 
-def test_who_learns_where_choices_lead_shifts_after_rare_rewards(stay):
+def test_a_model_based_learner_shifts_after_rare_rewards(stay):
     (lost_common, lost_rare), (won_common, won_rare) = stay[True]
     assert won_common - won_rare > 0.2 and lost_rare - lost_common > 0.2
 
@@ -84,7 +85,7 @@ def made_up(*, rl2, rules, interaction, reward):
             lost = rl2 if trained == tested else rules
             rows.append(
                 common
-                | {"recipe": f"RL², trained on {trained}", "by_seed": [lost - 0.01, lost + 0.01]}
+                | {"recipe": f"RL² trained on {trained}", "by_seed": [lost - 0.01, lost + 0.01]}
             )
     for quantity, value in (
         ("effect of reward × transition", interaction),

@@ -1,4 +1,4 @@
-"""What the studies of behaviour found at full size, as it is kept in docs/results."""
+"""Kept results of the studies of behaviour, at full size."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.study
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
 
 
@@ -23,7 +24,8 @@ def by_trial(study, **wanted):
 
 
 def test_a_learning_set_forms_in_four_of_five_seeds():
-    """Harlow 1949; Wang et al. 2016: chance on trial 1 of a new problem, nearly no error from trial 2 on."""
+    """Harlow 1949; Wang et al. 2016: chance on trial 1 of a new problem, nearly no error from trial
+    2 on."""
     correct = by_trial("harlow", part="trials", recipe="RL²")
     assert correct.shape == (5, 6)
     assert abs(correct[:, 0] - 50).max() <= 4
@@ -31,9 +33,9 @@ def test_a_learning_set_forms_in_four_of_five_seeds():
     assert (correct[:, 1:].min(axis=1) >= 97).sum() >= 4
 
 
-@pytest.mark.parametrize("ablation", ["memory emptied before each trial", "reward not sensed"])
+@pytest.mark.parametrize("ablation", ["memory across trials", "reward input"])
 def test_without_memory_or_reward_there_is_no_learning_set(ablation):
-    assert abs(by_trial("harlow", part="trials", recipe=f"RL², {ablation}") - 50).max() < 7
+    assert abs(by_trial("harlow", part="trials", recipe=f"RL² without {ablation}") - 50).max() < 7
 
 
 def test_one_trial_is_enough_for_a_new_place_in_four_of_five_seeds():
@@ -79,7 +81,7 @@ def test_search_preference_after_one_trial_is_above_chance_and_needs_memory():
 
 
 def test_the_actor_critic_learns_one_place_slowly_and_loses_it_when_it_moves():
-    """Foster, Morris & Dayan 2000: latency falls over days, and rises when the platform has moved."""
+    """Foster, Morris & Dayan 2000: latency falls over days and rises when the platform moves."""
     seconds = by_trial("water-maze", part="reference memory", recipe="scratch: actor-critic")[0]
     assert seconds[24:28].mean() < 0.4 * seconds[:2].mean()
     assert seconds[28:30].mean() > 2 * seconds[24:28].mean()
@@ -100,15 +102,16 @@ def test_a_network_learns_short_bandits_as_well_as_the_best_rules():
 def test_a_network_that_must_know_how_sure_it_is_explores_bandits_of_a_hundred_pulls(
     arms, greedy, best
 ):
-    """Duan et al. 2016, table 1: the greedy rule, and Gittins indices. The better seed is more than halfway from the
-    first to the second, the other well above the first."""
+    """Duan et al. 2016, table 1: the greedy rule, and Gittins indices. The better seed is more than
+    halfway from the first to the second, the other well above the first."""
     by_seed = sorted(bandit("RL²", 100, arms)["by_seed"])
     assert by_seed[-1] > (greedy + best) / 2 and by_seed[0] > greedy + 2
 
 
 @pytest.mark.parametrize("recipe", ["random", "Gittins", "Thompson", "UCB1", "ε-greedy", "greedy"])
 def test_classical_columns_are_the_published_ones(recipe):
-    """In all nine cells, within three standard errors of the paper's 1,000 bandits, which are at most four per cent."""
+    """In all nine cells, within three standard errors of the paper's 1,000 bandits, which are at
+    most four per cent."""
     found = rows("bandits", recipe=recipe)
     assert len(found) == 9
     assert all(abs(row["value"] / row["published"] - 1) < 0.04 for row in found)

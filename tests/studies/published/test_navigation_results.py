@@ -1,29 +1,17 @@
-"""What the studies of navigation and of Wang et al. 2016 found at full size, as it is kept in docs/results."""
+"""Kept results of the studies of navigation and of Wang et al. 2016, at full size."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from learnset_studies._navigation_page import page as navigation_page
-from learnset_studies._wang_page import page as wang_page
-from learnset_studies.navigation import NavigationStudy
-from learnset_studies.wang import WangStudy
-
+pytestmark = pytest.mark.study
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
-PAGES = {"navigation": (navigation_page, NavigationStudy()), "wang": (wang_page, WangStudy())}
 
 
 def rows(study, **wanted):
     found = json.loads((RESULTS / study / "result.json").read_text())["rows"]
     return [row for row in found if all(row.get(name) == value for name, value in wanted.items())]
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_the_page_says_what_the_result_holds(name):
-    page, study = PAGES[name]
-    result = json.loads((RESULTS / name / "result.json").read_text())
-    assert (RESULTS / name / "README.md").read_text() == page(result, study)
 
 
 def test_one_step_takes_mamls_policy_from_the_middle_to_the_goal_in_every_seed():
@@ -37,9 +25,10 @@ def test_one_step_takes_mamls_policy_from_the_middle_to_the_goal_in_every_seed()
 
 
 def test_orderings_of_figure_4_hold_but_one():
-    """Pretraining with a tuned step size is better here than there: after three steps it has passed MAML after one."""
+    """Pretraining with a tuned step size is better here than in the paper: after three steps it has
+    passed MAML after one."""
     failed = [row["claim"] for row in rows("navigation", part="orderings") if not row["agrees"]]
-    assert failed == ["MAML after one step is better than after three steps: pretrained"]
+    assert failed == ["MAML after one step is better than pretrained after three"]
 
 
 def test_more_episodes_and_no_exploration_bring_maml_nearer_to_the_goal():
@@ -54,19 +43,19 @@ def test_more_episodes_and_no_exploration_bring_maml_nearer_to_the_goal():
 
 
 @pytest.mark.parametrize("family", ["uniform", "easy"])
-def test_who_was_trained_on_dependent_arms_loses_less_there(family):
+def test_agents_trained_on_dependent_arms_lose_less_there(family):
     """Wang et al. 2016, §3.1.2."""
     regret = {row["recipe"]: row["value"] for row in rows("wang", part="bandits", tasks=family)}
-    own = regret[f"RL², trained on {family}"]
-    assert regret["best possible"] <= own < regret["RL², trained on independent"]
+    own = regret[f"RL² trained on {family}"]
+    assert regret["best possible"] <= own < regret["RL² trained on independent"]
     assert own < regret["Thompson"]
 
 
 @pytest.mark.parametrize("family", ["medium", "hard"])
-def test_so_does_the_best_seed_where_others_came_to_pull_one_arm_for_ever(family):
-    """There are only two such bandits, and to pull one arm for ever is right in half of them."""
-    mine = rows("wang", part="bandits", tasks=family, recipe=f"RL², trained on {family}")[0]
-    others = rows("wang", part="bandits", tasks=family, recipe="RL², trained on independent")[0]
+def test_so_does_the_best_seed_where_others_learnt_to_pull_one_arm_forever(family):
+    """There are only two such bandits, and pulling one arm forever is right in half of them."""
+    mine = rows("wang", part="bandits", tasks=family, recipe=f"RL² trained on {family}")[0]
+    others = rows("wang", part="bandits", tasks=family, recipe="RL² trained on independent")[0]
     assert min(mine["by_seed"]) < min(others["by_seed"])
     assert (
         max(mine["by_seed"])
@@ -77,11 +66,11 @@ def test_so_does_the_best_seed_where_others_came_to_pull_one_arm_for_ever(family
 def test_without_a_sense_of_reward_there_is_no_learning():
     for family in ("independent", "uniform", "easy", "medium", "hard"):
         by_recipe = {row["recipe"]: row for row in rows("wang", part="bandits", tasks=family)}
-        deaf, chance = by_recipe["RL², reward not sensed"], by_recipe["random"]["value"]
+        deaf, chance = by_recipe["RL² without reward input"], by_recipe["random"]["value"]
         assert abs(deaf["value"] - chance) < 0.2 * chance
 
 
-def test_a_recurrent_agent_stays_as_who_knows_where_choices_lead():
+def test_a_recurrent_agent_stays_as_a_model_based_learner_does():
     """Wang et al. 2016, §3.2.1; Daw et al. 2011."""
     effect = {row["quantity"]: row["value"] for row in rows("wang", part="two-step", recipe="RL²")}
     assert effect["effect of reward × transition"] > 20

@@ -1,0 +1,80 @@
+"""Rows of a result as cells of a page, and the data of its figures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from learnset.core import InputError
+from learnset.report import Grid
+
+Row = dict[str, Any]  # of result.json
+
+
+def select(rows: Sequence[Row], **fields: Any) -> list[Row]:
+    """The rows with these fields.
+
+    >>> select([{"part": "a", "trial": 1}, {"part": "a", "trial": 2}], part="a", trial=2)
+    [{'part': 'a', 'trial': 2}]
+    """
+    return [row for row in rows if all(row.get(name) == fields[name] for name in fields)]
+
+
+def cell(row: Row, digits: int = 1) -> str:
+    """The value and its interval.
+
+    >>> cell({"value": 50.24, "ci95": 1.5})
+    '50.2 ± 1.5'
+    """
+    return f"{row['value']:.{digits}f} ± {row['ci95']:.{digits}f}"
+
+
+def by_learner(
+    rows: Sequence[Row], across: str, head: Sequence[str], *, digits: int = 1, title: str = ""
+) -> Grid:
+    """A line for each learner, after its setting, and a column for each value of a field.
+
+    **Arguments:**
+
+    - `across`: the field.
+    - `head`: a heading for each of its values, in the order of the rows.
+    """
+    columns = list(dict.fromkeys(row[across] for row in rows))
+    learners = dict.fromkeys((row.get("setting", "rule"), row["recipe"]) for row in rows)
+    lines = []
+    for setting, name in learners:
+        by_value = {row[across]: cell(row, digits) for row in select(rows, recipe=name)}
+        lines.append((setting, name, *(by_value.get(column, "") for column in columns)))
+    return Grid(("setting", "learner", *head), tuple(lines), left=2, title=title)
+
+
+def figure_data(result: dict[str, Any], name: str, folder: Path) -> Any:
+    """The data that a figure is drawn of. `None` for a kept run without them, which has the figure:
+    it stays as it is.
+
+    **Raises:** `InputError` where there are neither data nor figure.
+    """
+    data = result.get("figures", {}).get(name)
+    if data is None and not (folder / f"{name}.svg").is_file():
+        raise InputError(
+            f"result.json has no data for the figure {name}, which {folder} lacks too. Run the"
+            " study again."
+        )
+    return data
+
+
+def rounded(curve: Any) -> list[float]:
+    """Numbers of a figure, to four significant digits.
+
+    >>> rounded([0.123456, 12345.6])
+    [0.1235, 12350.0]
+    """
+    return [float(f"{value:.4g}") for value in curve]
+
+
+def times(training: dict[str, dict[str, float]]) -> str:
+    """Seconds of training by name.
+
+    >>> times({"MAML": {"train_seconds": 365.4}, "pretrained": {"train_seconds": 85.1}})
+    '365 s (MAML), 85 s (pretrained)'
+    """
+    return ", ".join(f"{s['train_seconds']:.0f} s ({name})" for name, s in training.items())
