@@ -18,8 +18,8 @@ EPS = float(np.finfo(np.float32).eps)
 def weigh(method, gramian, present, key):
     """Compiled once for each method and number of tasks."""
     tasks = len(gramian)
-    seen = ls.multitask.Seen(jnp.ones(tasks, gramian.dtype), present, jnp.arange(tasks))
-    return method.weigh(gramian, seen, method.init(jnp.ones(3, gramian.dtype)), key=key)[0]
+    stats = ls.multitask.TaskStats(jnp.ones(tasks, gramian.dtype), present, jnp.arange(tasks))
+    return method.weigh(gramian, stats, method.init(jnp.ones(3, gramian.dtype)), key=key)[0]
 
 
 def weights_of(method, jacobian, seed=0, present=None, dtype=np.float32):

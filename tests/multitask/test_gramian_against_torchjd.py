@@ -82,9 +82,9 @@ def test_of_two_tasks_pcgrad_and_gradient_vaccine_are_theirs():
         aggregation.GradVac(beta=0.3),
         jnp.zeros((2, 2)),
     )
-    seen = ls.multitask.Seen(jnp.ones(2), jnp.ones(2, bool), jnp.arange(2))
+    stats = ls.multitask.TaskStats(jnp.ones(2), jnp.ones(2, bool), jnp.arange(2))
     for jacobian in GRADS[:, :2]:
-        direction, state = vaccine.balance(jnp.asarray(jacobian), seen, state, key=jr.key(0))
+        direction, state = vaccine.balance(jnp.asarray(jacobian), stats, state, key=jr.key(0))
         assert np.allclose(
             direction, theirs(torch.from_numpy(jacobian)).numpy(), rtol=1e-4, atol=1e-4
         )
@@ -98,7 +98,10 @@ def test_of_two_tasks_pcgrad_and_gradient_vaccine_are_theirs():
 
 
 def test_remembered_weights_are_theirs():
-    seen, steady = ls.multitask.Seen(jnp.ones(6), jnp.ones(6, bool), jnp.arange(6)), jnp.zeros(20)
+    stats, steady = (
+        ls.multitask.TaskStats(jnp.ones(6), jnp.ones(6, bool), jnp.arange(6)),
+        jnp.zeros(20),
+    )
     pairs = {
         ls.multitask.MoDo(num_tasks=6, gamma=0.01): aggregation.MoDoWeighting(gamma=0.01),
         ls.multitask.SDMGrad(num_tasks=6): aggregation.SDMGradWeighting(),
@@ -110,7 +113,7 @@ def test_remembered_weights_are_theirs():
         state = method.init(steady)
         for jacobian in GRADS:
             gramian = jacobian @ jacobian.T
-            weights, state = method.weigh(jnp.asarray(gramian), seen, state, key=jr.key(0))
+            weights, state = method.weigh(jnp.asarray(gramian), stats, state, key=jr.key(0))
             assert np.allclose(
                 weights, weighting(torch.from_numpy(gramian)).numpy(), rtol=1e-3, atol=1e-4
             )

@@ -392,12 +392,12 @@ def test_gradient_vaccine_of_two_tasks_that_knows_nothing_is_pcgrad(seed):
 def test_gradient_vaccine_turns_gradients_until_they_agree_as_usual(seed, usual):
     """What is added to each of two gradients makes its cosine with the other the remembered one, if it was less."""
     one, two = gradients("any", (2, 3), seed)
-    seen = ls.multitask.Seen(jnp.ones(2), jnp.ones(2, bool), jnp.arange(2))
+    stats = ls.multitask.TaskStats(jnp.ones(2), jnp.ones(2, bool), jnp.arange(2))
     gramian = np.stack([one, two]) @ np.stack([one, two]).T
     cosine = gramian[0, 1] / np.sqrt(gramian[0, 0] * gramian[1, 1])
     memory = jnp.full((2, 2), usual, jnp.float32)
     method = ls.multitask.GradVac(num_tasks=2, beta=jnp.asarray(0.25, jnp.float32))
-    weights, learnt = step(method, jnp.asarray(gramian, jnp.float32), seen, memory, jr.key(0))
+    weights, learnt = step(method, jnp.asarray(gramian, jnp.float32), stats, memory, jr.key(0))
     assert np.allclose(
         np.asarray(learnt)[[0, 1], [1, 0]], usual + 0.25 * (cosine - usual), atol=1e-3
     )
@@ -434,9 +434,9 @@ def test_krum_gives_an_outlier_no_say():
 
 
 step = eqx.filter_jit(
-    lambda method, gramian, seen, state, key: method.weigh(gramian, seen, state, key=key)
+    lambda method, gramian, stats, state, key: method.weigh(gramian, stats, state, key=key)
 )
-FIVE = ls.multitask.Seen(jnp.ones(5), jnp.ones(5, bool), jnp.arange(5))
+FIVE = ls.multitask.TaskStats(jnp.ones(5), jnp.ones(5, bool), jnp.arange(5))
 
 
 def gramian_and_start(method, seed):

@@ -31,7 +31,7 @@ class Recorded(ls.multitask.AbstractWeighting):
     def init(self, model):
         return jnp.zeros((NUM, NUM))
 
-    def weigh(self, gramian, seen, state, *, key):
+    def weigh(self, gramian, stats, state, *, key):
         return jnp.ones(NUM) / NUM, gramian
 
 

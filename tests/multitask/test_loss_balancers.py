@@ -10,7 +10,7 @@ import pytest
 import learnset as ls
 
 KEY = jr.key(0)
-weigh = eqx.filter_jit(lambda method, seen, state, key=KEY: method.weigh(seen, state, key=key))
+weigh = eqx.filter_jit(lambda method, stats, state, key=KEY: method.weigh(stats, state, key=key))
 LOSSES = np.array(
     [
         [1.0, 4.0, 0.5],
@@ -23,10 +23,10 @@ LOSSES = np.array(
 )
 
 
-def seen(losses, present=None, index=None):
+def stats(losses, present=None, index=None):
     losses = jnp.asarray(losses, jnp.result_type(float))
     present = jnp.ones(len(losses), bool) if present is None else jnp.asarray(present)
-    return ls.multitask.Seen(
+    return ls.multitask.TaskStats(
         losses, present, jnp.arange(len(losses)) if index is None else jnp.asarray(index)
     )
 
@@ -35,7 +35,7 @@ def run(method, losses=LOSSES, index=None):
     """Weights at each step, and the last state."""
     state, all_weights = method.init(jnp.zeros(2)), []
     for line in losses:
-        weights, state = weigh(method, seen(line, index=index), state)
+        weights, state = weigh(method, stats(line, index=index), state)
         all_weights.append(np.asarray(weights))
     return np.array(all_weights), state
 
@@ -75,7 +75,7 @@ def test_sum_is_the_number_of_tasks_times_the_mean():
 
 def test_fixed_weights_go_by_the_number_of_the_task():
     method = ls.multitask.FixedWeights(weights=jnp.array([5.0, 6.0, 7.0]))
-    assert weigh(method, seen([1.0, 1.0, 1.0], index=[2, 0, 2]), None)[0].tolist() == [
+    assert weigh(method, stats([1.0, 1.0, 1.0], index=[2, 0, 2]), None)[0].tolist() == [
         7.0,
         5.0,
         7.0,
@@ -113,7 +113,7 @@ def test_uw_at_its_best_weighs_tasks_by_half_of_one_over_the_loss(classification
     state = eqx.tree_at(
         lambda s: s.value, method.init(jnp.zeros(2)), jnp.asarray(best, jnp.result_type(float))
     )
-    weights, after = weigh(method, seen(losses), state)
+    weights, after = weigh(method, stats(losses), state)
     assert np.allclose(weights, 0.5 / losses, rtol=1e-6)
     assert np.allclose(after.mean, 0, atol=1e-7)  # where the slope is zero
 
@@ -155,13 +155,13 @@ def test_dwa_follows_the_tasks_that_are_there():
     method = ls.multitask.DWA(num_tasks=2, temperature=1.0, window=2)
     state = method.init(jnp.zeros(2))
     for present, losses in zip(([1, 1], [1, 0]) * 3, ([8.0, 4.0], [8.0, 9.0]) * 3, strict=True):
-        weights, state = weigh(method, seen(losses, np.array(present, bool)), state)
+        weights, state = weigh(method, stats(losses, np.array(present, bool)), state)
     assert state.last.tolist() == state.before.tolist() == [8.0, 4.0]
 
 
 def test_gls_is_the_slope_of_the_geometric_mean():
     losses = np.array([0.3, 5.0, 2.0])
-    weights, _ = weigh(ls.multitask.GLS(), seen(losses), None)
+    weights, _ = weigh(ls.multitask.GLS(), stats(losses), None)
     assert np.allclose(weights, slope_of(lambda x: np.prod(x) ** (1 / 3), losses), rtol=1e-5)
 
 
@@ -174,21 +174,21 @@ def test_units_of_losses_do_not_matter(method):
     """Each loss in another unit: its weight, times the unit, is the same but for one factor for all tasks."""
     losses, units = np.array([0.3, 5.0, 2.0]), np.array([1e-6, 1e3, 7.0])
     state = method.init(jnp.zeros(2))
-    (one, _), (other, _) = (weigh(method, seen(x), state) for x in (losses, losses * units))
+    (one, _), (other, _) = (weigh(method, stats(x), state) for x in (losses, losses * units))
     relative = np.asarray(other) * units / np.asarray(one)
     assert np.allclose(relative, relative[0], rtol=1e-4)
 
 
 def test_random_weights_are_a_softmax_of_normal_numbers():
     key = jr.key(3)
-    weights, _ = weigh(ls.multitask.RLW(), seen([1.0, 1.0, 1.0]), None, key)
+    weights, _ = weigh(ls.multitask.RLW(), stats([1.0, 1.0, 1.0]), None, key)
     assert np.allclose(weights, softmax(np.asarray(jr.normal(key, (3,)))), rtol=1e-5)
 
 
 def test_random_weights_are_equal_on_average():
-    draws = jax.vmap(lambda key: ls.multitask.RLW().weigh(seen([1.0, 2.0, 3.0]), None, key=key)[0])(
-        jr.split(KEY, 4000)
-    )
+    draws = jax.vmap(
+        lambda key: ls.multitask.RLW().weigh(stats([1.0, 2.0, 3.0]), None, key=key)[0]
+    )(jr.split(KEY, 4000))
     assert np.allclose(draws.mean(axis=0), 1 / 3, atol=4 * float(draws.std()) / np.sqrt(4000))
 
 
@@ -220,7 +220,7 @@ def test_a_task_that_comes_late_has_its_first_loss_as_nadir():
     method = ls.multitask.STCH(num_tasks=2, mu=1.0, warmup=0, window=1)
     state = method.init(jnp.zeros(2))
     for present, losses in (([True, False], [2.0, 0.0]), ([True, True], [2.0, 5.0])):
-        weights, state = weigh(method, seen(losses, present), state)
+        weights, state = weigh(method, stats(losses, present), state)
     assert np.allclose(weights * np.array([2.0, 5.0]), 1)  # both are at their nadirs
 
 
@@ -235,13 +235,13 @@ def test_cosmos_is_the_slope_of_its_formula():
     method = ls.multitask.COSMOS(
         penalty=2.0, preference=jnp.asarray(preference, jnp.result_type(float))
     )
-    assert np.allclose(weigh(method, seen(losses), None)[0], slope_of(formula, losses), rtol=1e-4)
+    assert np.allclose(weigh(method, stats(losses), None)[0], slope_of(formula, losses), rtol=1e-4)
 
 
 def test_cosmos_without_penalty_is_the_weighted_sum():
     preference = jnp.array([0.2, 0.5, 0.3])
     weights, _ = weigh(
-        ls.multitask.COSMOS(penalty=0.0, preference=preference), seen(LOSSES[0]), None
+        ls.multitask.COSMOS(penalty=0.0, preference=preference), stats(LOSSES[0]), None
     )
     assert np.allclose(weights, preference)
 
@@ -259,13 +259,13 @@ def test_pbi_is_the_slope_of_its_formula():
         return along + 5.0 * np.linalg.norm(x - ideal - along * unit)
 
     arrays = (jnp.asarray(x, jnp.result_type(float)) for x in (preference, ideal))
-    weights, _ = weigh(ls.multitask.PBI(ls.mse, 5.0, *arrays), seen(losses), None)
+    weights, _ = weigh(ls.multitask.PBI(ls.mse, 5.0, *arrays), stats(losses), None)
     assert np.allclose(weights, slope_of(formula, losses), rtol=1e-4)
 
 
 def test_pbi_on_the_direction_itself_is_the_projection():
     preference = jnp.array([1.0, 2.0, 2.0])
-    weights, _ = weigh(ls.multitask.PBI(preference=preference), seen(3 * preference), None)
+    weights, _ = weigh(ls.multitask.PBI(preference=preference), stats(3 * preference), None)
     assert np.allclose(weights, preference / 3, atol=1e-6)
 
 
@@ -317,13 +317,13 @@ def test_famo_on_all_points_is_the_published_algorithm():
 
 def test_famo_gives_more_weight_to_the_task_that_fell_less():
     method = ls.FAMO(num_tasks=2)
-    learnt = method.learn(method.init(jnp.zeros(2)), jnp.array([1.0, 1.0]), seen([0.5, 0.9]))
+    learnt = method.learn(method.init(jnp.zeros(2)), jnp.array([1.0, 1.0]), stats([0.5, 0.9]))
     assert learnt.value[0] < 0 < learnt.value[1]
 
 
 def test_famo_weighs_by_one_over_the_loss_and_to_one_in_all():
     losses = np.array([0.3, 5.0, 2.0])
-    weights, _ = weigh(ls.FAMO(num_tasks=3), seen(losses), ls.FAMO(num_tasks=3).init(jnp.zeros(2)))
+    weights, _ = weigh(ls.FAMO(num_tasks=3), stats(losses), ls.FAMO(num_tasks=3).init(jnp.zeros(2)))
     assert np.allclose(weights, 1 / losses / (1 / losses).sum(), rtol=1e-5)
 
 
@@ -352,6 +352,6 @@ def test_an_error_says_what_is_wrong(make, words):
 
 def test_a_task_without_a_number_is_not_taken_for_another():
     weights, _ = weigh(
-        ls.UW(num_tasks=2), seen([1.0, 1.0], index=[0, -1]), ls.UW(num_tasks=2).init(jnp.zeros(2))
+        ls.UW(num_tasks=2), stats([1.0, 1.0], index=[0, -1]), ls.UW(num_tasks=2).init(jnp.zeros(2))
     )
     assert np.isfinite(weights[0]) and np.isnan(weights[1])

@@ -23,12 +23,12 @@ GRADS = RNG.normal(size=(STEPS, TASKS, PARAMS)).astype(np.float32)
 PREFERENCE = np.array([0.1, 0.4, 0.3, 0.2], np.float32)
 
 
-def seen(losses):
-    return ls.multitask.Seen(jnp.asarray(losses), jnp.ones(TASKS, bool), jnp.arange(TASKS))
+def stats(losses):
+    return ls.multitask.TaskStats(jnp.asarray(losses), jnp.ones(TASKS, bool), jnp.arange(TASKS))
 
 
 def ours(method, losses, state=None):
-    weights, state = method.weigh(seen(losses), state, key=KEY)
+    weights, state = method.weigh(stats(losses), state, key=KEY)
     return np.asarray(weights), state
 
 
@@ -118,14 +118,14 @@ def test_famo_is_the_same():
         weights, state = ours(method, before, state)
         assert close(weights, theirs(scalarizer, before))
         scalarizer.update(torch.tensor(after))
-        learnt = method.learn(state, jnp.asarray(before), seen(after))
+        learnt = method.learn(state, jnp.asarray(before), stats(after))
         state = type(state)(learnt, state.previous, state.began)
 
 
 def directions(method):
     state = method.init(jnp.zeros(PARAMS))
     for matrix, losses in zip(GRADS, LOSSES, strict=True):
-        direction, state = method.balance(jnp.asarray(matrix), seen(losses), state, key=KEY)
+        direction, state = method.balance(jnp.asarray(matrix), stats(losses), state, key=KEY)
         yield np.asarray(direction)
 
 

@@ -16,7 +16,7 @@ STEPS, TASKS, PARAMS = 4, 3, 5
 GRADS = RNG.normal(size=(STEPS, TASKS, PARAMS)) * np.array([1.0, 10.0, 0.1])[:, None]
 LOSSES = RNG.uniform(0.5, 4.0, size=(STEPS, TASKS))
 balance = eqx.filter_jit(
-    lambda method, jacobian, seen, state, key=KEY: method.balance(jacobian, seen, state, key=key)
+    lambda method, jacobian, stats, state, key=KEY: method.balance(jacobian, stats, state, key=key)
 )
 
 
@@ -25,8 +25,8 @@ def run(method, grads=GRADS, losses=LOSSES):
     grads, losses = (jnp.asarray(x, jnp.result_type(float)) for x in (grads, losses))
     state, directions = method.init(grads[0, 0]), []
     for matrix, line in zip(grads, losses, strict=True):
-        seen = ls.multitask.Seen(line, jnp.ones(len(line), bool), jnp.arange(len(line)))
-        direction, state = balance(method, matrix, seen, state)
+        stats = ls.multitask.TaskStats(line, jnp.ones(len(line), bool), jnp.arange(len(line)))
+        direction, state = balance(method, matrix, stats, state)
         directions.append(np.asarray(direction))
     return np.array(directions), state
 
@@ -213,10 +213,10 @@ def test_meta_balance_does_not_take_a_late_task_for_a_weak_one():
     matrix = jnp.array([[1.0, 0.0], [0.0, 1.0]])
     state = method.init(matrix[0])
     for _ in range(20):
-        seen = ls.multitask.Seen(jnp.ones(2), jnp.array([True, False]), jnp.arange(2))
-        _, state = balance(method, matrix, seen, state)
+        stats = ls.multitask.TaskStats(jnp.ones(2), jnp.array([True, False]), jnp.arange(2))
+        _, state = balance(method, matrix, stats, state)
     direction, _ = balance(
-        method, matrix, ls.multitask.Seen(jnp.ones(2), there, jnp.arange(2)), state
+        method, matrix, ls.multitask.TaskStats(jnp.ones(2), there, jnp.arange(2)), state
     )
     assert np.allclose(direction, [1.0, 1.0], rtol=1e-5)
 

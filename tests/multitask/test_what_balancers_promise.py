@@ -40,7 +40,7 @@ BALANCERS = {  # and what a single task's first gradient, of a task with a loss 
     "metabalance": (ls.multitask.MetaBalance(**MANY, main=3), 1),
 }
 balance = eqx.filter_jit(
-    lambda method, jacobian, seen, state, key=KEY: method.balance(jacobian, seen, state, key=key)
+    lambda method, jacobian, stats, state, key=KEY: method.balance(jacobian, stats, state, key=key)
 )
 
 
@@ -57,7 +57,7 @@ def run(method, grads, losses, present, index):
         loss = jnp.asarray(np.where(present, line, 0), jnp.result_type(float))
         matrix = jnp.asarray(np.where(present[:, None], matrix, 0), loss.dtype)
         direction, state = balance(
-            method, matrix, ls.multitask.Seen(loss, there, jnp.asarray(index)), state
+            method, matrix, ls.multitask.TaskStats(loss, there, jnp.asarray(index)), state
         )
         directions.append(np.asarray(direction))
     return np.array(directions), [np.asarray(leaf) for leaf in jax.tree.leaves(state)]

@@ -10,7 +10,7 @@ from ._balancer import (
     AbstractJacobian as AbstractJacobian,
     AbstractScalarisation as AbstractScalarisation,
     AbstractWeighting as AbstractWeighting,
-    Seen as Seen,
+    TaskStats as TaskStats,
 )
 from ._cagrad import CAGrad as CAGrad
 from ._config import ConFIG as ConFIG
@@ -20,7 +20,10 @@ from ._db_mtl import DBMTL as DBMTL
 from ._delta_m import delta_m as delta_m
 from ._dualproj import DualProj as DualProj
 from ._dwa import DWA as DWA
-from ._early_stopping import EarlyStopping as EarlyStopping, Kept as Kept
+from ._early_stopping import (
+    EarlyStopping as EarlyStopping,
+    EarlyStoppingState as EarlyStoppingState,
+)
 from ._excess_mtl import ExcessMTL as ExcessMTL
 from ._fairgrad import FairGrad as FairGrad
 from ._famo import FAMO as FAMO

@@ -19,7 +19,7 @@ from ..core import (
     trainable,
 )
 from ..models import from_features, Kinds, SharedBody
-from ._balancer import AbstractWeighting, Seen, weighting_metrics
+from ._balancer import AbstractWeighting, TaskStats, weighting_metrics
 from ._gramian import gramian_of
 from ._task_gradients import even, in_batch, own_and_shared
 
@@ -73,7 +73,7 @@ class AtRepresentation(AbstractMethod):
             return features(view, points.x[0], points.weight.max(axis=0))
 
         def losses_at(
-            own: PyTree, seen: Float[Array, "tasks points features"]
+            own: PyTree, z: Float[Array, "tasks points features"]
         ) -> Float[Array, "tasks"]:
             def of_one(
                 index: Int[Array, ""], z: Float[Array, "points features"], points: Batch
@@ -81,24 +81,24 @@ class AtRepresentation(AbstractMethod):
                 view = for_task(eqx.combine(shared, own, fixed), index)
                 return self.method.loss(from_features(view), Batch(z, points.y, points.weight))
 
-            return jax.vmap(of_one)(tasks.index, seen, points)
+            return jax.vmap(of_one)(tasks.index, z, points)
 
         z, to_body = jax.vjp(body, shared)
         losses, to_heads = jax.vjp(
             losses_at, own, jnp.broadcast_to(z[None], (len(tasks.index), *z.shape))
         )
-        seen = Seen(losses, in_batch(tasks), tasks.index)
+        stats = TaskStats(losses, in_batch(tasks), tasks.index)
         at_z = to_heads(jnp.ones_like(losses))[
             1
         ]  # a loss depends on the features that its own task sees
         weights, state = self.method.weigh(
-            gramian_of(at_z.reshape(len(at_z), -1)), seen, state, key=key
+            gramian_of(at_z.reshape(len(at_z), -1)), stats, state, key=key
         )
         of_shared, of_own = (
             to_body(mix(weights, at_z))[0],
-            to_heads(even(seen.present).astype(losses.dtype))[0],
+            to_heads(even(stats.present).astype(losses.dtype))[0],
         )
-        return eqx.combine(of_shared, of_own), state, weighting_metrics(seen, weights)
+        return eqx.combine(of_shared, of_own), state, weighting_metrics(stats, weights)
 
 
 def _check_shared(model: Model, tasks: Task) -> None:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from ..core import AbstractMethod, check_positive, Loss, Metrics, Model, mse, Task, trainable
-from ._balancer import Seen
+from ._balancer import TaskStats
 from ._bilevel import mean_there, query_only, support_only
 from ._memory import blank, check_num_tasks, Learnt, recall
 from ._task_gradients import in_batch, task_losses
@@ -65,19 +65,19 @@ class AutoLambda(AbstractMethod):
             return task_losses(self.loss, eqx.combine(moving, fixed), part)
 
         losses, weighted = jax.vjp(lambda moving: losses_of(moving, support), moving)
-        seen = Seen(losses, in_batch(support), tasks.index)
-        slope = weighted(self._weights(state, seen))[0]
+        stats = TaskStats(losses, in_batch(support), tasks.index)
+        slope = weighted(self._weights(state, stats))[0]
         ahead = jax.tree.map(lambda p, g: p - self.inner_lr * g, moving, slope)
-        primary = jnp.ones_like(losses) if self.primary is None else recall(self.primary, seen)
+        primary = jnp.ones_like(losses) if self.primary is None else recall(self.primary, stats)
         fresh, primary_sum = jax.vjp(lambda moving: losses_of(moving, query), ahead)
         outward = primary_sum(primary)[0]
         helps = jax.jvp(lambda moving: losses_of(moving, support), (moving,), (outward,))[1]
-        state = state.step(-self.inner_lr * helps, seen, lr=self.lr)
+        state = state.step(-self.inner_lr * helps, stats, lr=self.lr)
         metrics = {
-            "loss": mean_there(losses, seen.present),
+            "loss": mean_there(losses, stats.present),
             "query_loss": mean_there(fresh, in_batch(query)),
         }
-        return weighted(self._weights(state, seen))[0], state, metrics
+        return weighted(self._weights(state, stats))[0], state, metrics
 
-    def _weights(self, state: Learnt, seen: Seen) -> Float[Array, "tasks"]:
-        return jnp.where(seen.present, recall(state.value, seen), 0)
+    def _weights(self, state: Learnt, stats: TaskStats) -> Float[Array, "tasks"]:
+        return jnp.where(stats.present, recall(state.value, stats), 0)

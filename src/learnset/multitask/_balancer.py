@@ -30,7 +30,7 @@ else:
     from equinox import AbstractVar
 
 
-class Seen(eqx.Module):
+class TaskStats(eqx.Module):
     """What a step saw of each task, beside its gradient.
 
     - `loss`; `present`: whether the task has any point in the batch (an absent task has no say, and a loss and a gradient
@@ -54,7 +54,7 @@ class AbstractBalancer(AbstractMethod):
     def balance(
         self,
         jacobian: Float[Array, "tasks params"],
-        seen: Seen,
+        stats: TaskStats,
         state: State,
         *,
         key: Key[Array, ""],
@@ -85,10 +85,10 @@ class AbstractBalancer(AbstractMethod):
         tasks = len(jacobian)
         there = jnp.ones(tasks, bool) if present is None else present
         losses = jnp.ones(tasks, jacobian.dtype) if losses is None else losses
-        seen = Seen(jnp.where(there, losses, 0), there, jnp.arange(tasks))
+        stats = TaskStats(jnp.where(there, losses, 0), there, jnp.arange(tasks))
         jacobian = jnp.where(there[:, None], jacobian, 0)
         return self.balance(
-            jacobian, seen, self.init(jacobian[0]), key=jr.key(0) if key is None else key
+            jacobian, stats, self.init(jacobian[0]), key=jr.key(0) if key is None else key
         )[0]
 
 
@@ -103,13 +103,13 @@ class AbstractJacobian(AbstractBalancer):
         self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
         losses, grads = task_gradients(self.loss, model, tasks)
-        seen = Seen(losses, in_batch(tasks), tasks.index)
-        direction, state = self.balance(shared_rows(grads), seen, state, key=key)
+        stats = TaskStats(losses, in_batch(tasks), tasks.index)
+        direction, state = self.balance(shared_rows(grads), stats, state, key=key)
         _, shaped = ravel_pytree(own_and_shared(trainable(model)[0])[1])
         return (
-            eqx.combine(shaped(direction), mean_of_own(grads, seen.present)),
+            eqx.combine(shaped(direction), mean_of_own(grads, stats.present)),
             state,
-            {"loss": _mean_loss(seen)},
+            {"loss": _mean_loss(stats)},
         )
 
 
@@ -122,7 +122,12 @@ class AbstractWeighting(AbstractBalancer):
 
     @abc.abstractmethod
     def weigh(
-        self, gramian: Float[Array, "tasks tasks"], seen: Seen, state: State, *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        stats: TaskStats,
+        state: State,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], State]:
         """How much each task's gradient counts, and the new state. Rows of absent tasks are zero; their weights do not
         matter, but must be finite."""
@@ -130,25 +135,25 @@ class AbstractWeighting(AbstractBalancer):
     def balance(
         self,
         jacobian: Float[Array, "tasks params"],
-        seen: Seen,
+        stats: TaskStats,
         state: State,
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], State]:
-        weights, state = self.weigh(gramian_of(jacobian), seen, state, key=key)
+        weights, state = self.weigh(gramian_of(jacobian), stats, state, key=key)
         return weights @ jacobian, state
 
     def gradient(
         self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
         losses, grads = task_gradients(self.loss, model, tasks)
-        seen = Seen(losses, in_batch(tasks), tasks.index)
+        stats = TaskStats(losses, in_batch(tasks), tasks.index)
         shared = own_and_shared(grads)[1]
-        weights, state = self.weigh(gramian_by_leaf(shared, losses), seen, state, key=key)
+        weights, state = self.weigh(gramian_by_leaf(shared, losses), stats, state, key=key)
         return (
-            eqx.combine(mix(weights, shared), mean_of_own(grads, seen.present)),
+            eqx.combine(mix(weights, shared), mean_of_own(grads, stats.present)),
             state,
-            weighting_metrics(seen, weights),
+            weighting_metrics(stats, weights),
         )
 
 
@@ -184,9 +189,14 @@ class AbstractGramian(AbstractWeighting):
         """
 
     def weigh(
-        self, gramian: Float[Array, "tasks tasks"], seen: Seen, state: State, *, key: Key[Array, ""]
+        self,
+        gramian: Float[Array, "tasks tasks"],
+        stats: TaskStats,
+        state: State,
+        *,
+        key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], State]:
-        return self.weights(gramian, seen.present, key=key), state
+        return self.weights(gramian, stats.present, key=key), state
 
 
 class AbstractScalarisation(AbstractBalancer):
@@ -195,7 +205,7 @@ class AbstractScalarisation(AbstractBalancer):
 
     @abc.abstractmethod
     def weigh(
-        self, seen: Seen, state: State, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: State, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], State]:
         """How much each task's loss counts, and the new state. For a loss that is one formula of the tasks' losses this is
         its derivative by each of them. The weights of absent tasks do not matter, but must be finite."""
@@ -203,35 +213,35 @@ class AbstractScalarisation(AbstractBalancer):
     def balance(
         self,
         jacobian: Float[Array, "tasks params"],
-        seen: Seen,
+        stats: TaskStats,
         state: State,
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], State]:
-        weights, state = self.weigh(seen, state, key=key)
+        weights, state = self.weigh(stats, state, key=key)
         return weights @ jacobian, state
 
     def gradient(
         self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
         @eqx.filter_grad(has_aux=True)
-        def weighted(model: Model) -> tuple[Float[Array, ""], tuple[Seen, Array, State]]:
+        def weighted(model: Model) -> tuple[Float[Array, ""], tuple[TaskStats, Array, State]]:
             losses = task_losses(self.loss, model, tasks)
-            seen = Seen(jax.lax.stop_gradient(losses), in_batch(tasks), tasks.index)
-            weights, new_state = self.weigh(seen, state, key=key)
-            return (jax.lax.stop_gradient(weights) * losses).sum(), (seen, weights, new_state)
+            stats = TaskStats(jax.lax.stop_gradient(losses), in_batch(tasks), tasks.index)
+            weights, new_state = self.weigh(stats, state, key=key)
+            return (jax.lax.stop_gradient(weights) * losses).sum(), (stats, weights, new_state)
 
-        grads, (seen, weights, state) = weighted(model)
-        return grads, state, weighting_metrics(seen, weights)
+        grads, (stats, weights, state) = weighted(model)
+        return grads, state, weighting_metrics(stats, weights)
 
 
-def weighting_metrics(seen: Seen, weights: Float[Array, "tasks"]) -> Metrics:
+def weighting_metrics(stats: TaskStats, weights: Float[Array, "tasks"]) -> Metrics:
     """`loss`, the mean over the tasks that are there, and `largest_weight`."""
     return {
-        "loss": _mean_loss(seen),
-        "largest_weight": jnp.abs(weights).max(where=seen.present, initial=0.0),
+        "loss": _mean_loss(stats),
+        "largest_weight": jnp.abs(weights).max(where=stats.present, initial=0.0),
     }
 
 
-def _mean_loss(seen: Seen) -> Float[Array, ""]:
-    return jnp.where(seen.present.any(), seen.loss.mean(where=seen.present), 0.0)
+def _mean_loss(stats: TaskStats) -> Float[Array, ""]:
+    return jnp.where(stats.present.any(), stats.loss.mean(where=stats.present), 0.0)

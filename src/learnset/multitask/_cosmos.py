@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..core import check_not_negative, Loss, mse, State
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._memory import recall
 
 
@@ -35,24 +35,24 @@ class COSMOS(AbstractScalarisation):
         check_not_negative("COSMOS", penalty=self.penalty)
 
     def weigh(
-        self, seen: Seen, state: State, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: State, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], State]:
         del key
         given = (
-            jnp.ones_like(seen.loss) if self.preference is None else recall(self.preference, seen)
+            jnp.ones_like(stats.loss) if self.preference is None else recall(self.preference, stats)
         )
-        preference = jnp.where(seen.present, given, 0)
-        largest = jnp.abs(seen.loss).max(where=seen.present, initial=0.0)
+        preference = jnp.where(stats.present, given, 0)
+        largest = jnp.abs(stats.loss).max(where=stats.present, initial=0.0)
         scale = jnp.where(
             largest > 0, largest, 1
         )  # the cosine needs squares, which of losses as they are could overflow
 
         def scalar(losses: Float[Array, "tasks"]) -> Float[Array, ""]:
-            scaled = jnp.where(seen.present, losses, 0) / scale
+            scaled = jnp.where(stats.present, losses, 0) / scale
             cosine = (preference * scaled).sum() / (_length(preference) * _length(scaled))
             return (preference * losses).sum() - self.penalty * cosine
 
-        return jax.grad(scalar)(seen.loss), state
+        return jax.grad(scalar)(stats.loss), state
 
 
 def _length(vector: Float[Array, "tasks"]) -> Float[Array, ""]:

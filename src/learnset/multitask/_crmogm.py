@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..core import check_not_negative, InputError, Loss, Model, State
-from ._balancer import AbstractWeighting, Seen
+from ._balancer import AbstractWeighting, TaskStats
 from ._memory import blank, check_num_tasks, recall, renew
 
 
@@ -61,13 +61,13 @@ class CRMOGM(AbstractWeighting):
     def weigh(
         self,
         gramian: Float[Array, "tasks tasks"],
-        seen: Seen,
+        stats: TaskStats,
         state: CRMOGMState,
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], CRMOGMState]:
-        new, inner = self.method.weigh(gramian, seen, state.inner, key=key)
-        old = jnp.where(recall(state.known, seen) > 0, recall(state.weights, seen), new)
+        new, inner = self.method.weigh(gramian, stats, state.inner, key=key)
+        old = jnp.where(recall(state.known, stats) > 0, recall(state.weights, stats), new)
         weights = new + self.alpha * (old - new)
-        known = renew(state.known, seen, jnp.ones_like(new))
-        return weights, CRMOGMState(renew(state.weights, seen, weights), known, inner)
+        known = renew(state.known, stats, jnp.ones_like(new))
+        return weights, CRMOGMState(renew(state.weights, stats, weights), known, inner)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from ..core import check_not_negative, InputError, Loss, Model, mse
-from ._balancer import AbstractJacobian, Seen
+from ._balancer import AbstractJacobian, TaskStats
 from ._memory import blank, check_num_tasks, num_shared, recall, renew
 from ._shares import inverses
 
@@ -59,16 +59,16 @@ class DBMTL(AbstractJacobian):
     def balance(
         self,
         jacobian: Float[Array, "tasks params"],
-        seen: Seen,
+        stats: TaskStats,
         state: DBMTLState,
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], DBMTLState]:
         del key
         keeps = self.beta / (state.steps + 1).astype(jacobian.dtype) ** self.beta_decay
-        of_logs = inverses(seen.loss, seen.present)[:, None] * jacobian
-        average = of_logs + keeps * (recall(state.average, seen) - of_logs)
-        average = jnp.where(seen.present[:, None], average, 0)
+        of_logs = inverses(stats.loss, stats.present)[:, None] * jacobian
+        average = of_logs + keeps * (recall(state.average, stats) - of_logs)
+        average = jnp.where(stats.present[:, None], average, 0)
         norms = jnp.linalg.norm(average, axis=1)
         lengthen = jnp.where(norms > 0, norms.max() / jnp.where(norms > 0, norms, 1), 0)
-        return lengthen @ average, DBMTLState(state.steps + 1, renew(state.average, seen, average))
+        return lengthen @ average, DBMTLState(state.steps + 1, renew(state.average, stats, average))

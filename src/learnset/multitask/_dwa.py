@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from ..core import check_positive, Loss, Model, mse
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._memory import blank, check_num_tasks, recall, renew
 from ._shares import softmax
 
@@ -53,17 +53,17 @@ class DWA(AbstractScalarisation):
         return DWAState(jnp.asarray(0), zero, zero, zero, zero)
 
     def weigh(
-        self, seen: Seen, state: DWAState, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: DWAState, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], DWAState]:
         del key
-        last, before = recall(state.last, seen), recall(state.before, seen)
+        last, before = recall(state.last, stats), recall(state.before, stats)
         rate = jnp.where(before == 0, 1, last / jnp.where(before == 0, 1, before))
-        shares = softmax(rate / self.temperature, seen.present)
-        return seen.present.sum().astype(shares.dtype) * shares, self._remember(seen, state)
+        shares = softmax(rate / self.temperature, stats.present)
+        return stats.present.sum().astype(shares.dtype) * shares, self._remember(stats, state)
 
-    def _remember(self, seen: Seen, state: DWAState) -> DWAState:
-        total = renew(state.total, seen, recall(state.total, seen) + seen.loss)
-        count = renew(state.count, seen, recall(state.count, seen) + 1)
+    def _remember(self, stats: TaskStats, state: DWAState) -> DWAState:
+        total = renew(state.total, stats, recall(state.total, stats) + stats.loss)
+        count = renew(state.count, stats, recall(state.count, stats) + 1)
         over = (state.steps + 1) % self.window == 0
         moves = over & (count > 0)
         return DWAState(

@@ -19,7 +19,7 @@ from ..core import (
 )
 
 
-class Kept(eqx.Module):
+class EarlyStoppingState(eqx.Module):
     """What `EarlyStopping` remembers: the parameters that did best, how well they did, and the state of the method."""
 
     best: PyTree
@@ -59,14 +59,14 @@ class EarlyStopping(AbstractMethod):
     def __check_init__(self):
         check_positive("EarlyStopping", every=self.every)
 
-    def init(self, model: Model) -> Kept:
-        return Kept(
+    def init(self, model: Model) -> EarlyStoppingState:
+        return EarlyStoppingState(
             trainable(model)[0], jnp.full((), jnp.inf), jnp.asarray(0), self.method.init(model)
         )
 
     def gradient(
-        self, model: Model, tasks: Task, state: Kept, *, key: Key[Array, ""]
-    ) -> tuple[PyTree, Kept, Metrics]:
+        self, model: Model, tasks: Task, state: EarlyStoppingState, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, EarlyStoppingState, Metrics]:
         def look() -> tuple[PyTree, Float[Array, ""]]:
             error = held_out_loss(self.loss, model, self.held_out).astype(state.error.dtype)
             better = error < state.error
@@ -78,9 +78,9 @@ class EarlyStopping(AbstractMethod):
             state.step % self.every == 0, look, lambda: (state.best, state.error)
         )
         grads, inner, metrics = self.method.gradient(model, tasks, state.state, key=key)
-        return grads, Kept(best, error, state.step + 1, inner), metrics
+        return grads, EarlyStoppingState(best, error, state.step + 1, inner), metrics
 
-    def best(self, model: Model, state: Kept) -> Model:
+    def best(self, model: Model, state: EarlyStoppingState) -> Model:
         """The best model that was seen, the last one included."""
         better = held_out_loss(self.loss, model, self.held_out) < state.error
         moving, fixed = trainable(model)

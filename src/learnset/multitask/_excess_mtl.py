@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..core import check_positive, Loss, Model, mse
-from ._balancer import AbstractJacobian, Seen
+from ._balancer import AbstractJacobian, TaskStats
 from ._memory import blank, by_number, check_num_tasks, num_shared, recall, renew
 from ._shares import softmax
 
@@ -53,31 +53,31 @@ class ExcessMTL(AbstractJacobian):
     def balance(
         self,
         jacobian: Float[Array, "tasks params"],
-        seen: Seen,
+        stats: TaskStats,
         state: ExcessMTLState,
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], ExcessMTLState]:
         del key
-        squares = recall(state.squares, seen) + jacobian**2
+        squares = recall(state.squares, stats) + jacobian**2
         excess = (jacobian**2 / jnp.sqrt(squares + 1e-7)).sum(axis=1)
-        first = recall(state.first, seen)
+        first = recall(state.first, stats)
         first = jnp.where(first == 0, excess, first)
         relative = jnp.where(first > 0, excess / jnp.where(first > 0, first, 1), 1)
-        log_weights = recall(state.log_weights, seen) + self.lr * relative
+        log_weights = recall(state.log_weights, stats) + self.lr * relative
         new = ExcessMTLState(
-            renew(state.squares, seen, squares),
-            renew(state.first, seen, first),
-            _centred(renew(state.log_weights, seen, log_weights), state.log_weights, seen),
+            renew(state.squares, stats, squares),
+            renew(state.first, stats, first),
+            _centred(renew(state.log_weights, stats, log_weights), state.log_weights, stats),
         )
-        return softmax(log_weights, seen.present) @ jacobian, new
+        return softmax(log_weights, stats.present) @ jacobian, new
 
 
 def _centred(
-    new: Float[Array, "numbered"], old: Float[Array, "numbered"], seen: Seen
+    new: Float[Array, "numbered"], old: Float[Array, "numbered"], stats: TaskStats
 ) -> Float[Array, "numbered"]:
     """Only differences of logarithms matter; so that they cannot grow for ever, their mean over the tasks that are there
     stays what it was."""
-    _, there = by_number(seen.loss, seen, len(new))
+    _, there = by_number(stats.loss, stats, len(new))
     share = there.astype(new.dtype) / jnp.maximum(there.sum(), 1).astype(new.dtype)
     return jnp.where(there, new - (share * (new - old)).sum(), new)

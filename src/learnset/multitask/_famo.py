@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from ..core import check_not_negative, check_positive, Loss, Metrics, Model, mse, Task, trainable
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._memory import blank, check_num_tasks, Learnt, recall
 from ._shares import logs, softmax
 from ._task_gradients import in_batch, task_losses
@@ -61,11 +61,11 @@ class FAMO(AbstractScalarisation):
         )
 
     def weigh(
-        self, seen: Seen, state: FAMOState, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: FAMOState, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], FAMOState]:
         del key
         return softmax(
-            recall(state.logits.value, seen) - self._logs(seen.loss, seen), seen.present
+            recall(state.logits.value, stats) - self._logs(stats.loss, stats), stats.present
         ), state
 
     def gradient(
@@ -74,17 +74,19 @@ class FAMO(AbstractScalarisation):
         moving, fixed = trainable(model)
         before = task_losses(self.loss, eqx.combine(state.previous, fixed), tasks)
         after = task_losses(self.loss, model, tasks)
-        learnt = self.learn(state, before, Seen(after, in_batch(tasks) & state.began, tasks.index))
+        learnt = self.learn(
+            state, before, TaskStats(after, in_batch(tasks) & state.began, tasks.index)
+        )
         state = FAMOState(learnt, moving, jnp.asarray(True))
         return super().gradient(model, tasks, state, key=key)
 
-    def learn(self, state: FAMOState, before: Float[Array, "tasks"], seen: Seen) -> Learnt:
-        """The logits after an update of the model under which losses went from `before` to `seen.loss`."""
-        fall = self._logs(before, seen) - self._logs(seen.loss, seen)
-        logits = recall(state.logits.value, seen)
-        slope = jax.vjp(lambda logits: softmax(logits, seen.present), logits)[1](fall)[0]
-        return state.logits.step(slope, seen, lr=self.lr, decay=self.decay)
+    def learn(self, state: FAMOState, before: Float[Array, "tasks"], stats: TaskStats) -> Learnt:
+        """The logits after an update of the model under which losses went from `before` to `stats.loss`."""
+        fall = self._logs(before, stats) - self._logs(stats.loss, stats)
+        logits = recall(state.logits.value, stats)
+        slope = jax.vjp(lambda logits: softmax(logits, stats.present), logits)[1](fall)[0]
+        return state.logits.step(slope, stats, lr=self.lr, decay=self.decay)
 
-    def _logs(self, losses: Float[Array, "tasks"], seen: Seen) -> Float[Array, "tasks"]:
-        least = 0 if self.min_losses is None else recall(self.min_losses, seen)
-        return logs(losses - least, seen.present)
+    def _logs(self, losses: Float[Array, "tasks"], stats: TaskStats) -> Float[Array, "tasks"]:
+        least = 0 if self.min_losses is None else recall(self.min_losses, stats)
+        return logs(losses - least, stats.present)

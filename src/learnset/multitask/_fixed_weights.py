@@ -4,7 +4,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key
 
 from ..core import Loss, mse, State
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._memory import recall
 
 
@@ -27,7 +27,7 @@ class FixedWeights(AbstractScalarisation):
     weights: Float[Array, "numbered"] = eqx.field(kw_only=True)
 
     def weigh(
-        self, seen: Seen, state: State, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: State, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], State]:
         del key
-        return recall(self.weights, seen), state
+        return recall(self.weights, stats), state

@@ -18,7 +18,7 @@ from ..core import (
     Task,
     trainable,
 )
-from ._balancer import Seen
+from ._balancer import TaskStats
 from ._bilevel import mean_there, query_only, support_only
 from ._gramian import gramian_of
 from ._memory import blank, check_num_tasks, Learnt, recall, renew
@@ -94,9 +94,9 @@ class FORUM(AbstractMethod):
         del key
         support, query = support_only(tasks), query_only(tasks)
         losses, of_logits, of_model = self._slope_of_gap(model, support, state)
-        trained = Seen(losses, in_batch(support), tasks.index)
+        trained = TaskStats(losses, in_batch(support), tasks.index)
         fresh, grads = task_gradients(self.loss, model, query)
-        validated = Seen(fresh, in_batch(query), tasks.index)
+        validated = TaskStats(fresh, in_batch(query), tasks.index)
         matrix = rows(grads)
         norms = jnp.linalg.norm(matrix, axis=1, keepdims=True)
         matrix = matrix / jnp.where(norms > 0, norms, 1)
@@ -125,7 +125,7 @@ class FORUM(AbstractMethod):
         moving, fixed = trainable(model)
         there = in_batch(support)
         logits = recall(
-            state.logits.value, Seen(there.astype(state.count.dtype), there, support.index)
+            state.logits.value, TaskStats(there.astype(state.count.dtype), there, support.index)
         )
 
         def problem(
@@ -153,15 +153,15 @@ class FORUM(AbstractMethod):
         return losses, of_logits - jax.grad(problem, has_aux=True)(logits, solved)[0], of_model
 
     def _averaged(
-        self, weights: Float[Array, "tasks"], seen: Seen, state: FORUMState
+        self, weights: Float[Array, "tasks"], stats: TaskStats, state: FORUMState
     ) -> tuple[Float[Array, "tasks"], FORUMState]:
-        count = recall(state.count, seen) + 1
-        old = recall(state.mixture, seen)
-        mixture = jnp.where(seen.present, old + count**-0.75 * (weights - old), 0)
+        count = recall(state.count, stats) + 1
+        old = recall(state.mixture, stats)
+        mixture = jnp.where(stats.present, old + count**-0.75 * (weights - old), 0)
         total = mixture.sum()
         even = jnp.where(total > 0, mixture / jnp.where(total > 0, total, 1), weights)
         return even, FORUMState(
-            state.logits, renew(state.mixture, seen, mixture), renew(state.count, seen, count)
+            state.logits, renew(state.mixture, stats, mixture), renew(state.count, stats, count)
         )
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..core import Loss, mse, State
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._shares import logs
 from ._task_gradients import even
 
@@ -25,12 +25,12 @@ class GLS(AbstractScalarisation):
     loss: Loss = mse
 
     def weigh(
-        self, seen: Seen, state: State, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: State, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], State]:
         del key
-        share = even(seen.present).astype(seen.loss.dtype)
+        share = even(stats.present).astype(stats.loss.dtype)
 
         def mean(losses: Float[Array, "tasks"]) -> Float[Array, ""]:
-            return jnp.exp((share * logs(losses, seen.present)).sum())
+            return jnp.exp((share * logs(losses, stats.present)).sum())
 
-        return jax.grad(mean)(seen.loss), state
+        return jax.grad(mean)(stats.loss), state

@@ -8,7 +8,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from ..core import InputError, Loss, mse, State
-from ._balancer import AbstractJacobian, Seen
+from ._balancer import AbstractJacobian, TaskStats
 
 
 def _identity(purity: Float[Array, "params"]) -> Float[Array, "params"]:
@@ -45,7 +45,7 @@ class GradDrop(AbstractJacobian):
     def balance(
         self,
         jacobian: Float[Array, "tasks params"],
-        seen: Seen,
+        stats: TaskStats,
         state: State,
         *,
         key: Key[Array, ""],

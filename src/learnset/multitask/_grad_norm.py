@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..core import check_not_negative, check_positive, Loss, Model, mse
-from ._balancer import AbstractWeighting, Seen
+from ._balancer import AbstractWeighting, TaskStats
 from ._memory import blank, by_number, check_num_tasks, Learnt, recall, renew
 from ._task_gradients import even
 
@@ -56,33 +56,33 @@ class GradNorm(AbstractWeighting):
     def weigh(
         self,
         gramian: Float[Array, "tasks tasks"],
-        seen: Seen,
+        stats: TaskStats,
         state: GradNormState,
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], GradNormState]:
         del key
-        weights, first = recall(state.weights.value, seen), recall(state.first, seen)
-        first = jnp.where(first == 0, seen.loss, first)
-        share = even(seen.present).astype(weights.dtype)
-        left = jnp.where(first == 0, 1, seen.loss / jnp.where(first == 0, 1, first))
+        weights, first = recall(state.weights.value, stats), recall(state.first, stats)
+        first = jnp.where(first == 0, stats.loss, first)
+        share = even(stats.present).astype(weights.dtype)
+        left = jnp.where(first == 0, 1, stats.loss / jnp.where(first == 0, 1, first))
         mean_left = (share * left).sum()
         rate = jnp.where(mean_left > 0, left / jnp.where(mean_left > 0, mean_left, 1), 1)
         norms = jnp.sqrt(jnp.diagonal(gramian))
         target = (share * weights * norms).sum() * rate**self.alpha
         slope = jnp.sign(weights * norms - target) * norms
-        learnt = state.weights.step(slope, seen, lr=self.lr)
+        learnt = state.weights.step(slope, stats, lr=self.lr)
         kept = eqx.tree_at(
-            lambda learnt: learnt.value, learnt, _same_sum(learnt.value, weights, seen)
+            lambda learnt: learnt.value, learnt, _same_sum(learnt.value, weights, stats)
         )
-        return weights, GradNormState(kept, renew(state.first, seen, first))
+        return weights, GradNormState(kept, renew(state.first, stats, first))
 
 
 def _same_sum(
-    new: Float[Array, "numbered"], old: Float[Array, "tasks"], seen: Seen
+    new: Float[Array, "numbered"], old: Float[Array, "tasks"], stats: TaskStats
 ) -> Float[Array, "numbered"]:
     """New weights, none below zero, scaled so that those of the tasks that are there sum to what the old ones do."""
-    before, there = by_number(old, seen, len(new))
+    before, there = by_number(old, stats, len(new))
     new = jnp.where(there, jnp.maximum(new, 0), new)
     total = jnp.where(there, new, 0).sum()
     scale = jnp.where(total > 0, before.sum() / jnp.where(total > 0, total, 1), 1)

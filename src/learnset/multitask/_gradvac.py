@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from ..core import check_not_negative, InputError, Loss, Model, mse
-from ._balancer import AbstractWeighting, Seen
+from ._balancer import AbstractWeighting, TaskStats
 from ._cosines import one_over
 from ._memory import blank, check_num_tasks, recall
 
@@ -53,19 +53,19 @@ class GradVac(AbstractWeighting):
     def weigh(
         self,
         gramian: Float[Array, "tasks tasks"],
-        seen: Seen,
+        stats: TaskStats,
         state: Float[Array, "numbered numbered"],
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], Float[Array, "numbered numbered"]]:
-        tasks, number = jnp.arange(len(gramian)), jnp.clip(seen.index, 0, self.num_tasks - 1)
+        tasks, number = jnp.arange(len(gramian)), jnp.clip(stats.index, 0, self.num_tasks - 1)
         size, eps = jnp.sqrt(jnp.diagonal(gramian).max()), jnp.finfo(gramian.dtype).eps
         gramian = gramian * one_over(size) * one_over(size)
         norms = jnp.sqrt(jnp.diagonal(gramian))
 
         def turn(carry: tuple[Array, ...], other: Array) -> tuple[tuple[Array, ...], None]:
             mixed, products, usual = carry
-            meets = seen.present & seen.present[other] & (other != tasks) & (norms[other] > 0)
+            meets = stats.present & stats.present[other] & (other != tasks) & (norms[other] > 0)
             norm = jnp.sqrt(jnp.maximum((mixed * products).sum(axis=1), 0))
             cosine = jnp.clip(products[tasks, other] * one_over(norm * norms[other]), -1, 1)
             wanted = usual[tasks, other]
@@ -79,7 +79,7 @@ class GradVac(AbstractWeighting):
             return (mixed, products + added[:, None] * gramian[other], usual), None
 
         orders = jax.vmap(lambda key: jr.permutation(key, len(tasks)))(jr.split(key, len(tasks)))
-        start = (jnp.eye(len(tasks), dtype=gramian.dtype), gramian, recall(state, seen)[:, number])
+        start = (jnp.eye(len(tasks), dtype=gramian.dtype), gramian, recall(state, stats)[:, number])
         mixed, _, usual = lax.scan(turn, start, orders.T)[0]
-        rows = jnp.where(seen.present, number, self.num_tasks)
+        rows = jnp.where(stats.present, number, self.num_tasks)
         return mixed.sum(axis=0), state.at[rows[:, None], rows[None]].set(usual, mode="drop")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..core import check_positive, Loss, Model, mse
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._memory import blank, check_num_tasks, Learnt, recall
 
 
@@ -40,12 +40,12 @@ class IMTLL(AbstractScalarisation):
         return Learnt(blank(model, self.num_tasks))
 
     def weigh(
-        self, seen: Seen, state: Learnt, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: Learnt, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], Learnt]:
         del key
 
         def total(losses: Float[Array, "tasks"], s: Float[Array, "tasks"]) -> Float[Array, ""]:
             return (jnp.exp(s) * losses - s).sum()
 
-        weights, slope = jax.grad(total, argnums=(0, 1))(seen.loss, recall(state.value, seen))
-        return weights, state.step(slope, seen, lr=self.lr)
+        weights, slope = jax.grad(total, argnums=(0, 1))(stats.loss, recall(state.value, stats))
+        return weights, state.step(slope, stats, lr=self.lr)

@@ -18,7 +18,7 @@ from ..core import (
     Task,
     trainable,
 )
-from ._balancer import AbstractWeighting, Seen, weighting_metrics
+from ._balancer import AbstractWeighting, TaskStats, weighting_metrics
 from ._gramian import gramian_by_leaf
 from ._task_gradients import in_batch, own_and_shared, weighted_gradient
 
@@ -66,12 +66,12 @@ class Layerwise(AbstractMethod):
         self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
         losses, gramian = self._gramian(model, tasks)
-        seen = Seen(losses, in_batch(tasks), tasks.index)
-        weights, state = self.method.weigh(gramian, seen, state, key=key)
+        stats = TaskStats(losses, in_batch(tasks), tasks.index)
+        weights, state = self.method.weigh(gramian, stats, state, key=key)
         return (
             weighted_gradient(self.method.loss, model, tasks, weights),
             state,
-            weighting_metrics(seen, weights),
+            weighting_metrics(stats, weights),
         )
 
     def _gramian(

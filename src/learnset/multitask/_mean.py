@@ -3,7 +3,7 @@
 from jaxtyping import Array, Float, Key
 
 from ..core import Loss, mse, State
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._task_gradients import even
 
 
@@ -21,7 +21,7 @@ class Mean(AbstractScalarisation):
     loss: Loss = mse
 
     def weigh(
-        self, seen: Seen, state: State, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: State, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], State]:
         del key
-        return even(seen.present).astype(seen.loss.dtype), state
+        return even(stats.present).astype(stats.loss.dtype), state

@@ -7,7 +7,7 @@ from jax import core
 from jaxtyping import Array, Bool, Float
 
 from ..core import InputError, Model, trainable
-from ._balancer import Seen
+from ._balancer import TaskStats
 from ._task_gradients import own_and_shared
 
 
@@ -32,33 +32,33 @@ def num_shared(model: Model) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(own_and_shared(trainable(model)[0])[1]))
 
 
-def recall(memory: Float[Array, "numbered *rest"], seen: Seen) -> Float[Array, "tasks *rest"]:
+def recall(memory: Float[Array, "numbered *rest"], stats: TaskStats) -> Float[Array, "tasks *rest"]:
     """What is remembered of the tasks of a batch. A task whose number is not one of those gives NaN, at which `train`
     stops; outside of a compiled function it raises `InputError`."""
-    inside = (seen.index >= 0) & (seen.index < len(memory))
-    unknown = seen.present & ~inside
+    inside = (stats.index >= 0) & (stats.index < len(memory))
+    unknown = stats.present & ~inside
     if not isinstance(unknown, core.Tracer) and unknown.any():
         raise InputError(
-            f"A task has the number {int(seen.index[unknown.argmax()])}, but the method was made for tasks numbered 0 to"
+            f"A task has the number {int(stats.index[unknown.argmax()])}, but the method was made for tasks numbered 0 to"
             f" {len(memory) - 1}. Give it `num_tasks=` of the set, and tasks of a numbered set, such as `FiniteTasks`."
         )
-    rows = memory[jnp.clip(seen.index, 0, len(memory) - 1)]
+    rows = memory[jnp.clip(stats.index, 0, len(memory) - 1)]
     return jnp.where(_along(unknown, rows), jnp.nan, rows)
 
 
 def renew(
-    memory: Float[Array, "numbered *rest"], seen: Seen, values: Float[Array, "tasks *rest"]
+    memory: Float[Array, "numbered *rest"], stats: TaskStats, values: Float[Array, "tasks *rest"]
 ) -> Float[Array, "numbered *rest"]:
     """The memory with new values for the tasks that are there: the mean of its copies for one that is there twice."""
-    new, there = by_number(values, seen, len(memory))
+    new, there = by_number(values, stats, len(memory))
     return jnp.where(_along(there, new), new, memory)
 
 
 def by_number(
-    values: Float[Array, "tasks *rest"], seen: Seen, num_tasks: int
+    values: Float[Array, "tasks *rest"], stats: TaskStats, num_tasks: int
 ) -> tuple[Float[Array, "numbered *rest"], Bool[Array, "numbered"]]:
     """Values of a batch in the order of the tasks' numbers, zero for tasks that are not there, and which ones are."""
-    number = jnp.where(seen.present & (seen.index >= 0), seen.index, num_tasks)
+    number = jnp.where(stats.present & (stats.index >= 0), stats.index, num_tasks)
     count = jnp.zeros(num_tasks, values.dtype).at[number].add(1.0, mode="drop")
     total = (
         jnp.zeros((num_tasks, *values.shape[1:]), values.dtype).at[number].add(values, mode="drop")
@@ -82,13 +82,13 @@ class Learnt(eqx.Module):
     def step(
         self,
         slope: Float[Array, "tasks"],
-        seen: Seen,
+        stats: TaskStats,
         *,
         lr: float | Float[Array, ""],
         decay: float | Float[Array, ""] = 0.0,
     ) -> "Learnt":
         """The numbers after one step against the slope, to which `decay` times the number is added."""
-        slope, there = by_number(slope, seen, len(self.value))
+        slope, there = by_number(slope, stats, len(self.value))
         slope = slope + decay * self.value
         steps = self.steps + 1
         mean = 0.9 * self.mean + 0.1 * slope

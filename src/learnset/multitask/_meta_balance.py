@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from ..core import InputError, Loss, Metrics, Model, mse, Task, trainable
-from ._balancer import AbstractBalancer, Seen
+from ._balancer import AbstractBalancer, TaskStats
 from ._memory import blank, check_num_tasks, recall, renew
 from ._task_gradients import even, in_batch, mean_of_own, own_and_shared, task_gradients
 
@@ -66,41 +66,41 @@ class MetaBalance(AbstractBalancer):
     def balance(
         self,
         jacobian: Float[Array, "tasks params"],
-        seen: Seen,
+        stats: TaskStats,
         state: MetaBalanceState,
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], MetaBalanceState]:
         del key
-        return self._balanced(jacobian, seen, state)
+        return self._balanced(jacobian, stats, state)
 
     def gradient(
         self, model: Model, tasks: Task, state: MetaBalanceState, *, key: Key[Array, ""]
     ) -> tuple[PyTree, MetaBalanceState, Metrics]:
         del key
         losses, grads = task_gradients(self.loss, model, tasks)
-        seen = Seen(losses, in_batch(tasks), tasks.index)
-        shared, state = self._balanced(own_and_shared(grads)[1], seen, state)
-        mean_loss = (even(seen.present).astype(losses.dtype) * losses).sum()
-        return eqx.combine(shared, mean_of_own(grads, seen.present)), state, {"loss": mean_loss}
+        stats = TaskStats(losses, in_batch(tasks), tasks.index)
+        shared, state = self._balanced(own_and_shared(grads)[1], stats, state)
+        mean_loss = (even(stats.present).astype(losses.dtype) * losses).sum()
+        return eqx.combine(shared, mean_of_own(grads, stats.present)), state, {"loss": mean_loss}
 
     def _balanced(
-        self, grads: PyTree[Float[Array, "tasks ..."]], seen: Seen, state: MetaBalanceState
+        self, grads: PyTree[Float[Array, "tasks ..."]], stats: TaskStats, state: MetaBalanceState
     ) -> tuple[PyTree, MetaBalanceState]:
-        steps = renew(state.steps, seen, recall(state.steps, seen) + 1)
+        steps = renew(state.steps, stats, recall(state.steps, stats) + 1)
 
         def averaged(leaf: Array, lengths: Array) -> Float[Array, "numbered"]:
             new = jnp.linalg.norm(leaf.reshape(len(leaf), -1), axis=1)
-            return renew(lengths, seen, self.beta * recall(lengths, seen) + (1 - self.beta) * new)
+            return renew(lengths, stats, self.beta * recall(lengths, stats) + (1 - self.beta) * new)
 
         def summed(leaf: Array, lengths: Array) -> Array:
             corrected = jnp.where(steps > 0, lengths / (1 - self.beta ** jnp.maximum(steps, 1)), 0)
-            main, mine = corrected[self.main], recall(corrected, seen)
+            main, mine = corrected[self.main], recall(corrected, stats)
             known = (main > 0) & (mine > 0)
             scale = jnp.where(
                 known, self.relax * (main / jnp.where(known, mine, 1)) + 1 - self.relax, 1
             )
-            return jnp.tensordot(jnp.where(seen.present, scale, 0), leaf, 1)
+            return jnp.tensordot(jnp.where(stats.present, scale, 0), leaf, 1)
 
         lengths = jax.tree.map(averaged, grads, state.lengths)
         return jax.tree.map(summed, grads, lengths), MetaBalanceState(steps, lengths)

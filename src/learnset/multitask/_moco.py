@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from ..core import check_not_negative, check_positive, Loss, Model, mse
-from ._balancer import AbstractJacobian, Seen
+from ._balancer import AbstractJacobian, TaskStats
 from ._gramian import gramian_of
 from ._memory import blank, check_num_tasks, num_shared, recall, renew
 from ._shares import to_simplex
@@ -69,7 +69,7 @@ class MoCo(AbstractJacobian):
     def balance(
         self,
         jacobian: Float[Array, "tasks params"],
-        seen: Seen,
+        stats: TaskStats,
         state: MoCoState,
         *,
         key: Key[Array, ""],
@@ -77,14 +77,14 @@ class MoCo(AbstractJacobian):
         del key
         step = (state.steps + 1).astype(jacobian.dtype)
         beta, gamma = self.beta / step**self.beta_decay, self.gamma / step**self.gamma_decay
-        old = recall(state.tracked, seen)
-        tracked = jnp.where(seen.present[:, None], old + beta * (jacobian - old), 0)
-        weights = recall(state.weights, seen)
+        old = recall(state.tracked, stats)
+        tracked = jnp.where(stats.present[:, None], old + beta * (jacobian - old), 0)
+        weights = recall(state.weights, stats)
         weights = weights - gamma * (gramian_of(tracked) @ weights + self.rho * weights)
-        weights = to_simplex(weights, seen.present)
+        weights = to_simplex(weights, stats.present)
         new = MoCoState(
             state.steps + 1,
-            renew(state.tracked, seen, tracked),
-            renew(state.weights, seen, weights),
+            renew(state.tracked, stats, tracked),
+            renew(state.weights, stats, weights),
         )
         return weights @ tracked, new

@@ -4,7 +4,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key
 
 from ..core import check_not_negative, check_positive, Loss, Model, mse
-from ._balancer import Seen
+from ._balancer import TaskStats
 from ._memory import blank, check_num_tasks, renew
 from ._quadratic import product
 from ._shares import to_simplex
@@ -49,14 +49,14 @@ class MoDo(AbstractTwoBatches):
     def weigh(
         self,
         gramian: Float[Array, "tasks tasks"],
-        seen: Seen,
+        stats: TaskStats,
         state: Float[Array, "numbered"],
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], Float[Array, "numbered"]]:
         del key
-        old = recall_shares(state, seen)
+        old = recall_shares(state, stats)
         weights = to_simplex(
-            old - self.gamma * (product(gramian, old) + self.rho * old), seen.present
+            old - self.gamma * (product(gramian, old) + self.rho * old), stats.present
         )
-        return weights, renew(state, seen, weights)
+        return weights, renew(state, stats, weights)

@@ -17,7 +17,7 @@ from ..core import (
     Task,
     trainable,
 )
-from ._balancer import Seen
+from ._balancer import TaskStats
 from ._bilevel import mean_there, query_only, support_only
 from ._gramian import gramian_of
 from ._memory import blank, check_num_tasks, Learnt, recall
@@ -72,8 +72,8 @@ class MOML(AbstractMethod):
         support, query = support_only(tasks), query_only(tasks)
         moving, fixed = trainable(model)
         losses, grads = task_gradients(self.loss, model, support)
-        seen = Seen(losses, in_batch(support), tasks.index)
-        weights = softmax(recall(state.value, seen), seen.present)
+        stats = TaskStats(losses, in_batch(support), tasks.index)
+        weights = softmax(recall(state.value, stats), stats.present)
         ahead = jax.tree.map(lambda p, g: p - self.inner_lr * g, moving, mix(weights, grads))
         fresh, outward = task_gradients(self.loss, eqx.combine(ahead, fixed), query)
         by_weights = -self.inner_lr * rows(outward) @ rows(grads).T
@@ -83,9 +83,9 @@ class MOML(AbstractMethod):
         norms = jnp.linalg.norm(slopes, axis=1, keepdims=True)
         slopes = slopes / jnp.where(norms > 0, norms, 1)
         validated = in_batch(query)
-        state = state.step(shortest(gramian_of(slopes), validated) @ slopes, seen, lr=self.lr)
+        state = state.step(shortest(gramian_of(slopes), validated) @ slopes, stats, lr=self.lr)
         metrics = {
-            "loss": mean_there(losses, seen.present),
+            "loss": mean_there(losses, stats.present),
             "query_loss": mean_there(fresh, validated),
         }
-        return mix(softmax(recall(state.value, seen), seen.present), grads), state, metrics
+        return mix(softmax(recall(state.value, stats), stats.present), grads), state, metrics

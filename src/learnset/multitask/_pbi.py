@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..core import check_not_negative, Loss, mse, State
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._memory import recall
 
 
@@ -39,22 +39,22 @@ class PBI(AbstractScalarisation):
         check_not_negative("PBI", penalty=self.penalty)
 
     def weigh(
-        self, seen: Seen, state: State, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: State, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], State]:
         del key
         given = (
-            jnp.ones_like(seen.loss) if self.preference is None else recall(self.preference, seen)
+            jnp.ones_like(stats.loss) if self.preference is None else recall(self.preference, stats)
         )
-        preference = jnp.where(seen.present, given, 0)
+        preference = jnp.where(stats.present, given, 0)
         direction = preference / jnp.sqrt(jnp.maximum((preference**2).sum(), 1e-12))
-        ideal = 0 if self.ideal is None else recall(self.ideal, seen)
-        largest = jnp.abs(seen.loss - ideal).max(where=seen.present, initial=0.0)
+        ideal = 0 if self.ideal is None else recall(self.ideal, stats)
+        largest = jnp.abs(stats.loss - ideal).max(where=stats.present, initial=0.0)
         scale = jnp.where(largest > 0, largest, 1)  # squares of losses as they are could overflow
 
         def distance(losses: Float[Array, "tasks"]) -> Float[Array, ""]:
-            scaled = jnp.where(seen.present, losses - ideal, 0) / scale
+            scaled = jnp.where(stats.present, losses - ideal, 0) / scale
             along = (direction * scaled).sum()
             away = jnp.sqrt(jnp.maximum(((scaled - along * direction) ** 2).sum(), 1e-12))
             return scale * (along + self.penalty * away)
 
-        return jax.grad(distance)(seen.loss), state
+        return jax.grad(distance)(stats.loss), state

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..core import check_not_negative, InputError, Loss, Model, mse
-from ._balancer import AbstractWeighting, Seen
+from ._balancer import AbstractWeighting, TaskStats
 from ._cosines import cosines, one_over
 from ._memory import blank, check_num_tasks, recall, renew
 from ._quadratic import nonnegative_minimum, product
@@ -70,17 +70,17 @@ class PCD(AbstractWeighting):
     def weigh(
         self,
         gramian: Float[Array, "tasks tasks"],
-        seen: Seen,
+        stats: TaskStats,
         state: PCDState,
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], PCDState]:
         del key
         between, norms = cosines(gramian)
-        steps = recall(state.steps, seen) + 1
-        square = self.beta * recall(state.square, seen) + (1 - self.beta) * norms**2
+        steps = recall(state.steps, stats) + 1
+        square = self.beta * recall(state.square, stats) + (1 - self.beta) * norms**2
         scale = one_over(jnp.sqrt(square / (1 - self.beta**steps) + self.eps))
-        first = (seen.present & (seen.index == self.primary)).astype(norms.dtype)
+        first = (stats.present & (stats.index == self.primary)).astype(norms.dtype)
         other = (1 - first) * (norms > 0).astype(norms.dtype)
         # In units of each scaled gradient: what is added of it, and how much of its share the primary does not give it.
         lengths = scale * norms
@@ -96,4 +96,6 @@ class PCD(AbstractWeighting):
         weights = (
             mixed * one_over(norms) * (first @ norms) * one_over(jnp.where(norm > lost, norm, 0))
         )
-        return weights, PCDState(renew(state.square, seen, square), renew(state.steps, seen, steps))
+        return weights, PCDState(
+            renew(state.square, stats, square), renew(state.steps, stats, steps)
+        )

@@ -4,7 +4,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from ..core import Loss, mse, State
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._shares import softmax
 
 
@@ -23,6 +23,6 @@ class RLW(AbstractScalarisation):
     loss: Loss = mse
 
     def weigh(
-        self, seen: Seen, state: State, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: State, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], State]:
-        return softmax(jr.normal(key, seen.loss.shape, seen.loss.dtype), seen.present), state
+        return softmax(jr.normal(key, stats.loss.shape, stats.loss.dtype), stats.present), state

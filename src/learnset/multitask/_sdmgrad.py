@@ -6,7 +6,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from ..core import check_not_negative, check_positive, InputError, Loss, Model, mse
-from ._balancer import Seen
+from ._balancer import TaskStats
 from ._cosines import one_over
 from ._memory import blank, check_num_tasks, renew
 from ._quadratic import product
@@ -58,22 +58,22 @@ class SDMGrad(AbstractTwoBatches):
     def weigh(
         self,
         gramian: Float[Array, "tasks tasks"],
-        seen: Seen,
+        stats: TaskStats,
         state: Float[Array, "numbered"],
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], Float[Array, "numbered"]]:
         del key
-        mean = even(seen.present).astype(gramian.dtype)
+        mean = even(stats.present).astype(gramian.dtype)
         length = mean @ jnp.sqrt(jnp.maximum(jnp.diagonal(gramian), 0))
         gramian = gramian * one_over(length) * one_over(length)
 
         def step(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
             weights, velocity = carry
             velocity = self.momentum * velocity + product(gramian, weights + self.strength * mean)
-            return to_simplex(weights - self.lr * velocity, seen.present), velocity
+            return to_simplex(weights - self.lr * velocity, stats.present), velocity
 
         weights = lax.fori_loop(
-            0, self.steps, step, (recall_shares(state, seen), jnp.zeros_like(mean))
+            0, self.steps, step, (recall_shares(state, stats), jnp.zeros_like(mean))
         )[0]
-        return (weights + self.strength * mean) / (1 + self.strength), renew(state, seen, weights)
+        return (weights + self.strength * mean) / (1 + self.strength), renew(state, stats, weights)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from ..core import check_not_negative, check_positive, Loss, Model, mse
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._memory import blank, check_num_tasks, recall, renew
 from ._shares import inverses, logs, softmax
 
@@ -58,22 +58,22 @@ class STCH(AbstractScalarisation):
         return STCHState(jnp.asarray(0), zero, zero)
 
     def weigh(
-        self, seen: Seen, state: STCHState, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: STCHState, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], STCHState]:
         del key
         warming = state.steps < self.warmup + self.window
-        state = self._remember(seen, state, warming)
-        nadir = recall(state.total, seen) / jnp.maximum(recall(state.count, seen), 1)
-        f = logs(seen.loss, seen.present) - logs(nadir, seen.present)
-        smooth = seen.present.sum().astype(f.dtype) * softmax(f / self.mu, seen.present)
-        return jnp.where(warming, 1, smooth) * inverses(seen.loss, seen.present), state
+        state = self._remember(stats, state, warming)
+        nadir = recall(state.total, stats) / jnp.maximum(recall(state.count, stats), 1)
+        f = logs(stats.loss, stats.present) - logs(nadir, stats.present)
+        smooth = stats.present.sum().astype(f.dtype) * softmax(f / self.mu, stats.present)
+        return jnp.where(warming, 1, smooth) * inverses(stats.loss, stats.present), state
 
-    def _remember(self, seen: Seen, state: STCHState, warming: Array) -> STCHState:
-        total, count = recall(state.total, seen), recall(state.count, seen)
+    def _remember(self, stats: TaskStats, state: STCHState, warming: Array) -> STCHState:
+        total, count = recall(state.total, stats), recall(state.count, stats)
         counts = jnp.where(warming, state.steps >= self.warmup, count == 0)
-        adding = Seen(seen.loss, seen.present & counts, seen.index)
+        adding = TaskStats(stats.loss, stats.present & counts, stats.index)
         return STCHState(
             state.steps + 1,
-            renew(state.total, adding, total + seen.loss),
+            renew(state.total, adding, total + stats.loss),
             renew(state.count, adding, count + 1),
         )

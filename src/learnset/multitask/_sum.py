@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..core import Loss, mse, State
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 
 
 class Sum(AbstractScalarisation):
@@ -22,7 +22,7 @@ class Sum(AbstractScalarisation):
     loss: Loss = mse
 
     def weigh(
-        self, seen: Seen, state: State, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: State, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], State]:
         del key
-        return jnp.ones_like(seen.loss), state
+        return jnp.ones_like(stats.loss), state

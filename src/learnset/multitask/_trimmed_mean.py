@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from ..core import InputError, Loss, mse, State
-from ._balancer import AbstractJacobian, Seen
+from ._balancer import AbstractJacobian, TaskStats
 
 
 class TrimmedMean(AbstractJacobian):
@@ -33,7 +33,7 @@ class TrimmedMean(AbstractJacobian):
     def balance(
         self,
         jacobian: Float[Array, "tasks params"],
-        seen: Seen,
+        stats: TaskStats,
         state: State,
         *,
         key: Key[Array, ""],
@@ -53,8 +53,8 @@ class TrimmedMean(AbstractJacobian):
             return kept & (place != jnp.where(kept, jacobian, jnp.inf).argmin(axis=0)[None])
 
         # Few are trimmed: to look for them one by one is ten times quicker than to sort.
-        most = jnp.clip((seen.present.sum() - 1) // 2, 0, self.trim)
-        all_there = jnp.broadcast_to(seen.present[:, None], jacobian.shape)
+        most = jnp.clip((stats.present.sum() - 1) // 2, 0, self.trim)
+        all_there = jnp.broadcast_to(stats.present[:, None], jacobian.shape)
         kept = jax.lax.fori_loop(0, most, without_extremes, all_there)
         total = jnp.where(kept, jacobian, 0).sum(axis=0)
         return total / jnp.maximum(kept.sum(axis=0), 1).astype(total.dtype), state

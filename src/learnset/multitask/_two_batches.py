@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from ..core import Metrics, mix, Model, State, Task
-from ._balancer import AbstractWeighting, Seen, weighting_metrics
+from ._balancer import AbstractWeighting, TaskStats, weighting_metrics
 from ._memory import recall
 from ._quadratic import product
 from ._task_gradients import in_batch, mean_of_own, own_and_shared, shared_rows, task_gradients
@@ -34,24 +34,24 @@ class AbstractTwoBatches(AbstractWeighting):
         )
         in_one, in_two = (in_batch(half).astype(one.dtype) for half in halves)
         parts = jnp.maximum(in_one + in_two, 1)
-        seen = Seen((one * in_one + two * in_two) / parts, in_batch(tasks), tasks.index)
+        stats = TaskStats((one * in_one + two * in_two) / parts, in_batch(tasks), tasks.index)
         weights, state = self.weigh(
-            product(shared_rows(grads_one), shared_rows(grads_two).T), seen, state, key=key
+            product(shared_rows(grads_one), shared_rows(grads_two).T), stats, state, key=key
         )
         grads = jax.tree.map(lambda a, b: _scaled(1 / parts, a + b), grads_one, grads_two)
         shared = mix(weights, own_and_shared(grads)[1])
         return (
-            eqx.combine(shared, mean_of_own(grads, seen.present)),
+            eqx.combine(shared, mean_of_own(grads, stats.present)),
             state,
-            weighting_metrics(seen, weights),
+            weighting_metrics(stats, weights),
         )
 
 
-def recall_shares(memory: Float[Array, "numbered"], seen: Seen) -> Float[Array, "tasks"]:
+def recall_shares(memory: Float[Array, "numbered"], stats: TaskStats) -> Float[Array, "tasks"]:
     """Remembered weights of the tasks that are there, one in all; zero for the others."""
-    known = jnp.where(seen.present, recall(memory, seen), 0)
+    known = jnp.where(stats.present, recall(memory, stats), 0)
     total = known.sum()
-    there = seen.present.astype(known.dtype)
+    there = stats.present.astype(known.dtype)
     return jnp.where(
         total > 0, known / jnp.where(total > 0, total, 1), there / jnp.maximum(there.sum(), 1)
     )

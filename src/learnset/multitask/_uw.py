@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from ..core import check_positive, Loss, Model, mse
-from ._balancer import AbstractScalarisation, Seen
+from ._balancer import AbstractScalarisation, TaskStats
 from ._memory import blank, check_num_tasks, Learnt, recall
 
 
@@ -49,16 +49,16 @@ class UW(AbstractScalarisation):
         return Learnt(blank(model, self.num_tasks))
 
     def weigh(
-        self, seen: Seen, state: Learnt, *, key: Key[Array, ""]
+        self, stats: TaskStats, state: Learnt, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], Learnt]:
         del key
-        log_variance = recall(state.value, seen)
+        log_variance = recall(state.value, stats)
         which = jnp.broadcast_to(jnp.asarray(self.classification), (self.num_tasks,))
-        factor = recall(jnp.where(which, 1.0, 0.5).astype(log_variance.dtype), seen)
+        factor = recall(jnp.where(which, 1.0, 0.5).astype(log_variance.dtype), stats)
 
         def total(losses: Float[Array, "tasks"], s: Float[Array, "tasks"]) -> Float[Array, ""]:
             penalty = jax.nn.softplus(s) if self.positive else s / 2
             return (factor * jnp.exp(-s) * losses + penalty).sum()
 
-        weights, slope = jax.grad(total, argnums=(0, 1))(seen.loss, log_variance)
-        return weights, state.step(slope, seen, lr=self.lr)
+        weights, slope = jax.grad(total, argnums=(0, 1))(stats.loss, log_variance)
+        return weights, state.step(slope, stats, lr=self.lr)
