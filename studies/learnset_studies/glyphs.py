@@ -1,16 +1,19 @@
-"""Few-shot classification of Unicode characters in many fonts: real pictures, and nothing to download."""
+"""Few-shot classification of Unicode characters in many fonts: nothing to download."""
 
 import dataclasses
 from typing import Any
 
 from learnset.data import glyphs, Splits
+from learnset.report import Page
 
-from ._characters import Characters, table
+from ._characters import Characters
+from ._characters_page import characters_page
 
 
 @dataclasses.dataclass(frozen=True)
 class GlyphStudy(Characters):
-    """Characters of scripts that training never saw; nobody has published numbers for them. For sizes see `Characters`."""
+    """Accuracy on characters of new scripts, for which there are no published numbers. For sizes
+    see `Characters`."""
 
     steps: int = 1000
     maml_steps: int = 6000
@@ -26,40 +29,33 @@ class GlyphStudy(Characters):
     def data(self) -> tuple[Splits, str]:
         """Whole scripts to train, validate and test on."""
         test = ", ".join(glyphs.TEST)
-        return (
-            glyphs.split(),
-            f"characters in the fonts that Matplotlib brings along; tested on {test}",
-        )
+        words = f"characters in the fonts that Matplotlib brings along; tested on {test}"
+        return glyphs.split(), words
 
     def queries(self, ways: int) -> int:
         return 5  # many characters are in a dozen fonts only
 
-    def beside(
+    def compared(
         self, learner: str, ways: int, shots: int, accuracy: float, half: float
     ) -> dict[str, Any]:
-        del learner, accuracy, half
+        del learner, shots, accuracy, half
         return {"chance": 100 / ways}
 
-    def page(self, result: dict[str, Any]) -> str:
-        counts = result["classes"]
-        chances = ", ".join(
-            f"{ways}-way {100 / ways:g} %" for ways in sorted({ways for ways, _ in self.cells})
+    @staticmethod
+    def page(result: dict[str, Any]) -> Page:
+        """The page of results, all of its numbers from `result`."""
+        about = (
+            f"Made by `learnset study glyphs`. Data: {result['data']}. An image is a character in"
+            " one font, so that another image of it is of another font. Characters to test on are"
+            ' of other scripts and in ten fonts or more. "2-way 4-shot" is the problem that'
+            " lectures show."
         )
-        return f"""# Glyphs: characters of a new script from one font, or from a few
-
-Made by `learnset study glyphs`; all numbers are in [result.json](result.json). Data: {result["data"]};
-{counts["train"]} characters to train on, {counts["test"]} to test on, of other scripts and in ten fonts or more. An image
-is a character in one font, so that a new image of a class is another font's. {self.test_tasks} held-out tasks a cell, the same
-for all. "2-way 4-shot" is the problem that lectures show.
-
-{table(result, self.cells, {})}
-
-± is the 95 % interval over tasks of one training. \\* its queries see each other (batch normalisation). Chance: {chances}.
-Nobody has published numbers for these pictures.
-
-![Accuracy](accuracy.svg)
-
-{self._seen_in_words(result)}
-
-{self._sizes_in_words(result)}
-"""
+        chances = {row["ways"]: row["chance"] for row in result["rows"] if "chance" in row}
+        chance = ", ".join(f"{ways}-way {each:g} %" for ways, each in sorted(chances.items()))
+        notes = (
+            "± is the 95 % interval over tasks of one training. \\* Its queries see each other"
+            f" (batch normalisation). Chance: {chance}. There are no published numbers for these"
+            " images."
+        )
+        title = "Glyphs: characters of a new script from one font, or from a few"
+        return characters_page(result, title, about, notes)

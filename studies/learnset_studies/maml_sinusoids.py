@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from learnset.comparison import Numbered, seed_keys, Setting
+from learnset.comparison import FixedTasks, seed_keys, Setting
 from learnset.core import (
     AbstractAdapter,
     AbstractMethod,
@@ -129,7 +129,7 @@ class MAMLSinusoids:
         def averaged(name: str, to_zero: float = 0.0, to_mean: float = 0.0) -> "Learner":
             # One set of networks: with 500 of them, little is left to chance.
             set_key, model_key = seed_keys(key, 2, 2)
-            numbered = Numbered(self.averaged_tasks, self.averaged_points)(
+            numbered = FixedTasks(self.averaged_tasks, self.averaged_points)(
                 tasks.with_shots(self.averaged_points // 2, self.averaged_points // 2), set_key
             )
             start = separate(lambda _: _network(model_key), self.averaged_tasks, key=model_key)

@@ -1,4 +1,4 @@
-"""The studies of characters: what their pages say of made-up results, and what they compare with."""
+"""The studies of characters: their pages of made-up results, and what they compare with."""
 
 import dataclasses
 
@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import learnset as ls
-from learnset.data._labelled import Splits
-from learnset.models._headed import Headed
-from learnset.models._raw import Raw
-from learnset_studies._characters import AtTheEnd, embedded, in_portions, table, with_statistics
+from learnset.models import Headed, Raw
+from learnset.report import markdown_of
+from learnset_studies._characters import AtTheEnd, embedded, in_portions, with_statistics
 from learnset_studies.glyphs import GlyphStudy
 from learnset_studies.omniglot import OmniglotStudy
+
+pytestmark = pytest.mark.study
 
 
 def row(recipe, ways, shots, value, transductive=False, tasks="new"):
@@ -27,50 +28,53 @@ def row(recipe, ways, shots, value, transductive=False, tasks="new"):
     }
 
 
+def result_of(study, rows):
+    """A result with made-up rows."""
+    sizes = dataclasses.asdict(study)
+    about = {"training": {"ProtoNet": 12.4}, "data": "made up", "sizes": sizes}
+    return about | {"rows": rows, "classes": {"train": 3, "validation": 2, "test": 1}}
+
+
 def test_a_table_has_a_row_for_each_learner_and_the_published_values_below():
-    result = {
-        "rows": [
-            row("raw pixels", 5, 1, 41.5),
-            row("MAML", 5, 1, 97.25, True),
-            row("raw pixels", 20, 1, 20.0),
-        ]
-    }
-    assert table(result, ((5, 1), (20, 1)), {"MAML": (98.7, 95.8)}).splitlines()[2:] == [
-        "| **raw pixels** | 41.50 ± 0.25 | 20.00 ± 0.25 |",
-        "| **MAML**\\* | 97.25 ± 0.25 |  |",
-        "| published | 98.7 | 95.8 |",
-    ]
+    study = OmniglotStudy()
+    rows = [row("raw pixels", ways, shots, 41.5) for ways, shots in study.cells]
+    rows += [row("ProtoNet", ways, shots, 90.0) for ways, shots in study.cells]
+    page = markdown_of(study.page(result_of(study, [*rows, row("MAML", 5, 1, 97.25, True)])))
+    assert "| **raw pixels** | 41.50 ± 0.25 | 41.50 ± 0.25 |" in page
+    assert "| **MAML**\\* | 97.25 ± 0.25 |  |" in page
+    assert "| published | 98.7 | 99.9 | 95.8 | 98.9 |" in page
 
 
 @pytest.mark.parametrize(
     "accuracy, reached, agrees", [(97.9, False, False), (98.0, True, False), (98.7, True, True)]
 )
-def test_a_row_says_what_was_to_be_reached_and_what_was_published(accuracy, reached, agrees):
-    beside = OmniglotStudy().beside("ProtoNet", 5, 1, accuracy, 0.1)
-    assert (beside["needed"], beside["published"]) == (98.0, 98.8)
-    assert (beside["reached"], beside["agrees"]) == (reached, agrees)
+def test_a_row_holds_its_goal_and_the_published_value(accuracy, reached, agrees):
+    about = OmniglotStudy().compared("ProtoNet", 5, 1, accuracy, 0.1)
+    assert (about["needed"], about["published"]) == (98.0, 98.8)
+    assert (about["reached"], about["agrees"]) == (reached, agrees)
 
 
-def test_who_was_never_published_is_compared_with_nothing():
-    assert OmniglotStudy().beside("raw pixels", 5, 1, 40.0, 0.1) == {}
-    assert GlyphStudy().beside("MAML", 5, 1, 40.0, 0.1) == {"chance": 20.0}
+def test_what_was_never_published_is_compared_with_nothing():
+    assert OmniglotStudy().compared("raw pixels", 5, 1, 40.0, 0.1) == {}
+    assert GlyphStudy().compared("MAML", 5, 1, 40.0, 0.1) == {"chance": 20.0}
 
 
 @pytest.mark.parametrize("study", [OmniglotStudy(), GlyphStudy()], ids=lambda study: study.name)
-def test_the_page_tells_data_sizes_and_every_cell(study):
-    rows = [
-        row("ProtoNet", *cell, 90.0) | study.beside("ProtoNet", *cell, 90.0, 0.25)
-        for cell in study.cells
-    ]
-    rows += [row("ProtoNet", *cell, 99.0, tasks="seen") for cell in study.cells]
-    classes = {"train": 3, "validation": 2, "test": 1}
-    result = {"rows": rows, "training": {"ProtoNet": 12.4}, "data": "made up", "classes": classes}
-    words = study.page(result)
+def test_the_page_has_data_sizes_and_every_cell(study):
+    rows = []
+    for ways, shots in study.cells:
+        compared = study.compared("ProtoNet", ways, shots, 90.0, 0.25)
+        rows.append(row("raw pixels", ways, shots, 30.0))
+        rows.append(row("ProtoNet", ways, shots, 90.0) | compared)
+        rows.append(row("ProtoNet", ways, shots, 99.0, tasks="seen"))
+    words = markdown_of(study.page(result_of(study, rows)))
     assert all(f"{ways}-way {shots}-shot" in words for ways, shots in study.cells)
-    assert "made up;\n3 characters to train on, 1 to test on" in words and "ProtoNet 12 s" in words
+    assert "made up" in words and "3 characters to train on and 1 to test on" in words
     assert (
-        "| **ProtoNet** | 90.00 ± 0.25 |" in words and "ProtoNet 99.0, 99.0, 99.0, 99.0 %" in words
+        "ProtoNet reaches an accuracy of **90.00 ± 0.25 %**" in words and "ProtoNet 12 s" in words
     )
+    assert "| **ProtoNet** | 90.00 ± 0.25 |" in words
+    assert "| ProtoNet | 99.00 ± 0.25 | 99.00 ± 0.25 |" in words
 
 
 def test_every_cell_can_be_drawn_from_the_characters_that_are_scored():
@@ -98,21 +102,20 @@ def test_an_episode_of_features_is_scored_as_one_of_images(getkey):
     images = np.random.default_rng(0).integers(0, 256, (42, 28, 28, 1), np.uint8)
     classes = ls.data.Labelled.from_arrays(images, np.repeat(np.arange(6), 7))
     model = with_statistics(Headed(ls.Conv4((28, 28, 1), filters=4, key=getkey()), None), classes)
-    splits = Splits(*(classes.subset(pair) for pair in ([0, 1], [2, 3], [4, 5])))
+    splits = ls.data.Splits(*(classes.subset(pair) for pair in ([0, 1], [2, 3], [4, 5])))
 
     def errors(splits, model):
         tasks = ls.Episodes(*splits, ways=2, shots=1, queries=3)
-        return in_portions(
-            ls.Prototypes(), model, tasks, num_tasks=20, metric=ls.error_rate, key=jr.key(1)
-        )
+        options = {"num_tasks": 20, "metric": ls.error_rate, "key": jr.key(1)}
+        return in_portions(ls.Prototypes(), model, tasks, **options)
 
-    features = Splits(*(embedded(model, part, most=9) for part in splits))
+    features = ls.data.Splits(*(embedded(model, part, most=9) for part in splits))
     np.testing.assert_allclose(
         errors(features, Headed(Raw(), None)), errors(splits, model), atol=1e-6
     )
 
 
-def test_an_adapter_seen_at_the_end_alone_has_the_errors_of_its_last_step(tasks, model):
+def test_an_adapter_scored_at_the_end_alone_has_the_errors_of_its_last_step(tasks, model):
     adapter = ls.FineTune(ls.mse, 0.01, 3)
     watched, ended = (
         ls.evaluate(a, model, tasks, key=jr.key(0), num_tasks=5)

@@ -1,0 +1,174 @@
+"""Figure and page that the studies of characters share, all of their numbers from the result."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from learnset.core import COLOURS, FAINT, INK, new_figure, write_figure
+from learnset.report import Bullets, Grid, Markdown, Page, Paragraph, Picture, Section
+
+NUMBERS = {2: "two", 5: "five", 20: "twenty"}
+
+
+def draw(result: dict[str, Any], folder: Path) -> None:
+    """`accuracy`: ours and the published values, a panel for each cell; chance as a dotted line."""
+    rows, cells = _rows(result, "new"), _cells(result)
+    names = list(dict.fromkeys(row["recipe"] for row in rows))
+    figure, axes = new_figure(1, len(cells), width=12, height=3.6)
+    for axis, (ways, shots) in zip(axes[0], cells, strict=True):
+        for row in rows:
+            if (row["ways"], row["shots"]) != (ways, shots):
+                continue
+            line = names.index(row["recipe"])
+            style = {"fmt": "o", "color": COLOURS[0], "capsize": 3}
+            axis.errorbar(row["value"], line, xerr=row["ci95"], **style)
+            if "published" in row:
+                axis.plot(row["published"], line, "D", color=COLOURS[1], markersize=6)
+        axis.axvline(100 / ways, color=FAINT, linestyle=":", linewidth=1)
+        first = (ways, shots) == cells[0]
+        axis.set_yticks(range(len(names)), names if first else [""] * len(names))
+        axis.set(title=_cell_name(ways, shots), xlabel="accuracy (%)")
+        axis.set(xlim=(None, 102), ylim=(len(names) - 0.5, -0.5))
+    if any("published" in row for row in rows):
+        axes[0][0].plot([], [], "o", color=COLOURS[0], label="ours")
+        axes[0][0].plot([], [], "D", color=COLOURS[1], label="published")
+        axes[0][0].legend(frameon=False, fontsize=8, labelcolor=INK)
+    write_figure(figure, folder, "accuracy")
+
+
+def characters_page(
+    result: dict[str, Any],
+    title: str,
+    about: str,
+    notes: str,
+    *last: Section,
+    training: str = "",
+    published: Mapping[str, tuple[float, ...]] = MappingProxyType({}),
+) -> Page:
+    """The page of a study of characters.
+
+    **Arguments:**
+
+    - `about`: the command and the data. `notes`: what is said below the table.
+    - `last`: further sections. `training`: what else is said of training.
+    - `published`: accuracies by learner, in the order of the cells.
+    """
+    caption = "Accuracy on new characters with its 95 % interval; the dotted line is chance."
+    caption += " Diamonds are published values." if published else ""
+    counts, tasks = result["classes"], result["sizes"]["test_tasks"]
+    about = (
+        f"{about} There are {counts['train']:,} characters to train on and {counts['test']} to test"
+        f" on, and {tasks:,} held-out tasks for each column, the same for all learners. All numbers"
+        " are in [result.json](result.json)."
+    )
+    return Page(
+        title,
+        (
+            Section("", (Paragraph(_answer(result), boxed=True), Paragraph(about)), brief=True),
+            Section(
+                "New characters",
+                (_table(result, published), Paragraph(notes), Picture("accuracy", caption)),
+                brief=True,
+            ),
+            Section("Characters seen in training", (_seen(result), Paragraph(_SEEN))),
+            Section("Training", (_training(result), Paragraph(_seconds(result) + training))),
+            *last,
+        ),
+    )
+
+
+_SEEN = (
+    "The difference from the table above is what they do not carry over to new characters. Only"
+    " networks that compare features were scored on these tasks."
+)
+
+
+def _rows(result: dict[str, Any], tasks: str) -> list[dict[str, Any]]:
+    return [row for row in result["rows"] if row["tasks"] == tasks]
+
+
+def _cells(result: dict[str, Any]) -> list[tuple[int, int]]:
+    """Ways and shots, in the order of the table."""
+    return list(dict.fromkeys((row["ways"], row["shots"]) for row in result["rows"]))
+
+
+def _cell_name(ways: int, shots: int) -> str:
+    return f"{ways}-way {shots}-shot"
+
+
+def _with_interval(row: dict[str, Any] | None) -> str:
+    return "" if row is None else f"{row['value']:.2f} ± {row['ci95']:.2f}"
+
+
+def _answer(result: dict[str, Any]) -> str:
+    """The best learner in the one-shot cells, against raw pixels."""
+    sentences = []
+    for ways in (way for way, shots in _cells(result) if shots == 1):
+        rows = [r for r in _rows(result, "new") if (r["ways"], r["shots"]) == (ways, 1)]
+        pixels, *learners = sorted(rows, key=lambda row: row["recipe"] != "raw pixels")
+        best = max(learners, key=lambda row: row["value"])
+        published = f" (published: {best['published']:.1f} %)" if "published" in best else ""
+        sentences.append(
+            f"From one example of each of {NUMBERS[ways]} new characters, {best['recipe']}"
+            f" reaches an accuracy of **{_with_interval(best)} %** on others{published}, raw pixels"
+            f" {pixels['value']:.2f} %."
+        )
+    return " ".join(sentences)
+
+
+def _table(result: dict[str, Any], published: Mapping[str, tuple[float, ...]]) -> Grid:
+    """Accuracy by learner and cell, and the published value below; a star where queries see each
+    other."""
+    rows, cells = _rows(result, "new"), _cells(result)
+    of = {(row["recipe"], row["ways"], row["shots"]): row for row in rows}
+    lines = []
+    for name in dict.fromkeys(row["recipe"] for row in rows):
+        mine = [of.get((name, *cell)) for cell in cells]
+        star = "\\*" if any(row and row["transductive"] for row in mine) else ""
+        lines.append((Markdown(f"**{name}**{star}"), *map(_with_interval, mine)))
+        if name in published:
+            lines.append(("published", *map(str, published[name])))
+    head = ("accuracy (%)", *(_cell_name(*cell) for cell in cells))
+    return Grid(head, tuple(lines))
+
+
+def _seen(result: dict[str, Any]) -> Grid:
+    """Accuracy on tasks of the characters of training."""
+    rows, cells = _rows(result, "seen"), _cells(result)
+    of = {(row["recipe"], row["ways"], row["shots"]): row for row in rows}
+    names = dict.fromkeys(row["recipe"] for row in rows)
+    lines = [(name, *(_with_interval(of.get((name, *cell))) for cell in cells)) for name in names]
+    head = ("accuracy (%)", *(_cell_name(*cell) for cell in cells))
+    return Grid(head, tuple(lines))
+
+
+def _training(result: dict[str, Any]) -> Bullets:
+    sizes = result["sizes"]
+    filters = ", ".join(map(str, sizes["filters"]))
+    return Bullets(
+        (
+            f"*ProtoNet and the matching network*: four convolutions of {filters} filters with"
+            f" pooling; {sizes['ways']}-way one-shot training for {sizes['steps']:,} and"
+            f" {matching_steps(sizes['steps']):,} steps of one task. Turned and mirrored characters"
+            " are classes of their own, and images are turned, stretched and moved a little. The"
+            " networks are normalised by statistics of training images.",
+            f"*MAML, FOMAML and ANIL*: four strided convolutions of {sizes['gradient_filters']}"
+            f" filters; five-way one-shot training for {sizes['maml_steps']:,} steps (MAML) and"
+            f" {sizes['gradient_steps']:,} (the others) of {sizes['gradient_tasks']} tasks; one"
+            " inner step of 0.4, three when tested. The one-shot network is also tested with five"
+            " shots.",
+            "*From scratch*: the same network untrained, 20 steps on each task, of the step size"
+            " that is best on validation tasks.",
+        )
+    )
+
+
+def matching_steps(steps: int) -> int:
+    """Training steps of the matching network, where ProtoNet has `steps`."""
+    return max(1, steps // 2)
+
+
+def _seconds(result: dict[str, Any]) -> str:
+    times = [f"{name} {seconds:.0f} s" for name, seconds in result["training"].items()]
+    return f"Training took: {', '.join(times)}."
