@@ -1,8 +1,7 @@
 """The command `learnset`: words become objects here, and nowhere else.
 
-This file loads neither JAX nor the commands: `--help` answers at once, and what has to be set before
-JAX starts is set before it does.
-"""
+This file loads neither JAX nor the commands: `--help` answers at once, and what has to be set
+before JAX starts is set before it does."""
 
 import difflib
 import os

@@ -46,7 +46,8 @@ class Draw:
         task, classes = episodes.named(Split.TEST, key=jr.key(self.seed))
         if task.support.x.ndim != 4:
             raise InputError(
-                "Only images are drawn (uint8, height × width × channels), but these examples are features."
+                "Only images are drawn (uint8, height × width × channels), but these examples are"
+                " features."
             )
         say_notes(episodes.notes, console)
         folder = claim(self.out, resume=True)

@@ -25,7 +25,8 @@ from ._train import training_of
 
 @dataclasses.dataclass(frozen=True)
 class Adapt:
-    """Adapts a run of `learnset train` to your own classes, and keeps the classifier: the images are not needed again."""
+    """Adapts a run of `learnset train` to your own classes, and keeps the classifier: the images
+    are not needed again."""
 
     folder: Annotated[tyro.conf.Positional[Path], arg(metavar="RUN")]
     """directory of the run"""
@@ -42,7 +43,8 @@ class Adapt:
         given, model = training.restored(self.folder)
         if not isinstance(given.tasks, Episodes):
             raise InputError(
-                f"{self.folder} was trained on numbers, not on classes: `adapt` is for few-shot classifiers."
+                f"{self.folder} was trained on numbers, not on classes: `adapt` is for few-shot"
+                " classifiers."
             )
         shape = given.tasks.train.x.shape[1:]
         classes = self._support(shape)
@@ -57,8 +59,8 @@ class Adapt:
         save(folder / "predictor", predictor, support.x[0])
         write_json(folder / "classes.json", {"names": list(classes.names), "shape": list(shape)})
         console.print(
-            f"{folder} tells {len(classes)} classes apart, from {len(classes.x)} examples. Ask it with"
-            f" `learnset predict {folder} IMAGE`."
+            f"{folder} tells {len(classes)} classes apart, from {len(classes.x)} examples. Use it"
+            f" with `learnset predict {folder} IMAGE`."
         )
         say_notes(left_out(classes.skipped), console)
 
@@ -66,18 +68,21 @@ class Adapt:
         if self.support.suffix == ".npz":
             classes = from_npz(self.support)
         else:
-            classes = from_folder(self.support, size=shape[:2], channels=shape[-1], min_size=1)
+            classes = from_folder(
+                self.support, size=(shape[0], shape[1]), channels=shape[-1], min_size=1
+            )
         if classes.x.shape[1:] != shape:
             raise InputError(
-                f"{self.support} has examples of shape {classes.x.shape[1:]}, but the run had {shape}."
+                f"{self.support} has examples of shape {classes.x.shape[1:]}, but the run had"
+                f" {shape}."
             )
         return classes
 
     def _other_ways(self, ways: int, classes: int) -> str:
         return (
-            f"{self.support} has {classes} classes, but {self.folder} was trained for {ways} at a time and its head has no"
-            f" others. Give {ways} classes, train with `--ways {classes}`, or use a method that takes any number, such"
-            " as `protonet`."
+            f"{self.support} has {classes} classes, but {self.folder} was trained for {ways} at a"
+            f" time and its head has no others. Give {ways} classes, train with `--ways {classes}`,"
+            " or use a method that takes any number, such as `protonet`."
         )
 
 
@@ -117,7 +122,8 @@ class Predict:
         path = self.classifier / "classes.json"
         if not path.is_file():
             raise InputError(
-                f"{self.classifier} holds no classifier (no classes.json). Make one with `learnset adapt`."
+                f"{self.classifier} holds no classifier (no classes.json). Make one with"
+                " `learnset adapt`."
             )
         try:
             known = json.loads(path.read_text())

@@ -15,7 +15,8 @@ from tyro.conf import arg, OmitArgPrefixes
 
 from ..core import InputError
 from ..meta import MAML
-from ..tasks import Sinusoids
+from ..report import amount
+from ..tasks import Episodes, Sinusoids
 from ..training import evaluate, restore, train, write_json
 from ..transfer import FineTune, Pooled
 from ._families import AnyMethod, AnyTasks, Family, family, word
@@ -63,8 +64,9 @@ class Train(TrainingOptions):
         write_json(folder / "run.json", {"arguments": words, "versions": versions()})
         speed = trained.steps / trained.seconds if trained.seconds else 0.0
         console.print(
-            f"Trained {trained.steps:,} steps in {trained.seconds:.1f} s ({speed:,.0f} steps/s; compiling took"
-            f" {trained.compile_seconds:.1f} s). Score it with `learnset evaluate {folder}`."
+            f"Trained {trained.steps:,} steps in {trained.seconds:.1f} s ({speed:,.0f} steps/s;"
+            f" compiling took {trained.compile_seconds:.1f} s). Score it with"
+            f" `learnset evaluate {folder}`."
         )
 
     def restored(self, folder: Path) -> tuple[Family, Any]:
@@ -101,19 +103,28 @@ class Evaluate:
         training = training_of(self.folder)
         given, model = training.restored(self.folder)
         adapter, rows = training.adapter(given), []
-        images = isinstance(training.tasks, AbstractSource)
-        for shots in self.shots or (training.tasks.shots if images else (5, 10, 20)):
-            tasks = given.tasks.with_shots(
-                shots, training.tasks.queries_for(shots, given.tasks) if images else 50
-            )
+        source = training.tasks if isinstance(training.tasks, AbstractSource) else None
+        unit = "point" if source is None else "shot"
+        for shots in self.shots or ((5, 10, 20) if source is None else source.shots):
+            queries = 50
+            if source is not None and isinstance(given.tasks, Episodes):
+                queries = source.queries_for(shots, given.tasks)
+            tasks = given.tasks.with_shots(shots, queries)
             options = {"num_tasks": self.tasks, "metric": given.metric}
             result = evaluate(adapter, model, tasks, key=jr.key(self.seed), **options)
-            console.print(f"{shots} {'shot' if images else 'point'}{'s' * (shots != 1)}: {result}")
+            console.print(f"{amount(shots, unit)}: {result}")
             rows += [
-                {"recipe": word(training.method), "tasks": "new", "shots": shots, "steps": step,
-                 "value": float(result.mean[step]), "ci95": float(result.ci95[step]), "num_tasks": result.num_tasks}
+                {
+                    "recipe": word(training.method),
+                    "tasks": "new",
+                    "shots": shots,
+                    "steps": step,
+                    "value": float(result.mean[step]),
+                    "ci95": float(result.ci95[step]),
+                    "num_tasks": result.num_tasks,
+                }
                 for step in range(result.steps + 1)
-            ]  # fmt: skip
+            ]
         write_json(self.folder / "result.json", {"rows": rows, "meta": origin(arguments, began)})
 
 
@@ -124,7 +135,8 @@ def training_of(folder: Path) -> Train:
     path = folder / "run.json"
     if not path.is_file():
         raise InputError(
-            f"{folder} holds no finished run of `learnset train` (no run.json). Train first, or `--resume` it."
+            f"{folder} holds no finished run of `learnset train` (no run.json). Train first, or"
+            " `--resume` it."
         )
     try:
         return parse(json.loads(path.read_text())["arguments"])

@@ -46,15 +46,15 @@ class Answers(NamedTuple):
             tuple(self.chosen),
             self.cost,
             tuple(calibration),
-            np.float64(self.observed[-1][:, :, -1]) if rows else None,
+            self.observed[-1][:, :, -1].astype(np.float64) if rows else None,
             self.models,
             self.transductive,
         )
 
 
 class KeptAnswers:
-    """Answers to a question about seen tasks, a file for each recipe in `recipes/`. (Trainings on the
-    host have checkpoints of their own.)"""
+    """Answers to a question about seen tasks, a file for each recipe in `recipes/`. (Trainings on
+    the host have checkpoints of their own.)"""
 
     def __init__(
         self,
@@ -88,7 +88,8 @@ class KeptAnswers:
                 validation = file["validation"]
         except Exception as error:  # zip, zlib, NumPy and JSON raise many kinds
             raise InputError(
-                f"{path} is damaged ({type(error).__name__}). Delete it, and that recipe is run again."
+                f"{path} is damaged ({type(error).__name__}). Delete it, and that recipe is run"
+                " again."
             ) from None
         if about["identity"] != self._identity(recipe):
             raise InputError(
@@ -118,7 +119,9 @@ class KeptAnswers:
             "cost": answers.cost,
             "transductive": answers.transductive,
         }
-        observed = {f"observed{i}": values for i, values in enumerate(answers.observed)}
+        observed: dict[str, Any] = {
+            f"observed{i}": values for i, values in enumerate(answers.observed)
+        }
         partial = path.with_name(f"{path.stem}.partial.npz")
         np.savez(partial, about=json.dumps(about), validation=answers.validation, **observed)
         partial.replace(path)

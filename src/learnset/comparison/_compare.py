@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ..core import (
-    AbstractAdapter,
     DivergedError,
     fast_dots,
     for_task,
@@ -47,21 +46,24 @@ def compare(
     overwrite: bool = False,
     progress: bool | None = None,
 ) -> Comparison:
-    """Gives the same past to several recipes, asks all of them the same question, and scores them so
-    that they can be compared: for each seed they share the initial model, what they learn from, and
-    what is asked. The settings of a recipe (how it learns, how it adapts, after how many steps) are
-    chosen on validation tasks, for each seed and each number of shots. Nothing is chosen on test
-    tasks. Recipes that learn alike and differ in their adapters are learnt once.
+    """Gives the same past to several recipes, asks all of them the same question, and scores them
+    so that they can be compared: for each seed they share the initial model, what they learn from,
+    and what is asked. The settings of a recipe (how it learns, how it adapts, after how many steps)
+    are chosen on validation tasks, for each seed and each number of shots. Nothing is chosen on
+    test tasks. Recipes that learn alike and differ in their adapters are learnt once.
 
     **Arguments:**
 
-    - `recipes`: of different names. Those that are `baseline` are what the others are compared with.
+    - `recipes`: of different names. Those that are `baseline` are what the others are compared
+        with.
     - `network`: makes the common initial model from a key.
     - `question`: `NewTasks` or `SeenTasks`, with the number of seeds.
     - `budget`: of training, for recipes that do not bring their own.
-    - `out`, `checkpoint_every`, `resume`, `overwrite`, `progress`: as in `train`, for each training.
+    - `out`, `checkpoint_every`, `resume`, `overwrite`, `progress`: as in `train`, for each
+        training.
 
-    **Returns:** a `Comparison`; a recipe that diverges is among its `failures`, and the others go on.
+    **Returns:** a `Comparison`; a recipe that diverges is among its `failures`, and the others go
+    on.
 
     **Raises:** as `train`, but for that; and `InputError` if two recipes have one name.
 
@@ -245,9 +247,8 @@ class _Session:
     ) -> tuple[np.ndarray, tuple[Choice, ...], np.ndarray, float, Model]:
         """Chooses for one number of shots, and asks what was chosen.
 
-        **Returns:** what was observed; what was chosen for each seed; its value on validation tasks;
-        seconds for one task; the chosen models.
-        """
+        **Returns:** what was observed; what was chosen for each seed; its value on validation
+        tasks; seconds for one task; the chosen models."""
         measure, seeds = self.question.measure, self.question.seeds
         values = []
         for candidate in candidates:
@@ -323,7 +324,8 @@ def alike(things: Sequence[Any]) -> list[list[Any]]:
 
 
 def _on_host(learners: Sequence[AbstractLearner]) -> bool:
-    """Whether a recipe trains once, with the host to talk to; several candidates are one program."""
+    """Whether a recipe trains once, with the host to talk to; several candidates are one
+    program."""
     first = learners[0]
     return len(learners) == 1 and isinstance(first, ByGradient) and first.keep_best is None
 
@@ -332,8 +334,8 @@ def _candidates(recipe: Recipe) -> list[_Candidate]:
     learners = _numbered(recipe.learners)
     adapters = _numbered(recipe.adapters)
     return [
-        _Candidate(l, a, learners[l][0], learners[l][1], adapters[a][0])
-        for l, a in itertools.product(range(len(learners)), range(len(adapters)))
+        _Candidate(learner, adapter, *learners[learner], adapters[adapter][0])
+        for learner, adapter in itertools.product(range(len(learners)), range(len(adapters)))
     ]
 
 

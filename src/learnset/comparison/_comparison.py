@@ -14,15 +14,13 @@ from ._outcome import Choice, Cost, Outcome
 from ._question import AbstractQuestion
 from ._recipe import Recipe
 from ._rows import mean_and_half, Rows
-from ._setting import Setting
 
 
 class Benefit(eqx.Module):
     """How much a recipe needs to do as well as the baseline does in the end: less is the benefit.
 
-    `reached` is `None` where the recipe never does as well. A value at the edge of what was tried is
-    a bound.
-    """
+    `reached` is `None` where the recipe never does as well. A value at the edge of what was tried
+    is a bound."""
 
     target: float  # the value of the baseline, with all its steps or shots
     baseline: float  # what the baseline needs for it: steps or shots
@@ -131,8 +129,9 @@ class Comparison(eqx.Module):
     def gains(
         self, outcome: Outcome, base: Outcome
     ) -> tuple[Float[np.ndarray, "tasks"], Float[np.ndarray, "tasks"]]:
-        """What each seen task gains over another recipe, and half the 95 % interval of it: of numbers
-        squared error less of it, in units of the target's variance; of classes the measure more."""
+        """What each seen task gains over another recipe, and half the 95 % interval of it: of
+        numbers squared error less of it, in units of the target's variance; of classes the measure
+        more."""
         if self.rows.classes:
             apart = outcome.of_tasks[-1, :, :, -1] - base.of_tasks[-1, :, :, -1]
             return mean_and_half([column[np.isfinite(column)] for column in apart.T])
@@ -217,7 +216,7 @@ def _picked(
     of_tasks = [[of[s].at(shots)[s] for s in seeds] for shots, of in pairs]
     overall = [[of[s].overall_at(shots)[s] for s in seeds] for shots, of in pairs]
     predictions = None
-    if first.predictions is not None:
+    if first.of_rows is not None:
         predictions = np.stack([picked[-1][s].predictions[s] for s in seeds])
     members = tuple(dict.fromkeys(outcome.name for of_shots in picked for outcome in of_shots))
     recipe = Recipe(name, first.recipe.setting, source=", ".join(members))

@@ -61,7 +61,8 @@ class AbstractLearner(eqx.Module):
         """Learns for one seed. It is compiled, and mapped over seeds and over learners that differ
         in numbers alone.
 
-        **Arguments:** `model`: the common initial model. `past`: what the question lets it learn from.
+        **Arguments:** `model`: the common initial model. `past`: what the question lets it learn
+        from.
 
         **Returns:** a model, from which adapters start.
         """
@@ -124,9 +125,8 @@ class ByGradient(AbstractLearner):
         if self.keep_best is not None:
             points = tasks.pool(Split.VALIDATION)
             method = EarlyStopping(method, points, self.keep_best, self.look_every)
-        trained = train(
-            method, model, tasks, self._optimiser(budget), key=train_key, **self._sizes(budget)
-        )
+        sizes = self._sizes(budget)
+        trained = train(method, model, tasks, self._optimiser(budget), key=train_key, **sizes)
         model = trained.model
         if self.keep_best is not None:
             model = method.best(model, trained.state)
@@ -161,8 +161,11 @@ class ByGradient(AbstractLearner):
             self._optimiser(budget),
             key=seed_keys(key, Purpose.TRAINING, seeds),
             name=name,
+            out=keeping.out,
+            checkpoint_every=keeping.checkpoint_every,
+            resume=keeping.resume,
+            progress=keeping.progress,
             **self._sizes(budget),
-            **keeping._asdict(),
         )
         keys = seed_keys(key, Purpose.FINISH, seeds)
         finished = eqx.filter_jit(eqx.filter_vmap(self._finished))(trained.model, tasks, keys)
@@ -175,7 +178,7 @@ class ByGradient(AbstractLearner):
     def _finished(self, model: Model, tasks: Any, key: Key[Array, ""]) -> Model:
         return model if self.finish is None else self.finish(model, tasks, key)
 
-    def _sizes(self, budget: Budget) -> dict[str, int]:
+    def _sizes(self, budget: Budget) -> dict[str, Any]:
         return {
             "steps": budget.steps if self.steps is None else self.steps,
             "tasks_per_step": self.tasks_per_step or budget.tasks_per_step,

@@ -12,8 +12,8 @@ from ._rows import roc_auc, Rows
 
 
 class AbstractMeasure(eqx.Module):
-    """A measure of predictions. `observe` is compiled and sees one task; the rest is computed on the
-    host from what was observed of all tasks.
+    """A measure of predictions. `observe` is compiled and sees one task; the rest is computed on
+    the host from what was observed of all tasks.
 
     - `name`, `higher_is_better`, `percent`: how the number is shown.
     - `over_tasks`: whether the overall value is the mean over tasks, so that tasks are the units of

@@ -44,13 +44,19 @@ class Outcome(eqx.Module):
     chosen: tuple[tuple[Choice, ...], ...]  # for each number of shots and each seed
     cost: Cost = Cost()
     calibration: tuple[float | None, ...] = ()  # expected calibration error, by number of shots
-    predictions: Float[np.ndarray, "seeds tasks points out"] | None = None  # for the rows asked
+    of_rows: Float[np.ndarray, "seeds tasks points out"] | None = None  # predictions for rows
     models: Model = None  # those chosen for the largest number of shots, one for each seed
     transductive: bool = False  # the prediction for one query depends on the others
 
     @property
     def name(self) -> str:
         return self.recipe.name
+
+    @property
+    def predictions(self) -> Float[np.ndarray, "seeds tasks points out"]:
+        """The predictions for all rows, of a question that asks for them."""
+        assert self.of_rows is not None, f"{self.name} was not asked for rows"
+        return self.of_rows
 
     @property
     def steps(self) -> int:

@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -14,8 +14,6 @@ from jaxtyping import Array, Key
 from ..core import (
     AbstractAdapter,
     AbstractIterativeAdapter,
-    AbstractVar,
-    Batch,
     fast_dots,
     for_task,
     InputError,
@@ -26,9 +24,14 @@ from ..core import (
 from ..data import Table
 from ..tasks import AbstractTasks, by_rows, FiniteTasks
 from ..training import draw_seeds, score
-from ._measure import AbstractMeasure, measure_of_rows, MeanSquaredError
+from ._measure import AbstractMeasure, MeanSquaredError, measure_of_rows
 from ._rows import Rows
 from ._seeds import Purpose, seed_keys
+
+if TYPE_CHECKING:  # type checkers take an AbstractVar for the first argument
+    from typing import ClassVar as AbstractVar
+else:
+    from equinox import AbstractVar
 
 
 class AbstractQuestion(eqx.Module):
@@ -42,12 +45,8 @@ class AbstractQuestion(eqx.Module):
 
     measure: AbstractVar[AbstractMeasure]
     seeds: AbstractVar[int]
+    shots: AbstractVar[tuple[int | None, ...]]
     tasks: ClassVar[str]
-
-    @property
-    @abc.abstractmethod
-    def shots(self) -> tuple[int | None, ...]:
-        """How many support points are given."""
 
     @abc.abstractmethod
     def past(self) -> tuple[Any, bool]:
@@ -108,7 +107,8 @@ class NewTasks(AbstractQuestion):
     def __check_init__(self):
         if not self.shots or min(self.shots) < 1 or list(self.shots) != sorted(set(self.shots)):
             raise InputError(
-                f"`shots={self.shots}`, but they must be different whole numbers, rising, at least 1."
+                f"`shots={self.shots}`, but they must be different whole numbers, rising, at"
+                " least 1."
             )
         for name in ("seeds", "queries", "validation_tasks", "test_tasks"):
             if getattr(self, name) < 1:
@@ -145,8 +145,8 @@ class NewTasks(AbstractQuestion):
     def _watched(self, adapter: AbstractAdapter) -> tuple[int, ...] | None:
         """The steps that are scored; None for all of them, and where there are no steps."""
         steps = getattr(adapter, "steps", None)
-        iterative = isinstance(adapter, AbstractIterativeAdapter) and isinstance(steps, int)
-        if self.watched is None or not iterative:
+        iterative = isinstance(adapter, AbstractIterativeAdapter)
+        if self.watched is None or not iterative or not isinstance(steps, int):
             return None
         between = (step for step in self.watched if step < steps)
         return tuple(sorted({0, min(1, steps), steps, *between}))
@@ -187,6 +187,7 @@ class SeenTasks(AbstractQuestion):
     sets: FiniteTasks
     measure: AbstractMeasure
     one_target: bool = True
+    shots: ClassVar[tuple[int | None, ...]] = (None,)
     tasks: ClassVar[str] = "seen"
 
     @classmethod
@@ -199,8 +200,8 @@ class SeenTasks(AbstractQuestion):
         seeds: int = 5,
         key: Key[Array, ""],
     ) -> "SeenTasks":
-        """`num_tasks` tasks of a family for each seed, with `points` points each to learn from; scored
-        by mean squared error."""
+        """`num_tasks` tasks of a family for each seed, with `points` points each to learn from;
+        scored by mean squared error."""
         make = eqx.filter_vmap(FixedTasks(num_tasks, points), in_axes=(None, 0))
         sets = eqx.filter_jit(make)(family, seed_keys(key, Purpose.PAST, seeds))
         return cls(sets, MeanSquaredError())
@@ -235,10 +236,6 @@ class SeenTasks(AbstractQuestion):
     @property
     def seeds(self) -> int:
         return jax.tree.leaves(self.sets)[0].shape[0]
-
-    @property
-    def shots(self) -> tuple[int | None, ...]:
-        return (None,)
 
     @property
     def sizes(self) -> tuple[int, int]:

@@ -44,9 +44,9 @@ class Rows(eqx.Module):
         better: Float[np.ndarray, "seeds tasks points out"],
         base: Float[np.ndarray, "seeds tasks points out"],
     ) -> tuple[Float[np.ndarray, "tasks"], Float[np.ndarray, "tasks"]]:
-        """The gain of each task in squared error, per row and in units of the target's variance, and
-        half its 95 % interval, Student's. A row that several seeds score counts once, with its mean
-        gain."""
+        """The gain of each task in squared error, per row and in units of the target's variance,
+        and half its 95 % interval, Student's. A row that several seeds score counts once, with its
+        mean gain."""
         gain = ((self.y - base) ** 2 - (self.y - better) ** 2).sum(axis=-1)
         tasks = range(gain.shape[1])
         return mean_and_half(
@@ -54,7 +54,8 @@ class Rows(eqx.Module):
         )
 
     def squares(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sums of squared errors of each task, and of squared distances to the mean of all tasks."""
+        """Sums of squared errors of each task, and of squared distances to the mean of all
+        tasks."""
         weight = self.present[..., None]
         error = np.where(weight, (self.y - predictions) ** 2, 0).sum(axis=(2, 3))
         count = np.maximum(self.present.sum(axis=(1, 2)), 1)

@@ -21,5 +21,6 @@ class Purpose(enum.IntEnum):
 
 
 def seed_keys(key: Key[Array, ""], purpose: int, seeds: int) -> Key[Array, "seeds"]:
-    """Keys for one purpose, one for each seed; seed `i` has the same keys however many there are."""
+    """Keys for one purpose, one for each seed; seed `i` has the same keys however many there
+    are."""
     return jax.vmap(lambda seed: jr.fold_in(jr.fold_in(key, purpose), seed))(jnp.arange(seeds))

@@ -1,6 +1,5 @@
 """The foundation of all other folders: tasks, losses, trees, the two verbs, results, errors."""
 
-from ._abstract import AbstractVar as AbstractVar
 from ._errors import (
     check_not_negative as check_not_negative,
     check_positive as check_positive,

@@ -1,5 +1,5 @@
-"""The standard recipes: for new tasks of regression and of classes, for the rows of a table, and for
-tasks of a table that are held out."""
+"""The standard recipes: for new tasks of regression and of classes, for the rows of a table, and
+for tasks of a table that are held out."""
 
 from . import (
     affinity as affinity,

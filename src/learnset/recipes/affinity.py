@@ -30,8 +30,8 @@ class Affinities(eqx.Module):
     index: Int[np.ndarray, "some"]
 
     def ordered(self) -> "Affinities":
-        """The same with tasks whose gradients point alike side by side (average linkage of one minus
-        the cosine)."""
+        """The same with tasks whose gradients point alike side by side (average linkage of one
+        minus the cosine)."""
         from scipy.cluster.hierarchy import leaves_list, linkage
 
         if len(self.index) < 3:

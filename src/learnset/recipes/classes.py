@@ -221,8 +221,8 @@ class Classifying(eqx.Module):
 
 
 def pooled(tasks: Any, key: Key[Array, ""]) -> PooledClasses:
-    """All training classes as one task; as many at a time as there are, where those are fewer than a
-    batch."""
+    """All training classes as one task; as many at a time as there are, where those are fewer than
+    a batch."""
     del key
     half = min(PooledClasses.shots, tasks.train.examples // 2)
     return PooledClasses(tasks, shots=half, queries=half)
@@ -237,5 +237,6 @@ def with_training_statistics(model: Model, tasks: AbstractTasks, key: Key[Array,
 
 
 def normalised_by(model: Model, xs: Shaped[Array, "points *in"]) -> Centred:
-    """The features of a model, normalised and centred by statistics of the examples `xs` for good."""
+    """The features of a model, normalised and centred by statistics of the examples `xs` for
+    good."""
     return centred(settled(model, Batch(xs, jnp.zeros((len(xs), 1), xs.dtype))), xs)

@@ -32,7 +32,7 @@ from ..meta import (
 from ..models import separate, SharedBody
 from ..multitask import FAMO, IMTLG, NashMTL, SoftSharing, UPGrad, UW
 from ..tasks import Revealed
-from ..transfer import AsIs, Constant, FineTune, Pooled, Ridge, Unroll
+from ..transfer import Constant, FineTune, Pooled, Ridge, Unroll
 
 LRS = tuple(float(lr) for lr in np.geomspace(1e-3, 0.1, 5).round(5))
 L2S = tuple(float(l2) for l2 in np.geomspace(1e-3, 10, 5).round(5))
@@ -45,8 +45,8 @@ YOSINSKI = "Yosinski et al. 2014, How transferable are features"
 
 
 def scratch(*, steps: int = 500) -> Recipe:
-    """Learning from scratch: gradient descent or Adam from the initial model, whichever is better on
-    validation tasks, with many more steps than the others have, because it needs them."""
+    """Learning from scratch: gradient descent or Adam from the initial model, whichever is better
+    on validation tasks, with many more steps than the others have, because it needs them."""
     descent = tuple(FineTune(mse, lr, steps) for lr in (0.003, 0.01, 0.03))
     adam = tuple(FineTune(mse, lr, steps, optimiser=optax.adam) for lr in (0.003, 0.01, 0.03))
     return Recipe(
@@ -86,7 +86,8 @@ def transfer_ridge() -> Recipe:
 def multi_task_new(
     *, steps: int = 50, num_tasks: int = 100, points: int = 10, body: bool = True
 ) -> Recipe:
-    """The multi-task body on a new task, through a fresh head; the body moves as well, or is frozen."""
+    """The multi-task body on a new task, through a fresh head; the body moves as well, or is
+    frozen."""
     learner = ByGradient(Pooled(mse), model=Heads(num_tasks), past=FixedTasks(num_tasks, points))
     return Recipe(
         "multi-task + new head" if body else "multi-task + frozen body",
@@ -245,9 +246,8 @@ def balanced(
 
     >>> import learnset as ls
     >>> gls = ls.multitask.GLS()
-    >>> ls.recipes.regression.balanced("multi-task + GLS", gls, source="Chennupati et al. 2019").name
-    'multi-task + GLS'
-    """
+    >>> ls.recipes.regression.balanced("multi-task + GLS", gls, source="Chennupati et al.
+    2019").name 'multi-task + GLS'"""
     learner = ByGradient(method, model=Heads(num_tasks))
     return Recipe(name, Setting.MULTI_TASK, (learner,), source=source, quick=quick)
 

@@ -1,9 +1,8 @@
 """The standard recipes for the rows of a table, all of whose tasks are trained on.
 
-Penalties, step sizes and decays are grids, from which `compare` chooses on validation rows, for each
-seed. One model for each task, linear and a network, and the pooled model, linear and a network, are
-always there, with grids as fine as the others'.
-"""
+Penalties, step sizes and decays are grids, from which `compare` chooses on validation rows, for
+each seed. One model for each task, linear and a network, and the pooled model, linear and a
+network, are always there, with grids as fine as the others'."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -12,8 +12,8 @@ MOST = 10  # images of a class in each set that fit on a page
 
 
 def draw_episode(task: Task, names: Sequence[str] | None, folder: Path, name: str) -> None:
-    """Draws one N-way K-shot task, a row for each class: the support set on the left, the query set on
-    the right.
+    """Draws one N-way K-shot task, a row for each class: the support set on the left, the query set
+    on the right.
 
     **Arguments:**
 

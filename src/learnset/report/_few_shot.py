@@ -112,8 +112,8 @@ def _features(model: Any, xs: Array) -> Float[Array, "points features"]:
 
 
 def draw_embeddings(task: Task, views: dict[str, Array], folder: Path) -> None:
-    """`embeddings`: features of one task in the plane of their two main directions, a panel for each
-    network."""
+    """`embeddings`: features of one task in the plane of their two main directions, a panel for
+    each network."""
     figure, axes = new_figure(1, len(views), width=0.4 + 3.0 * len(views), height=3.6)
     labels, support = np.asarray(task.points.y).argmax(axis=1), len(task.support.weight)
     for axis, (title, values) in zip(axes[0], views.items(), strict=True):

@@ -56,8 +56,8 @@ def draw_steps(comparison: Comparison, shots: int, folder: Path, *, unit: str) -
 
 
 def draw_shots(comparison: Comparison, folder: Path, *, unit: str) -> None:
-    """`shots`: the measure against the number of support points, each at its best number of steps, a
-    panel for each setting, with learning from scratch in all of them."""
+    """`shots`: the measure against the number of support points, each at its best number of steps,
+    a panel for each setting, with learning from scratch in all of them."""
     numbers, tried = Numbers(comparison.measure), comparison.shots
 
     def curve(axis, outcome: Outcome, **style) -> None:

@@ -1,6 +1,6 @@
 """How settings and numbers look: one name and one colour for a setting, everywhere."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Numbers:
         """Whether an axis is logarithmic."""
         return not self.measure.percent
 
-    def scaled(self, values: np.ndarray) -> np.ndarray:
+    def scaled(self, values: Any) -> Any:
         """Values as an axis shows them."""
         return 100 * values if self.measure.percent else values
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..comparison import Benefit, Comparison, Outcome, Setting
-from ._look import amount, Numbers, number
+from ._look import amount, number, Numbers
 from ._values import (
     Bullets,
     escaped,
@@ -33,12 +33,14 @@ HEAD = (
 )
 BRIEF = (0, 1, 5, 6, 7, 8)  # the columns that fit a terminal
 CAPTIONS = {
-    "steps": "New tasks, against gradient steps (step 0 stands at one half). Bands are 95 % intervals.",
-    "shots": "New tasks, against the number of their {unit}s, each recipe at its best number of steps.",
+    "steps": "New tasks, against gradient steps (step 0 stands at one half). Bands are 95 %"
+    " intervals.",
+    "shots": "New tasks, against the number of their {unit}s, each recipe at its best number of"
+    " steps.",
     "episode": "One held-out task: its support set, and its query set.",
     "embeddings": "Features of one held-out task in the plane of their two main directions.",
     "confusion": "Queries of one held-out task: their class, and the class that was predicted.",
-    "differences": "The paired difference to the baseline: to the side of “better”, past tasks helped.",
+    "differences": "The paired difference of each recipe to the baseline, with its 95 % interval.",
 }
 CONTRASTED = (Setting.POOLED, Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
 
@@ -141,7 +143,9 @@ def _row(
 ) -> tuple[str, ...]:
     at = shots if shots in outcome.shots else outcome.shots[0]
     numbers, iterative = Numbers(comparison.measure), outcome.steps > 0
-    contestant = baseline is not None and not outcome.recipe.baseline
+    difference = ""
+    if baseline is not None and not outcome.recipe.baseline:
+        difference = numbers.difference(*comparison.difference(outcome, baseline, at))
     calibration = outcome.calibration[outcome.shots.index(at)] if outcome.calibration else None
     return (
         outcome.name,
@@ -150,7 +154,7 @@ def _row(
         numbers.one(float(outcome.overall_at(at, 0).mean())) if iterative else "",
         numbers.one(float(outcome.overall_at(at, 1).mean())) if iterative else "",
         numbers.text(*comparison.value(outcome, at)) + _at_step(outcome, at),
-        numbers.difference(*comparison.difference(outcome, baseline, at)) if contestant else "",
+        difference,
         _steps(comparison.acceleration(outcome, at), outcome),
         _benefit(comparison.sample_efficiency(outcome), outcome),
         _past_data(outcome),
@@ -206,8 +210,8 @@ def explanation(unit: str) -> str:
         " with the baseline at its best: learning from scratch; on seen tasks a network for each"
         f" task. *Steps needed* and *{unit}s needed* say how much of each the recipe needs to do as"
         " well as the baseline at its best, and how many times less that is. *Past data kept*:"
-        " whether the data of past tasks are needed to add another task. *Training* is for all seeds"
-        " together, without compilation; *adapting* for one task in a batch of many."
+        " whether the data of past tasks are needed to add another task. *Training* is for all"
+        " seeds together, without compilation; *adapting* for one task in a batch of many."
     )
 
 
@@ -225,8 +229,8 @@ def _method(
         Paragraph(
             "Each seed has its own initial network, which all recipes start from, its own stream of"
             " training tasks, and its own validation and test tasks, which are the same for all"
-            " recipes. Settings are chosen on validation tasks, for each seed. Nothing was chosen on"
-            " test tasks."
+            " recipes. Settings are chosen on validation tasks, for each seed. Nothing was chosen"
+            " on test tasks."
         ),
         Bullets(sources),
     )
@@ -236,10 +240,9 @@ def below_constant(comparison: Comparison) -> list[str]:
     """Recipes whose error on tasks that share nothing lies below that of the best constant by more
     than chance explains.
 
-    The difference is paired by task: on the drawn queries the constant itself may be better or worse
-    than is expected. Its interval is over tasks, which are independent whatever was trained before,
-    and holds for all recipes and numbers of shots at once (Bonferroni).
-    """
+    The difference is paired by task: on the drawn queries the constant itself may be better or
+    worse than is expected. Its interval is over tasks, which are independent whatever was trained
+    before, and holds for all recipes and numbers of shots at once (Bonferroni)."""
     from scipy.special import ndtri
 
     constant = comparison["best constant"]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from ..core import COLOURS, FAINT, INK, new_figure, write_figure
 from ._figures import draw_shots
@@ -21,8 +22,9 @@ def draw_table(result: TableResult, folder: Path) -> list[str]:
     """
     names = ["recipes"]
     draw_recipes(result, folder)
-    if result.together is not None and result.alone is not None:
-        draw_gains(result, folder)
+    gains = result.gains()
+    if gains is not None:
+        draw_gains(result, *gains, folder)
         names.append("gains")
     if len(result.affinities.index) > 1:
         draw_affinity(result, folder)
@@ -52,10 +54,15 @@ def draw_recipes(result: TableResult, folder: Path) -> None:
     write_figure(figure, folder, "recipes")
 
 
-def draw_gains(result: TableResult, folder: Path) -> None:
+def draw_gains(
+    result: TableResult,
+    gain: Float[np.ndarray, "tasks"],
+    half: Float[np.ndarray, "tasks"],
+    folder: Path,
+) -> None:
     """`gains`: what each task gains from being learnt together, in order."""
     rows = result.seen.rows
-    gain, half = (100 * v for v in result.seen.gains(result.together, result.alone))
+    gain, half = 100 * gain, 100 * half
     order = np.argsort(np.where(np.isfinite(gain), gain, -np.inf))
     order = order[np.isfinite(gain[order])]
     half = np.where(np.isfinite(half), half, 0)

@@ -1,4 +1,5 @@
-"""A comparison on a table as a page: the answers first, then tables, figures, and how it was done."""
+"""A comparison on a table as a page: the answers first, then tables, figures, and how it was
+done."""
 
 import re
 from collections import Counter
@@ -9,19 +10,20 @@ import numpy as np
 from ..comparison import BestOf, Comparison, described, Outcome, Setting
 from ..data import Table
 from ..multitask import delta_m
-from ._look import Numbers, number, percent
+from ._look import number, Numbers, percent
 from ._table_figures import MOST_NAMED
 from ._table_result import TableResult
 from ._values import Bullets, escaped, Grid, Markdown, Page, Paragraph, Picture, Section
 
 CAPTIONS = {
-    "recipes": "Each recipe on rows that were not trained on, with its 95 % interval over divisions.",
-    "gains": "The gain of each task from being learnt together, compared with one model per task, with"
-    " its 95 % interval.",
+    "recipes": "Each recipe on rows that were not trained on, with its 95 % interval over"
+    " divisions.",
+    "gains": "The gain of each task from being learnt together, compared with one model per task,"
+    " with its 95 % interval.",
     "affinity": "Left: cosines between the gradients of tasks for the parameters that they share."
-    " Right: the part of the loss of the column's task that a step for the row's task alone removes."
-    " Red is conflict. Means over the training of a shared body; tasks whose gradients point alike"
-    " stand side by side.",
+    " Right: the part of the loss of the column's task that a step for the row's task alone"
+    " removes. Red is conflict. Means over the training of a shared body; tasks whose gradients"
+    " point alike stand side by side.",
     "shots": "Held-out tasks, against the number of their rows that are learnt from.",
 }
 
@@ -59,8 +61,8 @@ EXPLANATION = (
     "± is half the 95 % interval over divisions of the rows (seeds), and differences are paired by"
     " them. Divisions share rows, so that intervals are a little too narrow. Settings are chosen on"
     " validation rows, for each division; nothing is chosen on the rows that are scored. Δm is the"
-    " mean over tasks of the relative change in error, in per cent, compared with one model per task:"
-    " lower is better."
+    " mean over tasks of the relative change in error, in per cent, compared with one model per"
+    " task: lower is better."
 )
 
 
@@ -102,18 +104,19 @@ def _does_it_help(result: TableResult, together: Outcome, alone: Outcome) -> str
 
 def _for_which(result: TableResult, together: Outcome, alone: Outcome) -> str:
     gain, half = result.seen.gains(together, alone)
-    names, known = np.array(result.seen.rows.names), np.isfinite(gain)
+    names, known = result.seen.rows.names, np.isfinite(gain)
     better, worse = (known & (gain - half > 0)), (known & (gain + half < 0))
-    order = names[np.argsort(np.where(known, -gain, np.inf))]
-    most = order[: min(3, (known & (gain > 0)).sum())]
+    order = [names[i] for i in np.argsort(np.where(known, -gain, np.inf))]
+    most = order[: min(3, int((known & (gain > 0)).sum()))]
+    losses = [names[i] for i in np.flatnonzero(worse)]
     sentences = [f"{_listed(most)} gain most."] if len(most) > 1 else []
     sentences += [f"{_listed(most)} gains most."] if len(most) == 1 else []
-    sentences += [f"Losses beyond it: {_listed(names[worse][:3])}."] if worse.any() else []
+    sentences += [f"Losses beyond it: {_listed(losses[:3])}."] if losses else []
     chance = 0.025 * known.sum()
     return (
-        f"**For which tasks?** {better.sum()} of {known.sum()} tasks gain beyond their 95 % interval,"
-        f" and {worse.sum()} lose; {(known & (gain > 0)).sum()} gain on average. By chance alone about"
-        f" {chance:.0f} would be beyond it on each side. {' '.join(sentences)}".rstrip()
+        f"**For which tasks?** {better.sum()} of {known.sum()} tasks gain beyond their 95 %"
+        f" interval, and {worse.sum()} lose; {(known & (gain > 0)).sum()} gain on average. By"
+        f" chance alone about {chance:.0f} would be beyond it on each side. {' '.join(sentences)}".rstrip()
     )
 
 
@@ -162,8 +165,8 @@ def _conflicts(result: TableResult) -> str:
     gradients = "gradients" if among else "Gradients"
     return (
         f"**Which tasks hurt each other?** {among}{gradients} conflict in"
-        f" {100 * (cosine < 0).mean():.0f} % of pairs (median cosine {np.median(cosine):.2f}), and a"
-        f" step for one task raises the loss of another for {100 * (ahead < 0).mean():.0f} % of"
+        f" {100 * (cosine < 0).mean():.0f} % of pairs (median cosine {np.median(cosine):.2f}), and"
+        f" a step for one task raises the loss of another for {100 * (ahead < 0).mean():.0f} % of"
         f" them. {worst}"
     )
 
@@ -178,8 +181,9 @@ def _would_uniform_do(result: TableResult) -> list[str]:
     mean, half = seen.difference(best, seen[result.uniform])
     verdict = "Yes" if mean - half <= 0 else "No"
     return [
-        f"**Would a tuned uniform sum do as well as a balancer?** {verdict}: on the same shared body,"
-        f" {_who(best)} minus the uniform sum is {numbers.difference(mean, half)} percentage points."
+        f"**Would a tuned uniform sum do as well as a balancer?** {verdict}: on the same shared"
+        f" body, {_who(best)} minus the uniform sum is {numbers.difference(mean, half)} percentage"
+        " points."
     ]
 
 
@@ -279,9 +283,11 @@ def _settings(outcome: Outcome) -> str:
 def _task_parts(result: TableResult) -> tuple[Paragraph | Grid, ...]:
     records = result.of_tasks()
     heads = [k for k in records[0] if k not in ("task", "scored_rows", "gain", "gain_ci95")]
-    gains = [record.get("gain") for record in records]
+    gains = [-np.inf if record.get("gain") is None else float(record["gain"]) for record in records]
     order = sorted(
-        range(len(records)), key=lambda i: -np.inf if gains[i] is None else gains[i], reverse=True
+        range(len(records)),
+        key=lambda i: gains[i],
+        reverse=True,
     )
     shown = order if len(order) <= MOST_NAMED else [*order[:10], *order[-10:]]
     lead = "The ten tasks that gain most and the ten that gain least; `tasks.csv` has all."
@@ -323,8 +329,8 @@ def _new_parts(new: Comparison) -> tuple[Grid | Paragraph, ...]:
 
 def _method(result: TableResult) -> tuple[Bullets | Grid, ...]:
     entries = [
-        "Each division gives six tenths of each task's rows to training, two to validation and two to"
-        " scoring. Scaling, filled-in values and known words come from training rows alone.",
+        "Each division gives six tenths of each task's rows to training, two to validation and two"
+        " to scoring. Scaling, filled-in values and known words come from training rows alone.",
         "Networks are trained by AdamW on all tasks at once; step size, decay and when to stop are"
         " chosen on validation rows, by the same grid for one network per task, the pooled one, and"
         " those with a shared body.",

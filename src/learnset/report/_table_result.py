@@ -1,6 +1,9 @@
 """The result of a comparison on a table: its rows, its tasks, and tasks that were held out."""
 
+from typing import Any
+
 import equinox as eqx
+import numpy as np
 
 from ..comparison import Comparison, Outcome, Setting
 from ..data import Table
@@ -50,7 +53,15 @@ class TableResult(eqx.Module):
         }
         return {name: outcome for name, outcome in three.items() if outcome is not None}
 
-    def of_tasks(self) -> list[dict]:
+    def gains(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The gain of each task from being learnt together, and half its interval; None where there
+        is nothing to compare."""
+        together, alone = self.together, self.alone
+        if together is None or alone is None:
+            return None
+        return self.seen.gains(together, alone)
+
+    def of_tasks(self) -> list[dict[str, Any]]:
         """One row for each task: the errors of the three that are contrasted, and the gain of
         learning together over one model per task."""
         rows = self.seen.rows
@@ -60,15 +71,16 @@ class TableResult(eqx.Module):
             for name, outcome in self.contrasted().items()
         }
         count = rows.count.mean(axis=0)
-        gain = half = None
-        if self.together is not None and self.alone is not None:
-            gain, half = self.seen.gains(self.together, self.alone)
-        return [
+        gains = self.gains()
+        records = [
             {"task": name, "scored_rows": round(float(count[i]), 1)}
-            | {words: _finite(values[i]) for words, values in errors.items()}
-            | ({} if gain is None else {"gain": _finite(gain[i]), "gain_ci95": _finite(half[i])})
+            | {heading: _finite(values[i]) for heading, values in errors.items()}
             for i, name in enumerate(rows.names)
         ]
+        if gains is not None:
+            for record, gain, half in zip(records, *gains, strict=True):
+                record |= {"gain": _finite(gain), "gain_ci95": _finite(half)}
+        return records
 
 
 def _finite(value: float) -> float | None:

@@ -11,8 +11,8 @@ from ._values import Page
 
 
 def write_page(page: Page, folder: Path, console: Console | None = None) -> None:
-    """Writes `README.md` and `report.html` into `folder`, where the figures already lie, each in one
-    move, and prints what is brief."""
+    """Writes `README.md` and `report.html` into `folder`, where the figures already lie, each in
+    one move, and prints what is brief."""
     texts = {"README.md": markdown_of(page), "report.html": html_of(page, folder)}
     for name, text in texts.items():
         partial = folder / f"{name}.partial"

@@ -83,13 +83,15 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
             )
             budget = Budget(self.steps or 500)
         network = Network(*sizes(family))
-        options: dict[str, Any] = {"key": key, "budget": budget, "out": folder}
-        new = compare(self._chosen(self.recipes()), network, question, **options | self.saving)
+        options: dict[str, Any] = {"key": key, "budget": budget} | self.saving
+        recipes = self._chosen(self.recipes())
+        new = compare(recipes, network, question, out=folder, **options)
         seen = compare(
             self._chosen(regression.seen()),
             network,
             SeenTasks.of_family(family, seeds=seeds, key=key),
-            **options | self.saving | {"out": folder / "seen-tasks"},
+            out=folder / "seen-tasks",
+            **options,
         )
         shots = 10 if 10 in self.test_shots else self.test_shots[-1]
         name = type(family).__name__
@@ -105,7 +107,10 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
     def control(self, new: Comparison) -> str:
         """What the control says of this comparison."""
         del new
-        return "Control: `learnset compare unrelated` is the same comparison on tasks that share nothing."
+        return (
+            "Control: `learnset compare unrelated` is the same comparison on tasks that share"
+            " nothing."
+        )
 
     def _chosen(self, recipes: Sequence[Recipe]) -> list[Recipe]:
         return [recipe for recipe in recipes if recipe.quick or not self.quick]

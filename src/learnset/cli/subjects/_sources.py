@@ -56,7 +56,8 @@ class AbstractSource(abc.ABC):
     """by statistics of the support set, of a whole batch (queries then see each other), or of one
     image"""
     device_bytes: int = DEVICE_BYTES
-    """examples that take more stay on the host, and tasks are streamed from there: the same tasks"""
+    """examples that take more stay on the host, and tasks are streamed from there: the same
+    tasks"""
 
     def __post_init__(self):
         if not self.shots or min(self.shots) < 1 or list(self.shots) != sorted(set(self.shots)):
@@ -88,14 +89,14 @@ class AbstractSource(abc.ABC):
         largest = int(part.sizes.max())
         if largest < least:
             raise InputError(
-                f"`--shots {self.shots[-1]}` and {FEWEST_QUERIES} queries need {least} examples of a"
-                f" class, but the largest has {largest}. Lower `--shots`, or give more examples."
+                f"`--shots {self.shots[-1]}` and {FEWEST_QUERIES} queries need {least} examples of"
+                f" a class, but the largest has {largest}. Lower `--shots`, or give more examples."
             )
         return part.of_size(least)
 
     def queries_for(self, shots: int, episodes: Episodes) -> int:
-        """How many examples of each class are queries, next to `shots` to learn from: fifteen, or what
-        is left."""
+        """How many examples of each class are queries, next to `shots` to learn from: fifteen, or
+        what is left."""
         return min(15, min(episodes.pool(split).smallest for split in Split) - shots)
 
     def network(self, episodes: Episodes) -> "FewShotNetwork":
@@ -142,9 +143,9 @@ class Omniglot(AbstractSource):
     """Handwritten characters of 50 alphabets."""
 
     split: Literal["official", "development", "random"] = "official"
-    """official: trained on the background alphabets, tested on the evaluation alphabets; development:
-    background alphabets alone; random: 1 200 characters to train on and 423 to test on, as most
-    papers do"""
+    """official: trained on the background alphabets, tested on the evaluation alphabets;
+    development: background alphabets alone; random: 1 200 characters to train on and 423 to test
+    on, as most papers do"""
 
     def splits(self) -> Splits:
         of = {
@@ -167,8 +168,8 @@ class Files(AbstractSource):
     """which classes are trained on, validated on and tested on"""
 
     def splits(self) -> Splits:
-        """Six tenths of the classes to train on, and two tenths each to validate and to test on; whole groups stay
-        together where there are enough of them."""
+        """Six tenths of the classes to train on, and two tenths each to validate and to test on;
+        whole groups stay together where there are enough of them."""
         classes = self.classes()
         groups = len(set(classes.groups))
         return classes.split((0.6, 0.2, 0.2), by_group=groups >= 10, seed=self.split_seed)
