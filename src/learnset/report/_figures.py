@@ -46,9 +46,10 @@ def draw_steps(comparison: Comparison, shots: int, folder: Path, *, unit: str) -
         some = outcome.watched != tuple(range(outcome.steps + 1))
         axis.plot(steps, values[:, 0], marker="o" if some else None, markersize=3, **style)
         low, high = values[:, 0] - values[:, 1], values[:, 0] + values[:, 1]
-        narrow = low > 0  # what diverges has a band that covers everything
+        finite = values[:, 1] < 10 * np.abs(values[:, 0])  # a diverged line has no band
+        low = np.maximum(low, 1e-9) if numbers.logarithmic else low
         axis.fill_between(
-            steps, low, high, where=narrow, color=style["color"], alpha=0.12, linewidth=0
+            steps, low, high, where=finite, color=style["color"], alpha=0.12, linewidth=0
         )
 
     label = f"gradient steps on the new task ({amount(shots, unit)})"

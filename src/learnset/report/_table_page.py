@@ -116,7 +116,8 @@ def _for_which(result: TableResult, together: Outcome, alone: Outcome) -> str:
     return (
         f"**For which tasks?** {better.sum()} of {known.sum()} tasks gain beyond their 95 %"
         f" interval, and {worse.sum()} lose; {(known & (gain > 0)).sum()} gain on average. By"
-        f" chance alone about {chance:.0f} would be beyond it on each side. {' '.join(sentences)}".rstrip()
+        f" chance alone about {chance:.0f} would be beyond it on each side."
+        f" {' '.join(sentences)}".rstrip()
     )
 
 
