@@ -1,4 +1,4 @@
-"""Bandits: arms pay as they should, and regret counts what was lost."""
+"""Bandits: arms pay with their probabilities, and regret counts the loss."""
 
 import equinox as eqx
 import hypothesis
@@ -24,12 +24,12 @@ def test_with_one_arm_regret_is_zero():
 
 @hypothesis.given(MEANS, st.lists(st.integers(0, 3), min_size=6, max_size=6))
 @hypothesis.settings(deadline=None, max_examples=30)
-def test_regret_is_the_sum_of_what_the_best_arm_pays_more(means, actions):
-    found = expected_regret(Bandit(jnp.array(means)), jnp.array(actions))
-    lost = 0.0
-    for action, regret in zip(actions, found, strict=True):
-        lost += max(means) - means[action]
-        assert abs(float(regret) - lost) < 1e-5
+def test_regret_is_the_sum_of_the_differences_to_the_best_arm(means, actions):
+    regrets = expected_regret(Bandit(jnp.array(means)), jnp.array(actions))
+    loss = 0.0
+    for action, regret in zip(actions, regrets, strict=True):
+        loss += max(means) - means[action]
+        assert abs(float(regret) - loss) < 1e-5
 
 
 def test_arms_pay_as_often_as_they_should():
@@ -78,19 +78,19 @@ def test_with_a_low_arm_there_are_two_bandits_equally_often(low):
 
 
 class Asks(ls.envs.AbstractAgent):
-    """Pulls the arm that tells, and then the one that it told."""
+    """Pulls the informative arm, and then the best one."""
 
     def begin(self):
         return jnp.asarray(10)
 
     def act(self, memory, percept, *, key):
-        told = jnp.round(percept.feedback.reward * 10).astype(int) - 1
+        best = jnp.round(percept.feedback.reward * 10).astype(int) - 1
         second = (memory == 10) & ~percept.first
-        arm = jnp.where(second, told, memory)
+        arm = jnp.where(second, best, memory)
         return arm, arm
 
 
-def test_who_asks_the_informative_arm_gets_what_is_known():
+def test_an_agent_that_asks_the_informative_arm_reaches_the_known_value():
     drawn = InformativeBandits().draw(4000, TEST, key=jr.key(0))
     each = jnp.unique(drawn.means.argmax(axis=1), return_index=True)[1]
     ten = jax.tree.map(lambda means: means[each], drawn)
@@ -108,10 +108,8 @@ def test_many_bandits_are_one_module():
     bandits = Bandits(arms=5, pulls=3).draw(4, TEST, key=jr.key(0))
     one = jax.tree.map(lambda leaf: leaf[2], bandits)
     lives = jax.vmap(lambda bandit: ls.envs.live(ls.rl.AtRandom(5), bandit, key=jr.key(1)))(bandits)
-    assert eqx.tree_equal(
-        jax.tree.map(lambda leaf: leaf[2], lives),
-        ls.envs.live(ls.rl.AtRandom(5), one, key=jr.key(1)),
-    )
+    alone = ls.envs.live(ls.rl.AtRandom(5), one, key=jr.key(1))
+    assert eqx.tree_equal(jax.tree.map(lambda leaf: leaf[2], lives), alone)
 
 
 @pytest.mark.parametrize(
@@ -130,14 +128,10 @@ def test_an_error_names_the_argument_and_its_value(bad):
         Bandits(**bad)
 
 
-def test_of_a_uniform_arm_the_second_thing_to_guess_is_one_on_average_and_says_how_sure_one_is():
+def test_the_second_moment_of_a_uniform_arm_is_one_on_average_and_gives_the_variance():
     bandits = Bandits(arms=2, pulls=3, moments=2).draw(20_000, ls.Split.TRAIN, key=jr.key(0))
-    told = np.asarray(
-        jax.vmap(lambda bandit: bandit.secret(bandit.reset(0, key=jr.key(1))))(bandits)
-    )
-    assert told.shape == (20_000, 4)
-    assert np.allclose(told.mean(axis=0), [0.5, 0.5, 1, 1], atol=0.02)
-    # Whoever guesses both right knows the variance: of a uniform number it is 1/12.
-    assert np.allclose(
-        told[:, 2:].mean(axis=0) / 3 - told[:, :2].mean(axis=0) ** 2, 1 / 12, atol=0.005
-    )
+    secret = jax.vmap(lambda bandit: bandit.secret(bandit.reset(0, key=jr.key(1))))(bandits)
+    first, second = np.split(np.asarray(secret).mean(axis=0), 2)
+    assert np.allclose(first, 0.5, atol=0.02) and np.allclose(second, 1, atol=0.02)
+    # Both moments together give the variance, which is 1/12 for a uniform number.
+    assert np.allclose(second / 3 - first**2, 1 / 12, atol=0.005)

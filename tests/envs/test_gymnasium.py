@@ -14,9 +14,8 @@ import learnset as ls
 from learnset.envs.gymnasium import GymEnv
 
 NAMES = sorted(name for name in gymnasium.registry if name.startswith("learnset/"))
-BRIEF = ls.envs.MatchingToPlace(
-    ls.envs.Pool(time_limit=3.0, cells=20, platform_radius=0.4), trials=3
-)  # six steps a trial
+POOL = ls.envs.Pool(time_limit=3.0, cells=20, platform_radius=0.4)  # six steps per trial
+BRIEF = ls.envs.MatchingToPlace(POOL, trials=3)
 
 
 def test_every_kind_of_environment_is_registered():
@@ -43,12 +42,13 @@ CASES = {name: {} for name in NAMES} | {
 
 
 class Ours:
-    """The same by hand: one task after another, each trial to its end, and the key split once at each call."""
+    """The same by hand: one task after another, each trial to its end, with one split of the key at
+    each call."""
 
     def __init__(self, envs, split, key):
         self.envs, self.split, self.key, self.trial, self.task = envs, split, key, 0, None
         self.draw = eqx.filter_jit(lambda key: envs.sample(split, key=key))
-        self.sensed = lambda task, state, told=None: (state, task.observe(state), told)
+        self.sensed = lambda task, state, feedback=None: (state, task.observe(state), feedback)
         self.begin = eqx.filter_jit(
             lambda task, trial, key: self.sensed(task, task.reset(trial, key=key))
         )
@@ -68,13 +68,9 @@ class Ours:
         return np.asarray(observation)
 
     def step(self, action):
-        self.state, observation, told = self.go(self.task, self.state, action, self.next_key())
-        return (
-            np.asarray(observation),
-            float(told.reward),
-            bool(told.terminated),
-            bool(told.truncated),
-        )
+        self.state, observation, feedback = self.go(self.task, self.state, action, self.next_key())
+        ends = bool(feedback.terminated), bool(feedback.truncated)
+        return np.asarray(observation), float(feedback.reward), *ends
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -91,13 +87,13 @@ def test_both_forms_side_by_side_are_the_same_at_every_step(name):
     new_tasks, ends = 0, set()
     for i in range(80):
         action = env.action_space.sample()
-        theirs, mine = env.step(action), ours.step(np.asarray(action))
-        assert np.allclose(theirs[0], mine[0], atol=1e-5) and np.isclose(
-            theirs[1], mine[1], atol=1e-5
-        )
-        assert theirs[2:4] == mine[2:] and theirs[4] == {"trial": ours.trial, "new_task": False}
-        over = mine[2] or mine[3]
-        ends |= {mine[2:]} if over else set()
+        theirs, expected = env.step(action), ours.step(np.asarray(action))
+        assert np.allclose(theirs[0], expected[0], atol=1e-5)
+        assert np.isclose(theirs[1], expected[1], atol=1e-5)
+        assert theirs[2:4] == expected[2:]
+        assert theirs[4] == {"trial": ours.trial, "new_task": False}
+        over = any(expected[2:])
+        ends |= {expected[2:]} if over else set()
         if over or i % 10 == 9:  # also from within a trial
             seen, info = env.reset()
             assert np.allclose(seen, ours.reset(), atol=1e-6)
@@ -113,7 +109,7 @@ def test_both_forms_side_by_side_are_the_same_at_every_step(name):
 
 
 def firsts(env, num, **first):
-    """Trial numbers and whether a task is new, of one reset after another."""
+    """The trial numbers of successive resets, and whether their tasks are new."""
     infos = [env.reset(**first)[1]] + [env.reset()[1] for _ in range(num - 1)]
     return [info["trial"] for info in infos], [info["new_task"] for info in infos]
 
@@ -133,7 +129,7 @@ def test_a_task_stays_until_a_new_one_begins():
     assert not np.array_equal(tasks[0], tasks[3])
 
 
-def test_a_new_task_begins_when_asked_for():
+def test_a_new_task_begins_on_request():
     env = GymEnv(BRIEF)
     firsts(env, 2, seed=0)
     before = env.task
@@ -161,17 +157,14 @@ def test_a_seed_begins_anew_and_names_the_tasks():
     assert not np.array_equal(*[(env.reset(), env.task.platforms)[1] for env in unseeded])
 
 
-def test_tasks_are_of_the_split_that_was_asked_for():
+def test_tasks_belong_to_the_given_split():
     for split in ls.Split:
         env = GymEnv(BRIEF, split)
         env.reset(seed=0)
         platform = np.asarray(env.task.platforms[0])
         degrees = (np.rad2deg(np.arctan2(platform[1], platform[0])) + 7.5) % 45 - 7.5
-        low, high = {
-            ls.Split.TEST: (-7.5, 7.5),
-            ls.Split.VALIDATION: (7.5, 15),
-            ls.Split.TRAIN: (15, 37.5),
-        }[split]
+        bounds = {"TEST": (-7.5, 7.5), "VALIDATION": (7.5, 15), "TRAIN": (15, 37.5)}
+        low, high = bounds[split.name]
         assert low <= degrees <= high
 
 
@@ -207,7 +200,7 @@ def test_nothing_happens_before_the_first_trial_or_after_the_end_of_one():
 
 
 class CountedProblem(ls.envs.HarlowProblem):
-    """Says each time that a step or a beginning is compiled."""
+    """Records each time that a step or a reset is compiled."""
 
     def reset(self, trial, *, key):
         COMPILED.append("reset")
@@ -230,30 +223,29 @@ COMPILED = []
 
 def test_instances_of_equal_distributions_are_compiled_once():
     instances = [GymEnv(Counted(features=5)) for _ in range(3)]
-    COMPILED.clear()  # what the spaces were found out from
+    COMPILED.clear()  # the spaces were derived from abstract values
     for env, action in zip(instances, (1, np.int64(1), np.array(0)), strict=True):
         firsts(env, 8)
         env.step(action)
     assert sorted(COMPILED) == ["reset", "sample", "step"]
 
 
-def test_observations_belong_to_who_gets_them():
+def test_observations_belong_to_the_caller():
     env = GymEnv(BRIEF)
-    seen, _ = env.reset(seed=0)
-    kept = seen.copy()
-    seen += 1
-    assert np.array_equal(env.reset(seed=0)[0], kept)
-    seen = env.step(0)[0]
-    kept = seen.copy()
-    seen += 1
+    observation, _ = env.reset(seed=0)
+    copy = observation.copy()
+    observation += 1
+    assert np.array_equal(env.reset(seed=0)[0], copy)
+    observation = env.step(0)[0]
+    copy = observation.copy()
+    observation += 1
     env.reset(seed=0)
-    assert np.array_equal(env.step(0)[0], kept)
+    assert np.array_equal(env.step(0)[0], copy)
 
 
 def test_many_at_once_go_through_trials_by_themselves():
-    envs = gymnasium.vector.SyncVectorEnv(
-        [lambda: GymEnv(ls.envs.Harlow(features=3, trials=2))] * 2
-    )
+    make = [lambda: GymEnv(ls.envs.Harlow(features=3, trials=2))] * 2
+    envs = gymnasium.vector.SyncVectorEnv(make)
     _, info = envs.reset(seed=[0, 1])
     new, trials = [info["new_task"]], [info["trial"]]
     for _ in range(7):
@@ -261,16 +253,14 @@ def test_many_at_once_go_through_trials_by_themselves():
         new, trials = [*new, info["new_task"]], [*trials, info["trial"]]
     # Each trial is one step, after which the next call begins the next trial.
     assert np.array_equal(np.array(trials)[:, 0], [0, 0, 1, 1, 0, 0, 1, 1])
-    assert np.array_equal(
-        np.array(new)[:, 1], [True, False, False, False, True, False, False, False]
-    )
+    assert np.array_equal(np.array(new)[:, 1], [True, False, False, False] * 2)
     envs.close()
 
 
 # Pictures.
 
 
-def test_a_swim_is_drawn_as_it_goes_on():
+def test_a_swim_is_drawn_as_it_continues():
     env = gymnasium.make("learnset/WaterMaze-v0", envs=BRIEF, render_mode="rgb_array")
     env.reset(seed=0)
     first = env.render()
@@ -280,7 +270,7 @@ def test_a_swim_is_drawn_as_it_goes_on():
     assert first.mean() > 200 and (first != second).any()  # on white
 
 
-def test_other_environments_draw_what_is_observed():
+def test_other_environments_draw_the_observation():
     env = GymEnv(ls.envs.Harlow(features=3), render_mode="rgb_array")
     env.reset(seed=0)
     first = env.render()
@@ -315,10 +305,9 @@ print(gymnasium.make("learnset.envs.gymnasium:learnset/Harlow-v0").spec.id)
 
 
 def test_learnset_works_without_gymnasium_and_with_it_is_found_by_module_and_name():
-    said = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
-    ).stdout
-    assert said.splitlines() == [
+    command = [sys.executable, "-c", SCRIPT]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines() == [
         "Gymnasium is not installed, which `GymEnv` needs: `pip install learnset[gymnasium]`.",
         "learnset/Harlow-v0",
     ]

@@ -1,4 +1,4 @@
-"""A life goes through the trials of a task, and books what happened where it happened."""
+"""A life goes through the trials of a task, and records each step where it happened."""
 
 import equinox as eqx
 import jax
@@ -24,7 +24,8 @@ class Place(eqx.Module):
 
 
 class Lengths(ls.envs.AbstractEnv):
-    """Trials of given lengths and with given rewards, whatever is done. One sees which trial and which step it is."""
+    """Trials with given lengths and rewards, whatever the actions. An observation is the number of
+    the trial and of the step."""
 
     lengths: Int[Array, "trials"]
     rewards: Float[Array, "trials steps"]
@@ -53,7 +54,7 @@ class Lengths(ls.envs.AbstractEnv):
 
 
 class Total(ls.envs.AbstractAgent):
-    """Does as much as it was rewarded so far: its actions are its memory."""
+    """Its action is the sum of its rewards so far, and so its memory."""
 
     def begin(self):
         return jnp.asarray(0)
@@ -73,7 +74,7 @@ def lengths_of(lengths, rewards, truncates=False):
 
 
 def expected_counts(lengths, steps=3 * (LONGEST + 1)):
-    """Each trial, one step in which nothing counts, and nothing after the last."""
+    """Each trial, one step that does not count, and nothing after the last trial."""
     counts = np.concatenate([[True] * length + [False] for length in lengths])
     return np.pad(counts, (0, steps - len(counts)))
 
@@ -95,21 +96,19 @@ def test_steps_between_trials_and_after_the_last_do_not_count(lengths, rewards):
 
 @given(some_lengths, some_rewards)
 @a_few
-def test_rewards_are_what_the_agent_was_told(lengths, rewards):
+def test_rewards_are_those_that_the_agent_received(lengths, rewards):
     env = lengths_of(lengths, rewards)
     life = alive(Total(), env)
-    given_out = np.concatenate(
-        [row[:length] for row, length in zip(env.rewards, lengths, strict=True)]
-    )
-    assert np.array_equal(np.asarray(life.reward)[np.asarray(life.counts)], given_out)
-    heard = np.asarray(life.action)[
-        sum(lengths) + 2
-    ]  # when it has heard of the last step of the last trial
-    assert heard == np.asarray(life.reward).sum() == given_out.sum()
+    pairs = zip(env.rewards, lengths, strict=True)
+    expected = np.concatenate([row[:length] for row, length in pairs])
+    assert np.array_equal(np.asarray(life.reward)[np.asarray(life.counts)], expected)
+    # The action after the feedback of the last step of the last trial.
+    received = np.asarray(life.action)[sum(lengths) + 2]
+    assert received == np.asarray(life.reward).sum() == expected.sum()
 
 
 @pytest.mark.parametrize("truncates", (False, True))
-def test_found_is_over_but_not_for_lack_of_time(truncates):
+def test_found_is_over_but_not_truncated(truncates):
     life = alive(ls.rl.AtRandom(2), lengths_of([2, 1, 4], np.zeros(12), truncates))
     assert np.array_equal(np.flatnonzero(life.over), [1, 3, 8])
     assert np.array_equal(life.found, np.zeros(15, bool) if truncates else life.over)
@@ -128,7 +127,7 @@ def test_the_same_key_gives_the_same_life_and_another_key_another():
     assert not np.array_equal(one.action, other.action)
 
 
-# What an agent perceives.
+# Percepts.
 
 
 @eqx.filter_jit
@@ -144,7 +143,7 @@ def percepts(env, actions, endless):
     return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, rest)
 
 
-def test_a_percept_has_what_was_done_and_what_it_led_to():
+def test_a_percept_has_the_last_action_and_its_feedback():
     env = lengths_of([2, 1, 4], np.arange(12))
     worlds = percepts(env, jnp.arange(1, 11), False)
     percept = worlds.percept
@@ -159,18 +158,19 @@ def test_a_percept_has_what_was_done_and_what_it_led_to():
 
 @given(st.lists(st.integers(0, 99), min_size=10, max_size=10), st.integers(0, 99))
 @a_few
-def test_what_is_done_between_trials_leaves_no_trace(actions, other):
+def test_an_action_between_trials_leaves_no_trace(actions, other):
     env = lengths_of([2, 1, 4], np.arange(12))
     changed = np.array(actions)
-    changed[[2, 4, 9]] = other  # after the percepts that said `over`
+    changed[[2, 4, 9]] = other  # after the percepts with `over`
     assert eqx.tree_equal(
         percepts(env, jnp.asarray(actions), False), percepts(env, jnp.asarray(changed), False)
     )
 
 
 class NoteTaker(ls.envs.AbstractAgent):
-    """Stores nothing, but says after each trial, when nothing counts, which object had the food: 1 if it is that whose
-    first feature is larger. If it heard its own words in the next trial, it would need no memory."""
+    """Stores nothing, but its action after each trial, which has no effect, says which object had
+    the food: 1 if it is the one whose first feature is larger. If it perceived this action in the
+    next trial, it would need no memory."""
 
     def begin(self):
         return None
@@ -193,7 +193,8 @@ def test_an_agent_cannot_leave_itself_a_note():
 
 
 class Coin(Lengths):
-    """Throws a coin at the beginning of a trial, that nobody sees, and rewards who says how it fell."""
+    """Throws a coin at the beginning of a trial, which the agent cannot see, and rewards a right
+    guess."""
 
     def reset(self, trial, *, key):
         coin = jr.bernoulli(jr.split(key)[0]).astype(jnp.int32)
@@ -206,7 +207,7 @@ class Coin(Lengths):
 
 
 class Thrower(ls.envs.AbstractAgent):
-    """Throws its own coin."""
+    """Throws another coin."""
 
     def begin(self):
         return None
@@ -234,10 +235,10 @@ def test_an_endless_world_begins_the_trials_again(lengths, rewards):
     worlds = percepts(env, jnp.zeros(3 * 3 * (LONGEST + 1), jnp.int32), True)
     round_trip = sum(lengths) + 3
     assert not worlds.done.any()
-    seen, told = worlds.percept.observation, worlds.percept.feedback
-    for values in (seen, told.reward, told.over, worlds.percept.first):
+    seen, feedback = worlds.percept.observation, worlds.percept.feedback
+    for values in (seen, feedback.reward, feedback.over, worlds.percept.first):
         rounds = len(values) // round_trip
-        # The first percept of all is like the first of every round: the beginning of the first trial.
+        # The very first percept is like the first of every round: the beginning of the first trial.
         again = values[: rounds * round_trip].reshape(rounds, round_trip, *values.shape[1:])
         assert np.array_equal(again, np.broadcast_to(again[:1], again.shape))
     assert np.array_equal(worlds.trial % 3, seen[:, 0]) and worlds.trial[round_trip] == 3
@@ -246,3 +247,18 @@ def test_an_endless_world_begins_the_trials_again(lengths, rewards):
 def test_begin_knows_continuous_actions():
     maze = ls.envs.WaterMaze(jnp.zeros((1, 2)), pool=ls.envs.Pool(continuous=True, cells=5))
     assert ls.envs.begin(maze, key=KEY).percept.action.shape == (2,)
+
+
+class Unchanged(ls.envs.AbstractWrapper):
+    env: ls.envs.AbstractEnv
+
+
+@pytest.mark.parametrize("kind", (ls.envs.Harlow(), ls.envs.TwoStep(), ls.envs.Bandits(moments=2)))
+def test_a_wrapper_that_changes_nothing_is_the_environment(kind):
+    env = kind.sample(ls.Split.TEST, key=KEY)
+    wrapped, state = Unchanged(env), env.reset(0, key=KEY)
+    agent = ls.rl.AtRandom(env.actions.size)
+    assert eqx.tree_equal(alive(agent, wrapped), alive(agent, env))
+    assert eqx.tree_equal(wrapped.secret(state), env.secret(state))
+    action, feedback = jnp.asarray(0), env.step(state, jnp.asarray(0), key=KEY)[1]
+    assert wrapped.worth(state, action, feedback) == env.worth(state, action, feedback)

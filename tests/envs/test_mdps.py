@@ -1,4 +1,4 @@
-"""Tabular decision processes: episodes, transitions and rewards as they should be."""
+"""Tabular decision processes: episodes, transitions and rewards."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from learnset.envs.mdps import TabularMDP, TabularMDPs, Visit
 TEST = ls.Split.TEST
 
 
-def test_a_sure_circle_is_gone_round():
+def test_a_deterministic_circle_is_followed():
     circle = jnp.roll(jnp.eye(3), 1, axis=1)[:, None]  # from each state to the next one
     mdp = TabularMDP(circle, jnp.array([[1.0], [2.0], [3.0]]), noise=0.0, trials=2, trial_steps=4)
     life = ls.envs.live(ls.rl.AtRandom(1), mdp, key=jr.key(0))
@@ -20,20 +20,18 @@ def test_a_sure_circle_is_gone_round():
     assert life.over.tolist() == life.found.tolist() == [False, False, False, True, False] * 2
 
 
-def test_next_states_and_rewards_come_as_often_as_they_should():
+def test_next_states_and_rewards_have_their_probabilities():
     mdp, num = TabularMDPs(states=6).sample(TEST, key=jr.key(0)), 4000
-    here, action = Visit(jnp.asarray(2), jnp.asarray(0)), jnp.asarray(3)
-    state, feedback = jax.vmap(lambda key: mdp.step(here, action, key=key))(
-        jr.split(jr.key(1), num)
-    )
+    start, action = Visit(jnp.asarray(2), jnp.asarray(0)), jnp.asarray(3)
+    step = jax.jit(jax.vmap(lambda key: mdp.step(start, action, key=key)))
+    state, feedback = step(jr.split(jr.key(1), num))
     chances = mdp.transitions[2, 3]
-    found = (state.state[:, None] == jnp.arange(6)[None]).astype(chances.dtype).mean(axis=0)
-    assert (abs(found - chances) < 4 * jnp.sqrt(chances * (1 - chances) / num)).all()
+    frequency = (state.state[:, None] == jnp.arange(6)[None]).astype(chances.dtype).mean(axis=0)
+    assert (abs(frequency - chances) < 4 * jnp.sqrt(chances * (1 - chances) / num)).all()
     assert abs(feedback.reward.mean() - mdp.rewards[2, 3]) < 4 / num**0.5
     assert abs(feedback.reward.std() - 1) < 0.05
-    assert (
-        abs(jnp.corrcoef(feedback.reward, state.state.astype(chances.dtype))[0, 1]) < 4 / num**0.5
-    )
+    correlation = jnp.corrcoef(feedback.reward, state.state.astype(chances.dtype))[0, 1]
+    assert abs(correlation) < 4 / num**0.5
 
 
 def test_the_last_state_is_reached_even_if_probabilities_add_up_to_less_than_one():
@@ -46,14 +44,13 @@ def test_the_last_state_is_reached_even_if_probabilities_add_up_to_less_than_one
 def test_processes_are_drawn_from_a_flat_dirichlet_and_a_normal_distribution():
     drawn = TabularMDPs().draw(200, TEST, key=jr.key(0))
     assert jnp.allclose(drawn.transitions.sum(axis=-1), 1.0, atol=1e-5)
-    assert (
-        abs(drawn.transitions.var() - 0.1 * 0.9 / 11) < 2e-4
-    )  # of one share of ten in a flat Dirichlet distribution
+    # The variance of one share of ten in a flat Dirichlet distribution.
+    assert abs(drawn.transitions.var() - 0.1 * 0.9 / 11) < 2e-4
     assert abs(drawn.rewards.mean() - 1) < 4 / 10_000**0.5
     assert abs(drawn.rewards.std() - 1) < 0.03
 
 
-def test_chance_gets_one_a_step_as_published():
+def test_random_actions_get_one_per_step_as_published():
     """Table 2 of RL² has 100.1 for ten episodes of ten steps."""
     processes, num = TabularMDPs(), 1000
     tasks, keys = processes.draw(num, TEST, key=jr.key(0)), jr.split(jr.key(1), num)

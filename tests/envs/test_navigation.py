@@ -1,4 +1,4 @@
-"""Point navigation: what is moved, what is paid, and when it is over."""
+"""Point navigation: movement, rewards and ends."""
 
 import equinox as eqx
 import hypothesis
@@ -33,16 +33,15 @@ def at(position):
     return Point(jnp.asarray(position), jnp.asarray(0))
 
 
-def test_who_heads_for_the_goal_is_there_after_five_steps():
-    life = ls.envs.live(
-        Heads(jnp.array([0.1, 0.0])), PointNavigation(jnp.array([0.5, 0.0])), key=jr.key(0)
-    )
+def test_an_agent_that_heads_for_the_goal_reaches_it_after_five_steps():
+    plane = PointNavigation(jnp.array([0.5, 0.0]))
+    life = ls.envs.live(Heads(jnp.array([0.1, 0.0])), plane, key=jr.key(0))
     assert int(life.counts.sum()) == 5
     assert jnp.allclose(life.reward[:5], -jnp.array([0.16, 0.09, 0.04, 0.01, 0.0]), atol=1e-6)
     assert life.found[4] and life.over[4]
 
 
-def test_who_stays_is_cut_after_a_hundred_steps():
+def test_an_agent_that_stays_is_truncated_after_a_hundred_steps():
     life = ls.envs.live(Heads(jnp.zeros(2)), PointNavigation(jnp.array([0.3, 0.4])), key=jr.key(0))
     assert int(life.counts.sum()) == 100
     assert life.over[99] and not life.found.any()
@@ -59,7 +58,7 @@ def test_no_step_is_longer_than_a_tenth_along_an_axis(goal, position, action):
 
 @hypothesis.given(PAIR, PAIR, PAIR)
 @hypothesis.settings(deadline=None, max_examples=50)
-def test_turning_the_plane_turns_the_way(goal, position, action):
+def test_turning_the_plane_turns_the_path(goal, position, action):
     def turned(pair):
         return jnp.stack([-pair[1], pair[0]])
 
@@ -79,7 +78,7 @@ def test_a_trial_terminates_if_and_only_if_the_goal_is_nearer_than_a_hundredth(a
     assert not feedback.truncated
 
 
-def test_the_goal_in_the_last_step_terminates_and_does_not_cut():
+def test_reaching_the_goal_in_the_last_step_terminates_and_does_not_truncate():
     env = PointNavigation(jnp.array([0.1, 0.0]), trial_steps=1)
     _, feedback = step(env, env.reset(0, key=jr.key(0)), jnp.array([0.1, 0.0]))
     assert feedback.terminated and not feedback.truncated
@@ -115,8 +114,8 @@ def test_an_error_names_the_argument_and_its_value(bad):
         Navigation(**bad)
 
 
-def test_a_critic_may_be_told_the_goal_and_an_observation_does_not_tell_it():
+def test_the_secret_is_the_goal_and_an_observation_does_not_contain_it():
     plane, other = (PointNavigation(jnp.array(goal)) for goal in ([0.3, -0.2], [0.1, 0.5]))
-    here = at([0.2, 0.1])
-    assert jnp.array_equal(plane.secret(here), plane.goal)
-    assert jnp.array_equal(plane.observe(here), other.observe(here))
+    state = at([0.2, 0.1])
+    assert jnp.array_equal(plane.secret(state), plane.goal)
+    assert jnp.array_equal(plane.observe(state), other.observe(state))

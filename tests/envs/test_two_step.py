@@ -1,4 +1,4 @@
-"""The two-step task: transitions and rewards as they should be, and what two ways of learning look like in it."""
+"""The two-step task: transitions and rewards, and the signature of two ways of learning."""
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ TEST = ls.Split.TEST
 
 
 class Repeats(ls.envs.AbstractAgent):
-    """Repeats the first choice after a reward, and changes it after none; or, by `model`, chooses what leads to the
-    place where it was rewarded, and away from the one where it was not."""
+    """Repeats the first choice after a reward, and changes it after none; or, with a `model`,
+    chooses what leads to the place of the last reward, or away from the place without one."""
 
     model: bool
 
@@ -34,20 +34,20 @@ def task():
     return TwoStep(trials=400, rich=0.7, common=0.6).sample(TEST, key=jr.key(0))
 
 
-def test_who_repeats_what_was_rewarded_stays_after_rewards(task):
+def test_an_agent_that_repeats_rewarded_choices_stays_after_rewards(task):
     life = ls.envs.live(Repeats(model=False), task, key=jr.key(1))
     assert stay_probabilities(life).tolist() == [[0.0, 0.0], [1.0, 1.0]]
 
 
-def test_who_knows_where_choices_lead_shifts_after_rare_rewards(task):
+def test_an_agent_that_knows_where_choices_lead_shifts_after_rare_rewards(task):
     life = ls.envs.live(Repeats(model=True), task, key=jr.key(1))
     assert stay_probabilities(life).tolist() == [[0.0, 1.0], [1.0, 0.0]]
 
 
-def test_what_never_happened_has_no_probability():
+def test_cases_that_never_happened_have_no_probability():
     never = TwoStepTask(jnp.zeros((20, 2, 2)), jnp.asarray(1.0))
-    found = stay_probabilities(ls.envs.live(ls.rl.AtRandom(2), never, key=jr.key(0)))
-    assert jnp.isnan(found).tolist() == [[False, True], [True, True]]
+    stays = stay_probabilities(ls.envs.live(ls.rl.AtRandom(2), never, key=jr.key(0)))
+    assert jnp.isnan(stays).tolist() == [[False, True], [True, True]]
 
 
 def test_a_trial_is_two_steps_and_the_second_one_pays(task):
@@ -58,7 +58,7 @@ def test_a_trial_is_two_steps_and_the_second_one_pays(task):
     assert (life.before.place.reshape(-1, 3) > 0).all(axis=0).tolist() == [False, True, True]
 
 
-def test_transitions_and_rewards_are_as_frequent_as_they_should_be():
+def test_transitions_and_rewards_have_their_probabilities():
     tasks = TwoStep(trials=50).draw(200, TEST, key=jr.key(0))
     lives = jax.vmap(lambda task, key: ls.envs.live(ls.rl.AtRandom(2), task, key=key))(
         tasks, jr.split(jr.key(1), 200)
@@ -66,11 +66,9 @@ def test_transitions_and_rewards_are_as_frequent_as_they_should_be():
     choice, place = lives.action[:, 0::3], lives.after.place[:, 0::3]
     commonly = (place == choice + 1).mean()
     assert abs(commonly - 0.75) < 4 * (0.75 * 0.25 / 10_000) ** 0.5
-    rich = tasks.chances[..., 0].argmax(axis=-1) == place - 1
-    for there, chance in ((rich, 0.9), (~rich, 0.1)):
-        assert (
-            abs(lives.reward[:, 1::3][there].mean() - chance) < 4 * (0.09 / int(there.sum())) ** 0.5
-        )
+    rich, reward = tasks.chances[..., 0].argmax(axis=-1) == place - 1, lives.reward[:, 1::3]
+    for where, chance in ((rich, 0.9), (~rich, 0.1)):
+        assert abs(reward[where].mean() - chance) < 4 * (0.09 / int(where.sum())) ** 0.5
 
 
 def test_the_second_choice_makes_no_difference_where_places_are_rich_or_poor():
@@ -80,12 +78,11 @@ def test_the_second_choice_makes_no_difference_where_places_are_rich_or_poor():
 
 
 @pytest.mark.parametrize("reversal", (0.0, 0.025, 1.0))
-def test_places_change_over_as_often_as_they_should(reversal):
-    chances = (
-        TwoStep(trials=101, reversal=reversal).draw(200, TEST, key=jr.key(0)).chances[..., 0, 0]
-    )
-    changed = (chances[:, 1:] != chances[:, :-1]).mean()
-    assert abs(changed - reversal) <= 4 * (reversal * (1 - reversal) / 20_000) ** 0.5
+def test_places_are_exchanged_with_the_probability_of_a_reversal(reversal):
+    tasks = TwoStep(trials=101, reversal=reversal).draw(200, TEST, key=jr.key(0))
+    chances = tasks.chances[..., 0, 0]
+    exchanged = (chances[:, 1:] != chances[:, :-1]).mean()
+    assert abs(exchanged - reversal) <= 4 * (reversal * (1 - reversal) / 20_000) ** 0.5
     assert abs((chances[:, 0] > 0.5).mean() - 0.5) < 4 * 0.5 / 200**0.5
 
 
@@ -94,7 +91,7 @@ def test_drifting_chances_stay_within_their_limits_and_move_by_small_steps():
     assert (chances >= 0.25).all() and (chances <= 0.75).all()
     step, inside = chances[:, 1:] - chances[:, :-1], abs(chances[:, :-1] - 0.5) < 0.1
     assert abs(step[inside].std() - 0.025) < 0.001
-    assert abs(chances[:, -1].std() - 0.5 / 12**0.5) < 0.02  # between mirrors, it becomes uniform
+    assert abs(chances[:, -1].std() - 0.5 / 12**0.5) < 0.02  # the reflected walk becomes uniform
 
 
 @pytest.mark.parametrize(
@@ -111,6 +108,6 @@ def test_limits_are_low_and_high():
         DriftingTwoStep(limits=(0.8, 0.2))
 
 
-def test_a_critic_may_be_told_the_chances_of_this_trial(task):
+def test_the_secret_is_the_chances_of_this_trial(task):
     state = task.reset(7, key=jr.key(0))
     assert task.secret(state).tolist() == task.chances[7].ravel().tolist()

@@ -1,8 +1,9 @@
-"""Environments: frozen modules whose fields are the task."""
+"""Environments: frozen modules whose fields define the task."""
 
 from ._base import (
     AbstractEnv as AbstractEnv,
     AbstractEnvs as AbstractEnvs,
+    AbstractWrapper as AbstractWrapper,
     Continuous as Continuous,
     Discrete as Discrete,
     Feedback as Feedback,

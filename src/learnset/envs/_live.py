@@ -1,4 +1,4 @@
-"""An agent in an environment, through all trials of a task."""
+"""The life of an agent in an environment, through all trials of a task."""
 
 import abc
 from typing import Any
@@ -15,10 +15,12 @@ Memory = Any  # what an agent remembers
 
 
 class Percept(eqx.Module):
-    """What an agent learns of before it acts: what it senses now, and what its last action led to.
+    """The input of an agent before it acts: what it senses now, and the feedback of its last
+    action.
 
-    The last observation of a trial comes with the trial's reward and with `feedback.over`; what the agent does then has
-    no effect. The next percept is the first of the next trial: `first`, with no reward.
+    The last observation of a trial comes with the reward of the trial and with `feedback.over`; the
+    agent's action then has no effect. The next percept is the first one of the next trial: it is
+    marked `first`, and has no reward.
     """
 
     observation: Observation
@@ -28,22 +30,24 @@ class Percept(eqx.Module):
 
 
 class AbstractAgent(eqx.Module):
-    """Whatever acts: an agent is how it remembers and how it decides. What it learns, it learns into its memory.
+    """An agent: how it remembers and how it decides. Everything that it learns goes into its
+    memory.
 
-    Own agents are a subclass with `begin` and `act`; so are rules, recurrent networks, and actors with critics.
+    Your own agents are subclasses with `begin` and `act`, as are the rules, recurrent networks and
+    actor-critics here.
     """
 
     @abc.abstractmethod
     def begin(self) -> Memory:
-        """The memory before a task. It stays from trial to trial of the task."""
+        """The memory before a task. It persists from trial to trial of the task."""
 
     @abc.abstractmethod
     def act(self, memory: Memory, percept: Percept, *, key: Key[Array, ""]) -> tuple[Array, Memory]:
-        """What it does, and what it remembers."""
+        """The action, and the new memory."""
 
 
 class World(eqx.Module):
-    """An environment on its way through the trials of a task."""
+    """An environment in the course of the trials of a task."""
 
     state: EnvState
     percept: Percept
@@ -52,7 +56,7 @@ class World(eqx.Module):
 
     @property
     def counts(self) -> Bool[Array, ""]:
-        """Whether what is done now has an effect."""
+        """Whether the next action has an effect."""
         return ~self.percept.feedback.over & ~self.done
 
 
@@ -68,22 +72,24 @@ def begin(env: AbstractEnv, *, key: Key[Array, ""]) -> World:
 def advance(
     env: AbstractEnv, world: World, action: Array, *, endless: bool = False, key: Key[Array, ""]
 ) -> World:
-    """The world after an action: one step of the trial, or, if it was over, the beginning of the next one.
+    """The world after an action: one step of the trial or, if it was over, the beginning of the
+    next.
 
     **Arguments:**
 
-    - `endless`: after the last trial of the task its trials begin again, with the first; otherwise nothing happens any
-      more.
+    - `endless`: after the last trial of the task, its trials begin again with the first one
+      (default: nothing more happens).
     """
     over = world.percept.feedback.over
     trial = world.trial + over.astype(int)
     done = jnp.asarray(False) if endless else world.done | (trial >= env.trials)
-    stepped, told = env.step(world.state, action, key=key)
-    # What was done between two trials leaves no trace, or an agent without memory could leave itself a note.
+    stepped, outcome = env.step(world.state, action, key=key)
+    # An action between two trials leaves no trace, or an agent without memory could use it to leave
+    # itself a note.
     action = _where(over, jnp.zeros_like(action), action)
     state = _where(over, env.reset(trial % env.trials, key=key), stepped)
-    told = _where(over, feedback(jnp.zeros_like(told.reward), False, False), told)
-    new = World(state, Percept(env.observe(state), action, told, over), trial, done)
+    outcome = _where(over, feedback(jnp.zeros_like(outcome.reward), False, False), outcome)
+    new = World(state, Percept(env.observe(state), action, outcome, over), trial, done)
     return new if endless else _where(done, eqx.tree_at(lambda w: w.done, world, done), new)
 
 
@@ -92,10 +98,10 @@ def _where(condition: Bool[Array, ""], one: Any, other: Any) -> Any:
 
 
 class Life(eqx.Module):
-    """What happened, step by step; arrays have a leading `steps` axis.
+    """The record of an agent's life, step by step; arrays have a leading `steps` axis.
 
-    `before` and `after` are the environment's states around each step, `counts` says whether the step was one at all:
-    steps between two trials, and after the last one, are none.
+    `before` and `after` are the states of the environment around each step. `counts` is false for
+    the steps between two trials and after the last one, which have no effect.
     """
 
     before: EnvState
@@ -103,7 +109,7 @@ class Life(eqx.Module):
     action: Array
     reward: Float[Array, "steps"]
     over: Bool[Array, "steps"]  # the trial was over after this step
-    found: Bool[Array, "steps"]  # and not for lack of time
+    found: Bool[Array, "steps"]  # and was terminated, not truncated
     trial: Int[Array, "steps"]
     counts: Bool[Array, "steps"]
 
@@ -111,18 +117,21 @@ class Life(eqx.Module):
 def live(
     agent: AbstractAgent, env: AbstractEnv, *, key: Key[Array, ""], steps: int | None = None
 ) -> Life:
-    """Lets an agent go through all trials of one task; for many, `jax.vmap` it over environments and keys.
+    """Takes an agent through all trials of one task. For many tasks, `jax.vmap` it over
+    environments and keys.
 
     **Arguments:**
 
-    - `steps`: how long at the most; enough for all trials at their full length, unless given.
+    - `steps`: the number of steps (default: enough for all trials at their full length).
 
     **Returns:** a `Life` of `steps` steps.
+
+    This agent is right in every trial after the first:
 
     >>> import jax.random as jr, learnset as ls
     >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
     >>> life = ls.envs.live(ls.rl.WinStayLoseShift(), problem, key=jr.key(1))
-    >>> int(life.counts.sum()), bool((life.reward[life.counts][1:] == 1).all())  # all right after the first trial
+    >>> int(life.counts.sum()), bool((life.reward[life.counts][1:] == 1).all())
     (6, True)
     """
     return live_on(agent, agent.begin(), env, key=key, steps=steps)[0]
@@ -136,7 +145,7 @@ def live_on(
     key: Key[Array, ""],
     steps: int | None = None,
 ) -> tuple[Life, Memory]:
-    """The same for an agent that has a memory already, of earlier tasks.
+    """`live` for an agent that already has a memory of earlier tasks.
 
     **Returns:** a `Life`, and the memory after it.
     """
@@ -148,19 +157,18 @@ def live_on(
         act_key, world_key = jr.split(key)
         action, memory = agent.act(memory, world.percept, key=act_key)
         new = advance(env, world, action, key=world_key)
-        told, counts = new.percept.feedback, world.counts
-        reward = jnp.where(counts, told.reward, jnp.zeros_like(told.reward))
-        what = Life(
-            world.state,
-            new.state,
-            action,
-            reward,
-            counts & told.over,
-            counts & told.terminated,
-            world.trial,
-            counts,
+        outcome, counts = new.percept.feedback, world.counts
+        record = Life(
+            before=world.state,
+            after=new.state,
+            action=action,
+            reward=jnp.where(counts, outcome.reward, jnp.zeros_like(outcome.reward)),
+            over=counts & outcome.over,
+            found=counts & outcome.terminated,
+            trial=world.trial,
+            counts=counts,
         )
-        return (new, memory), what
+        return (new, memory), record
 
     world = begin(env, key=start_key)
     (_, memory), life = jax.lax.scan(step, (world, memory), jr.split(steps_key, length))

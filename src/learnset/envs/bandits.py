@@ -1,4 +1,4 @@
-"""Bandits: which arm pays best? Nothing is to be seen; all that there is to learn comes from rewards."""
+"""Bandits: which arm pays best? There is nothing to see; all information comes from rewards."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,23 +12,23 @@ INFORMATIVE_ARMS = 11  # the last of them tells which of the other ten is the ta
 
 
 class Pulls(eqx.Module):
-    """Where a bandit is: how often arms were pulled."""
+    """The state of a bandit: how often arms have been pulled."""
 
     number: Int[Array, ""]
 
 
 class Bandit(AbstractEnv):
-    """Arms that pay 1 with a probability of their own, and otherwise 0. One trial of so many pulls.
+    """A bandit: each arm pays 1 with its own probability, and otherwise 0. The task is one trial.
 
-    An observation holds a constant 1 and which part of the pulls is over.
+    An observation holds a constant 1 and the fraction of the pulls that is over.
 
     **Arguments:**
 
-    - `means`: the probability that an arm pays.
-    - `pulls`: how many; the last one terminates the trial.
-    - `sure`: arms always pay their mean, which need not be a probability then.
-    - `moments`: what `secret` tells: the arms' means, or with 2 their squares too. Who is trained to guess both must know
-      how sure it is of a mean, and not the mean alone.
+    - `means`: the probability of each arm to pay.
+    - `pulls`: the number of pulls; the last one terminates the trial.
+    - `sure`: whether arms always pay their mean, which then need not be a probability.
+    - `moments`: what `secret` holds: the means of the arms, or with 2 also their squares. An agent
+      that is trained to guess both must know how certain it is of a mean, not only the mean.
 
     >>> import jax.numpy as jnp, jax.random as jr
     >>> from learnset.envs.bandits import Bandit
@@ -65,7 +65,8 @@ class Bandit(AbstractEnv):
         return Pulls(state.number + 1), feedback(reward, state.number + 1 >= self.pulls, False)
 
     def secret(self, state: Pulls) -> Float[Array, "secret"]:
-        """The arms' means; with two `moments` also their squares, three times each, which is one on average."""
+        """The means of the arms; with two `moments` also three times their squares, which is one on
+        average."""
         del state
         return self.means if self.moments == 1 else jnp.concatenate([self.means, 3 * self.means**2])
 
@@ -80,21 +81,22 @@ class Bandit(AbstractEnv):
 
 
 class Bandits(AbstractEnvs):
-    """Bandits whose arms pay with probabilities drawn uniformly from 0 to 1, each for itself; or, `correlated`, two
-    arms that pay with p and 1 - p.
+    """Bandits whose arms pay with independent probabilities, drawn uniformly from 0 to 1; or, if
+    `correlated`, with two arms that pay with p and 1 - p.
 
-    Known values: pulling at random gives half of the pulls; with k independent arms, the best one pays k / (k + 1) on
-    average.
+    Known values: random pulls are paid half of the time; with k independent arms, the best one pays
+    k / (k + 1) on average.
 
-    Source: Duan et al. 2016, *RL²*, §3.1; correlated ones: Wang et al. 2016, *Learning to reinforcement learn*, §3.1.2
-    (uniform; and easy, medium and hard with `low` 0.1, 0.25 and 0.4).
+    Source: Duan et al. 2016, *RL²*, §3.1; correlated arms: Wang et al. 2016, *Learning to
+    reinforcement learn*, §3.1.2 (uniform; and easy, medium and hard with `low` 0.1, 0.25 and 0.4).
 
     **Arguments:**
 
-    - `correlated`: two arms, the second pays with one minus the probability of the first.
-    - `low`: of correlated arms one pays with this probability and the other with one minus it. There are only two such
-      bandits, so that all splits have the same.
-    - `moments`: of each bandit, what its `secret` tells.
+    - `correlated`: whether there are two arms, the second of which pays with one minus the
+      probability of the first.
+    - `low`: one of two correlated arms pays with this probability, and the other with one minus it.
+      There are only two such bandits, so that all splits have the same ones.
+    - `moments`: what the `secret` of each bandit holds.
 
     >>> import jax.random as jr, learnset as ls
     >>> from learnset.envs.bandits import Bandits
@@ -113,18 +115,19 @@ class Bandits(AbstractEnvs):
 
     def __check_init__(self):
         if self.moments not in (1, 2):
-            raise InputError(f"Bandits: `moments={self.moments}`, but a critic can be told 1 or 2.")
+            raise InputError(f"Bandits: `moments={self.moments}`, but it must be 1 or 2.")
         if self.arms < 1 or self.pulls < 1:
             raise InputError(
                 f"Bandits: `arms={self.arms}`, `pulls={self.pulls}`; both must be at least 1."
             )
         if self.correlated and self.arms != 2:
             raise InputError(
-                f"Bandits: `arms={self.arms}`, but correlated arms are two. Leave `arms` out."
+                f"Bandits: `arms={self.arms}`, but there are two correlated arms. Omit `arms`."
             )
         if self.low is not None and not (self.correlated and 0 <= self.low <= 1):
             raise InputError(
-                f"Bandits: `low={self.low}`, but it is a probability, and needs `correlated=True`."
+                f"Bandits: `low={self.low}`, but it must be a probability, and needs"
+                " `correlated=True`."
             )
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Bandit:
@@ -141,11 +144,13 @@ class Bandits(AbstractEnvs):
 
 
 class InformativeBandits(AbstractEnvs):
-    """Eleven arms that always pay the same: one of the first ten 5, the others 1, and the last arm a tenth of the number
-    (counted from one) of the arm that pays 5. Who first pulls the last arm loses a little and then knows where to go.
+    """Bandits with eleven arms of constant pay: one of the first ten pays 5, the others pay 1, and
+    the last arm pays a tenth of the number (counted from one) of the arm that pays 5. An agent that
+    pulls the last arm first loses a little, and then knows the best arm.
 
-    Known values of five pulls: the last arm and then the 5 four times gives 20.55 on average; trying one arm after the
-    other until the 5 is found gives 11. There are only ten such bandits, so that all splits have the same.
+    Known values of five pulls: the last arm, and then four times the arm that pays 5, gives 20.55
+    on average; trying one arm after the other until it is found gives 11. There are only ten such
+    bandits, so that all splits have the same ones.
 
     Source: Wang et al. 2016, *Learning to reinforcement learn*, §3.1.3.
 
@@ -166,15 +171,16 @@ class InformativeBandits(AbstractEnvs):
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Bandit:
         target = jr.randint(split.fold(key), (), 0, INFORMATIVE_ARMS - 1)
         means = jnp.ones(INFORMATIVE_ARMS).at[target].set(5.0)
-        return Bandit(
-            means.at[-1].set((target + 1).astype(means.dtype) / 10), self.pulls, sure=True
-        )
+        means = means.at[-1].set((target + 1).astype(means.dtype) / 10)
+        return Bandit(means, self.pulls, sure=True)
 
 
 def expected_regret(env: Bandit, actions: Int[Array, "pulls"]) -> Float[Array, "pulls"]:
-    """What was lost so far, on average over the rewards, by not pulling the best arm always.
+    """The expected regret: the loss so far, in expectation over rewards, from not always pulling
+    the best arm.
 
-    **Returns:** after each pull, the sum of the differences between the best arm's mean and that of the arm pulled.
+    **Returns:** after each pull, the sum of the differences between the mean of the best arm and
+    that of the pulled arm.
 
     Source: Wang et al. 2016, *Learning to reinforcement learn*, §3.1.1.
 

@@ -1,7 +1,8 @@
-"""The same environments for Gymnasium, so that any other library's agent can be tried on them.
+"""The environments for Gymnasium, so that agents of any other library can be tried on them.
 
-Importing this module registers them. `gymnasium.make("learnset.envs.gymnasium:learnset/WaterMaze-v0")` imports it by
-itself; since Gymnasium 1.0 no package can be found without being imported.
+Importing this module registers them.
+`gymnasium.make("learnset.envs.gymnasium:learnset/WaterMaze-v0")` imports it automatically; since
+Gymnasium 1.0, environments cannot be found without an import.
 """
 
 from typing import Any
@@ -33,22 +34,25 @@ Senses = Float[np.ndarray, "observation"]
 
 
 class GymEnv(gymnasium.Env):
-    """A distribution over tasks as one Gymnasium environment. An episode is a trial.
+    """A distribution over tasks as one Gymnasium environment, in which an episode is a trial.
 
-    `reset` goes on to the next trial of the task. After the last trial, with `seed`, and with
-    `options={"new_task": True}` it begins the first trial of a new task. `info` has the number of the trial, counted from
-    zero, and `new_task`: an agent that learns to learn keeps its memory as long as this is false.
+    `reset` continues with the next trial of the task. After the last trial, with `seed`, or with
+    `options={"new_task": True}`, it begins the first trial of a new task. `info` has the number of
+    the trial, counted from zero, and `new_task`: an agent that learns to learn keeps its memory
+    while this is false.
 
-    Gymnasium's own checks and wrappers work as they do elsewhere. Programs are compiled once and serve all instances with
-    equal settings. For training at speed, `jax.vmap` over the environments themselves.
+    Gymnasium's checks and wrappers work as usual. Programs are compiled once and serve all
+    instances with equal settings. For fast training, `jax.vmap` over the environments themselves.
 
     **Arguments:**
 
-    - `envs`: what tasks are drawn from.
-    - `split`: those to train on, unless given.
-    - `render_mode`: with `"rgb_array"`, `render` draws the pool with the swim so far, or else what is observed.
+    - `envs`: the distribution that tasks are drawn from.
+    - `split`: the split of the tasks (default: training).
+    - `render_mode`: with `"rgb_array"`, `render` draws the pool with the swim so far, or the
+      observation for other environments.
 
-    **Raises:** `InputError` for an action that does not exist, and for a step before `reset` or after the trial's end.
+    **Raises:** `InputError` for an action that does not exist, and for a step before `reset` or
+    after the end of a trial.
 
     >>> import gymnasium
     >>> env = gymnasium.make("learnset.envs.gymnasium:learnset/Harlow-v0")
@@ -64,14 +68,14 @@ class GymEnv(gymnasium.Env):
     ):
         if render_mode not in (None, "rgb_array"):
             raise InputError(
-                f'GymEnv: `render_mode={render_mode!r}`, but it draws only in mode "rgb_array".'
+                f'GymEnv: `render_mode={render_mode!r}`, but it must be None or "rgb_array".'
             )
         self.envs = envs
         self.split = split
         self.render_mode = render_mode
         task, senses = _shapes(envs)
         self.action_space = _space(task.actions)
-        limit = np.finfo(senses.dtype).max  # of no environment is known how far its senses reach
+        limit = np.finfo(senses.dtype).max  # the range of observations is not known
         self.observation_space = spaces.Box(-limit, limit, senses.shape, senses.dtype.type)
         self.task: AbstractEnv | None = None
         self.trial = 0
@@ -87,8 +91,8 @@ class GymEnv(gymnasium.Env):
         super().reset(seed=seed)
         if seed is not None or self._key is None:
             self._key, self.task = jr.key(int(self.np_random.integers(2**31))), None
-        asked = (options or {}).get("new_task", False)
-        new_task = self.task is None or asked or self.trial + 1 >= self.task.trials
+        requested = (options or {}).get("new_task", False)
+        new_task = self.task is None or requested or self.trial + 1 >= self.task.trials
         if new_task:
             self.task, self._key = _drawn(self.envs, self.split, self._key)
         self.trial = 0 if new_task else self.trial + 1
@@ -98,38 +102,33 @@ class GymEnv(gymnasium.Env):
         return np.array(observation), self._info(new_task)
 
     def step(self, action: Any) -> tuple[Senses, float, bool, bool, dict[str, Any]]:
-        """What follows from an action: observation, reward, terminated, truncated, and which trial it is."""
+        """The effect of an action: observation, reward, terminated, truncated, and the trial."""
         if self.over:
             raise InputError(
                 "GymEnv: `step` after the end of a trial, or before the first. Call `reset`."
             )
-        self._state, observation, told, self._key = _stepped(
+        self._state, observation, feedback, self._key = _stepped(
             self.task, self._state, self._checked(action), self._key
         )
-        observation, told = jax.device_get((observation, told))
-        self.over = bool(told.over)
+        observation, feedback = jax.device_get((observation, feedback))
+        self.over = bool(feedback.over)
         self._path += [self._state] if self.render_mode else []
-        return (
-            np.array(observation),
-            float(told.reward),
-            bool(told.terminated),
-            bool(told.truncated),
-            self._info(False),
-        )
+        ends = bool(feedback.terminated), bool(feedback.truncated)
+        return np.array(observation), float(feedback.reward), *ends, self._info(False)
 
     def render(self) -> UInt8[np.ndarray, "height width 3"] | None:
-        """The pool from above with the swim so far, or what is observed, as bars. Nothing, without `render_mode`."""
-        return (
-            None
-            if self.render_mode is None or self.task is None
-            else _picture(self.task, self._path)
-        )
+        """The pool from above with the swim so far, or the observation as bars; `None` without
+        `render_mode`."""
+        if self.render_mode is None or self.task is None:
+            return None
+        return _picture(self.task, self._path)
 
     def _info(self, new_task: bool) -> dict[str, Any]:
         return {"trial": self.trial, "new_task": bool(new_task)}
 
     def _checked(self, action: Any) -> np.ndarray:
-        """The action as an array. One that is out of a continuous range is clipped later, by the environment."""
+        """The action as an array. A continuous one outside the range is clipped later, by the
+        environment."""
         value = np.asarray(action)
         discrete = isinstance(self.action_space, spaces.Discrete)
         if value.shape != self.action_space.shape or (discrete and value not in self.action_space):
@@ -140,13 +139,13 @@ class GymEnv(gymnasium.Env):
 
 
 def _shapes(envs: AbstractEnvs) -> tuple[AbstractEnv, jax.ShapeDtypeStruct]:
-    """A task and an observation, without their numbers: nothing is computed."""
+    """A task and an observation without their numbers: nothing is computed."""
 
-    def sensed(key: Key[Array, ""]) -> tuple[AbstractEnv, Array]:
+    def observed(key: Key[Array, ""]) -> tuple[AbstractEnv, Array]:
         task = envs.sample(Split.TRAIN, key=key)
         return task, task.observe(task.reset(0, key=key))
 
-    return eqx.filter_eval_shape(sensed, jr.key(0))
+    return eqx.filter_eval_shape(observed, jr.key(0))
 
 
 def _space(actions: Discrete | Continuous) -> spaces.Space:
@@ -155,7 +154,8 @@ def _space(actions: Discrete | Continuous) -> spaces.Space:
     return spaces.Discrete(actions.size)
 
 
-# Each splits the key once: one part to go on with, one to use. Compiled for a kind of task, not for an instance.
+# Each splits the key once, into one to keep and one to use. They are compiled for a kind of task,
+# not for an instance.
 
 
 @eqx.filter_jit
@@ -180,8 +180,8 @@ def _stepped(
     task: AbstractEnv, state: EnvState, action: Array, key: Key[Array, ""]
 ) -> tuple[EnvState, Array, Feedback, Key[Array, ""]]:
     key, now = jr.split(key)
-    state, told = task.step(state, action, key=now)
-    return state, task.observe(state), told, key
+    state, feedback = task.step(state, action, key=now)
+    return state, task.observe(state), feedback, key
 
 
 def _picture(task: AbstractEnv, path: list[EnvState]) -> UInt8[np.ndarray, "height width 3"]:
@@ -196,27 +196,19 @@ def _picture(task: AbstractEnv, path: list[EnvState]) -> UInt8[np.ndarray, "heig
 
 
 def _draw_swim(maze: WaterMaze, path: list[EnvState], axis: Any) -> None:
-    """The pool from above, its platform, and the way from the start to where the swimmer is."""
+    """The pool from above, its platform, and the path from the start to the swimmer."""
     from matplotlib.patches import Circle
 
     radius, trial = maze.pool.radius, int(path[0].trial)
-    line = "dotted" if maze.probe[trial] else "solid"  # where the platform would be
+    line = "dotted" if maze.probe[trial] else "solid"  # dotted: no platform in a probe trial
     axis.add_patch(Circle((0, 0), radius, fill=False, color=INK))
-    axis.add_patch(
-        Circle(
-            tuple(np.asarray(maze.platforms[trial])),
-            float(maze.platform_radius),
-            fill=False,
-            ec=COLOURS[2],
-            ls=line,
-        )
-    )
+    centre, size = tuple(np.asarray(maze.platforms[trial])), float(maze.platform_radius)
+    axis.add_patch(Circle(centre, size, fill=False, ec=COLOURS[2], ls=line))
     east, north = np.stack([state.position for state in path]).T
     axis.plot(east, north, color=FAINT, linewidth=1)
     axis.plot(east[-1], north[-1], "o", color=COLOURS[0])
-    axis.set(
-        xlim=(-1.05 * radius, 1.05 * radius), ylim=(-1.05 * radius, 1.05 * radius), aspect="equal"
-    )
+    reach = (-1.05 * radius, 1.05 * radius)
+    axis.set(xlim=reach, ylim=reach, aspect="equal")
     axis.set_axis_off()
 
 

@@ -12,34 +12,37 @@ LEFT, RIGHT, LOOK = 0, 1, 2
 
 
 class Tray(eqx.Module):
-    """Where one trial is."""
+    """The state of one trial."""
 
-    shown: Bool[
-        Array, ""
-    ]  # whether the objects are to be seen; otherwise a cross, to be looked at first
+    shown: Bool[Array, ""]  # whether the objects are visible; otherwise a cross, to be looked at
     chosen: Int[Array, ""]  # the object that was chosen; -1 before
     steps: Int[Array, ""]
     trial: Int[Array, ""]
 
 
 class HarlowProblem(AbstractEnv):
-    """One problem: two objects, one of which is always rewarded, on changing sides.
+    """One problem of Harlow: two objects on changing sides, one of which is always rewarded.
 
-    An observation holds the left object, the right object, and whether the cross is shown. Choosing the rewarded object
-    gives 1, the other one -1, and the trial is over. With `fixation`, a trial begins with a cross, and the objects come
-    when it was looked at (a third action); choosing before that does nothing.
+    An observation holds the left object, the right object, and whether the cross is shown. Choosing
+    the rewarded object gives 1, the other one -1, and ends the trial. With `fixation`, a trial
+    begins with a cross, and the objects appear when the agent has looked at it (a third action);
+    choosing before that does nothing.
 
-    Source: Harlow 1949, *The formation of learning sets*; choices and rewards as in Wang et al. 2016, §3.2.2.
+    Source: Harlow 1949, *The formation of learning sets*; choices and rewards as in Wang et al.
+    2016, §3.2.2.
 
     **Arguments:**
 
-    - `objects`: what each looks like.
-    - `left`: the object that is on the left, in each trial.
+    - `objects`: the appearance of each.
+    - `left`: the object on the left, in each trial.
     - `rewarded`: the object with the food, in each trial.
+
+    Here the rewarded object is on the right in the second trial:
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> problem = ls.envs.HarlowProblem(jnp.eye(2), jnp.array([0, 1]), jnp.array([0, 0]))
-    >>> state, feedback = problem.step(problem.reset(1, key=jr.key(0)), jnp.array(1), key=jr.key(1))  # right: object 0
+    >>> state, right = problem.reset(1, key=jr.key(0)), jnp.array(ls.envs.RIGHT)
+    >>> state, feedback = problem.step(state, right, key=jr.key(1))
     >>> float(feedback.reward)
     1.0
     """
@@ -80,32 +83,32 @@ class HarlowProblem(AbstractEnv):
 
     def secret(self, state: Tray) -> Float[Array, "secret"]:
         """Whether the food is on the left."""
-        return (self.rewarded[state.trial] == self.left[state.trial]).astype(self.objects.dtype)[
-            None
-        ]
+        on_the_left = self.rewarded[state.trial] == self.left[state.trial]
+        return on_the_left.astype(self.objects.dtype)[None]
 
     def observe(self, state: Tray) -> Float[Array, "observation"]:
         left = self.objects[self.left[state.trial]]
         right = self.objects[1 - self.left[state.trial]]
-        shown = (state.shown | (state.chosen >= 0)).astype(
-            left.dtype
-        )  # the objects stay, to learn from
+        # After the choice the objects stay visible, so that the agent can learn from them.
+        shown = (state.shown | (state.chosen >= 0)).astype(left.dtype)
         return jnp.concatenate([shown * left, shown * right, (1 - shown)[None]])
 
 
 class Harlow(AbstractEnvs):
-    """Problems with objects that no other problem has: random feature vectors, or two of a bank of pictures.
+    """Problems with new objects: random feature vectors, or two pictures of a bank.
 
-    Each object is on the left in half of the trials, in random order. (Who counts can then tell the last sides without
-    looking at objects. `counterbalanced=False` draws sides independently, and leaves nothing but objects to learn from.)
+    Each object is on the left in half of the trials, in random order. (An agent that counts can
+    then predict the last sides without looking at the objects. `counterbalanced=False` draws sides
+    independently, so that only the objects can be learnt from.)
 
     **Arguments:**
 
-    - `features`: length of an object's random vector.
+    - `features`: the length of an object's random vector.
     - `counterbalanced`: see above.
-    - `bank`: pictures as vectors, "objects features", instead of random ones. Of every ten, the first is kept for
-      validation and the second for tests, so that no object of a test was ever seen in training.
-    - `reversed_at`: the trial, counted from zero, from which the other object is rewarded.
+    - `bank`: pictures as vectors, "objects features", instead of random ones. Of every ten, the
+      first is kept for validation and the second for tests, so that no object of a test was seen in
+      training.
+    - `reversed_at`: the trial, counted from zero, from which on the other object is rewarded.
 
     >>> import jax.random as jr, learnset as ls
     >>> ls.envs.Harlow(features=8).draw(5, ls.Split.TEST, key=jr.key(0)).objects.shape
@@ -122,33 +125,34 @@ class Harlow(AbstractEnvs):
     def __check_init__(self):
         if self.features < 1 or self.trials < 1:
             raise InputError(
-                f"Harlow: `features={self.features}`, `trials={self.trials}`; both must be at least 1."
+                f"Harlow: `features={self.features}`, `trials={self.trials}`, but both must be at"
+                " least 1."
             )
         if self.reversed_at is not None and not 0 < self.reversed_at < self.trials:
             raise InputError(
-                f"Harlow: `reversed_at={self.reversed_at}`, but it must be 1 to {self.trials - 1}."
+                f"Harlow: `reversed_at={self.reversed_at}`, but it must be from 1 to"
+                f" {self.trials - 1}."
             )
         if self.bank is not None and self.bank.shape[-2] < 20:
             raise InputError(
-                f"Harlow: the bank has {self.bank.shape[-2]} pictures; at least 20 are needed, for three splits."
+                f"Harlow: the bank has {self.bank.shape[-2]} pictures, but three splits need at"
+                " least 20."
             )
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> HarlowProblem:
         object_key, left_key, rewarded_key = jr.split(split.fold(key), 3)
         half = jr.permutation(left_key, jnp.arange(self.trials) % 2)
         left = half if self.counterbalanced else jr.randint(left_key, (self.trials,), 0, 2)
-        turned = jnp.arange(self.trials) >= (
-            self.trials if self.reversed_at is None else self.reversed_at
-        )
+        reversed_at = self.trials if self.reversed_at is None else self.reversed_at
+        turned = jnp.arange(self.trials) >= reversed_at
         rewarded = jr.randint(rewarded_key, (), 0, 2) ^ turned.astype(int)
         return HarlowProblem(self._objects(split, object_key), left, rewarded, self.fixation)
 
     def _objects(self, split: Split, key: Key[Array, ""]) -> Float[Array, "2 features"]:
         if self.bank is None:
             return jr.normal(key, (2, self.features))
-        place = {Split.VALIDATION: (0, 1), Split.TEST: (1, 2), Split.TRAIN: (2, 10)}[split]
-        number = jnp.arange(len(self.bank))
-        chance = ((number % 10 >= place[0]) & (number % 10 < place[1])).astype(self.bank.dtype)
-        return self.bank[
-            jr.choice(key, len(self.bank), (2,), replace=False, p=chance / chance.sum())
-        ]
+        low, high = {Split.VALIDATION: (0, 1), Split.TEST: (1, 2), Split.TRAIN: (2, 10)}[split]
+        digit = jnp.arange(len(self.bank)) % 10
+        chance = ((digit >= low) & (digit < high)).astype(self.bank.dtype)
+        pair = jr.choice(key, len(self.bank), (2,), replace=False, p=chance / chance.sum())
+        return self.bank[pair]

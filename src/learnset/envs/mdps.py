@@ -10,24 +10,24 @@ from ._base import AbstractEnv, AbstractEnvs, Discrete, Feedback, feedback
 
 
 class Visit(eqx.Module):
-    """Where a trial is."""
+    """The state of a trial."""
 
     state: Int[Array, ""]
     steps: Int[Array, ""]
 
 
 class TabularMDP(AbstractEnv):
-    """A decision process with numbered states. A trial is one episode of `trial_steps` steps from state 0; its last
-    step terminates it, because the length is part of the problem.
+    """A Markov decision process with numbered states. A trial is one episode of `trial_steps` steps
+    from state 0; the last step terminates it, because the length is part of the problem.
 
-    An observation is the state, as one of so many.
+    An observation is the state as a one-hot vector.
 
     **Arguments:**
 
     - `transitions`: the probability of each next state.
     - `rewards`: the mean of the reward.
-    - `noise`: standard deviation of the reward.
-    - `trials`: episodes in the same process.
+    - `noise`: the standard deviation of the reward.
+    - `trials`: the number of episodes in the same process.
 
     >>> import jax.numpy as jnp, jax.random as jr
     >>> from learnset.envs.mdps import TabularMDP
@@ -55,7 +55,8 @@ class TabularMDP(AbstractEnv):
     def step(self, state: Visit, action: Array, *, key: Key[Array, ""]) -> tuple[Visit, Feedback]:
         next_key, noise_key = jr.split(key)
         reward = self.rewards[state.state, action] + self.noise * jr.normal(noise_key)
-        # The first state at which the summed probabilities pass a random number; the last one, should rounding fall short.
+        # The first state at which the summed probabilities exceed a random number; the last one if
+        # rounding keeps the sum below it.
         passed = jnp.cumsum(self.transitions[state.state, action])[:-1] <= jr.uniform(next_key)
         state = Visit(passed.astype(int).sum(), state.steps + 1)
         return state, feedback(reward, state.steps >= self.trial_steps, False)
@@ -65,17 +66,18 @@ class TabularMDP(AbstractEnv):
 
 
 class TabularMDPs(AbstractEnvs):
-    """Random decision processes: transition probabilities from a flat Dirichlet distribution, mean rewards from a normal
-    one with mean 1 and standard deviation 1, normal rewards around them with standard deviation 1.
+    """Random Markov decision processes: transition probabilities from a flat Dirichlet
+    distribution, mean rewards from a normal one with mean 1 and standard deviation 1, and normal
+    rewards around them with standard deviation 1.
 
-    Known value: acting at random gives 1 a step on average.
+    Known value: random actions give 1 per step on average.
 
     Source: Duan et al. 2016, *RL²*, §3.2; after Osband & Van Roy 2016.
 
     **Arguments:**
 
-    - `trials`: episodes in the same process.
-    - `trial_steps`: steps of an episode.
+    - `trials`: the number of episodes in the same process.
+    - `trial_steps`: the steps of an episode.
 
     >>> import jax.random as jr, learnset as ls
     >>> from learnset.envs.mdps import TabularMDPs

@@ -1,4 +1,4 @@
-"""Navigation of a point in the plane, to a goal that it cannot see."""
+"""Navigation of a point in the plane to a goal that it cannot see."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,37 +8,38 @@ from jaxtyping import Array, Float, Int, Key
 from ..core import check_positive, InputError, Split
 from ._base import AbstractEnv, AbstractEnvs, Continuous, Discrete, Feedback, feedback
 
-STEP = 0.1  # how far the point moves in one step at the most, along each axis
-NEAR = 0.01  # from the goal
+STEP = 0.1  # the largest movement of the point in one step, along each axis
+NEAR = 0.01  # the distance from the goal at which a trial terminates
 
 
 class Point(eqx.Module):
-    """Where the point is, within one trial."""
+    """The state of the point within one trial."""
 
     position: Float[Array, "2"]
     steps: Int[Array, ""]
 
 
 class PointNavigation(AbstractEnv):
-    """One goal. The point starts at the origin; an action is a velocity, clipped to 0.1 a step along each axis. The
-    reward is minus the squared distance to the goal after the step. Nearer to it than 0.01, the trial terminates; after
-    `trial_steps`, it is truncated.
+    """Navigation to one goal. The point starts at the origin; an action is a velocity, clipped to
+    0.1 per step along each axis.
 
-    An observation is the position.
+    The reward is minus the squared distance to the goal after the step. A trial terminates within
+    0.01 of the goal, and is truncated after `trial_steps`. An observation is the position.
 
-    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning*, §5.3. The authors' code takes the distance as it
-    is (`squared=False`), as does that of Zintgraf et al. 2019, *CAVIA*; both let a trial end in a square around the
-    goal, where the text has a circle.
+    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning*, §5.3. The authors' code does
+    not square the distance (`squared=False`), nor does that of Zintgraf et al. 2019, *CAVIA*; both
+    end a trial in a square around the goal, where the text has a circle.
 
     **Arguments:**
 
-    - `goal`: where to go.
+    - `goal`: the place to reach.
     - `squared`: whether distances are squared.
 
     >>> import jax.numpy as jnp, jax.random as jr
     >>> from learnset.envs.navigation import PointNavigation
     >>> plane = PointNavigation(jnp.array([0.5, 0.0]))
-    >>> state, feedback = plane.step(plane.reset(0, key=jr.key(0)), jnp.array([9.0, 0.0]), key=jr.key(1))
+    >>> state, velocity = plane.reset(0, key=jr.key(0)), jnp.array([9.0, 0.0])
+    >>> state, feedback = plane.step(state, velocity, key=jr.key(1))
     >>> round(float(feedback.reward), 3)
     -0.16
     """
@@ -61,8 +62,8 @@ class PointNavigation(AbstractEnv):
         state = Point(state.position + jnp.clip(action, -STEP, STEP), state.steps + 1)
         squared = ((state.position - self.goal) ** 2).sum()
         reward = -squared if self.squared else -jnp.sqrt(squared)
-        there = squared < NEAR**2
-        return state, feedback(reward, there, ~there & (state.steps >= self.trial_steps))
+        arrived = squared < NEAR**2
+        return state, feedback(reward, arrived, ~arrived & (state.steps >= self.trial_steps))
 
     def secret(self, state: Point) -> Float[Array, "2"]:
         """The goal."""
@@ -74,7 +75,8 @@ class PointNavigation(AbstractEnv):
 
 
 class Navigation(AbstractEnvs):
-    """Goals drawn uniformly from a square around the origin, `reach` to each side.
+    """Navigation to goals that are drawn uniformly from a square around the origin, `reach` to each
+    side.
 
     Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning*, §5.3.
 
@@ -93,7 +95,8 @@ class Navigation(AbstractEnvs):
         check_positive("Navigation", reach=self.reach)
         if self.trials < 1 or self.trial_steps < 1:
             raise InputError(
-                f"Navigation: `trials={self.trials}`, `trial_steps={self.trial_steps}`; both must be at least 1."
+                f"Navigation: `trials={self.trials}`, `trial_steps={self.trial_steps}`, but both"
+                " must be at least 1."
             )
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> PointNavigation:

@@ -1,4 +1,4 @@
-"""The two-step task: does an animal learn which choice was rewarded, or where each choice leads?"""
+"""The two-step task: does an agent learn which choice was rewarded, or where each choice leads?"""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,22 +11,23 @@ from ._live import Life
 
 
 class TwoStepPlace(eqx.Module):
-    """Where one trial is: 0 for the first choice, 1 or 2 for the place that it led to."""
+    """The state of one trial: 0 for the first choice, 1 or 2 for the place that it led to."""
 
     place: Int[Array, ""]
     trial: Int[Array, ""]
 
 
 class TwoStepTask(AbstractEnv):
-    """A first choice leads to one of two places, a second choice there to a reward or to none. Each first choice leads
-    to the place of its own number commonly, and to the other one rarely.
+    """The two-step task: a first choice leads to one of two places, and a second choice there leads
+    to a reward or to none. Each first choice commonly leads to the place of its own number, and
+    rarely to the other one.
 
-    An observation says where one is: choosing, in place 1, or in place 2. A trial has two steps, and its last
-    observation is the place in which the reward came.
+    An observation tells where the agent is: at the first choice, in place 1, or in place 2. A trial
+    has two steps, and its last observation is the place in which the reward was given.
 
-    Source: Daw, Gershman, Seymour, Dayan & Dolan 2011, *Model-based influences on humans' choices and striatal
-    prediction errors*. In Wang et al. 2016, *Learning to reinforcement learn*, §3.2.1, the second choice makes no
-    difference.
+    Source: Daw, Gershman, Seymour, Dayan & Dolan 2011, *Model-based influences on humans' choices
+    and striatal prediction errors*. In Wang et al. 2016, *Learning to reinforcement learn*, §3.2.1,
+    the second choice makes no difference.
 
     **Arguments:**
 
@@ -64,10 +65,10 @@ class TwoStepTask(AbstractEnv):
         self, state: TwoStepPlace, action: Array, *, key: Key[Array, ""]
     ) -> tuple[TwoStepPlace, Feedback]:
         common_key, reward_key = jr.split(key)
-        led = 1 + jnp.where(jr.bernoulli(common_key, self.common), action, 1 - action)
+        reached = 1 + jnp.where(jr.bernoulli(common_key, self.common), action, 1 - action)
         second = state.place > 0
         rewarded = jr.bernoulli(reward_key, self.chances[state.trial, state.place - 1, action])
-        place = jnp.where(second, state.place, led)
+        place = jnp.where(second, state.place, reached)
         return TwoStepPlace(place, state.trial), feedback(second & rewarded, second, False)
 
     def secret(self, state: TwoStepPlace) -> Float[Array, "4"]:
@@ -79,22 +80,23 @@ class TwoStepTask(AbstractEnv):
 
 
 class TwoStep(AbstractEnvs):
-    """Two-step tasks in which one place is rich and the other poor, whatever is chosen there, and from time to time
-    the two change over. Which of them is rich at first is drawn.
+    """Two-step tasks in which one place is rich and the other poor, whatever is chosen there, and
+    the two are exchanged from time to time. The place that is rich at first is drawn.
 
-    Source: Wang et al. 2016, *Learning to reinforcement learn*, §3.2.1 (`common`, `rich`); that the places change over
-    with a probability of 0.025 is how re-implementations read Wang et al. 2018, *Prefrontal cortex as a
-    meta-reinforcement learning system*.
+    Source: Wang et al. 2016, *Learning to reinforcement learn*, §3.2.1 (`common`, `rich`). The
+    probability of 0.025 of an exchange is how re-implementations read Wang et al. 2018, *Prefrontal
+    cortex as a meta-reinforcement learning system*.
 
     **Arguments:**
 
     - `common`: the probability of the common transition.
     - `rich`: the probability of a reward in the rich place; in the poor one it is one minus that.
-    - `reversal`: the probability, before each trial but the first, that the places change over.
+    - `reversal`: the probability of an exchange of the places before each trial except the first.
 
     >>> import jax.random as jr, learnset as ls
     >>> from learnset.envs.two_step import TwoStep
-    >>> TwoStep(trials=50).draw(5, ls.Split.TEST, key=jr.key(0)).chances.shape  # tasks, trials, places, choices
+    >>> tasks = TwoStep(trials=50).draw(5, ls.Split.TEST, key=jr.key(0))
+    >>> tasks.chances.shape  # tasks, trials, places, choices
     (5, 50, 2, 2)
     """
 
@@ -109,26 +111,23 @@ class TwoStep(AbstractEnvs):
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> TwoStepTask:
         first_key, reversal_key = jr.split(split.fold(key))
-        reversals = (
-            jr.bernoulli(reversal_key, self.reversal, (self.trials,))
-            .at[0]
-            .set(jr.bernoulli(first_key))
-        )
-        rich = jnp.cumsum(reversals) % 2
+        reversals = jr.bernoulli(reversal_key, self.reversal, (self.trials,))
+        rich = jnp.cumsum(reversals.at[0].set(jr.bernoulli(first_key))) % 2
         chances = jnp.where(jnp.arange(2)[None] == rich[:, None], self.rich, 1 - self.rich)
         return TwoStepTask(jnp.repeat(chances[:, :, None], 2, axis=2), jnp.asarray(self.common))
 
 
 class DriftingTwoStep(AbstractEnvs):
-    """Two-step tasks in which each of the four second choices has a chance of its own, that drifts slowly.
+    """Two-step tasks in which each of the four second choices has its own probability of a reward,
+    which drifts slowly.
 
-    Source: Daw et al. 2011: 201 trials; common transitions in 70 %; chances take Gaussian steps, and are reflected where
-    they reach 0.25 or 0.75.
+    Source: Daw et al. 2011: 201 trials; common transitions in 70 %; probabilities take Gaussian
+    steps, and are reflected at 0.25 and 0.75.
 
     **Arguments:**
 
-    - `drift`: standard deviation of the step of a chance from one trial to the next.
-    - `limits`: between which chances stay.
+    - `drift`: the standard deviation of the step of a probability from one trial to the next.
+    - `limits`: the range of the probabilities.
 
     >>> import jax.random as jr, learnset as ls
     >>> from learnset.envs.two_step import DriftingTwoStep
@@ -154,28 +153,28 @@ class DriftingTwoStep(AbstractEnvs):
         start = jr.uniform(start_key, (1, 2, 2), minval=low, maxval=high)
         steps = self.drift * jr.normal(drift_key, (self.trials - 1, 2, 2))
         free = jnp.cumsum(jnp.concatenate([start, steps]), axis=0) - low
-        # A walk between two mirrors is a free walk, folded.
+        # A reflected random walk is a free one, folded.
         away = free % (2 * (high - low))
-        return TwoStepTask(
-            low + jnp.minimum(away, 2 * (high - low) - away), jnp.asarray(self.common)
-        )
+        chances = low + jnp.minimum(away, 2 * (high - low) - away)
+        return TwoStepTask(chances, jnp.asarray(self.common))
 
 
 def stay_probabilities(life: Life) -> Float[Array, "2 2"]:
-    """How often the first choice of a trial is repeated in the next one, by what became of it.
+    """Stay probabilities: how often the first choice of a trial is repeated in the next one, by
+    reward and transition.
 
-    Who learns what was rewarded stays after rewards, by whichever transition they came. Who learns where choices lead
-    stays after a reward that came by a common transition, and shifts after one that came by a rare one; and the other
-    way round where there was none.
+    An agent that learns which choice was rewarded stays after a reward, whatever the transition. An
+    agent that learns where choices lead stays after a reward that followed a common transition, and
+    shifts after one that followed a rare transition; without a reward it does the opposite.
 
     Source: Daw et al. 2011, figure 2.
 
     **Arguments:**
 
-    - `life`: all of a `TwoStepTask`, from `live`.
+    - `life`: the `Life` in a whole `TwoStepTask`, from `live`.
 
-    **Returns:** probabilities after no reward and reward (rows), common and rare transitions (columns); NaN for what
-    never happened.
+    **Returns:** probabilities after no reward and reward (rows), common and rare transitions
+    (columns); NaN for cases that never happened.
 
     >>> import jax.random as jr, learnset as ls
     >>> from learnset.envs.two_step import TwoStep, stay_probabilities
@@ -183,7 +182,7 @@ def stay_probabilities(life: Life) -> Float[Array, "2 2"]:
     >>> stay_probabilities(ls.envs.live(ls.rl.AtRandom(2), task, key=jr.key(1))).shape
     (2, 2)
     """
-    # A trial takes three steps of a life: two choices, and the way back.
+    # A trial takes three steps of a life: two choices, and the step to the next trial.
     choice, reward = life.action[0::3], life.reward[1::3]
     rare = life.after.place[0::3] != choice + 1
     stays = (choice[1:] == choice[:-1]).astype(jnp.result_type(float))

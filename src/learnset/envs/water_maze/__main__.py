@@ -14,7 +14,7 @@ from ..water_maze import MatchingToPlace, Pool, SITES
 
 
 class Wanderer(AbstractAgent):
-    """Keeps its direction for a while, and then takes any of the eight."""
+    """An agent that keeps its direction for a while, and then takes any of the eight."""
 
     def begin(self) -> Int[Array, ""]:
         return jr.randint(jr.key(0), (), 0, 8)
@@ -30,32 +30,23 @@ class Wanderer(AbstractAgent):
 
 
 def main(folder: Path) -> None:
-    """Four trials of a day without any learning, with the zones of search preference."""
+    """Draws four trials of a day without learning, with the zones of search preference."""
     pool = Pool()
     maze = MatchingToPlace(pool, sites=SITES).sample(Split.TEST, key=jr.key(3))
     life = live(Wanderer(), maze, key=jr.key(4))
     paths, titles = [], []
     for trial in range(maze.trials):
-        mine = np.asarray(life.counts & (life.trial == trial))
-        before, after = (
-            np.asarray(life.before.position)[mine],
-            np.asarray(life.after.position)[mine],
-        )
-        times = np.concatenate([[0.0], np.asarray(life.after.elapsed)[mine]])
-        found = bool(np.asarray(life.found)[mine][-1])
-        # Who ran out of time was put on the platform: that is no swim.
-        last = after[-1:] if found else before[-1:]
+        steps = np.asarray(life.counts & (life.trial == trial))
+        before = np.asarray(life.before.position)[steps]
+        times = np.concatenate([[0.0], np.asarray(life.after.elapsed)[steps]])
+        found = bool(np.asarray(life.found)[steps][-1])
+        # After a trial without success the animal is put on the platform, which is not a swim.
+        last = np.asarray(life.after.position)[steps][-1:] if found else before[-1:]
         paths.append((times, np.concatenate([before, last])))
         titles.append(f"trial {trial + 1}: {times[-1]:.0f} s" + ("" if found else ", not found"))
     folder.mkdir(parents=True, exist_ok=True)
-    draw_swims(
-        paths,
-        np.asarray(maze.platforms),
-        titles,
-        Arena(pool.radius, pool.platform_radius, SITES),
-        folder,
-        "pool",
-    )
+    arena = Arena(pool.radius, pool.platform_radius, SITES)
+    draw_swims(paths, np.asarray(maze.platforms), titles, arena, folder, "pool")
     print(f"{folder / 'pool.png'} and .svg")
 
 
