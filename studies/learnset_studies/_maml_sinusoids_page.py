@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from learnset.core import COLOURS, FAINT, INK, new_figure, write_figure
-from learnset.report import Grid, Markdown, Page, Paragraph, Picture, Section
+from learnset.core import COLOURS, FAINT, new_figure, write_figure
+from learnset.report import Grid, look, Markdown, Page, Paragraph, Picture, Section
 
 from ._study import figure_data
 
@@ -40,15 +40,15 @@ def draw(result: dict[str, Any], folder: Path) -> None:
 def _draw_curves(curves: list[dict[str, Any]], folder: Path) -> None:
     """Error against gradient steps, a panel for each number of shots."""
     figure, axes = new_figure(1, 3, width=10, height=3.4, sharey=True)
-    names = {"pretrained on all tasks": COLOURS[0], "MAML": COLOURS[2], "oracle": INK}
     level = ANCHORS["best constant function"]
     for axis, shots in zip(axes[0], CURVE_SHOTS, strict=True):
-        for name, colour in names.items():
+        for name in ("pretrained on all tasks", "MAML", "oracle"):
             points = [r for r in curves if r["recipe"] == name and r["shots"] == shots]
             keys = ("steps", "value", "ci95")
             steps, error, half = (np.array([r[key] for r in points]) for key in keys)
             if name == "oracle":  # it does not adapt: one value for all steps
                 steps, error, half = np.arange(11), np.repeat(error, 11), np.repeat(half, 11)
+            colour = look(points[0]["setting"]).colour
             dashes = "--" if name == "oracle" else "-"
             axis.plot(steps, error, color=colour, label=name, linestyle=dashes)
             band = (error - half, error + half)

@@ -160,7 +160,11 @@ def test_a_quick_study_is_drawn_again_from_its_result_alone(tmp_path):
     command = ["study", "omniglot-challenge", "--quick", "--steps", "2", "--out", str(folder)]
     assert main(command) == 0
     result = json.loads((folder / "result.json").read_text())
-    assert {row["setting"] for row in result["rows"]} == {"from scratch", "transfer", "meta-learning"}
+    assert {row["setting"] for row in result["rows"]} == {
+        "from scratch",
+        "transfer",
+        "meta-learning",
+    }
     files = ("README.md", "report.html", "errors.svg", "run.svg")
     before = {name: (folder / name).read_bytes() for name in files}
     for name in files:
