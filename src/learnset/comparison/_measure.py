@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from ..core import Batch, calibration_error, confidence, mse, predict, Predictor
 from ._rows import roc_auc, Rows
@@ -18,6 +18,8 @@ class AbstractMeasure(eqx.Module):
     - `name`, `higher_is_better`, `percent`: how the number is shown.
     - `over_tasks`: whether the overall value is the mean over tasks, so that tasks are the units of
       chance, and not the rows of all tasks together.
+
+    Predictions that are not finite are infinitely bad: no value hides them.
     """
 
     name: ClassVar[str]
@@ -40,7 +42,7 @@ class AbstractMeasure(eqx.Module):
 
     def overall(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds steps"]:
         """The value over all tasks of each seed."""
-        return np.nanmean(self.of_tasks(observed, asked), axis=1)
+        return self.of_tasks(observed, asked).mean(axis=1)
 
     def calibration(self, observed: np.ndarray, places: Float[np.ndarray, "seeds"]) -> float | None:
         """The expected calibration error of class probabilities; None where there are none.
@@ -61,7 +63,7 @@ class MeanSquaredError(AbstractMeasure):
         return mse(predictor, query)
 
     def of_tasks(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds tasks steps"]:
-        return observed
+        return np.where(np.isnan(observed), np.inf, observed)
 
 
 class Accuracy(AbstractMeasure):
@@ -73,7 +75,9 @@ class Accuracy(AbstractMeasure):
         return confidence(predictor, query)
 
     def of_tasks(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds tasks steps"]:
-        return np.nanmean(observed[..., 1, :], axis=-1)
+        sure, right = observed[..., 0, :], observed[..., 1, :]
+        bad = (np.isnan(sure) & ~np.isnan(right)).any(axis=-1)
+        return np.where(bad, -np.inf, np.nanmean(right, axis=-1))
 
     def calibration(self, observed: np.ndarray, places: Float[np.ndarray, "seeds"]) -> float | None:
         chosen = np.stack([observed[seed, :, place] for seed, place in enumerate(places)])
@@ -89,10 +93,12 @@ class AbstractRowMeasure(AbstractMeasure):
         return predict(predictor, query.x, query.weight)
 
     def of_tasks(self, observed: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds tasks steps"]:
-        return _at_each_step(self.of_rows, observed, asked)
+        bad = _not_finite(observed, asked).any(axis=-1)
+        return np.where(bad, -np.inf, _at_each_step(self.of_rows, observed, asked))
 
     def overall(self, observed: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds steps"]:
-        return _at_each_step(self.of_all, observed, asked)
+        bad = _not_finite(observed, asked).any(axis=(1, 3))
+        return np.where(bad, -np.inf, _at_each_step(self.of_all, observed, asked))
 
     @abc.abstractmethod
     def of_rows(
@@ -105,6 +111,13 @@ class AbstractRowMeasure(AbstractMeasure):
         self, predictions: Float[np.ndarray, "seeds tasks points out"], asked: Rows
     ) -> Float[np.ndarray, "seeds"]:
         """The value over all tasks."""
+
+
+def _not_finite(
+    observed: Float[np.ndarray, "seeds tasks steps points out"], asked: Rows
+) -> Bool[np.ndarray, "seeds tasks steps points"]:
+    """Which of the predictions that count are not finite."""
+    return ~np.isfinite(observed).all(axis=-1) & asked.present[:, :, None]
 
 
 def _at_each_step(value: Any, observed: np.ndarray, asked: Rows) -> np.ndarray:

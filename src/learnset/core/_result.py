@@ -78,7 +78,7 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
         return float(means.mean()), float(
             stdtrit(len(means) - 1, 0.975) * means.std(ddof=1) / np.sqrt(len(means))
         )
-    present = values[np.isfinite(values)]
+    present = values[~np.isnan(values)]
     return float(present.mean()), float(1.96 * present.std() / np.sqrt(len(present)))
 
 

@@ -114,10 +114,10 @@ def _panels(
 
 def _limit(axes, outcomes: list[Outcome]) -> None:
     """Cuts what diverges off at the top: twice the largest error before any step."""
-    before = [float(outcome.overall[:, :, 0].mean()) for outcome in outcomes]
-    best = [float(np.nanmin(outcome.overall.mean(axis=1))) for outcome in outcomes]
+    before = np.array([outcome.overall[:, :, 0].mean() for outcome in outcomes])
+    best = min(float(outcome.overall.mean(axis=1).min()) for outcome in outcomes)
     for axis in axes:
-        axis.set_ylim(0.7 * max(min(best), 1e-4), 2 * np.nanmax(before))
+        axis.set_ylim(0.7 * max(best, 1e-4), 2 * before[np.isfinite(before)].max())
 
 
 def draw_differences(

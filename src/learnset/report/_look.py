@@ -68,10 +68,14 @@ class Numbers:
 
     def one(self, value: float) -> str:
         """A value alone."""
-        return f"{100 * value:.1f} %" if self.measure.percent else number(value)
+        if not self.measure.percent or not np.isfinite(value):
+            return number(value)
+        return f"{100 * value:.1f} %"
 
     def text(self, value: float, half: float) -> str:
         """A value and half its interval."""
+        if not np.isfinite(value):
+            return number(value)
         if not self.measure.percent:
             return f"{number(value)} ± {number(half)}"
         if not np.isfinite(half):
@@ -80,6 +84,8 @@ class Numbers:
 
     def difference(self, value: float, half: float) -> str:
         """A difference and half its interval; of percentages in percentage points."""
+        if not np.isfinite(value):
+            return number(value)
         if not self.measure.percent:
             return f"{value:+.3g} ± {number(half)}"
         return f"{100 * value:+.{self.digits}f} ± {100 * half:.{self.digits}f}"
