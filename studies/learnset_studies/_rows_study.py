@@ -9,31 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from learnset.comparison import compare_rows, RowRecipe, Setting
-from learnset.core import (
-    AbstractMethod,
-    COLOURS,
-    FAINT,
-    finite,
-    INK,
-    InputError,
-    interval,
-    Loss,
-    new_figure,
-    write_figure,
-)
+from learnset.comparison import compare, Recipe, SeenTasks, Setting
+from learnset.core import FAINT, finite, INK, InputError, interval, new_figure, write_figure
 from learnset.data import Table
 from learnset.models import MLP
-from learnset.recipes.rows import DECAYS, Descended, shared_body, standard_rows
-from learnset.report import Grid, Paragraph, Picture, Section
+from learnset.recipes import rows as of_rows
+from learnset.report import Grid, look, Paragraph, Picture, Section
 
-LOOKS = {
-    Setting.BOUND: (FAINT, "no inputs"),
-    Setting.SCRATCH: (COLOURS[1], "a model for each task"),
-    Setting.TRANSFER: (COLOURS[0], "one model for all"),
-    Setting.MULTI_TASK: (COLOURS[2], "together"),
-}
-UNIFORM = "shared body"
+UNIFORM = of_rows.SHARED
 BALANCED = f"{UNIFORM} + "  # and the name of the balancer
 
 
@@ -53,16 +36,6 @@ class Divided(Table):
         return super().split_rows(seed=seed, parts=self.parts)
 
 
-class Network:
-    """Makes networks of one shape for inputs and targets of any length."""
-
-    def __init__(self, width: int, depth: int):
-        self.width, self.depth = width, depth
-
-    def __call__(self, ins: int, outs: int) -> Callable[[Key[Array, ""]], MLP]:
-        return lambda key: MLP(ins, outs, width=self.width, depth=self.depth, key=key)
-
-
 def check_sizes(name: str, *, seeds: int, steps: int, width: int) -> None:
     """**Raises:** `InputError` for sizes of which nothing can be learnt."""
     if seeds < 2 or steps < 1 or width < 1:
@@ -74,65 +47,51 @@ def check_sizes(name: str, *, seeds: int, steps: int, width: int) -> None:
 
 def chosen_recipes(
     table: Table, names: Sequence[str], *, steps: int, lrs: tuple[float, ...]
-) -> list[RowRecipe]:
+) -> list[Recipe]:
     """Standard recipes by name."""
-    options = {"classes": bool(table.classes), "steps": steps, "lrs": lrs}
-    standard = standard_rows(len(table), table.x.shape[1], **options)
-    by_name = {recipe.name.replace(", ", " + "): recipe for recipe in standard}
-    return [dataclasses.replace(by_name[name], name=name) for name in names]
-
-
-def balanced(
-    method: AbstractMethod,
-    loss: Loss,
-    name: str,
-    source: str,
-    *,
-    steps: int,
-    lrs: tuple[float, ...],
-) -> RowRecipe:
-    """A shared body trained by a balancer, with the grid of all other networks."""
-    options: dict[str, Any] = {"loss": loss, "steps": steps, "every": max(1, steps // 30)}
-    fits = tuple(
-        Descended(method, make=shared_body, lr=lr, decay=decay, **options)
-        for lr in lrs
-        for decay in DECAYS
-    )
-    return RowRecipe(BALANCED + name, Setting.MULTI_TASK, fits, source)
+    options: dict[str, Any] = {"classes": bool(table.classes), "steps": steps, "lrs": lrs}
+    standard = of_rows.standard(len(table), table.x.shape[1], **options)
+    by_name = {recipe.name: recipe for recipe in standard}
+    return [by_name[name] for name in names]
 
 
 def compared(
-    recipes: Sequence[RowRecipe],
+    recipes: Sequence[Recipe],
     table: Table,
-    network: Network,
     folder: Path,
     key: Key[Array, ""],
     *,
     seeds: int,
+    width: int,
+    depth: int,
     resume: bool = False,
-) -> list[dict[str, Any]]:
-    """The comparison as rows of `result.json`: of each recipe over all seeds, and of each task."""
-    run = folder / "checkpoints"
-    comparison = compare_rows(
-        recipes, network, table, key=key, seeds=seeds, out=run, resume=resume, overwrite=not resume
-    )
+) -> dict[str, Any]:
+    """The comparison for `result.json`: rows of each recipe over all seeds and of each task, and
+    the recipes that diverged.
+
+    **Arguments:** `seeds`: divisions of the rows. `width`, `depth`: of the common network.
+    """
+    question = SeenTasks.of_table(table, seeds=range(seeds))
+    ins, outs = question.sizes
+
+    def network(key: Key[Array, ""]) -> MLP:
+        return MLP(ins, outs, width=width, depth=depth, key=key)
+
+    comparison = compare(recipes, network, question, key=key, out=folder, resume=resume)
     rows = [r | {"part": "recipes"} for r in comparison.records() if r["seed"] is None]
-    uniform = {outcome.name: outcome for outcome in comparison}.get(UNIFORM)
     for row in rows:
         outcome = comparison[row["recipe"]]
-        row["value"] = row.pop("score")
-        scores = comparison.rows.score(outcome.answers)
-        row["by_seed"] = [round(float(score), 4) for score in scores]
-        if uniform is not None and row["recipe"].startswith(BALANCED):
-            mean, half = comparison.difference(outcome, uniform)
+        row["by_seed"] = [round(float(value), 4) for value in outcome.overall_at(None)]
+        if UNIFORM in comparison and row["recipe"].startswith(BALANCED):
+            mean, half = comparison.difference(outcome, comparison[UNIFORM])
             row |= {"to_uniform": finite(mean), "to_uniform_ci95": finite(half)}
     for outcome in comparison:
-        of_tasks = comparison.rows.of_tasks(outcome.answers)
+        of_tasks = outcome.at(None)
         for number, task in enumerate(comparison.rows.names):
             value, half = interval(of_tasks[:, number : number + 1])
             row = {"part": "tasks", "recipe": outcome.name, "task": task}
             rows.append(row | {"value": finite(value), "ci95": finite(half)})
-    return rows
+    return {"rows": rows, "failures": comparison.failures}
 
 
 # The page.
@@ -173,14 +132,14 @@ def draw_scores(
     figure, axes = new_figure(1, 1, width=8.4, height=1.5 + 0.33 * lines)
     axis = axes[0][0]
     for line, row in enumerate(ours):
-        colour, _ = LOOKS[Setting(row["setting"])]
+        colour = look(row["setting"]).colour
         value, half = scale.times * row["value"], scale.times * (row["ci95"] or 0)
         axis.errorbar(value, line, xerr=half, fmt="o", color=colour, capsize=3, markersize=6)
     axis.set_yticks(range(lines), [*(row["recipe"] for row in ours), *published])
     axis.set_ylim(lines - 0.5, -0.7)
     axis.set_xlabel(label)
-    looks = dict.fromkeys(LOOKS[Setting(row["setting"])] for row in ours)
-    handles = [axis.plot([], [], "o", color=colour, label=name)[0] for colour, name in looks]
+    looks = dict.fromkeys(look(row["setting"]) for row in ours)
+    handles = [axis.plot([], [], "o", color=colour, label=name)[0] for name, colour in looks]
     if published:
         axis.axhline(len(ours) - 0.5, color=FAINT, linewidth=1)
         values, places = list(published.values()), range(len(ours), lines)
@@ -201,10 +160,12 @@ def answer_section(result: dict[str, Any], head: str, scale: Scale = FRACTION) -
         gain, half = row["difference"], row["difference_ci95"]
         above = scale.difference(gain, half) if (gain, half) != (0, 0) else "the baseline"
         score = f"{scale.score(row['value'])} ± {scale.score(row['ci95'])}"
-        lines.append((row["recipe"], LOOKS[Setting(row["setting"])][1], score, above))
+        lines.append((row["recipe"], look(row["setting"]).name, score, above))
     heads = ("recipe", "setting", head, "above a model for each task")
-    parts = (Paragraph(_answer(rows, scale), boxed=True), Grid(heads, tuple(lines), left=2))
-    return Section("", parts, brief=True)
+    parts = [Paragraph(_answer(rows, scale), boxed=True), Grid(heads, tuple(lines), left=2)]
+    if result["failures"]:
+        parts.append(Paragraph(f"Diverged, and left out: {', '.join(result['failures'])}."))
+    return Section("", tuple(parts), brief=True)
 
 
 def scores_section(words: str) -> Section:
@@ -265,11 +226,11 @@ def tuning(sizes: dict[str, Any], lrs: tuple[float, ...]) -> str:
     return (
         f"Each recipe's settings are chosen on validation rows, for each of {sizes['seeds']}"
         " divisions separately: the penalty of a linear model, and for every network step sizes of"
-        f" {_numbers(lrs)} with decays of {_numbers(DECAYS)} (AdamW, {sizes['steps']} steps; the"
-        " best step on validation rows is kept). All networks start from the same weights. ± is"
-        " the 95 % interval, Student's over divisions, which share rows: it is too narrow for"
-        " another sample of the same kind. Differences are paired by division, and their intervals"
-        " are not corrected for the number of recipes."
+        f" {_numbers(lrs)} with decays of {_numbers(of_rows.DECAYS)} (AdamW, {sizes['steps']}"
+        " steps; the best step on validation rows is kept). All networks start from the same"
+        " weights. ± is the 95 % interval, Student's over divisions, which share rows: it is too"
+        " narrow for another sample of the same kind. Differences are paired by division, and their"
+        " intervals are not corrected for the number of recipes."
     )
 
 

@@ -9,16 +9,15 @@ from jaxtyping import Array, Key
 from learnset.core import mse
 from learnset.data import sarcos
 from learnset.multitask import CAGrad, IMTLG, MGDA, NashMTL, PCGrad
+from learnset.recipes.rows import balanced
 from learnset.report import Grid, Page, Paragraph, Section
 
 from ._rows_study import (
     answer_section,
-    balanced,
     check_sizes,
     chosen_recipes,
     compared,
     draw_scores,
-    Network,
     scores_section,
     tuning,
 )
@@ -75,11 +74,11 @@ class SarcosStudy:
         recipes = chosen_recipes(table, RECIPES, **sizes)
         for name in self.balancers:
             method, source = BALANCERS[name]
-            recipes.append(balanced(method(mse), mse, name, source, **sizes))
-        network = Network(self.width, 2)
-        rows = compared(recipes, table, network, folder, key, seeds=self.seeds, resume=resume)
+            recipes.append(balanced(name, method(mse), source, num_tasks=len(table), **sizes))
+        shape = {"seeds": self.seeds, "width": self.width, "depth": 2}
+        answers = compared(recipes, table, folder, key, resume=resume, **shape)
         about = {"measure": "explained variance", "tasks": list(table.names)}
-        return {"rows": rows} | about | {"rows_of_table": len(table.x)}
+        return answers | about | {"rows_of_table": len(table.x)}
 
     @staticmethod
     def draw(result: dict[str, Any], folder: Path) -> None:

@@ -9,17 +9,16 @@ from jaxtyping import Array, Key
 from learnset.core import mse
 from learnset.data import school
 from learnset.multitask import UW
+from learnset.recipes.rows import balanced
 from learnset.report import Grid, Page, Paragraph, Section
 
 from ._rows_study import (
     answer_section,
-    balanced,
     check_sizes,
     chosen_recipes,
     compared,
     Divided,
     draw_scores,
-    Network,
     PERCENT,
     recipe_rows,
     scores_section,
@@ -78,13 +77,13 @@ class SchoolStudy:
         **Returns:** rows, of each recipe and of each task.
         """
         table, sizes = Divided.of(school(), PARTS), {"steps": self.steps, "lrs": LRS}
-        uncertainty = UW(mse, num_tasks=len(table))
         recipes = chosen_recipes(table, RECIPES, **sizes)
-        recipes.append(balanced(uncertainty, mse, "UW", "Kendall, Gal & Cipolla 2018", **sizes))
-        network = Network(self.width, 2)
-        rows = compared(recipes, table, network, folder, key, seeds=self.seeds, resume=resume)
+        uncertainty, kendall = UW(mse, num_tasks=len(table)), "Kendall, Gal & Cipolla 2018"
+        recipes.append(balanced("UW", uncertainty, kendall, num_tasks=len(table), **sizes))
+        shape = {"seeds": self.seeds, "width": self.width, "depth": 2}
+        answers = compared(recipes, table, folder, key, resume=resume, **shape)
         about = {"measure": "explained variance", "tasks": len(table)}
-        return {"rows": rows} | about | {"rows_of_table": len(table.x)}
+        return answers | about | {"rows_of_table": len(table.x)}
 
     @staticmethod
     def draw(result: dict[str, Any], folder: Path) -> None:

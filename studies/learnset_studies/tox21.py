@@ -10,17 +10,16 @@ from jaxtyping import Array, Key
 from learnset.core import cross_entropy
 from learnset.data import tox21
 from learnset.multitask import UW
+from learnset.recipes.rows import balanced
 from learnset.report import Grid, Page, Paragraph, Section
 
 from ._rows_study import (
     answer_section,
-    balanced,
     check_sizes,
     chosen_recipes,
     compared,
     Divided,
     draw_scores,
-    Network,
     scores_section,
     tuning,
 )
@@ -66,15 +65,15 @@ class Tox21Study:
         **Returns:** rows, of each recipe and of each task.
         """
         table, sizes = Divided.of(tox21(), PARTS), {"steps": self.steps, "lrs": LRS}
-        uncertainty = UW(cross_entropy, num_tasks=len(table), classification=True)
         recipes = chosen_recipes(table, RECIPES, **sizes)
+        uncertainty = UW(cross_entropy, num_tasks=len(table), classification=True)
         kendall = "Kendall, Gal & Cipolla 2018"
-        recipes.append(balanced(uncertainty, cross_entropy, "UW", kendall, **sizes))
-        network = Network(self.width, 1)
-        rows = compared(recipes, table, network, folder, key, seeds=self.seeds, resume=resume)
+        recipes.append(balanced("UW", uncertainty, kendall, num_tasks=len(table), **sizes))
+        shape = {"seeds": self.seeds, "width": self.width, "depth": 1}
+        answers = compared(recipes, table, folder, key, resume=resume, **shape)
         labels = {name: len(table.rows_of(number)) for number, name in enumerate(table.names)}
         about = {"measure": "ROC-AUC", "labels": labels}
-        return {"rows": rows} | about | {"rows_of_table": len(table.x)}
+        return answers | about | {"rows_of_table": len(table.x)}
 
     @staticmethod
     def draw(result: dict[str, Any], folder: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_quick_study_of_a_table_compares_every_recipe_with_a_model_for_each_ta
     result = result_of(folder)
     recipes = [row for row in result["rows"] if row["part"] == "recipes"]
     assert {row["measure"] for row in recipes} == {"explained variance"}
-    assert any(row["setting"] == "scratch" for row in recipes)
+    assert any(row["setting"] == "from scratch" for row in recipes)
     assert any("to_uniform" in row for row in recipes)
     assert all(np.isfinite(row["value"]) and len(row["by_seed"]) == 2 for row in recipes)
     page = (folder / "README.md").read_text()
