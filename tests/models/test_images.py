@@ -1,4 +1,5 @@
-"""Networks for images: how a convolution is computed changes nothing, and what normalisation shares is what it says."""
+"""Networks for images: all forms of a convolution agree, and normalisation shares only what it
+says."""
 
 import equinox as eqx
 import jax
@@ -39,7 +40,7 @@ def test_a_convolution_by_product_is_that_of_lax_with_its_gradients(
 def test_a_convolution_by_row_products_is_that_of_lax_with_its_first_and_second_gradients(
     getkey, kernel, height, width
 ):
-    """With other weights for each of two tasks."""
+    """With different weights for each of two tasks."""
     x = jr.normal(getkey(), (2, 3, height, width, 3))
     weight = jr.normal(getkey(), (2, kernel, kernel, 3, 4)) / (3 * kernel)
 
@@ -48,14 +49,14 @@ def test_a_convolution_by_row_products_is_that_of_lax_with_its_first_and_second_
             return jnp.sin(jax.vmap(form)(x, weight)).sum()
 
         gradient = jax.value_and_grad(value, (0, 1))
-        return gradient(x, weight), jax.grad(
-            lambda x, weight: gradient(x, weight)[1][0].sum(), (0, 1)
-        )(x, weight)
+        second = jax.grad(lambda x, weight: gradient(x, weight)[1][0].sum(), (0, 1))
+        return gradient(x, weight), second(x, weight)
 
-    products, plain = jax.jit(
-        lambda: (derivatives(by_row_products), derivatives(lambda x, w: by_lax(x, w, 1)))
-    )()
-    assert_close(products, plain, rtol=1e-4, atol=1e-4)
+    @jax.jit
+    def both():
+        return derivatives(by_row_products), derivatives(lambda x, w: by_lax(x, w, 1))
+
+    assert_close(*both(), rtol=1e-4, atol=1e-4)
 
 
 def test_max_pooling_leaves_out_an_odd_last_row():
@@ -103,7 +104,7 @@ def test_one_query_depends_on_the_others_exactly_if_the_encoder_says_so(
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_images_without_weight_have_no_part_in_the_statistics(getkey, name):
+def test_images_without_weight_do_not_influence_the_statistics(getkey, name):
     model = encoder(name, ls.models.BatchNorm, getkey())
     xs = jr.normal(getkey(), (3, 8, 9, 1))
     weight = jnp.array([1.0, 1.0, 0.0])
@@ -125,12 +126,12 @@ def test_a_support_set_is_normalised_by_its_own_statistics_before_and_after_sett
     )
 
 
-def test_moments_are_the_mean_and_the_variance_of_what_has_weight(getkey):
+def test_moments_are_the_mean_and_the_variance_of_the_images_with_weight(getkey):
     x = jr.normal(getkey(), (4, 3, 5, 2))
     mean, variance = moments(x, jnp.array([1.0, 1, 0, 1]))
-    there = x[jnp.array([0, 1, 3])]
-    assert_close(mean.ravel(), there.mean(axis=(0, 1, 2)))
-    assert_close(variance.ravel(), there.var(axis=(0, 1, 2)))
+    present = x[jnp.array([0, 1, 3])]
+    assert_close(mean.ravel(), present.mean(axis=(0, 1, 2)))
+    assert_close(variance.ravel(), present.var(axis=(0, 1, 2)))
 
 
 def test_group_norm_with_one_group_is_layer_norm(getkey):
@@ -139,28 +140,29 @@ def test_group_norm_with_one_group_is_layer_norm(getkey):
     assert_close(ls.models.GroupNorm(6)(x, jnp.ones(2)), jax.vmap(plain)(x), rtol=1e-4, atol=1e-5)
 
 
-def test_groups_of_group_norm_do_not_see_each_other(getkey):
+def test_groups_of_group_norm_do_not_influence_each_other(getkey):
     x, norm = jr.normal(getkey(), (2, 5, 4, 6)), ls.models.GroupNorm(6, groups=2)
     other = x.at[..., 3:].set(7 * x[..., 3:] + 1)
     assert_close(norm(x, jnp.ones(2))[..., :3], norm(other, jnp.ones(2))[..., :3])
 
 
 def test_groups_must_divide_the_channels():
-    with pytest.raises(ls.InputError, match="6 channels do not part into `groups=4`"):
+    with pytest.raises(ls.InputError, match="6 channels are not divisible by `groups=4`"):
         ls.models.GroupNorm(6, groups=4)
 
 
 def test_images_too_small_for_the_halvings_are_refused(getkey):
-    with pytest.raises(ls.InputError, match="images of 15 by 40 pixels are gone after 4 halvings"):
-        ls.models.ResNet12((15, 40, 1), key=getkey())
-    with pytest.raises(ls.InputError, match="gone after 4 halvings"):
-        ls.Conv4((15, 40, 1), key=getkey())
+    message = "nothing is left of images of 15 by 40 pixels after 4 halvings"
+    for encoder in (ls.models.ResNet12, ls.Conv4):
+        with pytest.raises(ls.InputError, match=message):
+            encoder((15, 40, 1), key=getkey())
 
 
 def test_sizes_are_those_of_the_papers(getkey):
     shapes = eqx.filter_eval_shape(lambda: ls.models.ResNet12((84, 84, 3), key=jr.key(0)))
     assert shapes.size == 640
-    # Four blocks: 9 ab + 18 bb weights of 3 by 3, ab of the shortcut; a bias, a scale and a shift for each channel.
+    # Four blocks: 9 ab + 18 bb weights of 3 by 3, ab of the shortcut; bias, scale and shift of each
+    # channel.
     widths = [(3, 64), (64, 160), (160, 320), (320, 640)]
     expected = sum(9 * a * b + 18 * b * b + a * b + 4 * 3 * b for a, b in widths)
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes) if hasattr(leaf, "size")) == expected
@@ -168,32 +170,26 @@ def test_sizes_are_those_of_the_papers(getkey):
     assert ls.Conv4((28, 28, 1), strided=True, key=getkey()).size == 256
 
 
-def test_attention_reads_the_same_from_a_context_in_any_order_and_nothing_from_absent_points(
-    getkey,
-):
+def test_attention_ignores_absent_points_and_the_order_of_its_context(getkey):
     block = ls.models.AttentionBlock(8, heads=2, key=getkey())
     tokens, context = jr.normal(getkey(), (3, 8)), jr.normal(getkey(), (4, 8))
-    there = jnp.array([True, True, False, True])
+    present = jnp.array([True, True, False, True])
     read = eqx.filter_jit(block)
-    expected = read(tokens, context, there)
-    assert_close(read(tokens, context[::-1], there[::-1]), expected)
-    assert_close(read(tokens, context.at[2].set(100.0), there), expected)
-    assert_close(read(tokens.at[1:].set(0.0), context, there)[0], expected[0])
+    expected = read(tokens, context, present)
+    assert_close(read(tokens, context[::-1], present[::-1]), expected)
+    assert_close(read(tokens, context.at[2].set(100.0), present), expected)
+    assert_close(read(tokens.at[1:].set(0.0), context, present)[0], expected[0])
 
 
 def test_heads_must_divide_the_width(getkey):
-    with pytest.raises(ls.InputError, match="`width=8` does not part into `heads=3`"):
+    with pytest.raises(ls.InputError, match="`width=8` is not divisible by `heads=3`"):
         ls.models.AttentionBlock(8, heads=3, key=getkey())
 
 
 def test_filters_may_grow_from_one_convolution_to_the_next(getkey):
     encoder = ls.Conv4((28, 28, 1), filters=(4, 8, 16, 32), key=getkey())
-    assert [block.convolution.weight.shape[2:] for block in encoder.blocks] == [
-        (1, 4),
-        (4, 8),
-        (8, 16),
-        (16, 32),
-    ]
+    sizes = [block.convolution.weight.shape[2:] for block in encoder.blocks]
+    assert sizes == [(1, 4), (4, 8), (8, 16), (16, 32)]
     assert encoder.features(jnp.ones((28, 28, 1))).shape == (encoder.size,) == (32,)
-    with pytest.raises(ls.InputError, match="are 3, but there are 4"):
+    with pytest.raises(ls.InputError, match="has 3 entries for 4 `blocks`"):
         ls.Conv4((28, 28, 1), filters=(4, 8, 16), key=getkey())

@@ -1,4 +1,4 @@
-"""Models: what they promise beyond being called."""
+"""Models: the promises that they keep beyond being callable."""
 
 import equinox as eqx
 import jax
@@ -14,14 +14,14 @@ from learnset.models._linear import Linear, truncated_normal
 
 XS = np.linspace(-2, 2, 6, dtype=np.float32)[:, None]
 predict = eqx.filter_jit(ls.predict)
-see = eqx.filter_jit(lambda model, index: model.for_task(index))
+view_of = eqx.filter_jit(lambda model, index: model.for_task(index))
 
 
 def pick(tree, index):
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[index]), tree)
 
 
-def test_a_linear_layer_is_its_matrix(getkey):
+def test_a_linear_layer_is_a_matrix_and_a_bias(getkey):
     layer = Linear(3, 2, key=getkey())
     x = np.array([1.0, -2.0, 0.5], np.float32)
     assert np.allclose(
@@ -46,23 +46,20 @@ def test_a_perceptron_without_units_or_layers_is_refused(bad, getkey):
         ls.MLP(1, 1, **bad, key=getkey())
 
 
-def test_more_inputs_keep_the_old_function_where_they_are_zero(model, getkey):
+def test_additional_inputs_change_the_function_only_where_they_are_not_zero(model, getkey):
     longer = eqx.filter_jit(model.extend_inputs)(3, key=getkey())
     old, new = predict(model, XS), predict(longer, np.pad(XS, [(0, 0), (0, 3)]))
     assert_close(new, old)
     assert not np.allclose(predict(longer, np.pad(XS, [(0, 0), (0, 3)], constant_values=1.0)), old)
 
 
-def test_a_cut_normal_has_the_spread_that_the_cut_leaves():
+def test_a_truncated_normal_has_the_moments_of_scipy():
     num = 200_000
     weights = np.asarray(truncated_normal(0.01)(jr.key(0), (num,), jnp.float32), np.float64)
-    cut = scipy.stats.truncnorm(-2, 2)
-    spread = np.sqrt((cut.moment(4) - cut.moment(2) ** 2) / num) / (
-        2 * cut.std()
-    )  # standard error of the deviation
-    assert abs(cut.std() - 0.8796) < 1e-4
-    assert abs(weights.std() / 0.01 - cut.std()) < 3 * spread
-    assert abs(weights.mean() / 0.01) < 3 * cut.std() / np.sqrt(num)
+    truncated = scipy.stats.truncnorm(-2, 2)
+    variance_error = np.sqrt((truncated.moment(4) - truncated.moment(2) ** 2) / num)
+    assert abs(weights.std() / 0.01 - truncated.std()) < 3 * variance_error / (2 * truncated.std())
+    assert abs(weights.mean() / 0.01) < 3 * truncated.std() / np.sqrt(num)
     assert 0.0199 < abs(weights).max() <= 0.02 * (1 + 1e-6)
 
 
@@ -81,25 +78,24 @@ def shared(model, getkey):
 
 @pytest.mark.parametrize("index", range(4))
 def test_a_task_sees_the_body_with_the_head_of_its_number(index, shared):
-    view = see(shared, jnp.asarray(index))
+    view = view_of(shared, jnp.asarray(index))
     assert eqx.tree_equal(view.layers, shared.model.layers)
     assert eqx.tree_equal(view.head, pick(shared.heads, index))
 
 
 def test_a_new_task_sees_the_body_with_the_head_that_no_task_trained(shared, model):
-    assert eqx.tree_equal(see(shared, jnp.asarray(-1)), model)
+    assert eqx.tree_equal(view_of(shared, jnp.asarray(-1)), model)
 
 
-def test_heads_differ_and_stay_in_the_range_of_the_model_s(shared, model):
+def test_heads_differ_and_stay_in_the_range_of_the_head_of_the_model(shared, model):
     for many, one in zip(jax.tree.leaves(shared.heads), jax.tree.leaves(model.head), strict=True):
         assert len(np.unique(many)) == many.size
         assert np.abs(many).max() <= np.abs(one).max()
 
 
-def test_a_head_of_one_task_takes_no_gradient_from_another(shared):
-    grads = eqx.filter_jit(
-        eqx.filter_grad(lambda m: (m.for_task(jnp.asarray(2))(XS[0]) ** 2).sum())
-    )(shared)
+def test_a_head_of_one_task_gets_no_gradient_from_another(shared):
+    gradient = eqx.filter_grad(lambda m: (m.for_task(jnp.asarray(2))(XS[0]) ** 2).sum())
+    grads = eqx.filter_jit(gradient)(shared)
     moved = [np.abs(leaf).reshape(4, -1).sum(axis=1) > 0 for leaf in jax.tree.leaves(grads.heads)]
     assert all(rows.tolist() == [False, False, True, False] for rows in moved)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(grads.model.head))
@@ -108,34 +104,30 @@ def test_a_head_of_one_task_takes_no_gradient_from_another(shared):
 make = eqx.filter_jit(lambda key: ls.MLP(1, 1, width=5, depth=1, key=key))
 
 
-def test_separate_models_are_made_from_keys_of_their_own(getkey):
+def test_separate_models_are_made_from_their_own_keys(getkey):
     key = getkey()
     models, alone = ls.models.separate(make, 3, key=key), [make(one) for one in jr.split(key, 3)]
     for index, one in enumerate(alone):
-        assert_close(see(models, jnp.asarray(index)), one)
+        assert_close(view_of(models, jnp.asarray(index)), one)
     average = jax.tree.map(lambda *leaves: jnp.asarray(np.mean(leaves, axis=0)), *alone)
-    assert_close(see(models, jnp.asarray(-1)), average)
+    assert_close(view_of(models, jnp.asarray(-1)), average)
 
 
 def test_the_average_of_equal_models_is_the_model(model):
     models = ls.models.Separate(jax.tree.map(lambda leaf: jnp.asarray(np.stack([leaf] * 4)), model))
-    assert_close(see(models, jnp.asarray(-1)), model, rtol=1e-6)
+    assert_close(view_of(models, jnp.asarray(-1)), model, rtol=1e-6)
 
 
 def test_separate_models_of_equinox_may_hold_functions(getkey):
-    models = ls.models.separate(
-        eqx.filter_jit(lambda key: eqx.nn.MLP(1, 1, 4, 1, key=key)), 3, key=getkey()
-    )
-    assert eqx.filter_jit(lambda models, x: models.for_task(jnp.asarray(1))(x))(
-        models, XS[0]
-    ).shape == (1,)
+    key, make = getkey(), eqx.filter_jit(lambda key: eqx.nn.MLP(1, 1, 4, 1, key=key))
+    models, alone = ls.models.separate(make, 3, key=key), make(jr.split(key, 3)[1])
+    assert_close(predict(view_of(models, jnp.asarray(1)), XS), predict(alone, XS))
 
 
 @pytest.fixture(scope="module")
 def process():
-    return eqx.filter_jit(lambda key: ls.models.ConditionalNeuralProcess(1, 2, width=8, key=key))(
-        jr.key(0)
-    )
+    make = eqx.filter_jit(lambda key: ls.models.ConditionalNeuralProcess(1, 2, width=8, key=key))
+    return make(jr.key(0))
 
 
 @pytest.fixture(scope="module")
@@ -152,32 +144,31 @@ def gaussian(process, support):
     return jax.vmap(process.condition(support).gaussian)(XS)
 
 
-def test_a_neural_process_does_not_see_the_order_of_points(process, support):
+def test_a_neural_process_ignores_the_order_of_points(process, support):
     assert_close(gaussian(process, pick(support, [3, 0, 5, 1, 4, 2])), gaussian(process, support))
 
 
-def test_a_neural_process_sees_what_the_points_hold(process, support):
+def test_a_neural_process_depends_on_the_targets_of_the_points(process, support):
     other = ls.Batch(support.x, -support.y, support.weight)
     assert not np.allclose(gaussian(process, other)[0], gaussian(process, support)[0], atol=1e-3)
 
 
 def test_a_neural_process_leaves_out_points_of_weight_zero(process, support):
-    there = np.arange(6) != 2
-    poisoned = np.where(there[:, None], support.y, np.float32(np.nan))
-    weighted = ls.Batch(support.x, poisoned, there.astype(np.float32))
-    assert_close(gaussian(process, weighted), gaussian(process, pick(support, there)))
+    present = np.arange(6) != 2
+    poisoned = np.where(present[:, None], support.y, np.float32(np.nan))
+    weighted = ls.Batch(support.x, poisoned, present.astype(np.float32))
+    assert_close(gaussian(process, weighted), gaussian(process, pick(support, present)))
 
 
 def test_a_neural_process_is_not_poisoned_by_a_single_absent_label(process, support):
     weight = np.ones((6, 2), np.float32)
     weight[2, 1] = 0
     poisoned = np.where(weight > 0, support.y, np.float32(np.nan))
-    assert all(
-        np.isfinite(part).all() for part in gaussian(process, ls.Batch(support.x, poisoned, weight))
-    )
+    parts = gaussian(process, ls.Batch(support.x, poisoned, weight))
+    assert all(np.isfinite(part).all() for part in parts)
 
 
-def test_a_neural_process_without_points_has_an_opinion(process, support):
+def test_a_neural_process_without_points_still_predicts(process, support):
     mean, std = gaussian(process, ls.Batch(support.x, support.y, 0 * support.weight))
     assert np.isfinite(mean).all() and (std > 0.1).all()
 

@@ -1,4 +1,4 @@
-"""Models: what `equinox.nn` lacks for learning many tasks."""
+"""Models for learning many tasks, which `equinox.nn` lacks."""
 
 from ._attention import AttentionBlock as AttentionBlock
 from ._cgc import CGC as CGC

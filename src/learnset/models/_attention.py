@@ -1,4 +1,4 @@
-"""Attention of points to a set of other points."""
+"""Attention from points to a set of other points."""
 
 import equinox as eqx
 import jax
@@ -11,17 +11,18 @@ from ._mlp import MLP
 
 
 class AttentionBlock(eqx.Module):
-    """Adds to each token what it reads from a context, then what a small network makes of it. Tokens do not see each
-    other, unless they are the context themselves; the order of the context does not matter.
+    """A transformer block: adds to each token what it reads from a context, then the output of a
+    small network. Tokens do not see each other, unless they are the context themselves; the order
+    of the context does not matter.
 
     **Arguments:**
 
     - `width`: of a token. `heads`: of attention, a divisor of the width.
 
-    **Raises:** `InputError` for a width that does not part into heads.
+    **Raises:** `InputError` for a width that is not divisible by `heads`.
 
-    Source: Vaswani et al. 2017, *Attention Is All You Need*, §3, normalised before each part as in Xiong et al. 2020, *On
-    Layer Normalization in the Transformer Architecture*, §3.
+    Source: Vaswani et al. 2017, *Attention Is All You Need*, §3, normalised before each part as in
+    Xiong et al. 2020, *On Layer Normalization in the Transformer Architecture*, §3.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> block = ls.models.AttentionBlock(8, heads=2, key=jr.key(0))
@@ -37,17 +38,16 @@ class AttentionBlock(eqx.Module):
     def __init__(self, width: int, *, heads: int = 4, key: Key[Array, ""]):
         if heads < 1 or width % heads:
             raise InputError(
-                f"AttentionBlock: `width={width}` does not part into `heads={heads}`. Choose a divisor."
+                f"AttentionBlock: `width={width}` is not divisible by `heads={heads}`. Choose a"
+                " divisor."
             )
         attention_key, network_key = jr.split(key)
         self.attention = eqx.nn.MultiheadAttention(heads, width, key=attention_key)
         self.network = MLP(
             width, width, width=4 * width, depth=1, activation=jax.nn.gelu, key=network_key
         )
-        self.before_attention, self.before_network = (
-            eqx.nn.LayerNorm(width),
-            eqx.nn.LayerNorm(width),
-        )
+        self.before_attention = eqx.nn.LayerNorm(width)
+        self.before_network = eqx.nn.LayerNorm(width)
 
     def __call__(
         self,
@@ -55,11 +55,8 @@ class AttentionBlock(eqx.Module):
         context: Float[Array, "points width"],
         there: Bool[Array, "points"],
     ) -> Float[Array, "tokens width"]:
-        """Tokens after reading those points of the context which are there."""
-        ask, tell = (
-            jax.vmap(self.before_attention)(tokens),
-            jax.vmap(self.before_attention)(context),
-        )
+        """Tokens after reading the points of the context that are present (`there`)."""
+        queries, keys = (jax.vmap(self.before_attention)(x) for x in (tokens, context))
         mask = jnp.broadcast_to(there, (len(tokens), len(there)))
-        tokens = tokens + self.attention(ask, tell, tell, mask)
+        tokens = tokens + self.attention(queries, keys, keys, mask)
         return tokens + jax.vmap(lambda token: self.network(self.before_network(token)))(tokens)

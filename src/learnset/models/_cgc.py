@@ -1,4 +1,4 @@
-"""Experts that all tasks share beside experts of each task."""
+"""Experts that all tasks share, and experts of each task."""
 
 from collections.abc import Callable
 
@@ -10,26 +10,28 @@ from jaxtyping import Array, Float, Int, Key
 
 from ..core import check_not_negative, check_positive
 from ._linear import Linear
-from ._mmoe import ask, make_experts, SoftmaxGate, tower_and_head
+from ._mmoe import expert_outputs, make_experts, SoftmaxGate, tower_and_head
 from ._tasked import part_of
 from ._view import Layers, View
 
 
 class CGC(eqx.Module):
-    """Customized gate control: each task weighs shared experts and experts of its own, which no other task sees, by a
-    softmax of its input. `PLE` stacks several such levels.
+    """Customized gate control (CGC): each task weighs shared experts and its own experts, which no
+    other task sees, by a softmax of its input. `PLE` stacks several such levels.
 
-    A task that the set does not number (index -1) sees the average of all that tasks own.
+    A task outside the set (index -1) sees the average of the parts of all tasks.
 
     **Arguments:** those of `MMoE`, and
 
-    - `shared`: how many experts all tasks share. `experts`: how many each task has for itself.
+    - `shared`: number of experts that all tasks share. `experts`: number of each task's own
+      experts.
 
-    Source: Tang et al. 2020, *Progressive Layered Extraction (PLE): A Novel Multi-Task Learning Model for Personalized
-    Recommendations*, §4.1.
+    Source: Tang et al. 2020, *Progressive Layered Extraction (PLE): A Novel Multi-Task Learning
+    Model for Personalized Recommendations*, §4.1.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.models.CGC(3, 1, num_tasks=30, key=jr.key(0)).for_task(jnp.asarray(7))(jnp.ones(3)).shape
+    >>> model = ls.models.CGC(3, 1, num_tasks=30, key=jr.key(0))
+    >>> model.for_task(jnp.asarray(7))(jnp.ones(3)).shape
     (1,)
     """
 
@@ -74,7 +76,8 @@ class CGC(eqx.Module):
 
 
 class OwnExperts(eqx.Module):
-    """What a task owns: experts, how it weighs all that it sees, and what it makes of the mixture."""
+    """The parts of one task: its experts, a gate that weighs them and the shared ones, a tower and
+    a head."""
 
     experts: Layers
     gate: SoftmaxGate
@@ -83,11 +86,13 @@ class OwnExperts(eqx.Module):
 
 
 class Customised(eqx.Module):
-    """The weighted mean of what own and shared experts say."""
+    """The weighted mean of the outputs of the task's own and the shared experts."""
 
     shared: Layers
     experts: Layers
     gate: SoftmaxGate
 
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "width"]:
-        return self.gate(x) @ jnp.concatenate([ask(self.experts, x), ask(self.shared, x)])
+        return self.gate(x) @ jnp.concatenate(
+            [expert_outputs(self.experts, x), expert_outputs(self.shared, x)]
+        )

@@ -11,12 +11,14 @@ from ._mlp import MLP
 
 
 class ConditionalNeuralProcess(eqx.Module):
-    """Encodes each support point, averages, and decodes the average together with an input.
+    """Conditional neural process: encodes each support point, averages the codes, and decodes the
+    average together with an input.
 
-    Source: Garnelo et al. 2018, *Conditional Neural Processes*, §2.2 and §4.1, where the standard deviation is
-    `0.1 + 0.9 softplus`.
+    It is the model of `learnset.CNP`: `condition(support)` gives the predictor of a task, in one
+    pass without steps.
 
-    It is the model of `learnset.CNP`: `condition(support)` gives the predictor of a task, in one pass and no steps.
+    Source: Garnelo et al. 2018, *Conditional Neural Processes*, §2.2 and §4.1, where the standard
+    deviation is `0.1 + 0.9 softplus`.
     """
 
     encoder: MLP
@@ -30,7 +32,7 @@ class ConditionalNeuralProcess(eqx.Module):
         self.decoder = MLP(in_size + width, 2 * out_size, width=width, depth=depth, key=decoder_key)
 
     def condition(self, support: Batch) -> "Conditioned":
-        """The predictor for one task, in which points of weight zero have no part."""
+        """The predictor for one task; points of weight zero do not influence it."""
         weight = support.weight.reshape(len(support.weight), -1).max(axis=1)
         y = present(support.y, point_weight(support))
         codes = jax.vmap(self.encoder)(jnp.concatenate([support.x, y], axis=1))
@@ -38,7 +40,8 @@ class ConditionalNeuralProcess(eqx.Module):
 
 
 class Conditioned(eqx.Module):
-    """A decoder with the code of one task: predicts the mean, and a Gaussian where it is asked."""
+    """The predictor of a conditional neural process: a decoder with the code of one task. It
+    predicts the mean, and a Gaussian by `gaussian`."""
 
     decoder: MLP
     code: Float[Array, "width"]

@@ -1,4 +1,4 @@
-"""The encoder of four convolutions that few-shot learning is compared by."""
+"""The encoder of four convolutions that is standard in few-shot learning."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ Images = Float[Array, "points height width channels"]
 
 
 class ConvolutionBlock(eqx.Module):
-    """Convolution, normalisation, ReLU, and pooling where the stride is one."""
+    """Convolution, normalisation, ReLU, and pooling if the stride is one."""
 
     convolution: Convolution
     normalisation: AbstractNormalisation
@@ -25,28 +25,30 @@ class ConvolutionBlock(eqx.Module):
         return self.after(self.normalisation(self.convolution(x), weight))
 
     def after(self, x: Images) -> Images:
-        """What comes behind normalisation."""
+        """The part after normalisation."""
         x = jax.nn.relu(x)
         return max_pool(x) if self.convolution.stride == 1 else x
 
     def settle(self, x: Images, weight: Float[Array, "points"]) -> "ConvolutionBlock":
-        """The block with statistics of the support set in it."""
+        """The block with statistics of the support set stored in it."""
         settled = self.normalisation.settle(self.convolution(x), weight)
         return eqx.tree_at(lambda block: block.normalisation, self, settled)
 
 
 class Conv4(eqx.Module):
-    """Four blocks of a 3 by 3 convolution, normalisation, ReLU and max-pooling (or a stride of two instead of it); the
-    features are all that is left of the image, as one vector.
+    """Conv4: four blocks of a 3 by 3 convolution, normalisation, ReLU and max-pooling (or a stride
+    of two instead). The features are the last activations as one vector.
 
     **Arguments:**
 
     - `in_shape`: of one image, `(height, width, channels)`.
-    - `filters`: of each convolution; or of one after the other. `blocks`: four, unless said otherwise.
-    - `strided`: stride two instead of pooling, as MAML has it on Omniglot; it costs about a quarter.
-    - `normalisation`: makes a layer from a number of channels: `SupportNorm`, `BatchNorm` or `GroupNorm`.
+    - `filters`: of every convolution, or of each in turn. `blocks`: default: four.
+    - `strided`: stride two instead of pooling, as MAML has it on Omniglot; it costs about a
+      quarter.
+    - `normalisation`: makes a layer from a number of channels: `SupportNorm`, `BatchNorm` or
+      `GroupNorm`.
 
-    **Raises:** `InputError` for images which the blocks would leave nothing of.
+    **Raises:** `InputError` for images so small that the blocks would leave nothing.
 
     Source: Vinyals et al. 2016, §4.1; strided: Finn, Abbeel & Levine 2017, §5.2.
 
@@ -74,7 +76,8 @@ class Conv4(eqx.Module):
         filters = (filters,) * blocks if isinstance(filters, int) else filters
         if len(filters) != blocks:
             raise InputError(
-                f"Conv4: `filters={filters}` are {len(filters)}, but there are {blocks} `blocks`."
+                f"Conv4: `filters={filters}` has {len(filters)} entries for {blocks} `blocks`. Give"
+                " one number for each."
             )
         sizes = (channels, *filters)
         stride = 2 if strided else 1
@@ -89,13 +92,13 @@ class Conv4(eqx.Module):
             height, width = (-(-side // 2) if strided else side // 2 for side in (height, width))
         if not height * width:
             raise InputError(
-                f"Conv4: images of {in_shape[0]} by {in_shape[1]} pixels are gone after {blocks} halvings. Enlarge them,"
-                f" or take fewer `blocks`."
+                f"Conv4: nothing is left of images of {in_shape[0]} by {in_shape[1]} pixels after"
+                f" {blocks} halvings. Enlarge them, or take fewer `blocks`."
             )
         self.in_shape, self.size = in_shape, height * width * filters[-1]
 
     def embed(self, xs: Images, weight: Float[Array, "points"]) -> Float[Array, "points features"]:
-        """Features of images that come together; those without weight have no part in what others see."""
+        """Features of many images together; images without weight do not influence the others."""
         for block in self.blocks:
             xs = block(xs, weight)
         return xs.reshape(xs.shape[0], -1)
@@ -105,7 +108,7 @@ class Conv4(eqx.Module):
         return self.embed(x[None], jax.numpy.ones(1, x.dtype))[0]
 
     def settle(self, xs: Images, weight: Float[Array, "points"]) -> "Conv4":
-        """The encoder with statistics of the support set in it."""
+        """The encoder with statistics of the support set stored in it."""
         blocks = []
         for block in self.blocks:
             blocks.append(block.settle(xs, weight))

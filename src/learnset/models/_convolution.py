@@ -1,4 +1,4 @@
-"""A convolution, in the form that is fast where it runs."""
+"""A convolution, in the form that is fastest on the device."""
 
 import equinox as eqx
 import jax
@@ -12,12 +12,12 @@ from ._linear import Initialiser
 
 
 class Convolution(eqx.Module):
-    """Slides a kernel over images, `(points, height, width, in)`, with a border of zeros of half a kernel.
+    """A convolution of images `(points, height, width, in)`, padded with zeros by half a kernel.
 
     **Arguments:**
 
-    - `in_size`, `out_size`: channels. `kernel`: its side, odd. `stride`: pixels from one place to the next.
-    - `initialiser`: see `Linear`; uniform in `± 1/sqrt(inputs)`, unless said otherwise.
+    - `in_size`, `out_size`: channels. `kernel`: its side, odd. `stride`: in pixels.
+    - `initialiser`: see `Linear`; default: uniform in `± 1/sqrt(inputs)`.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> ls.models.Convolution(1, 64, stride=2, key=jr.key(0))(jnp.ones((5, 28, 28, 1))).shape
@@ -42,13 +42,11 @@ class Convolution(eqx.Module):
             "Convolution", in_size=in_size, out_size=out_size, kernel=kernel, stride=stride
         )
         dtype, shape = jnp.result_type(float), (kernel, kernel, in_size, out_size)
-        bound = (kernel * kernel * in_size) ** -0.5
-        uniform = initialiser is None
-        self.weight = (
-            jr.uniform(key, shape, dtype, -bound, bound)
-            if uniform
-            else initialiser(key, shape, dtype)
-        )
+        if initialiser is None:
+            bound = (kernel * kernel * in_size) ** -0.5
+            self.weight = jr.uniform(key, shape, dtype, -bound, bound)
+        else:
+            self.weight = initialiser(key, shape, dtype)
         self.bias = jnp.zeros(out_size, dtype)
         self.stride = stride
 
@@ -63,19 +61,22 @@ def convolve(
     weight: Float[Array, "rows columns in out"],
     stride: int,
 ) -> Float[Array, "points down across out"]:
-    """The convolution, as one matrix product on a CPU: with weights of their own for each of many tasks, as after
-    adaptation, XLA's own there is slower by a factor of 17 or more; other devices take its own."""
+    """The convolution, as one matrix product on a CPU.
+
+    There, XLA's convolution is 17 or more times slower if each of many tasks has its own weights,
+    as after adaptation. Other devices use XLA's.
+    """
     if jax.default_backend() != "cpu":
         return by_lax(x, weight, stride)
     channels, out = weight.shape[2:]
-    lighter = (
-        stride == 1 and out <= channels
-    )  # with more channels out than in, whole networks gain nothing
-    return by_row_products(x, weight) if lighter else by_product(x, weight, stride)
+    # With more channels out than in, row products make whole networks no faster.
+    if stride == 1 and out <= channels:
+        return by_row_products(x, weight)
+    return by_product(x, weight, stride)
 
 
 def by_lax(x: Array, weight: Array, stride: int) -> Array:
-    """`lax.conv_general_dilated`: the test of the fast form."""
+    """The convolution by `lax.conv_general_dilated`, against which the fast forms are tested."""
     border = [(side // 2, side // 2) for side in weight.shape[:2]]
     return lax.conv_general_dilated(
         x, weight, (stride, stride), border, dimension_numbers=("NHWC", "HWIO", "NHWC")
@@ -83,7 +84,7 @@ def by_lax(x: Array, weight: Array, stride: int) -> Array:
 
 
 def by_product(x: Array, weight: Array, stride: int) -> Array:
-    """Patches of the images, side by side, times the kernel as a matrix."""
+    """The convolution as patches of the images times the kernel as a matrix."""
     rows, columns, channels, out = weight.shape
     points, height, width, _ = x.shape
     down, across = (height - 1) // stride + 1, (width - 1) // stride + 1
@@ -103,10 +104,12 @@ def by_product(x: Array, weight: Array, stride: int) -> Array:
 
 
 def by_row_products(x: Array, weight: Array) -> Array:
-    """At stride one, patches of one row, times all rows of the kernel; then the sum of products from neighbouring rows.
+    """The convolution at stride one, as patches of one row times all rows of the kernel, summed
+    over neighbouring rows.
 
-    As many multiplications as `by_product`, but less to write and to read: patches and product are three times the images
-    each, for a kernel of three, instead of patches that are nine times them.
+    It needs as many multiplications as `by_product` but less memory traffic: for a kernel of three,
+    patches and product are each three times the size of the images, instead of patches of nine
+    times their size.
     """
     rows, columns, channels, out = weight.shape
     points, height, width, _ = x.shape
@@ -115,14 +118,12 @@ def by_row_products(x: Array, weight: Array) -> Array:
         [padded[:, :, first : first + width] for first in range(columns)], axis=-1
     )
     kernels = weight.transpose(1, 2, 0, 3).reshape(columns * channels, rows * out)
-    product = (patches.reshape(-1, columns * channels) @ kernels).reshape(
-        points, height, width, rows * out
-    )
+    product = patches.reshape(-1, columns * channels) @ kernels
+    product = product.reshape(points, height, width, rows * out)
     product = jnp.pad(product, ((0, 0), (rows // 2,) * 2, (0, 0), (0, 0)))
-    parts = jnp.split(product, rows, axis=-1)
-    return sum(
-        (part[:, row : row + height] for row, part in enumerate(parts[1:], 1)), parts[0][:, :height]
-    )
+    first, *others = jnp.split(product, rows, axis=-1)
+    shifted = (part[:, row : row + height] for row, part in enumerate(others, 1))
+    return sum(shifted, first[:, :height])
 
 
 def max_pool(
@@ -131,8 +132,5 @@ def max_pool(
     """The largest of each two by two pixels; an odd last row or column is left out."""
     points, height, width, channels = x.shape
     down, across = height // 2, width // 2
-    return (
-        x[:, : 2 * down, : 2 * across]
-        .reshape(points, down, 2, across, 2, channels)
-        .max(axis=(2, 4))
-    )
+    even = x[:, : 2 * down, : 2 * across]
+    return even.reshape(points, down, 2, across, 2, channels).max(axis=(2, 4))

@@ -15,23 +15,27 @@ from ._view import Layers, View
 
 
 class CrossStitch(eqx.Module):
-    """A network for each task; after each hidden layer every network goes on with a learnt combination of the activations
-    of all, so that how much is shared is learnt layer by layer.
+    """Cross-stitch networks: a network for each task; after each hidden layer, every network
+    continues with a learnt combination of the activations of all. So the amount of sharing is
+    learnt layer by layer.
 
-    An input goes through the networks of all tasks: time grows with their number. A task that the set does not number
-    (index -1) sees the average of the last combinations, and of the heads.
+    An input goes through the networks of all tasks: time grows with their number. A task outside
+    the set (index -1) sees the average of the last combinations, and of the heads.
 
     **Arguments:**
 
     - `in_size`, `out_size`: lengths of an input and of an output.
     - `width`, `depth`: of each task's network.
-    - `same`: how much of its own activations a network has at first; it has as much of each other's as makes one together.
+    - `same`: the initial share of a network's own activations; the others have equal shares of the
+      rest.
 
-    Source: Misra et al. 2016, *Cross-stitch Networks for Multi-task Learning*, eq. 1, begun at 0.9 as there.
-    A stitch is one number for a pair of tasks and a layer; there, one for each channel as well.
+    Source: Misra et al. 2016, *Cross-stitch Networks for Multi-task Learning*, eq. 1, starting at
+    0.9 as there. A stitch is one number for a pair of tasks and a layer; there, also for each
+    channel.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.models.CrossStitch(3, 1, num_tasks=4, key=jr.key(0)).for_task(jnp.asarray(2))(jnp.ones(3)).shape
+    >>> model = ls.models.CrossStitch(3, 1, num_tasks=4, key=jr.key(0))
+    >>> model.for_task(jnp.asarray(2))(jnp.ones(3)).shape
     (1,)
     """
 
@@ -54,7 +58,7 @@ class CrossStitch(eqx.Module):
     ):
         check_positive("CrossStitch", num_tasks=num_tasks, width=width, depth=depth)
         if not 0 <= same <= 1:
-            raise InputError(f"CrossStitch: `same={same}`, but it is a part of one: from 0 to 1.")
+            raise InputError(f"CrossStitch: `same={same}`, but it is a share: from 0 to 1.")
 
         def of_tasks(fan_in: int, fan_out: int, key: Key[Array, ""]) -> Linear:
             return eqx.filter_vmap(lambda k: Linear(fan_in, fan_out, key=k))(
@@ -64,10 +68,9 @@ class CrossStitch(eqx.Module):
         *keys, head_key = jr.split(key, depth + 1)
         sizes = [in_size] + [width] * (depth - 1)
         self.layers = tuple(of_tasks(size, width, k) for size, k in zip(sizes, keys, strict=True))
-        own = jnp.eye(num_tasks)
-        stitch = (
-            same * own + (1 - same) / max(1, num_tasks - 1) * (1 - own) if num_tasks > 1 else own
-        )
+        stitch = own = jnp.eye(num_tasks)
+        if num_tasks > 1:
+            stitch = same * own + (1 - same) / (num_tasks - 1) * (1 - own)
         self.stitches = jnp.tile(stitch[None], (depth, 1, 1))
         self.own = of_tasks(width, out_size, head_key)
         self.activation = activation
@@ -78,7 +81,8 @@ class CrossStitch(eqx.Module):
 
 
 class Stitched(eqx.Module):
-    """The networks of all tasks as one of them ends."""
+    """The body of cross-stitch networks: the last hidden layer of one task, computed with those of
+    all."""
 
     layers: tuple[Linear, ...]
     stitches: Float[Array, "layers tasks tasks"]
@@ -86,7 +90,7 @@ class Stitched(eqx.Module):
     activation: Callable[[Array], Array] = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "width"]:
-        now = jnp.broadcast_to(x[None], (self.stitches.shape[1], len(x)))
+        xs = jnp.broadcast_to(x[None], (self.stitches.shape[1], len(x)))
         for layer, stitch in zip(self.layers, self.stitches, strict=True):
-            now = stitch @ self.activation(eqx.filter_vmap(lambda one, x: one(x))(layer, now))
-        return part_of(now, self.index)
+            xs = stitch @ self.activation(eqx.filter_vmap(lambda one, x: one(x))(layer, xs))
+        return part_of(xs, self.index)

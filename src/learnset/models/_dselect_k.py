@@ -1,4 +1,4 @@
-"""Experts that all tasks share, of which each task selects a few."""
+"""Shared experts, of which each task selects a few."""
 
 import math
 from collections.abc import Callable
@@ -17,22 +17,25 @@ from ._view import Layers, View
 
 
 class DSelectK(eqx.Module):
-    """`MMoE` whose gates select at most `selected` experts for each task: a selector says the number of an expert in
-    binary digits, each a smooth step of a parameter. Gradient descent then chooses among experts.
+    """DSelect-k: `MMoE` whose gates select at most `selected` experts for each task. A selector
+    encodes the number of an expert in binary digits, each a smooth step of a parameter, so gradient
+    descent chooses among experts.
 
-    `Penalised(loss, gate_entropy)` makes selectors decide. The selection is the task's, and the same for all inputs (the
-    paper's static gates). A task that the set does not number (index -1) sees the average of all that tasks own.
+    `Penalised(loss, gate_entropy)` makes selectors decide. The selection belongs to the task, and
+    is the same for all inputs (the paper's static gates). A task outside the set (index -1) sees
+    the average of the parts of all tasks.
 
     **Arguments:** those of `MMoE`, and
 
-    - `experts`: a power of two, so that each binary number is an expert's. For others the paper adds a penalty.
-    - `selected`: how many experts a task weighs (k).
-    - `gamma`: over which width of its parameter a digit goes from zero to one.
+    - `experts`: a power of two, so that each binary number is that of an expert. For other numbers
+      the paper adds a penalty.
+    - `selected`: number of experts that a task weighs (k).
+    - `gamma`: the width, in units of its parameter, over which a digit goes from zero to one.
 
-    **Raises:** `InputError` for a number of experts that is no power of two.
+    **Raises:** `InputError` for a number of experts that is not a power of two.
 
-    Source: Hazimeh et al. 2021, *DSelect-k: Differentiable Selection in the Mixture of Experts with Applications to
-    Multi-Task Learning*, §3.
+    Source: Hazimeh et al. 2021, *DSelect-k: Differentiable Selection in the Mixture of Experts with
+    Applications to Multi-Task Learning*, §3.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> model = ls.models.DSelectK(3, 1, num_tasks=30, experts=8, key=jr.key(0))
@@ -58,19 +61,14 @@ class DSelectK(eqx.Module):
         activation: Callable[[Array], Array] = jax.nn.relu,
         key: Key[Array, ""],
     ):
-        sizes = {
-            "num_tasks": num_tasks,
-            "selected": selected,
-            "gamma": gamma,
-            "width": width,
-            "depth": depth,
-        }
-        check_positive("DSelectK", **sizes)
+        check_positive("DSelectK", num_tasks=num_tasks, selected=selected, gamma=gamma)
+        check_positive("DSelectK", width=width, depth=depth)
         check_not_negative("DSelectK", tower=tower)
         digits = round(math.log2(experts)) if experts > 0 else 0
         if experts < 2 or 2**digits != experts:
             raise InputError(
-                f"DSelectK: `experts={experts}`, but experts are numbered by binary digits: take a power of two, 2 or more."
+                f"DSelectK: `experts={experts}`, but binary digits number the experts. Take a power"
+                " of two, 2 or more."
             )
         experts_key, own_key = jr.split(key)
 
@@ -90,14 +88,16 @@ class DSelectK(eqx.Module):
 
 
 class BinaryGate(eqx.Module):
-    """Weights of experts: a softmax over selectors, each a distribution over experts that binary digits make."""
+    """Weights of experts: a softmax over selectors, each a distribution over experts given by
+    binary digits."""
 
     digits: Float[Array, "selected digits"]
     weights: Float[Array, "selected"]
     gamma: float = eqx.field(static=True)
 
     def __init__(self, selected: int, digits: int, gamma: float, *, key: Key[Array, ""]):
-        # Within the slope of the smooth step, where gradients are; different, so that selectors part.
+        # Within the slope of the smooth step, where gradients are not zero; different, so that
+        # selectors diverge.
         bound = 0.01 * gamma
         self.digits = jr.uniform(key, (selected, digits), jnp.result_type(float), -bound, bound)
         self.weights = jnp.zeros(selected)
@@ -105,7 +105,8 @@ class BinaryGate(eqx.Module):
 
     @property
     def selectors(self) -> Float[Array, "selected experts"]:
-        """A distribution over experts for each selector: the product over digits of what they say of the expert's."""
+        """A distribution over experts for each selector: the product of the probabilities of an
+        expert's digits."""
         total = self.digits.shape[1]
         number = jnp.arange(2**total)[:, None] >> jnp.arange(total)[None] & 1
         one = smooth_step(self.digits / self.gamma)[:, None]
@@ -123,7 +124,8 @@ def smooth_step(t: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def gate_entropy(predictor: View, batch: Batch) -> Float[Array, ""]:
-    """How undecided a task of `DSelectK` is, in nats: the entropies of its selectors, summed. A `penalty` for `Penalised`.
+    """The entropy of the gate of a task of `DSelectK`, in nats, summed over its selectors: how
+    undecided it is. A `penalty` for `Penalised`.
 
     **Raises:** `InputError` for a predictor of another model.
 
@@ -132,16 +134,18 @@ def gate_entropy(predictor: View, batch: Batch) -> Float[Array, ""]:
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> model = ls.models.DSelectK(3, 1, num_tasks=30, experts=8, selected=2, key=jr.key(0))
     >>> batch = ls.Batch(jnp.ones((5, 3)), jnp.ones((5, 1)))
-    >>> round(float(ls.models.gate_entropy(model.for_task(jnp.asarray(0)), batch)), 2)  # nearly 2 log 8
+    >>> entropy = ls.models.gate_entropy(model.for_task(jnp.asarray(0)), batch)
+    >>> round(float(entropy), 2)  # nearly 2 log 8
     4.16
     """
     del batch
     gate = getattr(getattr(predictor, "body", None), "gate", None)
     if not isinstance(gate, BinaryGate):
         raise InputError(
-            "gate_entropy: the predictor has no selectors; it is a penalty for the tasks of `DSelectK`."
+            "gate_entropy: the predictor has no selectors. Use this penalty for the tasks of"
+            " `DSelectK`."
         )
-    # Digits are independent, so that entropies add. A digit that is decided has none, and no slope.
+    # Digits are independent, so entropies add. A decided digit has zero entropy and no slope.
     one = smooth_step(gate.digits / gate.gamma)
     undecided = (one > 0) & (one < 1)
     inside = jnp.where(undecided, one, 0.5)

@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 class Function(eqx.Module):
     """A function with parameters as a model: `function(params, x)` for one input `x`.
 
-    This is how a model of another JAX framework is used. Flax NNX, in one line after `nnx.split`:
+    It wraps models of other JAX frameworks. Flax NNX, in one line after `nnx.split`:
 
     ```python
     graph, params = nnx.split(network)
@@ -20,7 +20,8 @@ class Function(eqx.Module):
     and Flax Linen: `ls.models.Function(network.apply, network.init(key, x))`.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> float(ls.models.Function(lambda params, x: params["slope"] * x, {"slope": jnp.array(2.0)})(3.0))
+    >>> line = ls.models.Function(lambda params, x: params["slope"] * x, {"slope": jnp.array(2.0)})
+    >>> float(line(3.0))
     6.0
     """
 

@@ -1,4 +1,4 @@
-"""An encoder and a head on its features."""
+"""An encoder with a head on its features."""
 
 from typing import Any
 
@@ -11,17 +11,20 @@ from ._linear import Initialiser, Linear
 
 
 class Headed(eqx.Module):
-    """`head(features(x))`, of one point or of many together: what few-shot learners adapt, and what they come to.
+    """An encoder and a head: `head(features(x))` of one point, or of many together. Few-shot
+    learners both take and return such models.
 
     **Arguments:**
 
-    - `encoder`: has `features(x)`, or `embed(xs, weight)` where points go together (`Conv4`, `ResNet12`).
+    - `encoder`: has `features(x)`, or `embed(xs, weight)` if it takes points together (`Conv4`,
+      `ResNet12`).
     - `head`: takes the features of one point, or has `together(features, weight)`.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> encoder_key, head_key = jr.split(jr.key(0))
     >>> encoder = ls.Conv4((28, 28, 1), key=encoder_key)
-    >>> ls.models.Headed(encoder, ls.models.Linear(encoder.size, 5, key=head_key))(jnp.ones((28, 28, 1))).shape
+    >>> model = ls.models.Headed(encoder, ls.models.Linear(encoder.size, 5, key=head_key))
+    >>> model(jnp.ones((28, 28, 1))).shape
     (5,)
     """
 
@@ -31,11 +34,11 @@ class Headed(eqx.Module):
     def embed(
         self, xs: Shaped[Array, "points *in"], weight: Float[Array, "points"]
     ) -> Float[Array, "points features"]:
-        """What the head sees of many points."""
+        """The input of the head for many points."""
         return features(self.encoder, xs, weight)
 
     def features(self, x: Shaped[Array, "*in"]) -> Float[Array, "features"]:
-        """What the head sees of one point."""
+        """The input of the head for one point."""
         return self.encoder.features(x)
 
     def together(
@@ -48,7 +51,7 @@ class Headed(eqx.Module):
         return self.together(x[None], jax.numpy.ones(1, x.dtype))[0]
 
     def settle(self, xs: Shaped[Array, "points *in"], weight: Float[Array, "points"]) -> "Headed":
-        """The same with statistics of the support set in the encoder."""
+        """The same model, with statistics of the support set stored in the encoder."""
         if not hasattr(self.encoder, "settle"):
             return self
         return eqx.tree_at(lambda model: model.encoder, self, self.encoder.settle(xs, weight))

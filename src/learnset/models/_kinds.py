@@ -15,12 +15,12 @@ from ..core import Batch, for_task, head, InputError, predict, present, weighted
 
 
 class Kind(enum.IntEnum):
-    """What the targets of a task are, and with that how its outputs are read and scored.
+    """The kind of a task's targets, by which its outputs are interpreted and scored.
 
     - `REGRESSION`: numbers; outputs are means.
-    - `BINARY`: zeros and ones, one for each of the outputs, which are logits.
+    - `BINARY`: zeros and ones, one for each output; outputs are logits.
     - `CLASSES`: one class of several, one-hot; outputs are logits.
-    - `COUNTS`: whole numbers from zero up; outputs are logarithms of Poisson rates.
+    - `COUNTS`: counts from zero up; outputs are logarithms of Poisson rates.
     """
 
     REGRESSION = 0
@@ -30,12 +30,13 @@ class Kind(enum.IntEnum):
 
 
 class Kinds(eqx.Module):
-    """A model of tasks together with what each task's targets are, for the loss `by_kind`.
+    """A model of tasks of different kinds and sizes, for the loss `by_kind`.
 
-    Inputs and targets are padded to the widest, and so is the model: `SharedBody` with heads of the widest output, say.
-    A task's view ignores inputs beyond the task's own, and `by_kind` ignores such outputs. `padded_tasks` pads arrays.
+    Inputs and targets are padded to the widest, and so is the model: `SharedBody` with heads of the
+    widest output, say. The view of a task ignores inputs beyond the size of the task, and `by_kind`
+    ignores such outputs. `padded_tasks` pads arrays.
 
-    A task that the set does not number (index -1) is taken for a regression on all inputs and outputs.
+    A task outside the set (index -1) counts as a regression on all inputs and outputs.
 
     **Arguments:**
 
@@ -46,7 +47,8 @@ class Kinds(eqx.Module):
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> net = ls.SharedBody(ls.MLP(3, 5, key=jr.key(0)), num_tasks=2, key=jr.key(1))
-    >>> model = ls.models.Kinds(net, [ls.models.Kind.REGRESSION, ls.models.Kind.CLASSES], in_sizes=[3, 2], out_sizes=[1, 5])
+    >>> kinds = [ls.models.Kind.REGRESSION, ls.models.Kind.CLASSES]
+    >>> model = ls.models.Kinds(net, kinds, in_sizes=[3, 2], out_sizes=[1, 5])
     >>> batch = ls.Batch(jnp.zeros((5, 3)), jnp.eye(5))
     >>> bool(ls.models.by_kind(model.for_task(jnp.asarray(1)), batch) > 0)
     True
@@ -68,7 +70,8 @@ class Kinds(eqx.Module):
         if not len(kinds) == len(in_sizes) == len(out_sizes):
             lengths = f"{len(kinds)}, {len(in_sizes)} and {len(out_sizes)}"
             raise InputError(
-                f"Kinds: `kinds`, `in_sizes` and `out_sizes` are of {lengths} tasks; they must be of as many."
+                f"Kinds: `kinds`, `in_sizes` and `out_sizes` have {lengths} entries, but need one"
+                " for each task."
             )
         self.model = model
         self.kinds, self.in_sizes, self.out_sizes = (
@@ -77,7 +80,7 @@ class Kinds(eqx.Module):
 
     @property
     def own(self) -> PyTree[Float[Array, "tasks ..."]]:
-        """What single tasks own in the model."""
+        """The parts of single tasks in the model."""
         return self.model.own
 
     def for_task(self, index: Int[Array, ""]) -> "OfKind":
@@ -90,7 +93,7 @@ class Kinds(eqx.Module):
 
 
 class OfKind(eqx.Module):
-    """A predictor for one task, and what its targets are."""
+    """The predictor for one task of `Kinds`, with the kind and sizes of the task."""
 
     model: Any
     kind: Int[Array, ""]
@@ -102,46 +105,48 @@ class OfKind(eqx.Module):
         return head(self.model)
 
     def features(self, x: Float[Array, "*in"]) -> Float[Array, "features"]:
-        """What the head sees."""
-        return self.model.features(self._mine(x))
+        """The input of the head."""
+        return self.model.features(self._without_padding(x))
 
     def __call__(self, x: Float[Array, "*in"]) -> Float[Array, "out"]:
-        return self.model(self._mine(x))
+        return self.model(self._without_padding(x))
 
-    def _mine(self, x: Float[Array, "*in"]) -> Float[Array, "*in"]:
+    def _without_padding(self, x: Float[Array, "*in"]) -> Float[Array, "*in"]:
         return jnp.where(jnp.arange(x.shape[-1]) < self.in_size, x, 0) if x.ndim == 1 else x
 
 
 def from_features(view: Any) -> Any:
-    """The part of a view that takes features: its head, read as the view's outputs are."""
+    """The part of a view that takes features: its head, with the kind of the view."""
     if not isinstance(view, OfKind):
         return head(view)
-    return OfKind(
-        from_features(view.model), view.kind, jnp.asarray(np.iinfo(np.int32).max), view.out_size
-    )
+    widest = jnp.asarray(np.iinfo(np.int32).max)
+    return OfKind(from_features(view.model), view.kind, widest, view.out_size)
 
 
 def by_kind(predictor: OfKind, batch: Batch) -> Float[Array, ""]:
-    """The loss of a task of `Kinds`: mean squared error of a regression, otherwise the mean negative log-likelihood in
-    nats, of each output (binary, counts) or of a point (classes). Absent labels and outputs beyond the task's count for
-    nothing.
+    """The loss of a task of `Kinds`: mean squared error for a regression, otherwise the mean
+    negative log-likelihood in nats, per output (binary, counts) or per point (classes). Absent
+    labels, and outputs beyond the size of the task, do not count.
 
     **Returns:** a scalar.
 
-    **Raises:** `InputError` for a predictor without a kind, and for predictions of another shape than the targets.
+    **Raises:** `InputError` for a predictor without a kind, and if predictions and targets differ
+    in shape.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> model = ls.models.Kinds(lambda x: jnp.zeros(4), [ls.models.Kind.COUNTS], in_sizes=[1], out_sizes=[2])
+    >>> counts = [ls.models.Kind.COUNTS]
+    >>> model = ls.models.Kinds(lambda x: jnp.zeros(4), counts, in_sizes=[1], out_sizes=[2])
     >>> batch = ls.Batch(jnp.zeros((3, 1)), jnp.ones((3, 4)))
-    >>> float(ls.models.by_kind(model.for_task(jnp.asarray(0)), batch))  # a rate of one, and a count of one
+    >>> float(ls.models.by_kind(model.for_task(jnp.asarray(0)), batch))  # rate and count of one
     1.0
     """
-    outputs, y, mine, weight, of_point = _read(predictor, batch)
+    outputs, y, in_task, weight, of_point = _read(predictor, batch)
 
     def for_kind(kind: Kind, replacement: float = 0.0) -> tuple[Array, Array]:
-        # What another kind would make of numbers that are not meant for it, exp(1000) say, must not reach the gradient.
-        taken = mine & (predictor.kind == kind)
-        return jnp.where(taken, outputs, replacement), jnp.where(taken, y, 0)
+        # Numbers that are meant for another kind may overflow, as exp(1000): they must not reach
+        # the gradient.
+        of_kind = in_task & (predictor.kind == kind)
+        return jnp.where(of_kind, outputs, replacement), jnp.where(of_kind, y, 0)
 
     mean, target = for_kind(Kind.REGRESSION)
     logit, label = for_kind(Kind.BINARY)
@@ -157,22 +162,25 @@ def by_kind(predictor: OfKind, batch: Batch) -> Float[Array, ""]:
 
 
 def error_by_kind(predictor: OfKind, batch: Batch) -> Float[Array, ""]:
-    """How wrong a task of `Kinds` is: mean squared error of a regression, the part of wrong labels (binary) or points
-    (classes), and for counts the mean Poisson deviance, which is zero for predictions that are right.
+    """The error of a task of `Kinds`: mean squared error for a regression, the fraction of wrong
+    labels (binary) or points (classes), and the mean Poisson deviance for counts, which is zero for
+    perfect predictions.
 
     **Returns:** a scalar.
 
     **Raises:** `InputError` as `by_kind`.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> model = ls.models.Kinds(lambda x: jnp.ones(4), [ls.models.Kind.BINARY], in_sizes=[1], out_sizes=[2])
-    >>> float(ls.models.error_by_kind(model.for_task(jnp.asarray(0)), ls.Batch(jnp.zeros((3, 1)), jnp.ones((3, 4)))))
+    >>> binary = [ls.models.Kind.BINARY]
+    >>> model = ls.models.Kinds(lambda x: jnp.ones(4), binary, in_sizes=[1], out_sizes=[2])
+    >>> batch = ls.Batch(jnp.zeros((3, 1)), jnp.ones((3, 4)))
+    >>> float(ls.models.error_by_kind(model.for_task(jnp.asarray(0)), batch))
     0.0
     """
-    outputs, y, mine, weight, of_point = _read(predictor, batch)
-    y = jnp.where(mine, y, 0)
+    outputs, y, in_task, weight, of_point = _read(predictor, batch)
+    y = jnp.where(in_task, y, 0)
     log_rate, count = (jnp.where(predictor.kind == Kind.COUNTS, part, 0) for part in (outputs, y))
-    wrong = jnp.where(mine, outputs, ABSENT).argmax(axis=1) != y.argmax(axis=1)
+    wrong = jnp.where(in_task, outputs, ABSENT).argmax(axis=1) != y.argmax(axis=1)
     each = {
         Kind.REGRESSION: (outputs - y) ** 2,
         Kind.BINARY: ((outputs > 0) != (y > 0.5)).astype(outputs.dtype),
@@ -181,7 +189,7 @@ def error_by_kind(predictor: OfKind, batch: Batch) -> Float[Array, ""]:
     return _by_kind(predictor.kind, each, wrong.astype(outputs.dtype), weight, of_point)
 
 
-ABSENT = -1e9  # the logit of a class that is not there
+ABSENT = -1e9  # the logit of an absent class
 
 
 def _read(
@@ -193,21 +201,22 @@ def _read(
     Float[Array, "points out"],
     Float[Array, "points"],
 ]:
-    """Outputs, targets without NaN, which outputs are the task's, and the weight of each label and of each point."""
+    """Outputs, targets without NaN, which outputs the task has, and the weights of labels and of
+    points."""
     if not isinstance(predictor, OfKind):
         raise InputError(
-            f"by_kind: a {type(predictor).__name__} has no kind; wrap the model in `Kinds`."
+            f"by_kind: {type(predictor).__name__} has no kind. Wrap the model in `Kinds`."
         )
     outputs = predict(predictor, batch.x, batch.weight)
     if outputs.shape != batch.y.shape or outputs.ndim != 2:
         raise InputError(
-            f"by_kind: predictions have shape {outputs.shape} and targets {batch.y.shape}; both must be (points, widest"
-            " output)."
+            f"by_kind: predictions have shape {outputs.shape} and targets {batch.y.shape}. Pad both"
+            " to (points, widest output)."
         )
-    mine = (jnp.arange(outputs.shape[1]) < predictor.out_size)[None]
+    in_task = (jnp.arange(outputs.shape[1]) < predictor.out_size)[None]
     weight = jnp.broadcast_to(batch.weight.reshape(len(batch.weight), -1), outputs.shape)
-    weight = jnp.where(mine, weight, 0)
-    return outputs, present(batch.y, weight), mine, weight, weight.max(axis=1)
+    weight = jnp.where(in_task, weight, 0)
+    return outputs, present(batch.y, weight), in_task, weight, weight.max(axis=1)
 
 
 def _by_kind(

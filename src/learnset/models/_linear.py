@@ -11,17 +11,18 @@ Initialiser = Callable[..., Array]  # as in `jax.nn.initializers`: (key, shape, 
 
 
 def truncated_normal(std: float) -> Initialiser:
-    """Weights from a normal distribution cut at two standard deviations, and biases of zero: MAML's initialisation,
-    with `std=0.01` (its code, `construct_fc_weights`)."""
-    # JAX's own rescales, so that `stddev` is what comes out after the cut; TensorFlow's, which was used, does not.
+    """An initialiser from a normal distribution that is truncated at two standard deviations, with
+    biases of zero. MAML's is that with `std=0.01` (its code, `construct_fc_weights`)."""
+    # JAX's rescales, so that `stddev` holds after truncation; TensorFlow's, which MAML used, does
+    # not.
     return lambda key, shape, dtype: std * jr.truncated_normal(key, -2.0, 2.0, shape, dtype)
 
 
 class Linear(eqx.Module):
-    """`x @ weight + bias` for one input.
+    """A linear layer: `x @ weight + bias` for one input.
 
-    Weights and biases start uniform in `± 1/sqrt(in_size)`, as in PyTorch and Equinox, or from `initialiser`, then with
-    biases of zero.
+    Weights and biases start uniform in `± 1/sqrt(in_size)`, as in PyTorch and Equinox, or, if there
+    is an `initialiser`, weights from it and biases at zero.
     """
 
     weight: Float[Array, "in out"]

@@ -1,4 +1,4 @@
-"""Linear models of many tasks out of few latent ones."""
+"""Linear models of many tasks, made from a few latent ones."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,18 +12,19 @@ from ._view import Layers, View
 
 
 class LowRank(eqx.Module):
-    """Linear models whose weights are combinations of a few latent ones, `W = L S`: `L` is shared and each task has its
-    own code, a column of `S`.
+    """Low-rank models: linear models whose weights are combinations of a few latent ones, `W = L
+    S`. `L` is shared and each task has its own code, a column of `S`.
 
-    With `Penalised(loss, code_size)` codes are sparse, so that tasks share as far as they use the same latent tasks. A task
-    that the set does not number (index -1) sees the average code.
+    With `Penalised(loss, code_size)` codes are sparse, so tasks share as far as they use the same
+    latent tasks. A task outside the set (index -1) sees the average code.
 
     **Arguments:**
 
-    - `in_size`, `out_size`: lengths of an input and of an output. `rank`: latent tasks.
+    - `in_size`, `out_size`: lengths of an input and of an output. `rank`: number of latent tasks.
 
-    Source: Kumar & Daumé III 2012, *Learning Task Grouping and Overlap in Multi-Task Learning* (GO-MTL), by gradient
-    descent where the paper alternates; weight decay of `L` is the optimiser's. Tasks have an offset besides.
+    Source: Kumar & Daumé III 2012, *Learning Task Grouping and Overlap in Multi-Task Learning*
+    (GO-MTL). Different from there: gradient descent instead of alternation; weight decay of `L` is
+    left to the optimiser; tasks also have an offset.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> model = ls.models.LowRank(28, 1, num_tasks=139, rank=5, key=jr.key(0))
@@ -39,12 +40,10 @@ class LowRank(eqx.Module):
     ):
         check_positive("LowRank", num_tasks=num_tasks, rank=rank)
         basis_key, codes_key = jr.split(key)
-        self.basis = Basis(
-            in_size**-0.5 * jr.normal(basis_key, (in_size, rank), jnp.result_type(float))
-        )
-        self.own = eqx.filter_vmap(lambda k: Linear(rank, out_size, key=k))(
-            jr.split(codes_key, num_tasks)
-        )
+        weight = jr.normal(basis_key, (in_size, rank), jnp.result_type(float))
+        self.basis = Basis(in_size**-0.5 * weight)
+        codes = eqx.filter_vmap(lambda k: Linear(rank, out_size, key=k))
+        self.own = codes(jr.split(codes_key, num_tasks))
 
     def for_task(self, index: Int[Array, ""]) -> View:
         return View(self.basis, Layers((), key=jr.key(0)), part_of(self.own, index))
@@ -60,18 +59,20 @@ class Basis(eqx.Module):
 
 
 def code_size(predictor: View, batch: Batch) -> Float[Array, ""]:
-    """The sum of the absolute values of a task's code: the penalty of `LowRank`, for `Penalised`.
+    """The size of a task's code, the sum of its absolute values: the penalty of `LowRank`, for
+    `Penalised`.
 
     **Raises:** `InputError` for a predictor of another model.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> view = ls.models.LowRank(3, 1, num_tasks=4, rank=2, key=jr.key(0)).for_task(jnp.asarray(0))
-    >>> bool(ls.models.code_size(view, ls.Batch(jnp.ones((5, 3)), jnp.ones((5, 1)))) == abs(view.head.weight).sum())
+    >>> batch = ls.Batch(jnp.ones((5, 3)), jnp.ones((5, 1)))
+    >>> bool(ls.models.code_size(view, batch) == abs(view.head.weight).sum())
     True
     """
     del batch
     if not isinstance(getattr(predictor, "body", None), Basis):
         raise InputError(
-            "code_size: the predictor has no code; it is a penalty for the tasks of `LowRank`."
+            "code_size: the predictor has no code. Use this penalty for the tasks of `LowRank`."
         )
     return jnp.abs(predictor.head.weight).sum()

@@ -1,4 +1,4 @@
-"""A multi-layer perceptron whose body and head can be told apart."""
+"""A multi-layer perceptron with a separate body and head."""
 
 from collections.abc import Callable
 
@@ -13,12 +13,13 @@ from ._linear import Initialiser, Linear
 
 
 class MLP(eqx.Module):
-    """Layers of one width, then a linear head: `head(features(x))`.
+    """Multi-layer perceptron (MLP): hidden layers of one width, then a linear head,
+    `head(features(x))`.
 
     **Arguments:**
 
     - `in_size`, `out_size`: lengths of an input and of an output.
-    - `width`: units of each hidden layer; `depth`: how many of those there are, at least one.
+    - `width`: units of each hidden layer. `depth`: number of hidden layers, at least one.
     - `activation`: after each hidden layer.
     - `initialiser`: see `learnset.models.Linear`; `truncated_normal(0.01)` is MAML's.
 
@@ -42,25 +43,21 @@ class MLP(eqx.Module):
         initialiser: Initialiser | None = None,
         key: Key[Array, ""],
     ):
-        for name, value in {
-            "in_size": in_size,
-            "out_size": out_size,
-            "width": width,
-            "depth": depth,
-        }.items():
+        sizes = {"in_size": in_size, "out_size": out_size, "width": width, "depth": depth}
+        for name, value in sizes.items():
             if value < 1:
                 raise InputError(f"MLP: `{name}={value}`, but it must be at least 1.")
         *keys, head_key = jr.split(key, depth + 1)
-        sizes = [in_size] + [width] * depth
+        inputs = [in_size] + [width] * (depth - 1)
         self.layers = tuple(
-            Linear(fan_in, width, initialiser=initialiser, key=k)
-            for fan_in, k in zip(sizes, keys, strict=False)
+            Linear(size, width, initialiser=initialiser, key=k)
+            for size, k in zip(inputs, keys, strict=True)
         )
         self.head = Linear(width, out_size, initialiser=initialiser, key=head_key)
         self.activation = activation
 
     def features(self, x: Float[Array, "in"]) -> Float[Array, "width"]:
-        """What the head sees."""
+        """The input of the head."""
         for layer in self.layers:
             x = self.activation(layer(x))
         return x
@@ -69,8 +66,8 @@ class MLP(eqx.Module):
         return self.head(self.features(x))
 
     def extend_inputs(self, extra: int, *, key: Key[Array, ""]) -> "MLP":
-        """The same network with `extra` more inputs behind the others; only their weights are new, drawn from the
-        range of the present ones."""
+        """The same network with `extra` more inputs after the others. Only their weights are new,
+        drawn from the range of the present ones."""
         first = self.layers[0].weight
         bound = jnp.abs(first).max()
         rows = jr.uniform(key, (extra, first.shape[1]), first.dtype, -bound, bound)

@@ -1,4 +1,4 @@
-"""Experts that all tasks share, and a gate for each task."""
+"""Shared experts, and a gate for each task."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,20 +15,24 @@ from ._view import Layers, View
 
 
 class MMoE(eqx.Module):
-    """Multi-gate mixture of experts: each task weighs the outputs of shared networks by a softmax of its input.
+    """Multi-gate mixture of experts (MMoE): each task weighs the outputs of shared networks by a
+    softmax of its input.
 
-    A task that the set does not number (index -1) sees the average of all gates, towers and heads.
+    A task outside the set (index -1) sees the average of all gates, towers and heads.
 
     **Arguments:**
 
     - `in_size`, `out_size`: lengths of an input and of an output.
-    - `experts`: how many; each has `depth` layers of `width` units.
-    - `tower`: hidden layers of each task on the mixture, `width` units each, before its linear head.
+    - `experts`: number of experts; each has `depth` layers of `width` units.
+    - `tower`: hidden layers of each task on the mixture, `width` units each, before its linear
+      head.
 
-    Source: Ma et al. 2018, *Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts*, §4.2.
+    Source: Ma et al. 2018, *Modeling Task Relationships in Multi-task Learning with Multi-gate
+    Mixture-of-Experts*, §4.2.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.models.MMoE(3, 1, num_tasks=30, key=jr.key(0)).for_task(jnp.asarray(7))(jnp.ones(3)).shape
+    >>> model = ls.models.MMoE(3, 1, num_tasks=30, key=jr.key(0))
+    >>> model.for_task(jnp.asarray(7))(jnp.ones(3)).shape
     (1,)
     """
 
@@ -68,7 +72,8 @@ class MMoE(eqx.Module):
 
 
 class Gated(eqx.Module):
-    """What a task owns: how it weighs experts, and what it makes of their mixture."""
+    """The parts of one task: a gate that weighs experts, and a tower and a head on their
+    mixture."""
 
     gate: Any
     tower: Layers
@@ -76,7 +81,7 @@ class Gated(eqx.Module):
 
 
 class SoftmaxGate(eqx.Module):
-    """Weights of experts, linear in the input and then normalised."""
+    """Weights of experts: a softmax of a linear function of the input."""
 
     layer: Linear
 
@@ -91,7 +96,7 @@ class Mixture(eqx.Module):
     gate: Any
 
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "width"]:
-        return self.gate(x) @ ask(self.experts, x)
+        return self.gate(x) @ expert_outputs(self.experts, x)
 
 
 def make_experts(
@@ -117,6 +122,6 @@ def tower_and_head(
     return tower, Linear(width, out_size, key=head_key)
 
 
-def ask(experts: Layers, x: Float[Array, "in"]) -> Float[Array, "experts width"]:
-    """What each expert says of one input."""
+def expert_outputs(experts: Layers, x: Float[Array, "in"]) -> Float[Array, "experts width"]:
+    """The output of each expert for one input."""
     return eqx.filter_vmap(lambda expert: expert(x))(experts)

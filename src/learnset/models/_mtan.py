@@ -1,4 +1,4 @@
-"""A shared network, and masks by which each task attends to it."""
+"""A shared network, and masks with which each task attends to it."""
 
 import math
 from collections.abc import Callable
@@ -19,24 +19,29 @@ Layer = Linear | Convolution
 
 
 class MTAN(eqx.Module):
-    """Multi-task attention network: after each block of a shared network a task multiplies what is there by a mask between
-    zero and one, made from the block and from what it attended to before.
+    """Multi-task attention network (MTAN): after each block of a shared network, a task multiplies
+    the activations by a mask between zero and one, made from the block and from the activations it
+    attended to before.
 
-    A task that the set does not number (index -1) sees the average of all masks' parameters and heads.
+    A task outside the set (index -1) sees the average of all parameters of masks and of heads.
 
     **Arguments:**
 
-    - `in_shape`: length of an input, or `(height, width, channels)` of an image, which each block then halves.
+    - `in_shape`: length of an input, or `(height, width, channels)` of an image, which each block
+      then halves.
     - `out_size`: length of an output.
-    - `width`: units (or filters) of each layer; `blocks`: of two shared layers each.
+    - `width`: units (or filters) of each layer. `blocks`: number of blocks, of two shared layers
+      each.
 
-    **Raises:** `InputError` for images which the blocks would leave nothing of.
+    **Raises:** `InputError` for images so small that the blocks would leave nothing.
 
-    Source: Liu, Johns & Davison 2019, *End-to-End Multi-Task Learning with Attention*, §3.2, eqs. 1 and 2. Images: masks
-    have kernels of side one, as there, and nothing is normalised; there, batches are.
+    Source: Liu, Johns & Davison 2019, *End-to-End Multi-Task Learning with Attention*, §3.2, eqs. 1
+    and 2. For images, masks have kernels of side one, as there, but nothing is normalised; there,
+    batches are.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.models.MTAN(3, 1, num_tasks=30, key=jr.key(0)).for_task(jnp.asarray(7))(jnp.ones(3)).shape
+    >>> model = ls.models.MTAN(3, 1, num_tasks=30, key=jr.key(0))
+    >>> model.for_task(jnp.asarray(7))(jnp.ones(3)).shape
     (1,)
     >>> images = ls.models.MTAN((8, 8, 1), 5, num_tasks=2, key=jr.key(0))
     >>> images.for_task(jnp.asarray(1)).features(jnp.ones((8, 8, 1))).shape
@@ -61,7 +66,8 @@ class MTAN(eqx.Module):
         pixels = math.prod(side // 2**blocks for side in in_shape[:2]) if image else 1
         if not pixels:
             raise InputError(
-                f"MTAN: images of {in_shape} are gone after {blocks} halvings. Enlarge them, or take fewer `blocks`."
+                f"MTAN: nothing is left of images of {in_shape} after {blocks} halvings. Enlarge"
+                " them, or take fewer `blocks`."
             )
         blocks_key, own_key = jr.split(key)
         inputs = [in_shape[-1] if image else in_shape] + [width] * (blocks - 1)
@@ -70,9 +76,11 @@ class MTAN(eqx.Module):
             for size, k in zip(inputs, jr.split(blocks_key, blocks), strict=True)
         )
         features = pixels * width
-        self.own = eqx.filter_vmap(
-            lambda k: Attending(width, blocks, image, features, out_size, key=k)
-        )(jr.split(own_key, num_tasks))
+
+        def of_task(key: Key[Array, ""]) -> Attending:
+            return Attending(width, blocks, image, features, out_size, key=key)
+
+        self.own = eqx.filter_vmap(of_task)(jr.split(own_key, num_tasks))
 
     def for_task(self, index: Int[Array, ""]) -> View:
         own = part_of(self.own, index)
@@ -80,7 +88,8 @@ class MTAN(eqx.Module):
 
 
 class Block(eqx.Module):
-    """Two layers of the shared network, and one that brings what a task attended to down to the next block."""
+    """Two layers of the shared network, and one that carries the attended activations of a task to
+    the next block."""
 
     first: Layer
     second: Layer
@@ -95,7 +104,7 @@ class Block(eqx.Module):
 
 
 class Mask(eqx.Module):
-    """How much of each activation a task lets through."""
+    """A mask: the share of each activation that a task lets through."""
 
     inner: Layer
     outer: Layer
@@ -105,7 +114,7 @@ class Mask(eqx.Module):
 
 
 class Attending(eqx.Module):
-    """What a task owns: a mask for each block, and a head."""
+    """The parts of one task: a mask for each block, and a head."""
 
     masks: tuple[Mask, ...]
     head: Linear
@@ -122,7 +131,7 @@ class Attending(eqx.Module):
     ):
         *keys, head_key = jr.split(key, 2 * blocks + 1)
         layer: Callable[..., Layer] = _point_by_point if image else Linear
-        inputs = [width] + [2 * width] * (blocks - 1)  # the first has nothing attended to before it
+        inputs = [width] + [2 * width] * (blocks - 1)  # nothing is attended to before the first
         self.masks = tuple(
             Mask(layer(size, width, key=inner), layer(width, width, key=outer))
             for size, inner, outer in zip(inputs, keys[::2], keys[1::2], strict=True)
@@ -131,20 +140,20 @@ class Attending(eqx.Module):
 
 
 class Attended(eqx.Module):
-    """The shared network through the masks of one task."""
+    """The body of MTAN: the shared network as seen through the masks of one task."""
 
     blocks: tuple[Block, ...]
     masks: tuple[Mask, ...]
 
     def __call__(self, x: Shaped[Array, "*in"]) -> Float[Array, "features"]:
-        attended = None
+        attended: list[Array] = []  # the activations that the last block attended to
         for block, mask in zip(self.blocks, self.masks, strict=True):
             inner = jax.nn.relu(_of(block.first, x))
             x = jax.nn.relu(_of(block.second, inner))
-            seen = inner if attended is None else jnp.concatenate([inner, attended], axis=-1)
-            attended = _halved(jax.nn.relu(_of(block.down, mask(seen) * x)))
+            share = mask(jnp.concatenate([inner, *attended], axis=-1))
+            attended = [_halved(jax.nn.relu(_of(block.down, share * x)))]
             x = _halved(x)
-        return attended.ravel()
+        return attended[0].ravel()
 
 
 def _point_by_point(in_size: int, out_size: int, *, key: Key[Array, ""]) -> Convolution:
@@ -156,5 +165,5 @@ def _of(layer: Layer, x: Shaped[Array, "*in"]) -> Float[Array, "*out"]:
 
 
 def _halved(x: Float[Array, "*in"]) -> Float[Array, "*out"]:
-    """An image of half the side; vectors stay as they are."""
+    """An image pooled to half its side; a vector as it is."""
     return max_pool(x[None])[0] if x.ndim == 3 else x

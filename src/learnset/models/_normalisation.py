@@ -1,4 +1,5 @@
-"""Normalisation of images inside few-shot models. Which statistics it takes is an explicit choice: it changes results."""
+"""Normalisation of images in few-shot models. Its statistics are an explicit choice: they change
+results."""
 
 import abc
 from typing import ClassVar, Self
@@ -15,9 +16,10 @@ Images = Float[Array, "points height width channels"]
 
 
 class AbstractNormalisation(eqx.Module):
-    """Gives each channel mean zero and variance one, then a learnt scale and shift.
+    """A normalisation: gives each channel mean zero and variance one, then a learnt scale and
+    shift.
 
-    `transductive` says whether the prediction for one query depends on the others.
+    `transductive` says whether the prediction for one query depends on the other queries.
     """
 
     scale: Float[Array, "channels"]
@@ -30,10 +32,11 @@ class AbstractNormalisation(eqx.Module):
 
     @abc.abstractmethod
     def statistics(self, x: Images, weight: Float[Array, "points"]) -> tuple[Array, Array]:
-        """Mean and variance to normalise `x` by."""
+        """Mean and variance that normalise `x`."""
 
     def settle(self, x: Images, weight: Float[Array, "points"]) -> Self:
-        """The layer with statistics of the support set `x` in it, where it takes them from there."""
+        """The layer with statistics of the support set `x` stored in it, if it uses those;
+        otherwise the layer itself."""
         del x, weight
         return self
 
@@ -44,11 +47,12 @@ class AbstractNormalisation(eqx.Module):
 
 
 class BatchNorm(AbstractNormalisation):
-    """Statistics of whatever images come together: those of the support set for the support set, those of the query set
-    for the query set. **Transductive**: MAML's and Reptile's published numbers profit from it.
+    """Batch normalisation, by statistics of the images that are given together: those of the
+    support set for the support set, those of the query set for the query set. **Transductive**: the
+    published numbers of MAML and Reptile benefit from it.
 
-    Source: Ioffe & Szegedy 2015; its role in few-shot learning: Nichol, Achiam & Schulman 2018, §6.1; Bronskill et al.
-    2020, *TaskNorm*, §3.
+    Source: Ioffe & Szegedy 2015; its role in few-shot learning: Nichol, Achiam & Schulman 2018,
+    §6.1; Bronskill et al. 2020, *TaskNorm*, §3.
 
     >>> import learnset as ls
     >>> ls.models.BatchNorm(64).transductive
@@ -62,10 +66,11 @@ class BatchNorm(AbstractNormalisation):
 
 
 class SupportNorm(AbstractNormalisation):
-    """Statistics of the support set, for the query set as well: no query sees another.
+    """Normalisation by statistics of the support set, also for the query set: no query influences
+    another.
 
-    Statistics that are there already stay: `settled(model, images)` with many training images gives a model which has
-    those for good, as batch normalisation of trained networks does elsewhere.
+    Stored statistics stay: `settled(model, images)` with many training images gives a model that
+    keeps theirs, as trained networks with batch normalisation do elsewhere.
 
     Source: Bronskill et al. 2020, *TaskNorm*, §3.2 ("MetaBN").
 
@@ -86,15 +91,16 @@ class SupportNorm(AbstractNormalisation):
     def settle(self, x: Images, weight: Float[Array, "points"]) -> Self:
         if self.settled is not None:
             return self
-        return eqx.tree_at(
-            lambda n: n.settled, self, moments(x, weight), is_leaf=lambda leaf: leaf is None
-        )
+        statistics = moments(x, weight)
+        return eqx.tree_at(lambda n: n.settled, self, statistics, is_leaf=lambda leaf: leaf is None)
 
 
 class GroupNorm(AbstractNormalisation):
-    """Statistics of one image over groups of channels; with one group this is layer normalisation.
+    """Group normalisation, by statistics of one image over groups of channels. With one group it is
+    layer normalisation.
 
-    Source: Wu & He 2018, *Group Normalization*, §3.1; Ba, Kiros & Hinton 2016, *Layer Normalization*.
+    Source: Wu & He 2018, *Group Normalization*, §3.1; Ba, Kiros & Hinton 2016, *Layer
+    Normalization*.
 
     >>> import learnset as ls
     >>> ls.models.GroupNorm(64, groups=8).scale.shape
@@ -107,25 +113,26 @@ class GroupNorm(AbstractNormalisation):
         super().__init__(channels)
         if groups < 1 or channels % groups:
             raise InputError(
-                f"GroupNorm: {channels} channels do not part into `groups={groups}`. Choose a divisor."
+                f"GroupNorm: {channels} channels are not divisible by `groups={groups}`. Choose a"
+                " divisor."
             )
         self.groups = groups
 
     def statistics(self, x: Images, weight: Float[Array, "points"]) -> tuple[Array, Array]:
         del weight
-        parted = x.reshape(x.shape[0], -1, self.groups, x.shape[-1] // self.groups)
-        each = x.shape[-1] // self.groups
+        size = x.shape[-1] // self.groups
+        grouped = x.reshape(x.shape[0], -1, self.groups, size)
 
         def of_channels(value: Float[Array, "points groups"]) -> Array:
-            return jnp.repeat(value, each, axis=1)[:, None, None]
+            return jnp.repeat(value, size, axis=1)[:, None, None]
 
-        return of_channels(parted.mean(axis=(1, 3))), of_channels(parted.var(axis=(1, 3)))
+        return of_channels(grouped.mean(axis=(1, 3))), of_channels(grouped.var(axis=(1, 3)))
 
 
 def moments(x: Images, weight: Float[Array, "points"]) -> tuple[Array, Array]:
-    """Mean and variance of each channel over points and places, points without weight left out."""
-    share = (weight / (jnp.maximum(weight.sum(), EPSILON) * x.shape[1] * x.shape[2]))[
-        :, None, None, None
-    ]
+    """Mean and variance of each channel over points and pixels; points without weight are left
+    out."""
+    share = weight / (jnp.maximum(weight.sum(), EPSILON) * x.shape[1] * x.shape[2])
+    share = share[:, None, None, None]
     mean = (share * x).sum(axis=(0, 1, 2), keepdims=True)
     return mean, (share * (x - mean) ** 2).sum(axis=(0, 1, 2), keepdims=True)

@@ -1,4 +1,4 @@
-"""A loss and what a model is to be besides."""
+"""A loss with a penalty on the model."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,12 +8,13 @@ from ..core import Batch, check_not_negative, Loss, Predictor
 
 
 class Penalised(eqx.Module):
-    """`loss(predictor, batch) + strength * penalty(predictor, batch)`: itself a loss. A batch in which nothing has weight
-    is penalised for nothing, so that absent tasks move no model.
+    """A penalised loss: `loss(predictor, batch) + strength * penalty(predictor, batch)`. A batch in
+    which nothing has weight has no penalty, so absent tasks move no model.
 
     **Arguments:**
 
-    - `penalty`: of one task's view of the model: `gate_entropy` for `DSelectK`, `code_size` for `LowRank`, or your own.
+    - `penalty`: of one task's view of the model: `gate_entropy` for `DSelectK`, `code_size` for
+      `LowRank`, or your own.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> loss = ls.models.Penalised(ls.mse, lambda predictor, batch: jnp.asarray(3.0), strength=0.5)

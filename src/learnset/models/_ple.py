@@ -1,4 +1,4 @@
-"""Levels of experts that separate what is shared from what is a task's own step by step."""
+"""Levels of experts that separate shared from task-specific features step by step."""
 
 from collections.abc import Callable
 
@@ -11,27 +11,29 @@ from jaxtyping import Array, Float, Int, Key
 from ..core import check_positive
 from ._cgc import CGC, Customised, OwnExperts
 from ._linear import Linear
-from ._mmoe import ask, make_experts, SoftmaxGate
+from ._mmoe import expert_outputs, make_experts, SoftmaxGate
 from ._tasked import part_of
 from ._view import Layers, View
 
 
 class PLE(eqx.Module):
-    """Progressive layered extraction: levels of `CGC`. Below the last, a shared gate weighs the experts of all tasks, so
-    that what one task has found reaches the shared experts of the next level.
+    """Progressive layered extraction (PLE): levels of `CGC`. Below the last level, a shared gate
+    weighs the experts of all tasks, so the features of one task reach the shared experts of the
+    next level.
 
-    The experts of the lower levels therefore belong to no task alone. An input goes through those of all tasks: time
-    grows with their number. A task that the set does not number (index -1) sees the average of what the tasks see, and
-    of what they own.
+    The experts of the lower levels therefore belong to no single task. An input goes through those
+    of all tasks: time grows with their number. A task outside the set (index -1) sees the average
+    of the activations and of the parts of all tasks.
 
     **Arguments:** those of `CGC`, and
 
-    - `levels`: how many, at least one. With one it is `CGC`.
+    - `levels`: number of levels, at least one. With one it is `CGC`.
 
     Source: Tang et al. 2020 (as for `CGC`), §4.2.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.models.PLE(3, 1, num_tasks=5, levels=3, key=jr.key(0)).for_task(jnp.asarray(4))(jnp.ones(3)).shape
+    >>> model = ls.models.PLE(3, 1, num_tasks=5, levels=3, key=jr.key(0))
+    >>> model.for_task(jnp.asarray(4))(jnp.ones(3)).shape
     (1,)
     """
 
@@ -62,38 +64,32 @@ class PLE(eqx.Module):
             Level(num_tasks, shared, experts, [size, *[width] * depth], activation, key=k)
             for size, k in zip(inputs, keys, strict=False)
         )
-        settings = {
-            "shared": shared,
-            "experts": experts,
-            "width": width,
-            "depth": depth,
-            "tower": tower,
-        }
         self.last = CGC(
             inputs[-1],
             out_size,
             num_tasks=num_tasks,
-            **settings,
+            shared=shared,
+            experts=experts,
+            width=width,
+            depth=depth,
+            tower=tower,
             activation=activation,
             key=last_key,
         )
 
     @property
     def own(self) -> OwnExperts:
-        """What single tasks own: the last level's experts and gates, towers and heads."""
+        """The parts of single tasks: the experts and gates of the last level, towers and heads."""
         return self.last.own
 
     def for_task(self, index: Int[Array, ""]) -> View:
         own = part_of(self.own, index)
-        return View(
-            Progressive(self.lower, self.last.shared, own.experts, own.gate, index),
-            own.tower,
-            own.head,
-        )
+        body = Progressive(self.lower, self.last.shared, own.experts, own.gate, index)
+        return View(body, own.tower, own.head)
 
 
 class Level(eqx.Module):
-    """Experts and gates of all tasks, and those that are shared."""
+    """One level of PLE: the experts and gates of all tasks, and the shared ones."""
 
     shared: Layers  # stacked on an axis `experts`
     shared_gate: SoftmaxGate
@@ -113,19 +109,18 @@ class Level(eqx.Module):
         shared_key, gate_key, experts_key, gates_key = jr.split(key, 4)
         self.shared = make_experts(shared, sizes, activation, key=shared_key)
         self.shared_gate = SoftmaxGate(Linear(sizes[0], num_tasks * experts + shared, key=gate_key))
-        self.experts = eqx.filter_vmap(lambda k: make_experts(experts, sizes, activation, key=k))(
-            jr.split(experts_key, num_tasks)
-        )
-        self.gates = eqx.filter_vmap(
-            lambda k: SoftmaxGate(Linear(sizes[0], experts + shared, key=k))
-        )(jr.split(gates_key, num_tasks))
+        of_tasks = eqx.filter_vmap(lambda k: make_experts(experts, sizes, activation, key=k))
+        self.experts = of_tasks(jr.split(experts_key, num_tasks))
+        gates = eqx.filter_vmap(lambda k: SoftmaxGate(Linear(sizes[0], experts + shared, key=k)))
+        self.gates = gates(jr.split(gates_key, num_tasks))
 
     def __call__(
         self, of_tasks: Float[Array, "tasks in"], of_all: Float[Array, "in"]
     ) -> tuple[Float[Array, "tasks width"], Float[Array, "width"]]:
-        """What the next level sees for each task, and what its shared experts see."""
-        shared = ask(self.shared, of_all)
-        own = eqx.filter_vmap(ask)(self.experts, of_tasks)
+        """The inputs of the next level: those of each task's experts, and that of the shared
+        experts."""
+        shared = expert_outputs(self.shared, of_all)
+        own = eqx.filter_vmap(expert_outputs)(self.experts, of_tasks)
 
         def mixed(
             gate: SoftmaxGate, x: Float[Array, "in"], own: Float[Array, "experts width"]
@@ -137,7 +132,7 @@ class Level(eqx.Module):
 
 
 class Progressive(eqx.Module):
-    """An input on its way through all levels, as one task sees it."""
+    """The body of PLE: all levels, as one task sees them."""
 
     lower: tuple[Level, ...]
     shared: Layers
@@ -148,13 +143,12 @@ class Progressive(eqx.Module):
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "width"]:
         if not self.lower:
             return Customised(self.shared, self.experts, self.gate)(x)
-        of_tasks, of_all = (
-            jnp.broadcast_to(x[None], (len(self.lower[0].gates.layer.bias), len(x))),
-            x,
-        )
+        num_tasks = len(self.lower[0].gates.layer.bias)
+        of_tasks, of_all = jnp.broadcast_to(x[None], (num_tasks, len(x))), x
         for level in self.lower:
             of_tasks, of_all = level(of_tasks, of_all)
         of_task = part_of(of_tasks, self.index)
-        return self.gate(of_task) @ jnp.concatenate(
-            [ask(self.experts, of_task), ask(self.shared, of_all)]
+        outputs = jnp.concatenate(
+            [expert_outputs(self.experts, of_task), expert_outputs(self.shared, of_all)]
         )
+        return self.gate(of_task) @ outputs

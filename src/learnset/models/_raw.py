@@ -5,8 +5,8 @@ from jaxtyping import Array, Shaped
 
 
 class Raw(eqx.Module):
-    """The encoder that does nothing but lay an input out as a vector: for features that another network has made, and
-    to show what raw pixels are worth.
+    """An encoder that only flattens an input to a vector: for features from another network, and as
+    the baseline of raw pixels.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.models.Raw().features(jnp.ones((28, 28, 1))).shape

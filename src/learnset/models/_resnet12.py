@@ -1,4 +1,4 @@
-"""The residual network that few-shot learning is compared by."""
+"""The residual network that is standard in few-shot learning."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from ._convolution import Convolution, max_pool
 from ._linear import Initialiser
 from ._normalisation import AbstractNormalisation, SupportNorm
 
-SLOPE = 0.1  # of the leaky ReLU where its input is negative
+SLOPE = 0.1  # of the leaky ReLU for negative inputs
 Images = Float[Array, "points height width channels"]
 
 
@@ -27,13 +27,14 @@ class Layer(eqx.Module):
         return self.normalisation(self.convolution(x), weight)
 
     def settle(self, x: Images, weight: Float[Array, "points"]) -> "Layer":
-        """The layer with statistics of the support set in it."""
+        """The layer with statistics of the support set stored in it."""
         settled = self.normalisation.settle(self.convolution(x), weight)
         return eqx.tree_at(lambda layer: layer.normalisation, self, settled)
 
 
 class ResidualBlock(eqx.Module):
-    """Three layers with leaky ReLUs between them, plus a layer of one by one pixel; then a leaky ReLU and pooling."""
+    """Three layers with leaky ReLUs between them, plus a shortcut of one by one pixel, then a leaky
+    ReLU and pooling."""
 
     layers: tuple[Layer, Layer, Layer]
     shortcut: Layer
@@ -45,7 +46,7 @@ class ResidualBlock(eqx.Module):
         return max_pool(_activated(long + self.shortcut(x, weight)))
 
     def settle(self, x: Images, weight: Float[Array, "points"]) -> "ResidualBlock":
-        """The block with statistics of the support set in it."""
+        """The block with statistics of the support set stored in it."""
         long, layers = x, []
         for number, layer in enumerate(self.layers):
             long = _activated(long) if number else long
@@ -55,23 +56,25 @@ class ResidualBlock(eqx.Module):
 
 
 class ResNet12(eqx.Module):
-    """Four residual blocks of three 3 by 3 convolutions, each halving the image; the features are the mean over what is
-    left of it, `widths[-1]` of them.
+    """ResNet-12: four residual blocks of three 3 by 3 convolutions, each halving the image. The
+    features are the mean over the remaining pixels, `widths[-1]` of them.
 
     **Arguments:**
 
     - `in_shape`: of one image, `(height, width, channels)`.
     - `widths`: channels of each block. The narrower `(64, 128, 256, 512)` is TADAM's.
-    - `normalisation`: makes a layer from a number of channels: `SupportNorm`, `BatchNorm` or `GroupNorm`.
+    - `normalisation`: makes a layer from a number of channels: `SupportNorm`, `BatchNorm` or
+      `GroupNorm`.
 
-    **Raises:** `InputError` for images which the blocks would leave nothing of.
+    **Raises:** `InputError` for images so small that the blocks would leave nothing.
 
-    Source: Oreshkin, Rodriguez & Lacoste 2018, *TADAM*, §2.4 (the four blocks and the mean); Lee et al. 2019, *Meta-
-    Learning with Differentiable Convex Optimization*, §4.1 (widths, leaky ReLU). Different from there: no task
-    conditioning, and no DropBlock.
+    Source: Oreshkin, Rodriguez & Lacoste 2018, *TADAM*, §2.4 (the four blocks and the mean); Lee et
+    al. 2019, *Meta-Learning with Differentiable Convex Optimization*, §4.1 (widths, leaky ReLU).
+    Different from there: no task conditioning, and no DropBlock.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> ls.models.ResNet12((16, 16, 1), widths=(4, 4, 8, 8), key=jr.key(0)).features(jnp.ones((16, 16, 1))).shape
+    >>> encoder = ls.models.ResNet12((16, 16, 1), widths=(4, 4, 8, 8), key=jr.key(0))
+    >>> encoder.features(jnp.ones((16, 16, 1))).shape
     (8,)
     """
 
@@ -91,8 +94,8 @@ class ResNet12(eqx.Module):
         height, width, channels = in_shape
         if min(height, width) < 2 ** len(widths):
             raise InputError(
-                f"ResNet12: images of {height} by {width} pixels are gone after {len(widths)} halvings. Enlarge them, or"
-                " take fewer `widths`."
+                f"ResNet12: nothing is left of images of {height} by {width} pixels after"
+                f" {len(widths)} halvings. Enlarge them, or take fewer `widths`."
             )
 
         def layer(before: int, after: int, kernel: int, key: Key[Array, ""]) -> Layer:
@@ -114,7 +117,7 @@ class ResNet12(eqx.Module):
         self.in_shape, self.size = in_shape, widths[-1]
 
     def embed(self, xs: Images, weight: Float[Array, "points"]) -> Float[Array, "points features"]:
-        """Features of images that come together; those without weight have no part in what others see."""
+        """Features of many images together; images without weight do not influence the others."""
         for block in self.blocks:
             xs = block(xs, weight)
         return xs.mean(axis=(1, 2))
@@ -124,7 +127,7 @@ class ResNet12(eqx.Module):
         return self.embed(x[None], jnp.ones(1, x.dtype))[0]
 
     def settle(self, xs: Images, weight: Float[Array, "points"]) -> "ResNet12":
-        """The encoder with statistics of the support set in it."""
+        """The encoder with statistics of the support set stored in it."""
         blocks = []
         for block in self.blocks:
             blocks.append(block.settle(xs, weight))

@@ -1,4 +1,4 @@
-"""One network that is told which task it is to solve."""
+"""One network that receives the task as an input."""
 
 from typing import Any
 
@@ -13,20 +13,24 @@ from ._tasked import part_of
 
 
 class TaskEmbedding(eqx.Module):
-    """One network for all tasks, with a learnt vector of the task appended to each input.
+    """Task embedding: one network for all tasks, with a learnt vector of the task appended to each
+    input.
 
-    Tasks that are alike come to have vectors that are. A task that the set does not number (index -1) has the average vector.
+    Similar tasks end up with similar vectors. A task outside the set (index -1) has the average
+    vector.
 
     **Arguments:**
 
     - `model`: takes inputs with `size` more numbers than the tasks have; see `MLP.extend_inputs`.
-    - `size`: of each task's vector; `num_tasks`: how many tasks there are.
+    - `size`: of each task's vector. `num_tasks`: number of tasks.
 
-    Source: inputs that say the task: Silver, Poirier & Currie 2008, *Inductive Transfer with Context-Sensitive Neural
-    Networks*; vectors that are learnt: Guo & Berkhahn 2016, *Entity Embeddings of Categorical Variables*.
+    Source: the task as an input: Silver, Poirier & Currie 2008, *Inductive Transfer with
+    Context-Sensitive Neural Networks*; learnt vectors: Guo & Berkhahn 2016, *Entity Embeddings of
+    Categorical Variables*.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> model = ls.models.TaskEmbedding(ls.MLP(3 + 2, 1, key=jr.key(0)), num_tasks=30, size=2, key=jr.key(1))
+    >>> net = ls.MLP(3 + 2, 1, key=jr.key(0))
+    >>> model = ls.models.TaskEmbedding(net, num_tasks=30, size=2, key=jr.key(1))
     >>> model.for_task(jnp.asarray(7))(jnp.ones(3)).shape
     (1,)
     """
@@ -39,12 +43,12 @@ class TaskEmbedding(eqx.Module):
         self.model = model
         self.own = jr.normal(key, (num_tasks, size), jnp.result_type(float))
 
-    def for_task(self, index: Int[Array, ""]) -> "Told":
-        return Told(self.model, part_of(self.own, index))
+    def for_task(self, index: Int[Array, ""]) -> "Embedded":
+        return Embedded(self.model, part_of(self.own, index))
 
 
-class Told(eqx.Module):
-    """A model with one task's vector."""
+class Embedded(eqx.Module):
+    """A model with the vector of one task."""
 
     model: Any
     embedding: Float[Array, "size"]
@@ -54,7 +58,7 @@ class Told(eqx.Module):
         return head(self.model)
 
     def features(self, x: Float[Array, "in"]) -> Float[Array, "width"]:
-        """What the head sees."""
+        """The input of the head."""
         return self.model.features(jnp.concatenate([x, self.embedding]))
 
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "out"]:

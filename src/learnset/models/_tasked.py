@@ -1,4 +1,5 @@
-"""Models with parts for each task of a numbered set. `for_task` gives the view of one task; -1 is a new one."""
+"""Models with parts for each task of a finite set. `for_task` gives the view of a task; -1 is a new
+one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ class SharedBody(eqx.Module):
 
     Source: Caruana 1997, *Multitask Learning*, §2.
 
-    A task that the set does not number (index -1) sees the body with a fresh head: the one that `model` came with,
+    A task outside the set (index -1) sees the body with a fresh head: the initial one of `model`,
     which no task trained.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
@@ -35,7 +36,7 @@ class SharedBody(eqx.Module):
 
     @property
     def own(self) -> PyTree[Float[Array, "tasks ..."]]:
-        """What single tasks own: their heads."""
+        """The parts of single tasks: their heads."""
         return self.heads
 
     def for_task(self, index: Int[Array, ""]) -> Any:
@@ -43,10 +44,11 @@ class SharedBody(eqx.Module):
 
 
 class Separate(eqx.Module):
-    """A model for each task: nothing is shared, unless the method pulls the models together.
+    """Separate models, one for each task: nothing is shared, unless the method pulls the models
+    together.
 
-    A task that the set does not number (index -1) sees the average of all models: the "parameter averaging" of MAML's
-    Table 2 (Finn, Abbeel & Levine 2017, appendix C).
+    A task outside the set (index -1) sees the average of all models: the "parameter averaging" of
+    MAML's Table 2 (Finn, Abbeel & Levine 2017, appendix C).
 
     **Arguments:**
 
@@ -57,7 +59,7 @@ class Separate(eqx.Module):
 
     @property
     def own(self) -> PyTree[Float[Array, "tasks ..."]]:
-        """What single tasks own: everything."""
+        """The parts of single tasks: everything."""
         return self.models
 
     def for_task(self, index: Int[Array, ""]) -> Any:
@@ -67,12 +69,12 @@ class Separate(eqx.Module):
 def separate(
     make: Callable[[Key[Array, ""]], Any], num_tasks: int, *, key: Key[Array, ""]
 ) -> Separate:
-    """`Separate` models, each made by `make(key)` from a key of its own."""
+    """`Separate` models, each made by `make(key)` from its own key."""
     return Separate(eqx.filter_vmap(make)(jr.split(key, num_tasks)))
 
 
 def part_of(stacked: PyTree[Float[Array, "tasks ..."]], index: Int[Array, ""]) -> PyTree:
-    """What task number `index` owns, and the average over all tasks for -1."""
+    """The part of task number `index`; the average over all tasks for -1."""
     arrays, rest = eqx.partition(stacked, eqx.is_inexact_array)
     return eqx.combine(_pick(arrays, mean(arrays), index), rest)
 
@@ -83,12 +85,12 @@ def mean(stacked: PyTree[Float[Array, "tasks ..."]]) -> PyTree:
 
 
 def _pick(stacked: PyTree, new: PyTree, index: Int[Array, ""]) -> PyTree:
-    """Entry `index` of each leaf, and `new` for -1."""
+    """Entry `index` of each leaf; `new` for -1."""
     return jax.tree.map(lambda many, one: jnp.where(index < 0, one, many[index]), stacked, new)
 
 
 def _like(layer: PyTree, *, key: Key[Array, ""]) -> PyTree:
-    """A layer of the same shapes, uniform within the bounds of the given one."""
+    """A new layer of the same shapes, uniform within the bounds of the given one."""
     leaves, structure = jax.tree.flatten(layer)
     keys = jr.split(key, len(leaves))
     bounds = [jnp.abs(leaf).max() for leaf in leaves]

@@ -1,4 +1,4 @@
-"""What one task sees of a model that several tasks share."""
+"""The view that one task has of a model that several tasks share."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from ._linear import Linear
 
 
 class Layers(eqx.Module):
-    """Linear layers with an activation after each; none of them change nothing.
+    """Linear layers with an activation after each; without any layer, the identity.
 
     **Arguments:**
 
-    - `sizes`: of the input and after each layer.
+    - `sizes`: of the input and of each layer.
     """
 
     layers: tuple[Linear, ...]
@@ -42,14 +42,15 @@ class Layers(eqx.Module):
 
 
 class View(eqx.Module):
-    """`head(tower(body(x)))`: the task's own tower and head on what the body makes of an input for it."""
+    """The view of one task: `head(tower(body(x)))`, its own tower and head on the output of the
+    body for it."""
 
     body: Any
     tower: Layers
     head: Linear
 
     def features(self, x: Shaped[Array, "*in"]) -> Float[Array, "width"]:
-        """What the head sees."""
+        """The input of the head."""
         return self.tower(self.body(x))
 
     def __call__(self, x: Shaped[Array, "*in"]) -> Float[Array, "out"]:

@@ -1,4 +1,4 @@
-"""Inputs of different width, each brought to a common one."""
+"""Inputs of different widths, each mapped to a common one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,14 +14,16 @@ from ._tasked import part_of
 
 
 class WithInputs(eqx.Module):
-    """A linear map of each task from its own inputs to those of `model`: for tasks whose inputs mean different things.
+    """Input maps: a linear map for each task from its own inputs to those of `model`, for tasks
+    whose inputs have different meanings.
 
-    Inputs are padded with zeros to the widest. A task that the set does not number (index -1) sees the average map.
+    Inputs are padded with zeros to the widest. A task outside the set (index -1) sees the average
+    map.
 
     **Arguments:**
 
     - `model`: takes `size` numbers; gives a view of each task, or is one for all.
-    - `in_sizes`: of each task's own inputs.
+    - `in_sizes`: of the inputs of each task.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> net = ls.SharedBody(ls.MLP(8, 1, key=jr.key(0)), num_tasks=2, key=jr.key(1))
@@ -36,20 +38,16 @@ class WithInputs(eqx.Module):
     def __init__(self, model: Any, in_sizes: Sequence[int], *, size: int, key: Key[Array, ""]):
         check_positive("WithInputs", size=size, smallest_in_size=min(in_sizes))
         widest = max(in_sizes)
-        made = [
-            Linear(n, size, key=k)
-            for n, k in zip(in_sizes, jr.split(key, len(in_sizes)), strict=True)
-        ]
-        weights = [jnp.pad(one.weight, ((0, widest - len(one.weight)), (0, 0))) for one in made]
-        biases = [one.bias for one in made]
+        keys = jr.split(key, len(in_sizes))
+        maps = [Linear(n, size, key=k) for n, k in zip(in_sizes, keys, strict=True)]
+        weights = [jnp.pad(one.weight, ((0, widest - len(one.weight)), (0, 0))) for one in maps]
+        stacked = jnp.stack(weights), jnp.stack([one.bias for one in maps])
         self.model = model
-        self.maps = eqx.tree_at(
-            lambda one: (one.weight, one.bias), made[0], (jnp.stack(weights), jnp.stack(biases))
-        )
+        self.maps = eqx.tree_at(lambda one: (one.weight, one.bias), maps[0], stacked)
 
     @property
     def own(self) -> PyTree[Float[Array, "tasks ..."]]:
-        """What single tasks own: their maps, and what they own in the model."""
+        """The parts of single tasks: their maps, and their parts in the model."""
         return (self.maps, self.model.own) if hasattr(self.model, "own") else self.maps
 
     def for_task(self, index: Int[Array, ""]) -> "Mapped":
@@ -57,7 +55,7 @@ class WithInputs(eqx.Module):
 
 
 class Mapped(eqx.Module):
-    """A predictor behind a linear map."""
+    """A predictor after a linear map."""
 
     map: Linear
     model: Any
@@ -67,7 +65,7 @@ class Mapped(eqx.Module):
         return head(self.model)
 
     def features(self, x: Float[Array, "in"]) -> Float[Array, "features"]:
-        """What the head sees."""
+        """The input of the head."""
         return self.model.features(self.map(x))
 
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "out"]:

@@ -1,4 +1,4 @@
-"""Models that others wrote go through training and adaptation as ours do."""
+"""Custom models, and those of other libraries, are trained and adapted as ours are."""
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from learnset.core._tree import trainable
 
 
 class Sums(ls.AbstractTasks):
-    """Sequences of random numbers, and their sum times a number of the task's own."""
+    """Sequences of random numbers, with their sum times a slope that differs between tasks."""
 
     shots: int = 5
     queries: int = 6
@@ -46,7 +46,7 @@ class Reader(eqx.Module):
 
 
 class Forgetful(eqx.Module):
-    """A network with a part that it never asks, and that has no head."""
+    """A network without a head, and with a part that it never uses."""
 
     net: ls.MLP
     unused: ls.MLP
@@ -59,7 +59,7 @@ class Forgetful(eqx.Module):
 
 
 class Frozen(eqx.Module):
-    """Fixed random features in an order that an array of integers says, and a head that learns."""
+    """Fixed random features in the order of an integer array, and a head that learns."""
 
     embedding: jax.Array
     order: jax.Array
@@ -85,7 +85,7 @@ class Flax(nnx.Module):
 
 
 def of_flax(*, key):
-    """As in the words of `Function`."""
+    """A Flax model wrapped as the documentation of `Function` shows."""
     graph, params = nnx.split(Flax(rngs=nnx.Rngs(params=key)))
     return ls.models.Function(lambda params, x: nnx.merge(graph, params)(x), params)
 
@@ -109,22 +109,12 @@ def train(name, method, key):
     make, tasks = MODELS[name]
     model_key, train_key = jr.split(key)
     model, adam = make(key=model_key), optax.adam(1e-2)
-    run = ls.train(
-        method,
-        model,
-        tasks,
-        adam,
-        steps=100,
-        key=train_key,
-        tasks_per_step=8,
-        log_every=25,
-        progress=False,
-    )
-    return model, run
+    settings = {"steps": 100, "tasks_per_step": 8, "log_every": 25, "progress": False}
+    return model, ls.train(method, model, tasks, adam, **settings, key=train_key)
 
 
 def still(name, one, other):
-    """Whether the part that must not move is the same to the last bit."""
+    """Whether the part that must not move is identical to the last bit."""
     return name not in STILL or bool(eqx.tree_equal(STILL[name](one), STILL[name](other)))
 
 
@@ -133,14 +123,14 @@ def moved(one, other):
 
 
 @each_model
-def test_pooled_training_lowers_the_loss_and_moves_what_may_move(name, getkey):
+def test_pooled_training_lowers_the_loss_and_leaves_fixed_parts(name, getkey):
     model, run = train(name, ls.Pooled(), getkey())
     assert run.metrics["loss"][-1] < 0.95 * run.metrics["loss"][0]
     assert moved(run.model, model) and still(name, run.model, model)
 
 
 @each_model
-def test_maml_lowers_the_loss_and_what_it_learnt_adapts(name, getkey):
+def test_maml_lowers_the_loss_and_its_model_adapts(name, getkey):
     model, run = train(name, ls.MAML(ls.mse, inner_lr=0.02), getkey())
     assert run.metrics["loss"][-1] < 0.95 * run.metrics["loss"][0]
     assert moved(run.model, model) and still(name, run.model, model)
