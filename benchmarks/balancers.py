@@ -1,24 +1,19 @@
-"""Measures multi-task balancers against TorchJD on the same matrices, and writes what it found as a page.
+"""Measures multi-task balancers against TorchJD on the same matrices, and writes the page.
 
 Usage: pip install torch==2.13.0 'torchjd[full]==0.18.0' && python benchmarks/balancers.py
 
-Each side has one thread, and time is that of the processor, so that other programs on the machine count for little. Both
-sides take turns, each size in a process of its own, and the best of all rounds counts. Compile time stands apart. Beside
-each time stands how wrong the answer is, by the same program for both sides, in double precision.
+Each side has one thread, and time is that of the processor, so that other programs on the machine
+count for little. Both sides take turns, each size in a process of its own, and the best of all
+rounds counts. Compile time is separate. Next to each time is the residual of the answer: how wrong
+it is, computed by the same program for both sides, in double precision.
 """
 
-import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
+from harness import Benchmark, in_own_process, least_seconds, run, table, timed
 
 SIZES = ((2, 10**4), (10, 10**5), (32, 10**5), (128, 10**5))  # tasks, parameters
 BATCH, BATCHED = 64, (10, 10**3)
@@ -29,39 +24,30 @@ RESIDUALS = {
     "DualProj": "distance from the exact direction, over its length",
     "MGDA": "duality gap, over the mean square of a gradient",
     "CAGrad": "duality gap, over the square of the mean gradient",
-    "Nash-MTL": "largest difference of gain times weight from the mean of them, over it",
+    "Nash-MTL": "largest difference of gain times weight from their mean, over the mean",
     "PCGrad": "nothing to solve",
     "IMTL-G": "spread of the projections, over their mean",
     "Aligned-MTL": "distance from the exact direction, over its length",
 }
-STEP, BATCH_TIMES = 15, 10  # times as fast as TorchJD: UPGrad at 128 tasks, and 64 at once
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """Measures everything, or one thing in a process of its own."""
-
-    out: Path = Path("docs/results/benchmarks-balancers")
-    """where the page goes"""
-    rounds: int = 1
-    """turns that each side takes"""
-    worker: str = ""
-    """what a process of its own measures, as JSON; for this program itself"""
+STEP, BATCH_TIMES = 15, 10  # targets: UPGrad at 128 tasks, and 64 at once, against TorchJD
+ONE = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # threads
+Figures = dict[str, float | None]
 
 
 def matrix(kind: str, tasks: int, params: int, seed: int = 0) -> np.ndarray:
-    """Gradients of tasks that have nothing in common, or whose differences are a tenth of what they have in common, each
-    with a sign of its own."""
+    """Gradients of tasks: independent, or `alike`.
+
+    Alike gradients differ by a tenth of what they have in common, and each has its own sign.
+    """
     random = np.random.default_rng(seed)
     rows = random.normal(size=(tasks, params))
     if kind == "alike":
-        rows = (random.normal(size=params) + 0.1 * rows) * random.choice(
-            (-1, 1, 1, 1), size=(tasks, 1)
-        )
+        common = random.normal(size=params)
+        rows = (common + 0.1 * rows) * random.choice((-1, 1, 1, 1), size=(tasks, 1))
     return rows.astype(np.float32)
 
 
-# How wrong
+# Residuals
 
 
 def exact_projection(root: np.ndarray, gradient: np.ndarray) -> np.ndarray:
@@ -71,24 +57,23 @@ def exact_projection(root: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     return gradient + scipy.optimize.nnls(root.T, -gradient, maxiter=100 * len(root))[0] @ root
 
 
+def exact_direction(name: str, root: np.ndarray) -> np.ndarray:
+    if name == "UPGrad":
+        return np.mean([exact_projection(root, gradient) for gradient in root], axis=0)
+    if name == "DualProj":
+        return exact_projection(root, root.mean(axis=0))
+    values, vectors = np.linalg.eigh(root @ root.T)
+    return np.sqrt(values[0]) * vectors @ (1 / np.sqrt(values) * vectors.mean(axis=0)) @ root
+
+
 def residual(name: str, gramian: np.ndarray, weights: np.ndarray) -> float | None:
-    """How far the weights are from what the method promises, in double precision."""
-    tasks = len(gramian)
-    values, vectors = np.linalg.eigh(gramian)
-    root = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T  # vectors with these products
-    root, found, gains = root.T, weights @ root.T, gramian @ weights
+    """How far the weights are from the promise of the method, in double precision."""
+    tasks, gains = len(gramian), gramian @ weights
+    root = vectors_with(gramian).T
     mean = root.mean(axis=0)
     if name in ("UPGrad", "DualProj", "Aligned-MTL"):
-        exact = {
-            "UPGrad": lambda: np.mean(
-                [exact_projection(root, gradient) for gradient in root], axis=0
-            ),
-            "DualProj": lambda: exact_projection(root, mean),
-            "Aligned-MTL": lambda: (
-                np.sqrt(values[0]) * vectors @ (1 / np.sqrt(values) * vectors.mean(axis=0)) @ root
-            ),
-        }[name]()
-        return float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
+        exact = exact_direction(name, root)
+        return float(np.linalg.norm(weights @ root - exact) / np.linalg.norm(exact))
     if name == "MGDA":
         return float((weights @ gains - gains.min()) / np.diagonal(gramian).mean())
     if name == "CAGrad":
@@ -99,9 +84,15 @@ def residual(name: str, gramian: np.ndarray, weights: np.ndarray) -> float | Non
     if name == "Nash-MTL":
         return float(np.abs(weights * gains / (weights * gains).mean() - 1).max())
     if name == "IMTL-G":
-        along = gains / np.sqrt(np.diagonal(gramian))
-        return float(np.ptp(along) / np.abs(along.mean()))
+        projections = gains / np.sqrt(np.diagonal(gramian))
+        return float(np.ptp(projections) / np.abs(projections.mean()))
     return None
+
+
+def vectors_with(gramian: np.ndarray) -> np.ndarray:
+    """Vectors, as columns, that have these inner products."""
+    values, vectors = np.linalg.eigh(gramian)
+    return np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
 
 
 def exact_gramian(rows: np.ndarray) -> np.ndarray:
@@ -109,75 +100,50 @@ def exact_gramian(rows: np.ndarray) -> np.ndarray:
     return rows @ rows.T
 
 
-# In processes of their own
+# Workers
 
 
-def _seconds(step: Callable[[], Any], seconds: float) -> float:
-    """Processor seconds of a call, the least of those that fit, after the first."""
-    step()
-    best, spent = float("inf"), 0.0
-    while spent < seconds:
-        began = time.process_time()
-        step()
-        took = time.process_time() - began
-        best, spent = min(best, took), spent + took
-    return best
-
-
-def ours(kind: str, tasks: int, params: int, seconds: float) -> dict[str, dict[str, float | None]]:
-    """Seconds of an aggregation, of its step on the Gramian, and to compile it; and the residual."""
+def ours(kind: str, tasks: int, params: int, seconds: float) -> dict[str, Figures]:
+    """Seconds of an aggregation, of its step on the Gramian, and to compile; the residual."""
     import jax
     import jax.numpy as jnp
     import jax.random as jr
 
     rows = matrix(kind, tasks, params)
-    exact, jacobian, key, present = (
-        exact_gramian(rows),
-        jnp.asarray(rows),
-        jr.key(0),
-        jnp.ones(tasks, bool),
-    )
-    gramian, found = jnp.asarray(exact, jnp.float32), {}
-    for name, method in _methods().items():
-        began = time.process_time()
-        whole = jax.jit(lambda j, k, m=method: m.direction(j, key=k)).lower(jacobian, key).compile()
-        compiling = time.process_time() - began
-        part = (
-            jax.jit(lambda g, k, m=method: m.weights(g, present, key=k))
-            .lower(gramian, key)
-            .compile()
-        )
-        found[name] = {
-            "seconds": _seconds(lambda w=whole: jax.block_until_ready(w(jacobian, key)), seconds),
-            "gramian_seconds": _seconds(
-                lambda p=part: jax.block_until_ready(p(gramian, key)), seconds
+    exact, jacobian, key = exact_gramian(rows), jnp.asarray(rows), jr.key(0)
+    gramian, present = jnp.asarray(exact, jnp.float32), jnp.ones(tasks, bool)
+
+    def figures(name: str, method: Any) -> Figures:
+        direction = jax.jit(lambda j, k: method.direction(j, key=k))
+        weights = jax.jit(lambda g, k: method.weights(g, present, key=k))
+        compiling, whole = timed(lambda: direction.lower(jacobian, key).compile())
+        part = weights.lower(gramian, key).compile()
+        return {
+            "seconds": least_seconds(lambda: jax.block_until_ready(whole(jacobian, key)), seconds),
+            "gramian_seconds": least_seconds(
+                lambda: jax.block_until_ready(part(gramian, key)), seconds
             ),
             "compile_seconds": compiling,
             "residual": residual(name, exact, np.asarray(part(gramian, key), np.float64)),
         }
-    return found
+
+    return {name: figures(name, method) for name, method in _methods().items()}
 
 
-def theirs(
-    kind: str, tasks: int, params: int, seconds: float
-) -> dict[str, dict[str, float | None]]:
-    """The same of TorchJD. Nash-MTL, which goes on from its last answer, begins anew in every call."""
+def theirs(kind: str, tasks: int, params: int, seconds: float) -> dict[str, Figures]:
+    """The same of TorchJD.
+
+    Nash-MTL, which continues from its last answer, begins anew in every call.
+    """
     import torch
 
     torch.set_num_threads(1)
     rows = matrix(kind, tasks, params)
-    exact, jacobian, found = exact_gramian(rows), torch.from_numpy(rows), {}
+    exact, jacobian, answer = exact_gramian(rows), torch.from_numpy(rows), {}
     gramian = torch.from_numpy(exact.astype(np.float32))
-    values, vectors = np.linalg.eigh(
-        exact
-    )  # what has no form for Gramians gets a matrix that has this one
-    small = torch.from_numpy((vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32))
+    # Methods without a form for Gramians receive a matrix that has this one.
+    small = torch.from_numpy(vectors_with(exact).T.astype(np.float32))
     for name, aggregator in _aggregators(tasks).items():
-
-        def whole(aggregator: Any = aggregator) -> Any:
-            if hasattr(aggregator, "reset"):
-                aggregator.reset()
-            return aggregator(jacobian)
 
         def part(aggregator: Any = aggregator) -> Any:
             if hasattr(aggregator, "reset"):
@@ -185,12 +151,22 @@ def theirs(
                 return aggregator.weighting(small)
             return aggregator.gramian_weighting(gramian)
 
-        found[name] = {
-            "seconds": _seconds(whole, seconds),
-            "gramian_seconds": _seconds(part, seconds),
+        answer[name] = {
+            "seconds": least_seconds(lambda a=aggregator: _anew(a, jacobian), seconds),
+            "gramian_seconds": least_seconds(part, seconds),
             "residual": residual(name, exact, part().numpy().astype(np.float64)),
         }
-    return found
+    return answer
+
+
+def _anew(aggregator: Any, jacobian: Any) -> Any:
+    if hasattr(aggregator, "reset"):
+        aggregator.reset()
+    return aggregator(jacobian)
+
+
+def _many() -> list[np.ndarray]:
+    return [matrix("independent", *BATCHED, seed) for seed in range(BATCH)]
 
 
 def ours_batched(seconds: float) -> dict[str, float]:
@@ -199,16 +175,13 @@ def ours_batched(seconds: float) -> dict[str, float]:
     import jax.numpy as jnp
     import jax.random as jr
 
-    many = jnp.asarray(np.stack([matrix("independent", *BATCHED, seed) for seed in range(BATCH)]))
-    keys, found = jr.split(jr.key(0), BATCH), {}
-    for name, method in _methods().items():
-        program = (
-            jax.jit(jax.vmap(lambda j, k, m=method: m.direction(j, key=k)))
-            .lower(many, keys)
-            .compile()
-        )
-        found[name] = _seconds(lambda p=program: jax.block_until_ready(p(many, keys)), seconds)
-    return found
+    many, keys = jnp.asarray(np.stack(_many())), jr.split(jr.key(0), BATCH)
+
+    def batched(method: Any) -> float:
+        program = jax.jit(jax.vmap(lambda j, k: method.direction(j, key=k)))
+        return least_seconds(lambda: jax.block_until_ready(program(many, keys)), seconds)
+
+    return {name: batched(method) for name, method in _methods().items()}
 
 
 def theirs_batched(seconds: float) -> dict[str, float]:
@@ -216,18 +189,17 @@ def theirs_batched(seconds: float) -> dict[str, float]:
     import torch
 
     torch.set_num_threads(1)
-    many = [torch.from_numpy(matrix("independent", *BATCHED, seed)) for seed in range(BATCH)]
-    found = {}
-    for name, aggregator in _aggregators(BATCHED[0]).items():
+    many = [torch.from_numpy(rows) for rows in _many()]
 
-        def loop(aggregator: Any = aggregator) -> None:
-            for jacobian in many:
-                if hasattr(aggregator, "reset"):
-                    aggregator.reset()
-                aggregator(jacobian)
+    def loop(aggregator: Any) -> None:
+        for jacobian in many:
+            _anew(aggregator, jacobian)
 
-        found[name] = _seconds(loop, seconds)
-    return found
+    aggregators = _aggregators(BATCHED[0])
+    return {
+        name: least_seconds(lambda a=aggregator: loop(a), seconds)
+        for name, aggregator in aggregators.items()
+    }
 
 
 def _methods() -> dict[str, Any]:
@@ -241,8 +213,9 @@ def _methods() -> dict[str, Any]:
         ls.NashMTL(),
         ls.PCGrad(),
         ls.IMTLG(),
+        ls.multitask.AlignedMTL(),
     )
-    return dict(zip(METHODS, (*methods, ls.multitask.AlignedMTL()), strict=True))
+    return dict(zip(METHODS, methods, strict=True))
 
 
 def _aggregators(tasks: int) -> dict[str, Any]:
@@ -259,154 +232,139 @@ def _aggregators(tasks: int) -> dict[str, Any]:
         a.NashMTL(n_tasks=tasks),
         a.PCGrad(),
         a.IMTLG(),
+        a.AlignedMTL(),
     )
-    return dict(zip(METHODS, (*methods, a.AlignedMTL()), strict=True))
-
-
-WORKERS = {f.__name__: f for f in (ours, theirs, ours_batched, theirs_batched)}
-ONE = {
-    name: "1" for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-}
-
-
-def apart(function: str, **arguments: Any) -> dict:
-    """The result of a worker in a process of its own, with one thread."""
-    call = json.dumps([function, arguments])
-    environment = dict(os.environ) | ONE
-    done = subprocess.run(
-        [sys.executable, __file__, "--worker", call],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
+    return dict(zip(METHODS, methods, strict=True))
 
 
 # The whole
 
 
-def measure(rounds: int) -> dict:
+def on_one_thread(worker: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any]:
+    return in_own_process(worker, dict.fromkeys(ONE, "1"), **arguments)
+
+
+def measure(benchmark: Benchmark) -> dict[str, Any]:
     """All measurements, as plain numbers."""
-    found: dict[str, Any] = {"rounds": rounds, "sizes": {}, "batched": {}}
-    for kind in KINDS:
-        for tasks, params in SIZES:
-            if kind != KINDS[0] and tasks < 128:
-                continue
-            of = found["sizes"].setdefault(kind, {}).setdefault(f"{tasks} {params}", {})
-            for _ in range(rounds):
-                for side in ("ours", "theirs"):
-                    new = apart(side, kind=kind, tasks=tasks, params=params, seconds=0.1)
-                    of[side] = {
-                        name: _better(of.get(side, {}).get(name), new[name]) for name in METHODS
-                    }
-            times = {
-                n: round(of["theirs"][n]["seconds"] / of["ours"][n]["seconds"], 1) for n in METHODS
-            }
-            print(kind, tasks, params, times, flush=True)
-    for _ in range(rounds):
-        for side in ("ours", "theirs"):
-            new = apart(f"{side}_batched", seconds=0.2)
-            old = found["batched"].get(side, new)
-            found["batched"][side] = {name: min(old[name], new[name]) for name in METHODS}
-    return found
+    sizes: dict[str, Any] = {kind: {} for kind in KINDS}
+    batched: dict[str, dict[str, float]] = {}
+    settings = [(KINDS[0], *size) for size in SIZES] + [(KINDS[1], *SIZES[-1])]
+    for kind, tasks, params in settings:
+        of = sizes[kind].setdefault(f"{tasks} {params}", {})
+        setting = {"kind": kind, "tasks": tasks, "params": params, "seconds": 0.1}
+        for _ in range(benchmark.rounds):
+            for side, worker in (("ours", ours), ("theirs", theirs)):
+                new = on_one_thread(worker, **setting)
+                old = of.get(side, new)
+                of[side] = {name: _better(old[name], new[name]) for name in METHODS}
+        seconds = {side: {n: of[side][n]["seconds"] for n in METHODS} for side in of}
+        times = {n: round(seconds["theirs"][n] / seconds["ours"][n], 1) for n in METHODS}
+        print(kind, tasks, params, times, flush=True)
+    for _ in range(benchmark.rounds):
+        for side, worker in (("ours", ours_batched), ("theirs", theirs_batched)):
+            new = on_one_thread(worker, seconds=0.2)
+            batched[side] = _better(batched.get(side, new), new)
+    return {"rounds": benchmark.rounds, "sizes": sizes, "batched": batched}
 
 
-def _better(old: dict | None, new: dict) -> dict:
-    return new if old is None else {k: v if v is None else min(v, old[k]) for k, v in new.items()}
+def _better(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    return {name: v if v is None else min(v, old[name]) for name, v in new.items()}
 
 
-def page(found: dict) -> str:
-    """The page, all of its numbers from `found`."""
-
-    def table(kind: str, size: str) -> str:
-        of = found["sizes"][kind][size]
-        rows = [
-            "| method | ours | TorchJD | times as fast | Gramian only: ours | TorchJD | times as fast | residual: ours"
-            " | TorchJD |",
-            "|---|---|---|---|---|---|---|---|---|",
-        ]
-        for name in METHODS:
-            one, two = of["ours"][name], of["theirs"][name]
-            cells = [
-                f"{_ms(one[k])} | {_ms(two[k])} | {two[k] / one[k]:.1f}×"
-                for k in ("seconds", "gramian_seconds")
-            ]
-            wrong = [
-                f"{side['residual']:.0e}" if side["residual"] is not None else ""
-                for side in (one, two)
-            ]
-            rows.append(f"| {name} | {cells[0]} | {cells[1]} | {wrong[0]} | {wrong[1]} |")
-        tasks, params = size.split()
-        return f"### {tasks} tasks, {int(params):,} parameters\n\n" + "\n".join(rows)
-
-    batched = ["| method | ours, one call | TorchJD, a loop | times as fast |", "|---|---|---|---|"]
-    for name in METHODS:
-        one, two = (found["batched"][side][name] for side in ("ours", "theirs"))
-        batched.append(f"| {name} | {_ms(one)} | {_ms(two)} | {two / one:.0f}× |")
-    last = found["sizes"][KINDS[0]]["128 100000"]
+def page(result: dict[str, Any]) -> str:
+    """The page, all of its numbers from `result`."""
+    sizes = result["sizes"]
+    last = sizes[KINDS[0]]["128 100000"]
     compiling = [last["ours"][name]["compile_seconds"] for name in METHODS]
-    upgrad = {
-        k: last["theirs"]["UPGrad"][k] / last["ours"]["UPGrad"][k]
+    upgrad, on_gramian = (
+        last["theirs"]["UPGrad"][k] / last["ours"]["UPGrad"][k]
         for k in ("seconds", "gramian_seconds")
-    }
-    slower = [
-        f"{name} at {size.split()[0]} tasks ({kind}{'' if key == 'seconds' else ', Gramian only'}: {ratio:.2f}×)"
-        for kind, sizes in found["sizes"].items()
-        for size, of in sizes.items()
-        for name in METHODS
-        for key in ("seconds", "gramian_seconds")
-        if (ratio := of["theirs"][name][key] / of["ours"][name][key]) < 1
-    ]
-    least = min(found["batched"]["theirs"][n] / found["batched"]["ours"][n] for n in METHODS)
-    newline, bound = (
-        "\n\n",
-        1 - last["ours"]["UPGrad"]["gramian_seconds"] / last["ours"]["UPGrad"]["seconds"],
     )
-    word = (
-        "reached"
-        if upgrad["seconds"] >= STEP
-        else f"not reached: {bound:.0%} of our time is the Gramian and the sum"
-    )
+    rest = 1 - last["ours"]["UPGrad"]["gramian_seconds"] / last["ours"]["UPGrad"]["seconds"]
+    missed = f"not reached: {rest:.0%} of our time is the Gramian and the sum"
+    batched = result["batched"]
+    least = min(batched["theirs"][name] / batched["ours"][name] for name in METHODS)
+    both = "reached" if least >= BATCH_TIMES else "not reached for all methods"
     return f"""# Speed of multi-task balancers
 
-Made by `python benchmarks/balancers.py`. One aggregation of the gradients of many tasks into one, and the part of it that
-knows the Gramian only, against TorchJD 0.18 on the same matrices in single precision. One thread for each side; times are the
-processor's, since other programs ran on the machine. Turns that each side took: {found["rounds"]}; the best counts.
+Made by `python benchmarks/balancers.py`. One aggregation of the gradients of many tasks into one,
+and its step on the Gramian alone, against TorchJD 0.18 on the same matrices in single precision.
+One thread for each side; times are of the processor, since other programs ran on the machine. Turns
+that each side took: {result["rounds"]}; the best counts.
 
-- UPGrad at 128 tasks: {upgrad["seconds"]:.1f}× as fast, {upgrad["gramian_seconds"]:.1f}× on the Gramian. The target, {STEP}×, was
-  {word}.
-- {BATCH} aggregations in one call: {least:.0f}× at the least. The target, {BATCH_TIMES}×, was
-  {"reached" if least >= BATCH_TIMES else "not reached for all methods"}.
-- Slower than TorchJD: {"; ".join(slower) if slower else "nothing"}.
+- UPGrad at 128 tasks: {upgrad:.1f}× as fast, {on_gramian:.1f}× on the Gramian.
+  The target, {STEP}×, was {"reached" if upgrad >= STEP else missed}.
+- {BATCH} aggregations in one call: at least {least:.0f}×. The target, {BATCH_TIMES}×, was {both}.
+- Slower than TorchJD: {"; ".join(_slower(sizes)) or "nothing"}.
 - Compiling takes {min(compiling):.1f} to {max(compiling):.1f} s at 128 tasks, once for each shape.
 
 ## Residuals
 
-How wrong each answer is, in double precision, beside its time; what is measured depends on the method:
+How wrong each answer is, in double precision, next to its time. The measure depends on the method:
 
-{chr(10).join(f"- {name}: {words}" for name, words in RESIDUALS.items())}
+{chr(10).join(f"- {name}: {measure}" for name, measure in RESIDUALS.items())}
 
-TorchJD adds 1e-4 to the diagonal of the Gramian, over its trace, before it projects; its MGDA takes at most a hundred
-Frank-Wolfe steps.
+TorchJD adds 1e-4 to the diagonal of the Gramian, over its trace, before it projects; its MGDA takes
+at most a hundred Frank-Wolfe steps.
 
-## Gradients that have nothing in common
+## Independent gradients
 
-{newline.join(table(KINDS[0], size) for size in found["sizes"][KINDS[0]])}
+{_tables(sizes[KINDS[0]])}
 
-## Gradients that are alike
+## Similar gradients
 
-Differences are a tenth of what they have in common, and a quarter of them have the other sign: hard problems.
+Differences are a tenth of what they have in common, and a quarter of them have the other sign: hard
+problems.
 
-{newline.join(table(KINDS[1], size) for size in found["sizes"][KINDS[1]])}
+{_tables(sizes[KINDS[1]])}
 
 ## Many at once
 
 {BATCH} aggregations of {BATCHED[0]} tasks and {BATCHED[1]:,} parameters.
 
-{chr(10).join(batched)}
+{_batched(batched["ours"], batched["theirs"])}
 """
+
+
+def _slower(sizes: dict[str, Any]) -> list[str]:
+    """The settings in which TorchJD is faster."""
+    return [
+        f"{name} at {size.split()[0]} tasks"
+        f" ({kind}{'' if key == 'seconds' else ', Gramian only'}: {ratio:.2f}×)"
+        for kind, of_kind in sizes.items()
+        for size, of in of_kind.items()
+        for name in METHODS
+        for key in ("seconds", "gramian_seconds")
+        if (ratio := of["theirs"][name][key] / of["ours"][name][key]) < 1
+    ]
+
+
+def _tables(of_kind: dict[str, Any]) -> str:
+    times = ["ours", "TorchJD", "times as fast"]
+    head = ["method", *times, "Gramian only: ours", *times[1:], "residual: ours", "TorchJD"]
+    parts = []
+    for size, of in of_kind.items():
+        tasks, params = size.split()
+        rows = (_row(name, of["ours"][name], of["theirs"][name]) for name in METHODS)
+        parts += [f"### {tasks} tasks, {int(params):,} parameters", table(head, rows)]
+    return "\n\n".join(parts)
+
+
+def _row(name: str, ours: dict[str, float], theirs: dict[str, float]) -> list[str]:
+    cells = [name]
+    for key in ("seconds", "gramian_seconds"):
+        one, two = ours[key], theirs[key]
+        cells += [_ms(one), _ms(two), f"{two / one:.1f}×"]
+    residuals = (ours["residual"], theirs["residual"])
+    return cells + ["" if value is None else f"{value:.0e}" for value in residuals]
+
+
+def _batched(ours: dict[str, float], theirs: dict[str, float]) -> str:
+    rows = (
+        [name, _ms(ours[name]), _ms(theirs[name]), f"{theirs[name] / ours[name]:.0f}×"]
+        for name in METHODS
+    )
+    return table(["method", "ours, one call", "TorchJD, a loop", "times as fast"], rows)
 
 
 def _ms(seconds: float) -> str:
@@ -414,18 +372,10 @@ def _ms(seconds: float) -> str:
     return f"{milliseconds:.3f} ms" if milliseconds < 1 else f"{milliseconds:.1f} ms"
 
 
-def main(benchmark: Benchmark) -> None:
-    """Measures and writes."""
-    if benchmark.worker:
-        function, arguments = json.loads(benchmark.worker)
-        print(json.dumps(WORKERS[function](**arguments)))
-        return
-    found = measure(benchmark.rounds)
-    benchmark.out.mkdir(parents=True, exist_ok=True)
-    (benchmark.out / "result.json").write_text(json.dumps(found, indent=1) + "\n")
-    (benchmark.out / "README.md").write_text(page(found))
-    print((benchmark.out / "README.md").read_text())
-
-
 if __name__ == "__main__":
-    main(tyro.cli(Benchmark))
+    run(
+        Benchmark(Path("docs/results/benchmarks-balancers"), rounds=1),
+        (ours, theirs, ours_batched, theirs_batched),
+        measure,
+        page,
+    )

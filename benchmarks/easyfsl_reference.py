@@ -1,25 +1,28 @@
-"""easyfsl's classifiers on given features, one task after the other, for the benchmark of few-shot classification."""
+"""easyfsl's classifiers on given features, one task at a time: a reference of `few_shot.py`."""
 
-import time
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
+from harness import timed
 from torch import Tensor
 
 
 def methods(others: np.ndarray) -> dict[str, Any]:
-    """Its classifiers by our names, with as many steps as ours take. `others` are features of other classes, whose mean
-    features are centred by."""
-    _meet_torchvision()
+    """Its classifiers by our names, with the numbers of steps of ours.
+
+    `others` are features of other classes, by whose mean features are centred.
+    """
+    _load_torchvision()
     from easyfsl.methods import BDCSPN, PrototypicalNetworks, PTMAP, SimpleShot, TIM
 
     import learnset as ls
 
     centred = {"feature_centering": torch.tensor(others.mean(axis=0)), "feature_normalization": 2.0}
-    # Its power is of features that are not negative, so that they are not centred before; nor are they of length one
-    # after it, as in the paper, whose sharpness of 10 would let all of the transport underflow.
+    # It takes powers of features that are not negative, so it does not centre them first. Nor are
+    # they of length one afterwards, as in the paper, whose sharpness of 10 would let all of the
+    # transport underflow.
     square_length = (others / np.linalg.norm(others, axis=1, keepdims=True)).sum(axis=1).mean()
     steps, sharpness = ls.transfer.PTMAP().steps, float(10 / square_length)
     return {
@@ -34,8 +37,10 @@ def methods(others: np.ndarray) -> dict[str, Any]:
 
 
 def per_task(method: Any, tasks: Any, seconds: float) -> dict[str, float]:
-    """Processor seconds for each task, as many as fit into `seconds` after a warm-up, with their number and the share of
-    queries that are told right."""
+    """Processor seconds a task, the number of tasks, and the share of right answers.
+
+    As many tasks as fit into `seconds`, after a warm-up.
+    """
     torch.set_num_threads(1)
     arrays = [
         torch.tensor(np.asarray(part))
@@ -45,9 +50,9 @@ def per_task(method: Any, tasks: Any, seconds: float) -> dict[str, float]:
     rights, spent = [], 0.0
     _right(method, *(array[0] for array in arrays))
     for task in zip(*arrays, strict=True):
-        began = time.process_time()
-        rights.append(_right(method, *task))
-        spent += time.process_time() - began
+        took, right = timed(lambda task=task: _right(method, *task))
+        rights.append(right)
+        spent += took
         if spent > seconds:
             break
     return {"seconds": spent / len(rights), "tasks": len(rights), "right": float(np.mean(rights))}
@@ -61,9 +66,11 @@ def _right(
     return float((method(queries).argmax(1) == answers.argmax(1)).float().mean())
 
 
-def _meet_torchvision() -> None:
-    """easyfsl imports torchvision, which does not load beside a torch of another build, because operators are missing
-    that none of the classifiers here needs: their names are enough."""
+def _load_torchvision() -> None:
+    """easyfsl imports torchvision, which does not load with a torch of another build.
+
+    The missing operators are needed by none of these classifiers: their names are enough.
+    """
     try:
         import_module("torchvision")
     except RuntimeError:
@@ -73,4 +80,4 @@ def _meet_torchvision() -> None:
         _kept.append(operators)
 
 
-_kept: list[torch.library.Library] = []  # a library that is forgotten takes its names along
+_kept: list[torch.library.Library] = []  # names live as long as their library

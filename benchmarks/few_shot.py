@@ -1,17 +1,13 @@
-"""Measures few-shot classification against plain PyTorch, and writes what it found as a page.
+"""Measures few-shot classification against plain PyTorch, and writes the page.
 
 Usage: pip install torch==2.13.0 easyfsl==1.5.0 && python benchmarks/few_shot.py --threads 1 2
 
-With one thread, time is that of the processor, so that other programs on the machine count for little; with more, it is
-that of the clock, and the machine should be quiet. JAX (each setting in a process of its own) and PyTorch take turns, and
-the best of all rounds counts for each. Compile time stands apart. easyfsl is measured where it is installed.
+With one thread, time is that of the processor, so that other programs on the machine count for
+little; with more, it is that of the clock, and the machine should be quiet. JAX (each setting in a
+process of its own) and PyTorch take turns, and the best of all rounds counts for each. Compile time
+is separate. easyfsl is measured where it is installed.
 """
 
-import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,42 +15,31 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import tyro
+from harness import Benchmark, clock_for, in_own_process, least_seconds, run, table, timed
 
-LIMITS = {
-    "ProtoNet": 1,
-    "SimpleShot": 1,
-    "TIM": 10,
-    "PT-MAP": 60,
-}  # seconds for 1 000 tasks, to be reached
-EASYFSL = {"ProtoNet": 6, "TIM": 185, "PT-MAP": 2380}  # seconds for 1 000 tasks in its own table
+LIMITS = {"ProtoNet": 1, "SimpleShot": 1, "TIM": 10, "PT-MAP": 60}  # targets: s for 1 000 tasks
+EASYFSL = {"ProtoNet": 6, "TIM": 185, "PT-MAP": 2380}  # s for 1 000 tasks in its own table
 TASKS = 1000
-KEPT = {
-    "MALLOC_MMAP_THRESHOLD_": "4000000000",
-    "MALLOC_TRIM_THRESHOLD_": "4000000000",
-}  # freed memory stays with the process
+MAML_TARGET, PROTONET_TARGET = 2.5, 1.5  # times as fast as the best form of torch
+# Freed memory stays with the process.
+KEPT = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
 SHOTS, BATCHES = (1, 5), (1, 16, 64)
+Scores = dict[str, dict[str, dict[str, float]]]
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """Measures everything, or one thing in a process of its own."""
+class FewShot(Benchmark):
+    """Measures everything and writes the page."""
 
-    out: Path = Path("docs/results/benchmarks-few-shot")
-    """where the page goes"""
-    rounds: int = 2
-    """turns that each side takes"""
     threads: tuple[int, ...] = (1,)
     """numbers of threads that MAML and ProtoNet are measured with; the first is 1"""
-    worker: str = ""
-    """what a process of its own measures, as JSON; for this program itself"""
 
 
-# In processes of their own
+# Workers
 
 
 def _episodes(ways: int, shots: int, queries: int) -> Any:
-    """Episodes of images that mean nothing."""
+    """Episodes of random images."""
     import numpy as np
 
     import learnset as ls
@@ -65,18 +50,28 @@ def _episodes(ways: int, shots: int, queries: int) -> Any:
     return ls.Episodes(*parts, ways=ways, shots=shots, queries=queries)
 
 
-def _seconds(step: Callable[[], Any], seconds: float, threads: int = 1) -> float:
-    """Seconds of a call, the least of those that fit: the processor's, or with several threads the clock's."""
+def _encoder(strided: bool = True) -> Any:
+    import jax.random as jr
+
+    import learnset as ls
+
+    norm = ls.models.BatchNorm
+    return ls.Conv4((28, 28, 1), strided=strided, normalisation=norm, key=jr.key(0))
+
+
+def _classifier() -> Any:
+    import jax.random as jr
+
+    import learnset as ls
+
+    return ls.models.classifier(_encoder(), 5, key=jr.key(1))
+
+
+def _ready(step: Callable[[], Any]) -> Callable[[], Any]:
+    """The step, until its arrays are computed."""
     import jax
 
-    clock = time.process_time if threads == 1 else time.perf_counter
-    best, spent = float("inf"), 0.0
-    while spent < seconds:
-        began = clock()
-        jax.block_until_ready(step())
-        took = clock() - began
-        best, spent = min(best, took), spent + took
-    return best
+    return lambda: jax.block_until_ready(step())
 
 
 def _gradient(method: Any, model: Any, tasks: Any, count: int) -> tuple[Any, Any]:
@@ -85,47 +80,46 @@ def _gradient(method: Any, model: Any, tasks: Any, count: int) -> tuple[Any, Any
     import jax.random as jr
 
     import learnset as ls
-    from learnset.core._lowering import fast_dots
 
     def gradient(model: Any, batch: Any) -> Any:
-        return fast_dots(
-            lambda model, batch: method.gradient(model, batch, method.init(model), key=jr.key(0))[0]
-        )(model, batch)
+        return method.gradient(model, batch, method.init(model), key=jr.key(0))[0]
 
-    return eqx.filter_jit(gradient), tasks.draw(count, ls.Split.TRAIN, key=jr.key(1))
+    program = eqx.filter_jit(ls.core.fast_dots(gradient))
+    return program, tasks.draw(count, ls.Split.TRAIN, key=jr.key(1))
 
 
 def maml_rate(
-    seconds: float, threads: int = 1, tasks: int = 16, together: bool = False
+    seconds: float, threads: int = 1, tasks: int = 16, batched: bool = False
 ) -> dict[str, float]:
-    """Tasks a second of the gradient of second-order MAML; `together` takes all tasks at once."""
-    import jax.random as jr
+    """Tasks a second of the gradient of second-order MAML; `batched` takes all tasks at once."""
+    import equinox as eqx
 
     import learnset as ls
-    from learnset.meta import _through
 
-    if together:
-        _through.APART = float("inf")
-    encoder = ls.Conv4((28, 28, 1), strided=True, normalisation=ls.models.BatchNorm, key=jr.key(0))
-    model = ls.models.classifier(encoder, 5, key=jr.key(1))
-    gradient, batch = _gradient(ls.MAML(ls.cross_entropy, 0.4), model, _episodes(5, 1, 15), tasks)
-    first = _seconds(lambda: gradient(model, batch), 0.1)
-    took = _seconds(lambda: gradient(model, batch), seconds, threads)
-    return {"rate": tasks / took, "compile_seconds": first}
+    maml, model = ls.MAML(ls.cross_entropy, 0.4), _classifier()
+    gradient, batch = _gradient(maml, model, _episodes(5, 1, 15), tasks)
+    if batched:
+
+        def loss(model: Any, batch: Any) -> Any:
+            return ls.meta.query_loss(model, maml.adapter, maml.loss, batch)
+
+        gradient = eqx.filter_jit(ls.core.fast_dots(eqx.filter_grad(loss)))
+    step = _ready(lambda: gradient(model, batch))
+    compiling, _ = timed(step)
+    took = least_seconds(step, seconds, clock_for(threads))
+    return {"rate": tasks / took, "compile_seconds": compiling}
 
 
 def protonet_rate(seconds: float, threads: int = 1, strided: bool = True) -> dict[str, float]:
-    """Training steps a second of a prototypical network, and what drawing an episode takes of one."""
+    """Training steps a second of a prototypical network, and the share that drawing takes."""
     import equinox as eqx
     import jax.random as jr
     import optax
 
     import learnset as ls
 
-    encoder = ls.Conv4(
-        (28, 28, 1), strided=strided, normalisation=ls.models.BatchNorm, key=jr.key(0)
-    )
-    model, tasks, adam = ls.models.Headed(encoder, None), _episodes(20, 5, 5), optax.adam(1e-3)
+    model = ls.models.Headed(_encoder(strided), None)
+    tasks, adam = _episodes(20, 5, 5), optax.adam(1e-3)
     gradient, batch = _gradient(ls.ProtoNet(), model, tasks, 1)
     state = adam.init(eqx.filter(model, eqx.is_array))
 
@@ -134,24 +128,17 @@ def protonet_rate(seconds: float, threads: int = 1, strided: bool = True) -> dic
         updates, state = adam.update(grads, state)
         return eqx.apply_updates(model, updates), state
 
-    draw = eqx.filter_jit(
-        lambda key: tasks.draw(32, ls.Split.TRAIN, key=key)
-    )  # 32 steps at once, as `train` does
-
-    def step() -> Any:
-        return update(gradient(model, batch), state, model)
-
-    for call in (step, lambda: draw(jr.key(0))):
-        _seconds(call, 0.01)
-    took, drawing = (
-        _seconds(step, seconds, threads),
-        _seconds(lambda: draw(jr.key(0)), seconds / 4, threads) / 32,
-    )
+    # Episodes of 32 steps are drawn at once, as `train` does.
+    draw = eqx.filter_jit(lambda key: tasks.draw(32, ls.Split.TRAIN, key=key))
+    step = _ready(lambda: update(gradient(model, batch), state, model))
+    clock = clock_for(threads)
+    took = least_seconds(step, seconds, clock)
+    drawing = least_seconds(_ready(lambda: draw(jr.key(0))), seconds / 4, clock) / 32
     return {"rate": 1 / (took + drawing), "drawing": drawing / (took + drawing)}
 
 
 def _feature_tasks(shots: int) -> tuple[Any, Any]:
-    """Five-way tasks of features of 640 numbers with 15 queries a class, and features of other classes."""
+    """Five-way tasks of 640 features, 15 queries a class, and features of other classes."""
     import jax.random as jr
     import numpy as np
 
@@ -159,24 +146,20 @@ def _feature_tasks(shots: int) -> tuple[Any, Any]:
 
     random = np.random.default_rng(0)
     y = np.repeat(np.arange(60), 40)
-    x = np.maximum(
-        random.normal(0, 1, (60, 640))[y] + random.normal(0, 2, (len(y), 640)), 0
-    ).astype(np.float32)
-    classes = ls.data.Labelled.from_arrays(x, y)
+    x = random.normal(0, 1, (60, 640))[y] + random.normal(0, 2, (len(y), 640))
+    classes = ls.data.Labelled.from_arrays(np.maximum(x, 0).astype(np.float32), y)
     parts = [classes.subset(range(first, first + 20)) for first in (0, 20, 40)]
     episodes = ls.Episodes(*parts, ways=5, shots=shots, queries=15)
     return episodes.draw(TASKS, ls.Split.TEST, key=jr.key(0)), classes.x[:512]
 
 
-def adapters() -> dict[str, dict[str, dict[str, float]]]:
-    """Processor seconds to adapt to all tasks of features and to score them, and the share of queries told right."""
+def adapters() -> Scores:
+    """Processor seconds to adapt to all tasks and to score them, and the share of right answers."""
     import equinox as eqx
 
     import learnset as ls
-    from learnset.core._lowering import fast_dots
-    from learnset.training._evaluate import score
 
-    of = {
+    methods = {
         "ProtoNet": ls.Prototypes(),
         "SimpleShot": ls.SimpleShot(),
         "BD-CSPN": ls.transfer.BDCSPN(),
@@ -186,44 +169,43 @@ def adapters() -> dict[str, dict[str, dict[str, float]]]:
         "logistic head": ls.transfer.Logistic(),
         "support vectors": ls.transfer.SupportVectors(),
     }
-    found: dict[str, dict[str, dict[str, float]]] = {}
+
+    def score(adapter: Any, model: Any, batch: Any) -> dict[str, float]:
+        def errors(model: Any, batch: Any) -> Any:
+            return ls.training.score(adapter, model, batch, ls.error_rate)
+
+        program = eqx.filter_jit(ls.core.fast_dots(errors)).lower(model, batch).compile()
+        right = 1 - float(program(model, batch).mean())
+        seconds = least_seconds(_ready(lambda: program(model, batch)), 0.1)
+        return {"seconds": seconds, "right": right}
+
+    scores: Scores = {name: {} for name in methods}
     for shots in SHOTS:
         batch, others = _feature_tasks(shots)
         model = ls.transfer.centred(ls.models.Headed(ls.models.Raw(), None), others)
-        for name, adapter in of.items():
-
-            def scored(model: Any, batch: Any, adapter: Any = adapter) -> Any:
-                return fast_dots(lambda m, b: score(adapter, m, b, ls.error_rate))(model, batch)
-
-            program = eqx.filter_jit(scored).lower(model, batch).compile()
-            right = 1 - float(program(model, batch).mean())
-            seconds = _seconds(lambda p=program, m=model, b=batch: p(m, b), 0.1)
-            found.setdefault(name, {})[str(shots)] = {"seconds": seconds, "right": right}
-    return found
+        for name, adapter in methods.items():
+            scores[name][str(shots)] = score(adapter, model, batch)
+    return scores
 
 
-def easyfsl(seconds: float) -> dict[str, dict[str, dict[str, float]]]:
-    """What easyfsl takes for each of the same tasks, as many as fit into `seconds`, and what it tells right."""
-    import easyfsl_reference
+def easyfsl(seconds: float) -> Scores:
+    """The same of easyfsl, one task after the other, as many as fit into `seconds`."""
+    import easyfsl_reference as reference
 
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    scores: Scores = {}
     for shots in SHOTS:
         batch, others = _feature_tasks(shots)
-        for name, method in easyfsl_reference.methods(others).items():
-            found.setdefault(name, {})[str(shots)] = easyfsl_reference.per_task(
-                method, batch, seconds
-            )
-    return found
+        for name, method in reference.methods(others).items():
+            result = reference.per_task(method, batch, seconds)
+            scores.setdefault(name, {})[str(shots)] = result
+    return scores
 
 
 def memory() -> dict[str, dict[str, float]]:
-    """MiB that the meta-gradient needs beside its arguments, by XLA's own account, for each size of a meta-batch."""
-    import jax.random as jr
-
+    """MiB of the meta-gradient in addition to its arguments, as XLA counts, by meta-batch."""
     import learnset as ls
 
-    encoder = ls.Conv4((28, 28, 1), strided=True, normalisation=ls.models.BatchNorm, key=jr.key(0))
-    model, loss = ls.models.classifier(encoder, 5, key=jr.key(1)), ls.cross_entropy
+    model, loss = _classifier(), ls.cross_entropy
     methods = {
         "MAML": (ls.MAML(loss, 0.4), model),
         "FOMAML": (ls.MAML(loss, 0.4, unroll=ls.transfer.Unroll.FIRST_ORDER), model),
@@ -235,13 +217,13 @@ def memory() -> dict[str, dict[str, float]]:
         "R2D2": (ls.R2D2(loss), ls.meta.WithRidge(model, scale=1.0)),
         "MetaOptNet": (ls.meta.MetaOptNet(), ls.meta.WithScale(model)),
     }
-    tasks, found = _episodes(5, 1, 15), {}
+    tasks, sizes = _episodes(5, 1, 15), {}
     for name, (method, start) in methods.items():
         for count in BATCHES:
             gradient, batch = _gradient(method, start, tasks, count)
             analysis = gradient.lower(start, batch).compile().compiled.memory_analysis()
-            found.setdefault(name, {})[str(count)] = analysis.temp_size_in_bytes / 2**20
-    return found
+            sizes.setdefault(name, {})[str(count)] = analysis.temp_size_in_bytes / 2**20
+    return sizes
 
 
 def torch_rates(seconds: float, threads: int = 1) -> dict[str, dict[str, float]]:
@@ -251,195 +233,159 @@ def torch_rates(seconds: float, threads: int = 1) -> dict[str, dict[str, float]]
     return torch_few_shot.torch_rates(seconds, threads)
 
 
-WORKERS = {
-    f.__name__: f for f in (maml_rate, protonet_rate, adapters, easyfsl, memory, torch_rates)
-}
-
-
-def apart(function: str, environment: dict[str, str] | None = None, **arguments: float) -> dict:
-    """The result of a worker in a process of its own, with as many threads for XLA as it is to be measured with."""
-    environment = (
-        dict(os.environ) | {"NPROC": str(arguments.get("threads", 1))} | (environment or {})
-    )
-    call = json.dumps([function, arguments])
-    done = subprocess.run(
-        [sys.executable, __file__, "--worker", call],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 # The whole
 
 
-def measure(rounds: int, threads: tuple[int, ...]) -> dict:
+def with_threads(threads: int) -> dict[str, str]:
+    """The size of XLA's pool."""
+    return {"NPROC": str(threads)}
+
+
+def measure(benchmark: FewShot) -> dict[str, Any]:
     """All measurements, as plain numbers."""
-    speeds = {str(count): speed(rounds, count) for count in threads}
-    at_once = apart("maml_rate", seconds=3, together=True)["rate"]
-    speeds[str(threads[0])]["maml"]["learnset, all tasks at once"] = at_once
-    there = find_spec("easyfsl") is not None
-    unoptimised = {
-        "XLA_FLAGS": "--xla_backend_optimization_level=0"
-    }  # machine code alone: buffers are the same
+    speeds = {str(count): speed(benchmark.rounds, count) for count in benchmark.threads}
+    one = with_threads(1)
+    at_once = in_own_process(maml_rate, one, seconds=3, batched=True)["rate"]
+    speeds[str(benchmark.threads[0])]["maml"]["learnset, all tasks at once"] = at_once
+    installed = find_spec("easyfsl") is not None
+    # Without optimised machine code: buffers are the same.
+    fast = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
     return {
-        "rounds": rounds,
+        "rounds": benchmark.rounds,
         "speeds": speeds,
-        "adapters": apart("adapters"),
-        "easyfsl": apart("easyfsl", seconds=5) if there else {},
-        "easyfsl_version": version("easyfsl") if there else "",
-        "memory": apart("memory", unoptimised),
+        "adapters": in_own_process(adapters, one),
+        "easyfsl": in_own_process(easyfsl, one, seconds=5) if installed else {},
+        "easyfsl_version": version("easyfsl") if installed else "",
+        "memory": in_own_process(memory, one | fast),
     }
 
 
-def speed(rounds: int, threads: int) -> dict:
-    """Rates of MAML and of a prototypical network in each form, with so many threads."""
+def speed(rounds: int, threads: int) -> dict[str, Any]:
+    """Rates of MAML and of a prototypical network in each form, with this number of threads."""
     best: dict[str, dict[str, float]] = {"maml": {}, "protonet": {}}
-    compiling, drawing = float("inf"), 1.0
+    compiling, drawing, pool = float("inf"), 1.0, with_threads(threads)
 
     def note(of: str, name: str, rate: float) -> None:
         best[of][name] = max(best[of].get(name, 0.0), rate)
         print(f"{of}, {name}, {threads} threads: {rate:,.1f} /s", flush=True)
 
     for _ in range(rounds):
-        ours = apart("maml_rate", seconds=3, threads=threads)
-        compiling = min(compiling, ours["compile_seconds"])
-        note("maml", "learnset", ours["rate"])
-        ours = apart("protonet_rate", seconds=2, threads=threads)
-        drawing = min(drawing, ours["drawing"])
-        note("protonet", "learnset", ours["rate"])
-        for environment, words in (({}, ""), (KEPT, ", memory kept")):
-            for of, rates in apart(
-                "torch_rates", environment, seconds=1.5, threads=threads
-            ).items():
+        maml = in_own_process(maml_rate, pool, seconds=3, threads=threads)
+        compiling = min(compiling, maml["compile_seconds"])
+        note("maml", "learnset", maml["rate"])
+        protonet = in_own_process(protonet_rate, pool, seconds=2, threads=threads)
+        drawing = min(drawing, protonet["drawing"])
+        note("protonet", "learnset", protonet["rate"])
+        for environment, suffix in (({}, ""), (KEPT, ", memory kept")):
+            torch = in_own_process(torch_rates, pool | environment, seconds=1.5, threads=threads)
+            for of, rates in torch.items():
                 for name, rate in rates.items():
-                    note(of, name + words, rate)
+                    note(of, name + suffix, rate)
     return best | {"compile_seconds": compiling, "drawing": drawing}
 
 
-def page(found: dict) -> str:
-    """The page, all of its numbers from `found`."""
-    alone = next(iter(found["speeds"].values()))
-    sizes = [
-        "| method | " + " | ".join(f"meta-batch {count}" for count in BATCHES) + " |",
-        "|---|---|---|---|",
-    ]
-    for name, of in found["memory"].items():
-        sizes.append(
-            f"| {name} | " + " | ".join(f"{of[str(count)]:,.0f} MiB" for count in BATCHES) + " |"
-        )
+def page(result: dict[str, Any]) -> str:
+    """The page, all of its numbers from `result`."""
+    speeds = result["speeds"]
+    one = next(iter(speeds.values()))
     return f"""# Speed of few-shot classification
 
-Made by `python benchmarks/few_shot.py --threads {" ".join(found["speeds"])}`. With one thread for each side
-seconds are the processor's, with more the clock's. Turns that each side took: {found["rounds"]}; the best counts.
-Images of 28 by 28, four strided convolutions of 64 with batch normalisation.
+Made by `python benchmarks/few_shot.py --threads {" ".join(speeds)}`. With one thread for each side,
+seconds are of the processor; with more, of the clock. Turns that each side took:
+{result["rounds"]}; the best counts. Images of 28 by 28, four strided convolutions of 64 with batch
+normalisation.
 
 ## Second-order MAML
 
 Five ways, one shot, 15 queries a class, 16 tasks, one inner step.
 
-{_rates(found["speeds"], "maml", "tasks/s", 2.5)}
+{_rates(speeds, "maml", "tasks/s", MAML_TARGET)}
 
-Compiling takes {alone["compile_seconds"]:.0f} s. On a CPU large tasks are taken one after the other, each with its
-gradient. Small networks, and learners whose weights are the same for all tasks, are taken all at once
-(`learnset.meta._through.apart`). "Memory kept": the C library is told to keep freed memory, instead of asking the
+Compiling takes {one["compile_seconds"]:.0f} s. On a CPU, large tasks are taken one after the other,
+each with its gradient. Small networks, and learners whose weights are the same for all tasks, are
+taken all at once. "Memory kept": the C library is told to keep freed memory, instead of asking the
 system again.
 
 ## Prototypical network
 
 Twenty ways, five shots, five queries a class, one task a step, with Adam.
 
-{_rates(found["speeds"], "protonet", "steps/s", 1.5)}
+{_rates(speeds, "protonet", "steps/s", PROTONET_TARGET)}
 
-Drawing an episode takes {alone["drawing"]:.1%} of a step.
+Drawing an episode takes {one["drawing"]:.1%} of a step.
 
 ## Adapting to features
 
-1 000 tasks of five ways, 15 queries a class, on features of 640 numbers, all in one call, scored as well. The last
-column has the seconds of easyfsl's own table, on another machine.
+1 000 tasks of five ways, 15 queries a class, 640 features, all in one call, scored as well. The
+last column has the seconds of easyfsl's own table, on another machine.
 
-{_limits(found["adapters"])}
+{_limits(result["adapters"])}
 
-{_beside(found["adapters"], found["easyfsl"], found["easyfsl_version"])}
+{_against_easyfsl(result["adapters"], result["easyfsl"], result["easyfsl_version"])}
 
 ## Memory
 
-Of the meta-gradient beside parameters and data, by size of the meta-batch, as for MAML above.
+Of the meta-gradient in addition to parameters and data, by size of the meta-batch, as for MAML
+above.
 
-{chr(10).join(sizes)}
+{_memory(result["memory"])}
 """
 
 
-def _rates(speeds: dict, of: str, unit: str, target: float) -> str:
+def _rates(speeds: dict[str, Any], of: str, unit: str, target: float) -> str:
     """A table for each number of threads, and whether the target was reached."""
     parts = []
-    for threads, found in speeds.items():
-        torch = max(rate for name, rate in found[of].items() if name.startswith("torch"))
-        rows = [
-            f"| form, {threads} thread{'s' * (threads != '1')} | {unit} | against the best torch form |",
-            "|---|---|---|",
-        ]
-        ordered = sorted(found[of].items(), key=lambda item: -item[1])
-        rows += [f"| {name} | {rate:,.1f} | {rate / torch:.2f}× |" for name, rate in ordered]
-        word = "reached" if found[of]["learnset"] / torch >= target else "not reached"
-        parts += ["\n".join(rows), f"The target, {target} times the best torch form, was {word}."]
+    for threads, rates in ((threads, speed[of]) for threads, speed in speeds.items()):
+        torch = max(rate for name, rate in rates.items() if name.startswith("torch"))
+        head = [f"form, {threads} thread{'s' * (threads != '1')}", unit, "against the best torch"]
+        ordered = sorted(rates.items(), key=lambda item: -item[1])
+        rows = ([name, f"{rate:,.1f}", f"{rate / torch:.2f}×"] for name, rate in ordered)
+        verdict = "reached" if rates["learnset"] / torch >= target else "not reached"
+        parts.append(table(head, rows))
+        parts.append(f"The target, {target} times the best torch form, was {verdict}.")
     return "\n\n".join(parts)
 
 
-def _limits(ours: dict) -> str:
-    """Our seconds for all tasks beside what was to be reached."""
-    rows = [
-        "| 1 000 tasks | 1 shot | 5 shots | to be reached | easyfsl's table |",
-        "|---|---|---|---|---|",
-    ]
+def _limits(ours: Scores) -> str:
+    """Our seconds for all tasks against the target."""
+    rows = []
     for name, of in ours.items():
-        limit = f"{LIMITS[name]} s" if name in LIMITS else ""
-        theirs = f"{EASYFSL[name]:,} s" if name in EASYFSL else ""
-        rows.append(
-            f"| {name} | {of['1']['seconds']:.2f} s | {of['5']['seconds']:.2f} s | {limit} | {theirs} |"
-        )
-    return "\n".join(rows)
+        seconds = [f"{of[str(shots)]['seconds']:.2f} s" for shots in SHOTS]
+        target = f"{LIMITS[name]} s" if name in LIMITS else ""
+        rows.append([name, *seconds, target, f"{EASYFSL[name]:,} s" if name in EASYFSL else ""])
+    return table(["1 000 tasks", "1 shot", "5 shots", "target", "easyfsl's table"], rows)
 
 
-def _beside(ours: dict, theirs: dict, release: str) -> str:
-    """easyfsl's rate beside ours, on the same tasks in the same run."""
+def _against_easyfsl(ours: Scores, theirs: Scores, release: str) -> str:
+    """Seconds and accuracy on the same tasks in the same run."""
     if not theirs:
         return "easyfsl was not installed where this was measured."
-    head = "| shots | learnset, ms a task | easyfsl, ms a task | times as fast | tasks of easyfsl | right: learnset, easyfsl |"
-    rows = [
-        f"easyfsl {release} on the same tasks in the same run, one task after the other, with one thread and as many steps as"
-        " ours; of the slower methods on the first tasks alone. Methods differ in more than speed (TIM there goes down"
-        " a gradient, PT-MAP does not centre), so that they are not equally often right.",
-        "",
-        "| method " + head,
-        "|---|---|---|---|---|---|---|",
-    ]
+    head = ["method", "shots", "learnset, ms a task", "easyfsl, ms a task", "times as fast"]
+    head += ["tasks of easyfsl", "right: learnset, easyfsl"]
+    rows = []
     for name, of in theirs.items():
-        for shots, his in of.items():
-            mine = ours[name][shots]
-            each = mine["seconds"] / TASKS
-            rows.append(
-                f"| {name} | {shots} | {1e3 * each:.2f} | {1e3 * his['seconds']:.2f} | {his['seconds'] / each:,.1f}× |"
-                f" {his['tasks']:,} | {mine['right']:.1%}, {his['right']:.1%} |"
-            )
-    return "\n".join(rows)
+        for shots, reference in of.items():
+            own, other = ours[name][shots]["seconds"] / TASKS, reference["seconds"]
+            times = [f"{1e3 * own:.2f}", f"{1e3 * other:.2f}", f"{other / own:,.1f}×"]
+            right = f"{ours[name][shots]['right']:.1%}, {reference['right']:.1%}"
+            rows.append([name, shots, *times, f"{reference['tasks']:,}", right])
+    return f"""easyfsl {release} on the same tasks in the same run, one task after the other, with
+one thread and the number of steps of ours; of the slower methods the first tasks only. Methods
+differ in more than speed (TIM follows a gradient there, PT-MAP does not centre), so their
+accuracies differ.
+
+{table(head, rows)}"""
 
 
-def main(benchmark: Benchmark) -> None:
-    """Measures and writes."""
-    if benchmark.worker:
-        function, arguments = json.loads(benchmark.worker)
-        print(json.dumps(WORKERS[function](**arguments)))
-        return
-    found = measure(benchmark.rounds, benchmark.threads)
-    benchmark.out.mkdir(parents=True, exist_ok=True)
-    (benchmark.out / "result.json").write_text(json.dumps(found, indent=1) + "\n")
-    (benchmark.out / "README.md").write_text(page(found))
-    print((benchmark.out / "README.md").read_text())
+def _memory(sizes: dict[str, dict[str, float]]) -> str:
+    rows = ([name, *(f"{of[str(n)]:,.0f} MiB" for n in BATCHES)] for name, of in sizes.items())
+    return table(["method", *(f"meta-batch {count}" for count in BATCHES)], rows)
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Benchmark))
+    run(
+        FewShot(Path("docs/results/benchmarks-few-shot")),
+        (maml_rate, protonet_rate, adapters, easyfsl, memory, torch_rates),
+        measure,
+        page,
+    )

@@ -1,12 +1,12 @@
-"""The water maze through Gymnasium's vector interface, and a GRU trained in it by PyTorch: what `envs.py` compares with."""
+"""References of `envs.py`: the water maze in Gymnasium, and a GRU that PyTorch trains in it."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from harness import least_seconds
 
 import learnset as ls
 
@@ -19,21 +19,12 @@ LEFT = np.float32(np.exp(-POOL.interval / POOL.turning))  # of the old direction
 LENGTH, LIMIT = np.float32(POOL.speed * POOL.interval), round(POOL.time_limit / POOL.interval)
 
 
-def best_rate(run: Callable[[], Any], steps: int, seconds: float) -> float:
-    """Steps a second: the best of all runs within so many seconds, of two at the least."""
-    best, end = 0.0, time.perf_counter() + seconds
-    for turn in range(1_000_000):
-        began = time.perf_counter()
-        if began > end and turn > 1:
-            break
-        run()
-        best = max(best, steps / (time.perf_counter() - began))
-    return best
-
-
 class NumPyMazes(gymnasium.vector.VectorEnv):
-    """Matching to place in NumPy, for many swimmers at once: the fastest form that Gymnasium's interface has. After the end
-    of a trial the next step begins the next one. `agreement` compares it with learnset's form."""
+    """Matching to place in NumPy, for many swimmers at once: the fastest form in Gymnasium.
+
+    After the end of a trial the next step begins the next one. `agreement` compares it with
+    learnset's form.
+    """
 
     metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.NEXT_STEP}
     single_action_space = spaces.Discrete(8)
@@ -45,11 +36,8 @@ class NumPyMazes(gymnasium.vector.VectorEnv):
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict]:
         batch, self.random = self.num_envs, np.random.default_rng(seed)
         self.position, self.heading, self.platform = np.zeros((3, batch, 2), np.float32)
-        self.trial, self.time, self.over = (
-            np.full(batch, -1),
-            np.zeros(batch, int),
-            np.zeros(batch, bool),
-        )
+        self.trial, self.time = np.full(batch, -1), np.zeros(batch, int)
+        self.over = np.zeros(batch, bool)
         self._begin(np.ones(batch, bool))
         return self.observed(), {}
 
@@ -62,11 +50,8 @@ class NumPyMazes(gymnasium.vector.VectorEnv):
         way = np.where(size > 1e-6, way / np.maximum(size, 1e-6), new)
         first = np.minimum(to_wall(start, way), LENGTH)
         wall = start + first[:, None] * way
-        back = np.where(
-            (first < LENGTH)[:, None],
-            way - 2 * dot(way, wall)[:, None] * wall / POOL.radius**2,
-            way,
-        )
+        reflected = way - 2 * dot(way, wall)[:, None] * wall / POOL.radius**2
+        back = np.where((first < LENGTH)[:, None], reflected, way)
         rest = np.minimum(LENGTH - first, np.maximum(to_wall(wall, back), 0))
         found = (self._crosses(start, way, first) | self._crosses(wall, back, rest)) & ~begins
         self.time = self.time + 1
@@ -118,7 +103,7 @@ def to_wall(position: np.ndarray, way: np.ndarray) -> np.ndarray:
 
 
 def many_mazes(kind: str, batch: int) -> gymnasium.vector.VectorEnv:
-    """`numpy`: all swimmers at once; `gym`: `learnset/WaterMaze-v0` made `batch` times, one stepped after another."""
+    """`numpy`: all swimmers at once; `gym`: `learnset/WaterMaze-v0`, one after another."""
     if kind == "numpy":
         return NumPyMazes(batch)
     name = "learnset.envs.gymnasium:learnset/WaterMaze-v0"
@@ -126,7 +111,7 @@ def many_mazes(kind: str, batch: int) -> gymnasium.vector.VectorEnv:
 
 
 def agreement(steps: int = 1000, batch: int = 64) -> dict[str, float]:
-    """How far observations in NumPy are from learnset's at the most, step by step, and in how many trials.
+    """The largest difference between observations in NumPy and in learnset, and the trials.
 
     **Raises:** `AssertionError` if one ends a trial that the other does not.
     """
@@ -138,28 +123,26 @@ def agreement(steps: int = 1000, batch: int = 64) -> dict[str, float]:
         def one(platform: Any, position: Any, heading: Any, time: Any, action: Any) -> Any:
             maze = ls.envs.WaterMaze(platform[None])
             start = maze.reset(0, key=jr.key(0))
-            here = type(start)(position, heading, start.elapsed, start.travelled, time, start.trial)
-            state, told = maze.step(here, action, key=jr.key(0))
-            return maze.observe(state), told.terminated, told.truncated
+            now = type(start)(position, heading, start.elapsed, start.travelled, time, start.trial)
+            state, feedback = maze.step(now, action, key=jr.key(0))
+            return maze.observe(state), feedback.terminated, feedback.truncated
 
         return jax.vmap(one)(platform, position, heading, time, action)
 
     envs, random = NumPyMazes(batch), np.random.default_rng(1)
     envs.reset(seed=0)
-    apart, trials = 0.0, 0
+    difference, trials = 0.0, 0
     for _ in range(steps):
         action, counts = random.integers(0, 8, batch), ~envs.over
-        expected = stepped(
-            envs.platform.copy(), envs.position, envs.heading, envs.time.astype(np.int32), action
-        )
-        seen, _, *ends, _ = envs.step(action)
-        apart = max(apart, float(np.abs(np.asarray(expected[0]) - seen)[counts].max()))
-        for theirs, ours in zip(ends, expected[1:], strict=True):
-            assert np.array_equal(theirs[counts], np.asarray(ours)[counts]), (
-                "NumPy and learnset end other trials"
-            )
+        state = envs.platform.copy(), envs.position, envs.heading, envs.time.astype(np.int32)
+        expected, *expected_ends = (np.asarray(part) for part in stepped(*state, action))
+        observation, _, *ends, _ = envs.step(action)
+        difference = max(difference, float(np.abs(expected - observation)[counts].max()))
+        for theirs, ours in zip(ends, expected_ends, strict=True):
+            same = np.array_equal(theirs[counts], ours[counts])
+            assert same, "NumPy and learnset end different trials"
         trials += int(envs.over.sum())
-    return {"apart": apart, "trials": trials}
+    return {"apart": difference, "trials": trials}
 
 
 def gym_random_rate(kind: str, batch: int, seconds: float) -> dict[str, float]:
@@ -172,14 +155,17 @@ def gym_random_rate(kind: str, batch: int, seconds: float) -> dict[str, float]:
         for _ in range(steps):
             envs.step(random.integers(0, 8, batch))
 
-    return {"rate": best_rate(swim, steps * batch, seconds)}
+    return {"rate": steps * batch / least_seconds(swim, seconds, time.perf_counter)}
 
 
 def torch_rate(
     kind: str, batch: int, threads: int, seconds: float, horizon: int
 ) -> dict[str, float]:
-    """Steps a second of A2C with a GRU: acting without gradient, then the whole sequence by the fused GRU, advantages, loss
-    and Adam. Senses and network are learnset's, but that the critic is told nothing of what is hidden."""
+    """Steps a second of A2C with a GRU.
+
+    It acts without gradient; then come the whole sequence by the fused GRU, advantages, loss and
+    Adam. Inputs and network are those of learnset, except that the critic receives no hidden state.
+    """
     import torch
     from torch import nn, Tensor
 
@@ -191,19 +177,19 @@ def torch_rate(
         [*gru.parameters(), *actor.parameters(), *critic.parameters()], lr=1e-3, fused=True
     )
 
-    def sensed(seen: np.ndarray, action: Tensor, told: tuple, first: np.ndarray) -> Tensor:
-        reward, *flags = (torch.from_numpy(np.float32(value))[:, None] for value in (*told, first))
+    def sensed(seen: np.ndarray, action: Tensor, feedback: tuple, first: np.ndarray) -> Tensor:
+        values = (*feedback, first)
+        reward, *flags = (torch.from_numpy(np.float32(value))[:, None] for value in values)
         acted = nn.functional.one_hot(action, 8) * (1 - flags[-1])
-        return torch.cat(
-            [torch.from_numpy(np.float32(seen)), acted, acted * reward, reward, *flags], 1
-        )
+        observation = torch.from_numpy(np.float32(seen))
+        return torch.cat([observation, acted, acted * reward, reward, *flags], 1)
 
-    nothing = np.zeros(batch, bool)
-    now = [envs.reset(seed=0)[0], torch.zeros(batch, dtype=torch.int64), (nothing,) * 3, ~nothing]
+    none = np.zeros(batch, bool)
+    now = [envs.reset(seed=0)[0], torch.zeros(batch, dtype=torch.int64), (none,) * 3, ~none]
 
     @torch.no_grad()
     def lived() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What was sensed, done and got, and which steps count."""
+        """Inputs, actions and rewards, and which steps count."""
         senses, done, got, counts, memory = [sensed(*now)], [], [], [], torch.zeros(1, batch, WIDTH)
         for _ in range(horizon):
             activity, memory = gru(senses[-1][None], memory)
@@ -219,11 +205,8 @@ def torch_rate(
 
     @torch.no_grad()
     def advantages(got: Tensor, value: Tensor) -> Tensor:
-        surprise, later, gained = (
-            got + 0.95 * value[1:] - value[:-1],
-            torch.zeros(batch),
-            torch.zeros(horizon, batch),
-        )
+        surprise = got + 0.95 * value[1:] - value[:-1]
+        later, gained = torch.zeros(batch), torch.zeros(horizon, batch)
         for step in reversed(range(horizon)):
             later = surprise[step] + 0.95 * 0.95 * later
             gained[step] = later
@@ -244,5 +227,4 @@ def torch_rate(
         loss.backward()
         adam.step()
 
-    update()
-    return {"rate": best_rate(update, batch * horizon, seconds)}
+    return {"rate": batch * horizon / least_seconds(update, seconds, time.perf_counter)}

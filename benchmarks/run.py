@@ -1,76 +1,63 @@
-"""Measures the training loop against plain PyTorch, and writes what it found as a page.
+"""Measures the training loop against plain PyTorch, and writes the page.
 
-Usage: pip install torch==2.13.0 && python benchmarks/run.py --out docs/results/benchmarks
+Usage: pip install torch==2.13.0 && python benchmarks/run.py
 
-Ratios are within one run: JAX (each setting in a process of its own) and PyTorch take turns, and the best of all rounds
-counts for each. Compile time stands apart.
+Ratios are within one run: JAX (each setting in a process of its own) and PyTorch take turns, and
+the best of all rounds counts for each. Compile time is separate.
 """
 
-import json
-import os
-import subprocess
-import sys
+import importlib
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import tyro
+from harness import Benchmark, in_own_process, least_seconds, run, table
 
 GRID = [(tasks, steps) for steps in (1, 5, 10) for tasks in (1, 5, 20, 100, 500)]
-METHODS = (
-    "Pooled",
-    "MAML",
-    "FOMAML",
-    "Reptile",
-    "ANIL",
-    "MetaSGD",
-    "CAVIA",
-    "IMAML",
-    "R2D2",
-    "CNP",
-)
+UNROLLED = (1, 10, 50)  # inner steps
+MIB = 2**20
+# Twelve products of (25 x 10, 40) with (40, 40) in one second-order step; the rest is small.
+FLOPS = 12 * 2 * 250 * 40 * 40
 
 
-@dataclass(frozen=True)
-class Benchmark:
-    """Measures everything, or one thing in a process of its own."""
+def network() -> Any:
+    import jax.random as jr
 
-    out: Path = Path("docs/results/benchmarks")
-    """where the page goes"""
-    rounds: int = 2
-    """turns that each side takes"""
-    worker: str = ""
-    """what a process of its own measures, as JSON; for this program itself"""
+    import learnset as ls
+
+    return ls.MLP(1, 1, width=40, depth=2, key=jr.key(0))
 
 
-# In processes of their own
+# Workers
 
 
 def jax_rate(tasks: int, inner_steps: int, seconds: float, plain: bool = False) -> dict[str, float]:
-    """Steps a second of `learnset.train` with second-order MAML."""
+    """Steps a second of `learnset.train` with second-order MAML.
+
+    `plain` is the simple form: no product rewritten, and tasks drawn step by step.
+    """
     import jax.random as jr
     import optax
 
     import learnset as ls
-    from learnset import _train
 
-    if plain:  # the simple form: no product rewritten, and tasks drawn step by step
-        _train.fast_dots = lambda function: function
-        _train.DRAWN_AHEAD = 1
-    model = ls.MLP(1, 1, width=40, depth=2, key=jr.key(0))
-    method, adam = ls.MAML(ls.mse, inner_lr=0.01 / inner_steps, steps=inner_steps), optax.adam(1e-3)
-
+    if plain:
+        training: Any = importlib.import_module("learnset.training._train")
+        training.fast_dots = lambda function: function
+        training.DRAWN_AHEAD = 1
+    model, adam = network(), optax.adam(1e-3)
+    method = ls.MAML(ls.mse, inner_lr=0.01 / inner_steps, steps=inner_steps)
     window = max(8, min(256, 6400 // (tasks * inner_steps)))
 
-    def run(steps: int) -> ls.training.Trained:
+    def trained(steps: int) -> Any:
         options = {"tasks_per_step": tasks, "log_every": window, "progress": False}
         return ls.train(method, model, ls.Sinusoids(), adam, steps=steps, key=jr.key(1), **options)
 
-    first = run(window)
+    first = trained(window)
     steps = max(window, int(window / first.seconds * seconds / 3))
-    best = max(steps / run(steps).seconds for _ in range(3))
-    return {"rate": best, "compile_seconds": first.compile_seconds}
+    rate = max(steps / trained(steps).seconds for _ in range(3))
+    return {"rate": rate, "compile_seconds": first.compile_seconds}
 
 
 def compile_times() -> dict[str, float]:
@@ -81,7 +68,7 @@ def compile_times() -> dict[str, float]:
 
     import learnset as ls
 
-    model = ls.MLP(1, 1, width=40, depth=2, key=jr.key(0))
+    model = network()
     methods = {
         "Pooled": (ls.Pooled(), model),
         "MAML": (ls.MAML(), model),
@@ -94,36 +81,33 @@ def compile_times() -> dict[str, float]:
         "R2D2": (ls.R2D2(), ls.meta.WithRidge(model)),
         "CNP": (ls.CNP(), ls.models.ConditionalNeuralProcess(1, 1, key=jr.key(2))),
     }
-    eqx.filter_jit(lambda m: m(jr.normal(jr.key(0), (1,))))(
-        model
-    )  # what only the first compilation of a process pays
+    # Only the first compilation of a process pays for some things: they are paid here.
+    eqx.filter_jit(lambda m: m(jr.normal(jr.key(0), (1,))))(model)
+    options = {"steps": 1, "key": jr.key(3), "progress": False}
     return {
-        name: ls.train(
-            method, m, ls.Sinusoids(), optax.adam(1e-3), steps=1, key=jr.key(3), progress=False
-        ).compile_seconds
-        for name, (method, m) in methods.items()
+        name: ls.train(method, start, ls.Sinusoids(), optax.adam(1e-3), **options).compile_seconds
+        for name, (method, start) in methods.items()
     }
 
 
 def memory() -> dict[str, dict[str, float]]:
-    """MiB that the meta-gradient of 25 tasks needs beside its arguments, by XLA's own account."""
+    """MiB that the meta-gradient of 25 tasks needs in addition to its arguments, as XLA counts."""
     import equinox as eqx
     import jax.random as jr
 
     import learnset as ls
 
-    model = ls.MLP(1, 1, width=40, depth=2, key=jr.key(0))
+    model, sizes = network(), {}
     batch = ls.Sinusoids().draw(25, ls.Split.TRAIN, key=jr.key(1))
-    found: dict[str, dict[str, float]] = {}
     for unroll in ls.transfer.Unroll:
-        for steps in (1, 10, 50):
+        for steps in UNROLLED:
             method = ls.MAML(ls.mse, 1e-3, steps, unroll)
             program = eqx.filter_jit(
                 lambda m, b, method=method: method.gradient(m, b, None, key=jr.key(0))[0]
             )
             analysis = program.lower(model, batch).compile().compiled.memory_analysis()
-            found.setdefault(unroll.value, {})[str(steps)] = analysis.temp_size_in_bytes / 2**20
-    return found
+            sizes.setdefault(unroll.value, {})[str(steps)] = analysis.temp_size_in_bytes / MIB
+    return sizes
 
 
 def flat_memory() -> dict[str, float]:
@@ -136,21 +120,13 @@ def flat_memory() -> dict[str, float]:
 
     import learnset as ls
 
-    found, adam, model = {}, optax.adam(1e-3), ls.MLP(1, 1, width=40, depth=2, key=jr.key(0))
+    sizes, adam, model = {}, optax.adam(1e-3), network()
+    options = {"key": jr.key(1), "log_every": 100, "progress": False}
     for steps in (1_000, 10_000):
-        ls.train(
-            ls.MAML(),
-            model,
-            ls.Sinusoids(),
-            adam,
-            steps=steps,
-            key=jr.key(1),
-            log_every=100,
-            progress=False,
-        )
-        found[f"arrays {steps}"] = sum(array.nbytes for array in jax.live_arrays()) / 2**20
-        found[f"process {steps}"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return found
+        ls.train(ls.MAML(), model, ls.Sinusoids(), adam, steps=steps, **options)
+        sizes[f"arrays {steps}"] = sum(array.nbytes for array in jax.live_arrays()) / MIB
+        sizes[f"process {steps}"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return sizes
 
 
 def product_rate() -> dict[str, float]:
@@ -159,44 +135,19 @@ def product_rate() -> dict[str, float]:
     import jax.numpy as jnp
 
     a, product = jnp.ones((1024, 1024)), jax.jit(jnp.matmul)
-    product(a, a).block_until_ready()
-    best = 0.0
-    for _ in range(20):
-        began = time.perf_counter()
-        product(a, a).block_until_ready()
-        best = max(best, 2 * 1024**3 / (time.perf_counter() - began) / 1e9)
-    return {"gflops": best}
-
-
-WORKERS = {f.__name__: f for f in (jax_rate, compile_times, memory, flat_memory, product_rate)}
-
-
-def apart(
-    function: str, *, threads: int = 0, cache: Path | None = None, **arguments: float
-) -> dict:
-    """The result of a worker in a process of its own; `threads` is the size of XLA's pool, 0 for its default."""
-    environment = dict(os.environ) | ({"NPROC": str(threads)} if threads else {})
-    if cache is not None:
-        environment |= {
-            "JAX_COMPILATION_CACHE_DIR": str(cache),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        }
-    call = json.dumps([function, arguments])
-    done = subprocess.run(
-        [sys.executable, __file__, "--worker", call],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
+    took = least_seconds(lambda: product(a, a).block_until_ready(), 0.5, time.perf_counter)
+    return {"gflops": 2 * 1024**3 / took / 1e9}
 
 
 # The whole
 
 
-def measure(rounds: int) -> dict:
+def with_threads(count: int) -> dict[str, str]:
+    """The size of XLA's pool; without it, its default."""
+    return {"NPROC": str(count)}
+
+
+def measure(benchmark: Benchmark) -> dict[str, Any]:
     """All measurements, as plain numbers."""
     from torch_reference import torch_loop, torch_vmap
 
@@ -206,147 +157,151 @@ def measure(rounds: int) -> dict:
         best[name] = max(best.get(name, 0.0), rate)
         print(f"{name}: {rate:,.0f} steps/s", flush=True)
 
-    for _ in range(rounds):
-        note(
-            "learnset, one thread",
-            apart("jax_rate", threads=1, tasks=25, inner_steps=1, seconds=2)["rate"],
-        )
+    def ours(environment: dict[str, str], seconds: float = 2.0, **setting: Any) -> float:
+        sizes = {"tasks": 25, "inner_steps": 1} | setting
+        return in_own_process(jax_rate, environment, seconds=seconds, **sizes)["rate"]
+
+    one = with_threads(1)
+    for _ in range(benchmark.rounds):
+        note("learnset, one thread", ours(one))
         note("torch.func vmap, 1 thread", torch_vmap(threads=1, seconds=2))
-        note(
-            "learnset, XLA's default threads",
-            apart("jax_rate", tasks=25, inner_steps=1, seconds=2)["rate"],
-        )
+        note("learnset, XLA's default threads", ours({}))
         note("torch.func vmap, 2 threads", torch_vmap(threads=2, seconds=2))
-        note(
-            "simple form, one thread",
-            apart("jax_rate", threads=1, tasks=25, inner_steps=1, seconds=2, plain=True)["rate"],
-        )
+        note("simple form, one thread", ours(one, plain=True))
         note("torch loop over tasks", torch_loop(seconds=2))
     grid = []
     for tasks, steps in GRID:
-        ours = apart("jax_rate", threads=1, tasks=tasks, inner_steps=steps, seconds=0.6)["rate"]
-        batched = max(
-            torch_vmap(tasks, inner_steps=steps, threads=threads, seconds=0.5) for threads in (1, 2)
-        )
-        loop = torch_loop(tasks, inner_steps=steps, seconds=0.5) if tasks <= 100 else None
-        grid.append(
-            {"tasks": tasks, "inner_steps": steps, "learnset": ours, "vmap": batched, "loop": loop}
-        )
+        setting = {"tasks": tasks, "inner_steps": steps}
+        vmap = [torch_vmap(**setting, threads=threads, seconds=0.5) for threads in (1, 2)]
+        loop = torch_loop(**setting, seconds=0.5) if tasks <= 100 else None
+        rate = ours(one, 0.6, **setting)
+        grid.append(setting | {"learnset": rate, "vmap": max(vmap), "loop": loop})
         print(grid[-1], flush=True)
     with tempfile.TemporaryDirectory() as cache:
-        cold, warm = (apart("compile_times", cache=Path(cache)) for _ in range(2))
+        kept = {
+            "JAX_COMPILATION_CACHE_DIR": cache,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
+        cold, warm = (in_own_process(compile_times, kept) for _ in range(2))
     return {
         "main": best,
         "grid": grid,
         "compile": {"cold": cold, "warm": warm},
-        "memory": apart("memory"),
-        "flat_memory": apart("flat_memory"),
+        "memory": in_own_process(memory),
+        "flat_memory": in_own_process(flat_memory),
         "gflops": {
-            "one thread": apart("product_rate", threads=1)["gflops"],
-            "two": apart("product_rate")["gflops"],
+            "one thread": in_own_process(product_rate, one)["gflops"],
+            "two": in_own_process(product_rate)["gflops"],
         },
     }
 
 
-FLOPS = (
-    12 * 2 * 250 * 40 * 40
-)  # twelve products of (25 x 10, 40) with (40, 40) in one second-order step; the rest is small
-
-
-def page(found: dict) -> str:
-    """The page, all of its numbers from `found`."""
-    main = found["main"]
+def page(result: dict[str, Any]) -> str:
+    """The page, all of its numbers from `result`."""
+    main = result["main"]
+    rate, loop = main["learnset, one thread"], main["torch loop over tasks"]
     best_torch = max(main["torch.func vmap, 1 thread"], main["torch.func vmap, 2 threads"])
-    rows = [
-        "| training step | steps/s | µs a step | against torch.func | against the loop |",
-        "|---|---|---|---|---|",
-    ]
-    for name, rate in sorted(main.items(), key=lambda item: -item[1]):
-        against = f"{rate / best_torch:.1f}× | {rate / main['torch loop over tasks']:.0f}×"
-        rows.append(f"| {name} | {rate:,.0f} | {1e6 / rate:,.0f} | {against} |")
-    grid = [
-        "| inner steps | tasks | µs a task | torch.func | torch loop | against torch.func |",
-        "|---|---|---|---|---|---|",
-    ]
-    for g in found["grid"]:
-        ours, batched = 1e6 / g["learnset"] / g["tasks"], 1e6 / g["vmap"] / g["tasks"]
-        loop = f"{1e6 / g['loop'] / g['tasks']:,.0f}" if g["loop"] else ""
-        cells = f"{ours:.1f} | {batched:,.0f} | {loop} | {batched / ours:.1f}×"
-        grid.append(f"| {g['inner_steps']} | {g['tasks']} | {cells} |")
-    times = ["| method | first start | second start |", "|---|---|---|"]
-    times += [
-        f"| {m} | {found['compile']['cold'][m]:.1f} s | {found['compile']['warm'][m]:.1f} s |"
-        for m in METHODS
-    ]
-    sizes = ["| inner steps | exact | remat | first order |", "|---|---|---|---|"]
-    for steps in ("1", "10", "50"):
-        sizes.append(
-            f"| {steps} | "
-            + " | ".join(f"{found['memory'][u][steps]:.1f} MiB" for u in found["memory"])
-            + " |"
-        )
-    rate, gflops, flat = main["learnset, one thread"], found["gflops"], found["flat_memory"]
+    gflops, flat = result["gflops"], result["flat_memory"]
     floor = FLOPS / gflops["one thread"] / 1e3
-    needed = 1e6 / (20 * best_torch), 1e6 / (150 * main["torch loop over tasks"])
+    needed = 1e6 / (20 * best_torch), 1e6 / (150 * loop)
     return f"""# Speed
 
-Made by `python benchmarks/run.py`. Second-order MAML on sinusoids, one inner step, 25 tasks of 10 + 10 points, 40-40 net,
-Adam, tasks drawn anew in every step; two CPU cores. Each side's best of several turns.
+Made by `python benchmarks/run.py`. Second-order MAML on sinusoids, one inner step, 25 tasks of
+10 + 10 points, 40-40 net, Adam, tasks drawn anew in every step; two CPU cores. Each side's best of
+several turns.
 
-{chr(10).join(rows)}
+{_rates(main, best_torch)}
 
 ## Where the time goes
 
-The products of one step are {FLOPS / 1e6:.1f} MFLOP. A large product runs at {gflops["one thread"]:.0f} GFLOP/s on one
-thread ({gflops["two"]:.0f} on two), so that they need {floor:.0f} µs at the least; the step takes {1e6 / rate:.0f} µs,
-{1e6 / rate / floor:.1f} times as much. Twenty times torch.func would be {needed[0]:.0f} µs and 150 times the loop
-{needed[1]:.0f} µs: {floor / needed[0]:.0%} and {floor / needed[1]:.0%} of the peak of one core, for products of 10 x 40 x 40
-each, with drawing, losses and Adam for nothing. That was not reached. What was found on the way, measured step by step:
+The products of one step are {FLOPS / 1e6:.1f} MFLOP. A large product runs at
+{gflops["one thread"]:.0f} GFLOP/s on one thread ({gflops["two"]:.0f} on two), so that they need at
+least {floor:.0f} µs; the step takes {1e6 / rate:.0f} µs, {1e6 / rate / floor:.1f} times as much.
+Twenty times torch.func would be {needed[0]:.0f} µs, and 150 times the loop {needed[1]:.0f} µs:
+{floor / needed[0]:.0%} and {floor / needed[1]:.0%} of the peak of one core, for products of
+10 x 40 x 40 each, with drawing, losses and Adam for nothing. That was not reached. Measured step by
+step on the way:
 
-- *Products.* XLA's fast kernels take left (batch, m, k) times right (batch, k, n) only; weight gradients come otherwise.
-  `learnset._lowering.fast_dots` rewrites them after `grad` and `vmap`. A result that is only transposed is computed so.
-- *Random numbers.* XLA's generator costs the same for few numbers as for many: tasks of 32 steps are drawn at once, by
-  one call. Faster generators (`rbg`) gained nothing.
-- *Threads.* At this size XLA loses more to handing work over than a second core gains: `NPROC=1`, set before Python
-  starts, is worth a few tenths for small networks, and is left to the user, since large ones want all cores.
-- *No gain*: fast mathematics, vector width, fusion and scheduling options of XLA; a flat parameter vector for Adam;
-  forward-over-reverse derivatives; one process for each core.
+- *Products.* XLA's fast kernels take left (batch, m, k) times right (batch, k, n) only; weight
+  gradients come otherwise. `learnset.core.fast_dots` rewrites them after `grad` and `vmap`. A
+  result that is only transposed is computed transposed.
+- *Random numbers.* XLA's generator costs the same for few numbers as for many: tasks of 32 steps
+  are drawn at once, by one call. Faster generators (`rbg`) gained nothing.
+- *Threads.* At this size XLA loses more by handing work over than a second core gains: `NPROC=1`,
+  set before Python starts, gains some tenths for small networks. It is left to the user, since
+  large networks want all cores.
+- *No gain*: fast mathematics, vector width, fusion and scheduling options of XLA; a flat parameter
+  vector for Adam; forward-over-reverse derivatives; one process for each core.
 
 ## Tasks and inner steps
 
-One thread for XLA; torch.func at the better of one and two. µs a task, for one training step:
+One thread for XLA; torch.func at the better of one and two. µs for each task of a training step:
 
-{chr(10).join(grid)}
+{_grid(result["grid"])}
 
 ## Compiling
 
-A second process finds programs in JAX's persistent cache, which the command keeps by default. What remains is tracing.
+A second process finds programs in JAX's persistent cache, which the command keeps by default. Only
+tracing remains.
 
-{chr(10).join(times)}
+{_compiling(**result["compile"])}
 
 ## Memory
 
-Of the meta-gradient of 25 tasks, beside parameters and data:
+Of the meta-gradient of 25 tasks, in addition to parameters and data:
 
-{chr(10).join(sizes)}
+{_memory(result["memory"])}
 
-Arrays alive after 1 000 and after 10 000 more steps: {flat["arrays 1000"]:.2f} and {flat["arrays 10000"]:.2f} MiB; the
-process at its largest {flat["process 1000"]:,.0f} and {flat["process 10000"]:,.0f} MiB.
+Arrays alive after 1 000 and after 10 000 more steps: {flat["arrays 1000"]:.2f} and
+{flat["arrays 10000"]:.2f} MiB; the process at its largest {flat["process 1000"]:,.0f} and
+{flat["process 10000"]:,.0f} MiB.
 """
 
 
-def main(benchmark: Benchmark) -> None:
-    """Measures and writes."""
-    if benchmark.worker:
-        function, arguments = json.loads(benchmark.worker)
-        print(json.dumps(WORKERS[function](**arguments)))
-        return
-    found = measure(benchmark.rounds)
-    benchmark.out.mkdir(parents=True, exist_ok=True)
-    (benchmark.out / "result.json").write_text(json.dumps(found, indent=1) + "\n")
-    (benchmark.out / "README.md").write_text(page(found))
-    print((benchmark.out / "README.md").read_text())
+def _rates(rates: dict[str, float], best_torch: float) -> str:
+    head = ["training step", "steps/s", "µs a step", "against torch.func", "against the loop"]
+    loop = rates["torch loop over tasks"]
+    return table(
+        head,
+        (
+            [
+                name,
+                f"{rate:,.0f}",
+                f"{1e6 / rate:,.0f}",
+                f"{rate / best_torch:.1f}×",
+                f"{rate / loop:.0f}×",
+            ]
+            for name, rate in sorted(rates.items(), key=lambda item: -item[1])
+        ),
+    )
+
+
+def _grid(grid: list[dict[str, Any]]) -> str:
+    head = ["inner steps", "tasks", "µs a task", "torch.func", "torch loop", "against torch.func"]
+    rows = []
+    for cell in grid:
+        tasks = cell["tasks"]
+        ours, vmap = 1e6 / cell["learnset"] / tasks, 1e6 / cell["vmap"] / tasks
+        loop = f"{1e6 / cell['loop'] / tasks:,.0f}" if cell["loop"] else ""
+        times = [f"{ours:.1f}", f"{vmap:,.0f}", loop, f"{vmap / ours:.1f}×"]
+        rows.append([str(cell["inner_steps"]), str(tasks), *times])
+    return table(head, rows)
+
+
+def _compiling(cold: dict[str, float], warm: dict[str, float]) -> str:
+    rows = ([name, f"{cold[name]:.1f} s", f"{warm[name]:.1f} s"] for name in cold)
+    return table(["method", "first start", "second start"], rows)
+
+
+def _memory(sizes: dict[str, dict[str, float]]) -> str:
+    rows = ([s, *(f"{of[s]:.1f} MiB" for of in sizes.values())] for s in map(str, UNROLLED))
+    return table(["inner steps", "exact", "remat", "first order"], rows)
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Benchmark))
+    run(
+        Benchmark(Path("docs/results/benchmarks")),
+        (jax_rate, compile_times, memory, flat_memory, product_rate),
+        measure,
+        page,
+    )

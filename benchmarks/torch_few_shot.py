@@ -1,10 +1,13 @@
-"""Torch references for few-shot classification: second-order MAML and a prototypical network, four convolutions of 64."""
+"""Torch references for few-shot classification: second-order MAML and a prototypical network.
 
-import time
+Both have four convolutions of 64.
+"""
+
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from harness import clock_for, least_seconds
 from torch import Tensor
 from torch.func import grad, vmap
 
@@ -13,7 +16,7 @@ Params = tuple[Tensor, ...]
 
 
 def _init(classes: int = 0) -> Params:
-    """Weights of four convolutions, each with batch normalisation, and of a linear head where there are classes."""
+    """Weights of four convolutions with batch normalisation, and of a head where classes are."""
     parts, channels = [], 1
     for _ in range(4):
         convolution = torch.nn.Conv2d(channels, WIDTH, 3)
@@ -26,7 +29,7 @@ def _init(classes: int = 0) -> Params:
 
 
 def _features(params: Params, x: Tensor, fused: bool = True, pooled: bool = False) -> Tensor:
-    """Features of images; `fused` takes torch's own batch normalisation, instead of one that is written out."""
+    """Features of images; `fused` takes torch's own batch normalisation."""
     for weight, bias, scale, shift in zip(
         *(params[first : first + 16 : 4] for first in range(4)), strict=True
     ):
@@ -35,25 +38,16 @@ def _features(params: Params, x: Tensor, fused: bool = True, pooled: bool = Fals
             x = F.batch_norm(x, None, None, scale, shift, training=True)
         else:
             variance, mean = torch.var_mean(x, (0, 2, 3), keepdim=True, correction=0)
-            x = (x - mean) * torch.rsqrt(variance + 1e-5) * scale[:, None, None] + shift[
-                :, None, None
-            ]
+            normalised = (x - mean) * torch.rsqrt(variance + 1e-5)
+            x = normalised * scale[:, None, None] + shift[:, None, None]
         x = F.max_pool2d(x.relu(), 2) if pooled else x.relu()
     return x.flatten(1)
 
 
 def _rate(step: Callable[[], None], seconds: float, threads: int) -> float:
-    """Steps a second (of the processor, or with several threads of the clock): the best single step, after a warm-up."""
+    """Steps a second of the fastest step."""
     torch.set_num_threads(threads)
-    clock = time.process_time if threads == 1 else time.perf_counter
-    step()
-    best, spent = 0.0, 0.0
-    while spent < seconds:
-        began = clock()
-        step()
-        took = clock() - began
-        best, spent = max(best, 1 / took), spent + took
-    return best
+    return 1 / least_seconds(step, seconds, clock_for(threads))
 
 
 def torch_maml(
@@ -61,8 +55,8 @@ def torch_maml(
 ) -> float:
     """Tasks a second of second-order MAML, one inner step, with fused Adam.
 
-    `form` is "loop" (over tasks, `create_graph`), "loop, normalisation written out" or "vmap"; `last` keeps channels
-    last in memory.
+    `form` is "loop" (over tasks, `create_graph`), "loop, normalisation written out" or "vmap";
+    `last` keeps channels last in memory.
     """
     params, fused = _init(WAYS), form == "loop"
     optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)
@@ -103,7 +97,7 @@ def torch_maml(
 def torch_protonet(
     last: bool, pooled: bool = False, seconds: float = 4.0, threads: int = 1
 ) -> float:
-    """Training steps a second of a prototypical network, 20 ways, 5 shots, 5 queries, with fused Adam."""
+    """Training steps a second of a prototypical network: 20 ways, 5 shots, 5 queries, Adam."""
     params, ways, shots = _init(), 20, 5
     optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)
     labels = torch.arange(ways).repeat(shots)

@@ -20,7 +20,7 @@ def _init() -> Params:
 
 
 def _sample(tasks: int, shots: int) -> tuple[Tensor, Tensor]:
-    """Draw the inputs and targets of `tasks` sinusoids, each `tasks x 2*shots x 1`, support set first."""
+    """Inputs and targets of sinusoids, each `tasks x 2*shots x 1`, support set first."""
     amplitude = torch.empty(tasks, 1, 1).uniform_(0.1, 5.0)
     phase = torch.empty(tasks, 1, 1).uniform_(0.0, torch.pi)
     x = torch.empty(tasks, 2 * shots, 1).uniform_(-5.0, 5.0)
@@ -35,7 +35,7 @@ def _loss(params: Params, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _rate(step: Callable[[], None], threads: int, seconds: float) -> float:
-    """Measure steps a second: the best of five windows, each of a fifth of `seconds`, after a warm-up."""
+    """Steps a second: the best of five windows of a fifth of `seconds`, after a warm-up."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -56,7 +56,7 @@ def _rate(step: Callable[[], None], threads: int, seconds: float) -> float:
 def torch_loop(
     tasks: int = 25, shots: int = 10, inner_steps: int = 1, threads: int = 1, seconds: float = 5.0
 ) -> float:
-    """Meta-training steps a second of a Python loop over tasks with `create_graph=True` and fused Adam."""
+    """Steps a second of a Python loop over tasks with `create_graph=True` and fused Adam."""
     params = _init()
     optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)
 
@@ -81,7 +81,7 @@ def torch_loop(
 def torch_vmap(
     tasks: int = 25, shots: int = 10, inner_steps: int = 1, threads: int = 1, seconds: float = 5.0
 ) -> float:
-    """Meta-training steps a second of `torch.func`: `vmap` over tasks, autograd through `grad`, fused Adam."""
+    """Steps a second of `torch.func`: `vmap` over tasks, autograd through `grad`, fused Adam."""
     params = _init()
     optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)
 

@@ -8,7 +8,7 @@ import optax
 
 import learnset as ls
 
-# By hand: one method, one model, one family of tasks.
+# Step by step: one method, one model, one family of tasks.
 tasks = ls.Sinusoids(shots=10)
 model_key, train_key, test_key = jr.split(jr.key(0), 3)
 model = ls.MLP(1, 1, width=40, depth=2, key=model_key)
@@ -22,19 +22,22 @@ fine_tune = ls.FineTune(ls.mse, lr=0.01, steps=10)
 print("pretrained:", ls.evaluate(fine_tune, pooled.model, tasks, key=test_key))
 print("from scratch:", ls.evaluate(fine_tune, model, tasks, key=test_key))
 
-# All at once, step sizes chosen on validation tasks, paired with scratch on the same tasks.
+# All at once: step sizes chosen on validation tasks, paired with scratch on the same tasks.
 recipes = [
     ls.recipes.regression.scratch(steps=100),
     ls.recipes.regression.transfer_pooled(steps=10),
     ls.recipes.regression.maml(steps=10),
 ]
 budget = ls.Budget(steps=500, seeds=3, shots=(5, 10), test_tasks=50)
-for outcome in (
-    comparison := ls.compare(
-        recipes, lambda key: ls.MLP(1, 1, key=key), tasks, key=jr.key(1), budget=budget
-    )
-):
-    difference, half = comparison.difference(outcome, shots=10)
+
+
+def network(key):
+    return ls.MLP(1, 1, key=key)
+
+
+comparison = ls.compare(recipes, network, tasks, key=jr.key(1), budget=budget)
+for outcome in comparison:
+    error, (difference, half) = outcome.at(10).mean(), comparison.difference(outcome, shots=10)
     print(
-        f"{outcome.recipe.name}: error {outcome.at(10).mean():.2f}, against scratch {difference:+.2f} ± {half:.2f}"
+        f"{outcome.recipe.name}: error {error:.2f}, against scratch {difference:+.2f} ± {half:.2f}"
     )

@@ -1,6 +1,6 @@
-"""An own method: a multi-task balancer, which is one formula, and an own adapter, which is one function.
+"""Your own method: a multi-task balancer is one formula, an adapter is one function.
 
-Usage: python examples/own_method.py
+Usage: python examples/custom_method.py
 """
 
 import equinox as eqx
@@ -13,7 +13,7 @@ import learnset as ls
 
 
 class Cautious(ls.AbstractGramian):
-    """Each task weighs as much as its gradient is short."""
+    """A balancer that weighs each task by one over the length of its gradient."""
 
     loss: ls.core.Loss = ls.mse
 
@@ -23,25 +23,22 @@ class Cautious(ls.AbstractGramian):
 
 
 class SignDescent(ls.AbstractAdapter):
-    """Moves every parameter by the sign of its gradient."""
+    """An adapter that moves every parameter by the sign of its gradient."""
 
     lr: float = 0.002
     steps: int = 20
 
     def adapt(self, model, support):
-        def step(model, _):
-            grads = eqx.filter_grad(ls.mse)(model, support)
-            return eqx.apply_updates(
-                model, jax.tree.map(lambda g: -self.lr * jnp.sign(g), grads)
-            ), None
+        parameters, rest = eqx.partition(model, eqx.is_inexact_array)
 
-        moving, fixed = eqx.partition(model, eqx.is_inexact_array)
-        moved, _ = jax.lax.scan(lambda m, x: (eqx.filter(step(eqx.combine(m, fixed), x)[0], eqx.is_inexact_array), None),
-                                moving, length=self.steps)  # fmt: skip
-        return eqx.combine(moved, fixed)
+        def step(_, parameters):
+            grads = jax.grad(lambda p: ls.mse(eqx.combine(p, rest), support))(parameters)
+            return jax.tree.map(lambda p, g: p - self.lr * jnp.sign(g), parameters, grads)
+
+        return eqx.combine(jax.lax.fori_loop(0, self.steps, step, parameters), rest)
 
 
-# The promises that ours keep: structure, determinism, weights of zero, order of tasks, descent.
+# All methods keep these promises: structure, determinism, weights of zero, order of tasks, descent.
 ls.checks.method(Cautious())
 ls.checks.adapter(SignDescent())
 

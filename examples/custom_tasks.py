@@ -1,6 +1,6 @@
-"""Own tasks in two forms: a family to draw from, and a table of many small data sets.
+"""Your own tasks in two forms: a family to draw from, and a table of many small data sets.
 
-Usage: python examples/own_tasks.py
+Usage: python examples/custom_tasks.py
 """
 
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import learnset as ls
 
 
 class Decays(ls.AbstractTasks):
-    """Radioactive decays: each task has its own amount and half-life."""
+    """Radioactive decays: each task has an amount and a half-life."""
 
     shots: int = 6
     queries: int = 20
@@ -23,10 +23,8 @@ class Decays(ls.AbstractTasks):
         half_life = jr.uniform(life_key, minval=0.5, maxval=4.0)  # hours
         x = jr.uniform(time_key, (self.shots + self.queries, 1), maxval=8.0)  # hours
         y = amount * 0.5 ** (x / half_life) + 0.05 * jr.normal(noise_key, x.shape)
-        support, query = (
-            ls.Batch(x[: self.shots], y[: self.shots]),
-            ls.Batch(x[self.shots :], y[self.shots :]),
-        )
+        support = ls.Batch(x[: self.shots], y[: self.shots])
+        query = ls.Batch(x[self.shots :], y[self.shots :])
         return ls.Task(support, query, latents=jnp.stack([amount, half_life]))
 
 
@@ -37,7 +35,7 @@ method = ls.R2D2(ls.mse)
 run = ls.train(method, model, decays, optax.adam(1e-3), steps=1000, key=jr.key(1))
 print("a family:", ls.evaluate(method, run.model, decays, key=jr.key(2)))
 
-# A table: rows of 40 sensors, each with its own slope; learnt from 30 of them, scored on the 10 others.
+# A table: rows of 40 sensors, each with a slope; 30 of them to learn from, the 10 others to score.
 generator = np.random.default_rng(0)
 sensor = np.repeat(np.arange(40), 24)
 x = generator.uniform(-1, 1, (len(sensor), 1))
@@ -46,11 +44,10 @@ past, new = sensor < 30, sensor >= 30
 tasks = ls.FiniteTasks.from_arrays(x[past], y[past], sensor[past], shots=5)
 new_tasks = ls.FiniteTasks.from_arrays(x[new], y[new], sensor[new], shots=5)
 run = ls.train(method, model, tasks, optax.adam(1e-3), steps=500, key=jr.key(3))
-print(
-    "a table:", ls.evaluate(method, run.model, new_tasks, key=jr.key(4), num_tasks=len(new_tasks))
-)
+score = ls.evaluate(method, run.model, new_tasks, key=jr.key(4), num_tasks=len(new_tasks))
+print("a table:", score)
 
-# The predictor of one new sensor is a thing to keep: a file that needs neither model code nor support set.
+# Keep the predictor of one new sensor: the file needs neither the model's code nor the support set.
 task = new_tasks.sample(ls.Split.TEST, key=jr.key(5))
 ls.save("sensor", method.adapt(run.model, task.support), jnp.zeros(1))
 print("kept:", ls.load("sensor")(jnp.array([[0.5], [1.0]])).ravel())

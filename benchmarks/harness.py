@@ -1,0 +1,100 @@
+"""The parts that all benchmarks share: processes of their own, least times, tables, the page."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+Clock = Callable[[], float]
+Worker = Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Measures everything and writes the page."""
+
+    out: Path
+    """where the page goes"""
+    rounds: int = 2
+    """turns that each side takes"""
+    redraw: bool = False
+    """write the page again, from the numbers that are kept"""
+    worker: str = ""
+    """what a process of its own measures, as JSON; for this program itself"""
+
+
+def run(
+    default: Any,
+    workers: Sequence[Worker],
+    measure: Callable[[Any], dict[str, Any]],
+    page: Callable[[dict[str, Any]], str],
+) -> None:
+    """The whole program: one of the `workers` in a process of its own, or measure and write.
+
+    All numbers of the page are in `result.json`.
+    """
+    benchmark = tyro.cli(type(default), default=default)
+    if benchmark.worker:
+        name, arguments = json.loads(benchmark.worker)
+        print(json.dumps({worker.__name__: worker for worker in workers}[name](**arguments)))
+        return
+    numbers = benchmark.out / "result.json"
+    if not benchmark.redraw:
+        benchmark.out.mkdir(parents=True, exist_ok=True)
+        numbers.write_text(json.dumps(measure(benchmark), indent=1) + "\n")
+    text = page(json.loads(numbers.read_text()))
+    (benchmark.out / "README.md").write_text(text)
+    print(text)
+
+
+def in_own_process(
+    worker: Worker, environment: dict[str, str] | None = None, **arguments: Any
+) -> dict[str, Any]:
+    """The result of a worker of this program in a process of its own."""
+    call = json.dumps([worker.__name__, arguments])
+    done = subprocess.run(
+        [sys.executable, sys.argv[0], "--worker", call],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ) | (environment or {}),
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def timed(step: Callable[[], Any], clock: Clock = time.process_time) -> tuple[float, Any]:
+    """Seconds of one call, by default of the processor, and its result."""
+    began = clock()
+    result = step()
+    return clock() - began, result
+
+
+def least_seconds(
+    step: Callable[[], Any], seconds: float, clock: Clock = time.process_time
+) -> float:
+    """Seconds of a call: the least of the calls that fit into `seconds`, after a warm-up."""
+    step()
+    least, spent = float("inf"), 0.0
+    while spent < seconds:
+        took, _ = timed(step, clock)
+        least, spent = min(least, took), spent + took
+    return least
+
+
+def clock_for(threads: int) -> Clock:
+    """The time of the processor for one thread, and that of the clock for more."""
+    return time.process_time if threads == 1 else time.perf_counter
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [f"| {' | '.join(line)} |" for line in (head, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
