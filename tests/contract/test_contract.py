@@ -1,4 +1,4 @@
-"""Every method, adapter and family keeps its promises, and who does not is found out."""
+"""Every method, adapter and family keeps its promises, and one that does not is found out."""
 
 from collections.abc import Callable
 
@@ -55,7 +55,7 @@ def classifier():
 
 
 class Norms(ls.AbstractGramian):
-    """Every task's gradient is made as long as one."""
+    """A balancer that scales the gradient of each task to length one."""
 
     loss: ls.core.Loss = ls.mse
 
@@ -64,7 +64,7 @@ class Norms(ls.AbstractGramian):
         return inverse / inverse.sum()
 
 
-# A method, the model that it needs, and tasks.
+# Methods, the models that they need, and tasks.
 METHODS = {
     "pooled": (ls.Pooled, net, SINES),
     "pooled, shared body": (
@@ -224,13 +224,13 @@ METHODS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_compilation():
-    """Nearly all the time here is compilation, and promises hold whatever the compiler does."""
+    """Nearly all the time here is compilation, and promises hold with any optimisation."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
 
 
-# The checks call a method some thirty times, plainly; here it is compiled once for each shape.
+# The checks call a method some thirty times without `jit`; this compiles it once for each shape.
 class CompiledMethod(ls.AbstractMethod):
     method: ls.AbstractMethod
 
@@ -261,7 +261,7 @@ def test_a_method_keeps_its_promises_in_double_precision():
         check_method(ls.MAML(steps=2, inner_lr=0.05), net(), SINES, tolerance=1e-9)
 
 
-# An adapter, the model that it needs, and tasks.
+# Adapters, the models that they need, and tasks.
 ADAPTERS = {
     "as is": (ls.transfer.AsIs, net, SINES),
     "as is, shared body": (
@@ -286,23 +286,9 @@ ADAPTERS = {
     "learnt ridge": (ls.meta.LearntRidge, lambda: ls.meta.WithRidge(net()), SINES),
     "amortised": (ls.meta.Amortised, METHODS["cnp"][1], SINES),
 }
-LEARNERS = (
-    "maml",
-    "anil",
-    "reptile",
-    "meta-sgd",
-    "cavia",
-    "imaml",
-    "r2d2",
-    "cnp",
-)  # methods that adapt, too
-CLASSIFIERS = (
-    "proto-maml",
-    "boil",
-    "maml++",
-    "cnp, classes",
-    "in context",
-)  # methods that adapt, too
+# Methods that are adapters too.
+LEARNERS = ("maml", "anil", "reptile", "meta-sgd", "cavia", "imaml", "r2d2", "cnp")
+CLASSIFIERS = ("proto-maml", "boil", "maml++", "cnp, classes", "in context")
 
 
 @pytest.mark.parametrize("name", (*ADAPTERS, *LEARNERS, *CLASSIFIERS))
@@ -353,7 +339,7 @@ def unweighted(predictor, batch):
 
 
 class Spoilt(ls.Pooled):
-    """The pooled gradient, and then something that ought not to be."""
+    """The pooled gradient with a defect."""
 
     spoil: Callable = eqx.field(static=True, default=lambda grads, metrics, tasks: (grads, metrics))
 
@@ -392,21 +378,21 @@ BAD_METHODS = {
 }
 
 
-@pytest.mark.parametrize("method, words", BAD_METHODS.values(), ids=BAD_METHODS)
-def test_a_method_that_breaks_a_promise_is_told_which(method, words):
-    with pytest.raises(AssertionError, match=words):
+@pytest.mark.parametrize("method, promise", BAD_METHODS.values(), ids=BAD_METHODS)
+def test_the_promise_that_a_method_breaks_is_named(method, promise):
+    with pytest.raises(AssertionError, match=promise):
         check_method(method, net(), SINES)
 
 
 class LastPoint(ls.AbstractAdapter):
-    """Predicts what the last point was, whatever came before."""
+    """Predicts the last target, whatever came before."""
 
     def adapt(self, model, support):
         return lambda x: support.y[-1]
 
 
 class Overshooting(ls.FineTune):
-    """Watches more steps than it takes."""
+    """Traces more steps than it takes."""
 
     def trace(self, model, support, observe):
         return ls.FineTune(self.loss, self.lr, self.steps + 1).trace(model, support, observe)
@@ -423,14 +409,14 @@ BAD_ADAPTERS = {
 }
 
 
-@pytest.mark.parametrize("adapter, words", BAD_ADAPTERS.values(), ids=BAD_ADAPTERS)
-def test_an_adapter_that_breaks_a_promise_is_told_which(adapter, words):
-    with pytest.raises(AssertionError, match=words):
+@pytest.mark.parametrize("adapter, promise", BAD_ADAPTERS.values(), ids=BAD_ADAPTERS)
+def test_the_promise_that_an_adapter_breaks_is_named(adapter, promise):
+    with pytest.raises(AssertionError, match=promise):
         ls.checks.adapter(adapter, net(), SINES)
 
 
 class SpoiltTasks(ls.Sinusoids):
-    """Sines, drawn or given out as they ought not to be."""
+    """Sinusoids with a defect in how they are drawn."""
 
     spoil: Callable = eqx.field(static=True, default=None)
 
@@ -466,7 +452,7 @@ BAD_FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("spoil, words", BAD_FAMILIES.values(), ids=BAD_FAMILIES)
-def test_a_family_that_breaks_a_promise_is_told_which(spoil, words):
-    with pytest.raises(AssertionError, match=words):
+@pytest.mark.parametrize("spoil, promise", BAD_FAMILIES.values(), ids=BAD_FAMILIES)
+def test_the_promise_that_a_family_breaks_is_named(spoil, promise):
+    with pytest.raises(AssertionError, match=promise):
         ls.checks.tasks(SpoiltTasks(5, 6, spoil=spoil))
