@@ -1,3 +1,5 @@
+"""Errors name what is missing and what to do."""
+
 import sys
 
 import pytest
@@ -14,7 +16,7 @@ def test_a_package_that_is_missing_is_named_with_the_extra_that_brings_it(monkey
     assert str(caught.value) == line
 
 
-def test_a_package_that_is_there_is_imported():
+def test_an_installed_package_is_imported():
     with needs("tables"):
         import polars
     assert polars.DataFrame({"x": [1]}).height == 1

@@ -16,7 +16,7 @@ def normal(*shape, seed=0):
 
 
 def agree(function, *args):
-    """Asserts that the rewritten function gives the same arrays, with types and shapes, to 1e-12."""
+    """Asserts that the rewritten function gives the same arrays, types and shapes, to 1e-12."""
     plain, fast = (
         jax.tree_util.tree_leaves_with_path(jax.jit(f)(*args))
         for f in (function, fast_dots(function))

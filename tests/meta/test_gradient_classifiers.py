@@ -241,6 +241,11 @@ def test_each_step_has_its_own_scale_and_shift_which_the_inner_loop_does_not_mov
     assert_close(before.encoder.blocks[0].convolution, after.encoder.blocks[0].convolution)
 
 
+def test_maml_plus_plus_prepares_a_model_for_its_number_of_steps():
+    prepared = plus_plus().prepare(net(), key=jr.key(0))
+    assert jax.tree.leaves(prepared.rates)[0].shape == (3,)
+
+
 def test_the_error_of_maml_plus_plus_for_a_wrong_model_names_the_right_one():
     with pytest.raises(ls.InputError, match="give `WithStepRates\\(model, steps=3\\)`, not MLP"):
         plus_plus().adapt(net(), task().support)

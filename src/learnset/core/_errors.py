@@ -57,7 +57,7 @@ def check_range(owner: str, **ranges: tuple[float, float]) -> None:
 
 @contextlib.contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """A guard around the imports of optional packages: where one is missing, it says which extra of
+    """A guard around imports of optional packages: if one is missing, the error says which extra of
     learnset installs it.
 
     **Raises:** `InputError` if a package is not installed.

@@ -89,7 +89,7 @@ class AbstractMethod(eqx.Module):
         return None
 
     def prepare(self, model: Model, *, key: Key[Array, ""]) -> Model:
-        """What the method makes of a common initial model, so that it can train it: step sizes that
+        """The model that the method trains, made from a common initial one: with step sizes that
         are learnt, say. Default: the model itself."""
         del key
         return model

@@ -34,7 +34,7 @@ def head(model: Any) -> Any:
 
 
 def head_size(model: Any) -> int:
-    """How many features the head of a model sees."""
+    """The number of features that the head of a model takes."""
     return head(model).weight.shape[0]
 
 

@@ -11,8 +11,7 @@ from ..core import AbstractIterativeAdapter, Batch, InputError, Loss, Model, mse
 from ..transfer import FineTune, Unroll
 from ._through import AbstractMetaLearner
 
-
-CONTEXT = 5  # inputs of the context that `CAVIA.prepare` adds
+CONTEXT = 5  # number of context inputs that `CAVIA.prepare` adds
 
 
 class WithContext(eqx.Module):

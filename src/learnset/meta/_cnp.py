@@ -44,8 +44,8 @@ class CNP(AbstractMetaLearner):
     def prepare(
         self, model: Any, *, key: Key[Array, ""]
     ) -> ConditionalNeuralProcess | NeuralProcessClassifier:
-        """A neural process of the sizes of `model`; of classes, with its features. It cannot begin as
-        other models do, for it is built otherwise."""
+        """A neural process with the sizes of `model`; for classification, on its features. It
+        cannot start from the weights that other methods start from, because its layers differ."""
         if self.loss is cross_entropy:
             return NeuralProcessClassifier(encoder(model), size=head_size(model), key=key)
         in_size, out_size = model.layers[0].weight.shape[-2], model.head.bias.shape[-1]

@@ -100,7 +100,7 @@ class MAMLPlusPlus(AbstractMethod, AbstractIterativeAdapter):
 
     def prepare(self, model: Any, *, key: Key[Array, ""]) -> WithStepRates:
         del key
-        return WithStepRates(model)
+        return WithStepRates(model, self.steps)
 
     def adapt(self, model: Model, support: Batch) -> Predictor:
         return self.adapter.adapt(model, support)

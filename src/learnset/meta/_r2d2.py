@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..core import (
-    cross_entropy,
     AbstractAdapter,
     Batch,
     check_positive,
+    cross_entropy,
     head,
     InputError,
     Loss,

@@ -9,10 +9,10 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
 from ..core import (
-    head_size,
     AbstractAdapter,
     Batch,
     features,
+    head_size,
     InputError,
     Loss,
     Model,
