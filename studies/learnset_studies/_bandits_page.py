@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from learnset.core import COLOURS, INK, new_figure, write_figure
-from learnset.report import Grid, Markdown, Page, Paragraph, Picture, Section
+from learnset.comparison import Setting
+from learnset.core import COLOURS, new_figure, write_figure
+from learnset.report import Grid, look, Markdown, Page, Paragraph, Picture, Section
 
-from ._pages import figure_data, Row, select
+from ._pages import Row, select
+from ._study import figure_data
 
 SOURCE = "Duan et al. 2016, RL², table 1"
 CELLS = tuple((pulls, arms) for pulls in (10, 100, 500) for arms in (5, 10, 50))
@@ -41,10 +43,12 @@ def draw(result: dict[str, Any], folder: Path) -> None:
     if regrets is None:
         return
     figure, axes = new_figure(1, 1, width=6.6, height=4.2)
-    for i, (name, regret) in enumerate(regrets.items()):
-        style: dict[str, Any] = {"color": COLOURS[i % len(COLOURS)], "linewidth": 1.4}
-        if name == "RL²":
-            style = {"color": INK, "linewidth": 2.4}
+    learnt = look(Setting.META).colour
+    colours = iter(colour for colour in COLOURS if colour != learnt)
+    for name, regret in regrets.items():
+        style: dict[str, Any] = {"color": learnt, "linewidth": 2.4}
+        if name != "RL²":
+            style = {"color": next(colours), "linewidth": 1.4}
         axes[0][0].plot(np.arange(1, len(regret) + 1), regret, label=name, **style)
     axes[0][0].set(xlabel="pull", ylabel="expected regret", title="ten arms, 100 pulls")
     axes[0][0].set(ylim=(0, 25), xlim=(1, None))

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from learnset.core import COLOURS, FAINT, INK, new_figure, write_figure
-from learnset.report import Bullets, Page, Paragraph, Picture, Section
+from learnset.comparison import Setting
+from learnset.core import COLOURS, FAINT, new_figure, write_figure
+from learnset.report import Bullets, look, Page, Paragraph, Picture, Section
 
-from ._pages import by_learner, Row, select
-
-PERFECT = "win-stay, lose-shift"
+from ._pages import by_learner, Row, select, styles
 
 
 def draw(result: dict[str, Any], folder: Path) -> None:
@@ -63,12 +62,9 @@ def _draw_stages(axis: Any, rows: list[Row]) -> None:
 
 def _draw_learners(axis: Any, rows: list[Row]) -> None:
     """A curve over trials for each learner."""
-    for i, name in enumerate(dict.fromkeys(r["recipe"] for r in rows)):
+    for name, style in styles(rows).items():
         curve = select(rows, recipe=name)
         trials, values, half = ([r[k] for r in curve] for k in ("trial", "value", "ci95"))
-        style: dict[str, Any] = {"color": COLOURS[i % len(COLOURS)]}
-        if name == PERFECT:
-            style = {"color": INK, "linestyle": ":"}
         axis.errorbar(trials, values, half, capsize=2, label=name, linewidth=1.6, **style)
     axis.set_title("learners on new problems")
     axis.legend(
@@ -79,7 +75,7 @@ def _draw_learners(axis: Any, rows: list[Row]) -> None:
 def _draw_seeds(axis: Any, rows: list[Row]) -> None:
     """Trials 1 and 2 in the course of training, a line for each seed."""
     axis.set(xlabel="training steps", title="held-out problems, by seed")
-    for trial, colour in ((2, COLOURS[0]), (1, FAINT)):
+    for trial, colour in ((2, look(Setting.META).colour), (1, FAINT)):
         curve = select(rows, trial=trial)
         for i, seed in enumerate(zip(*(r["by_seed"] for r in curve), strict=True)):
             label = f"trial {trial}, each seed" if i == 0 else None
@@ -94,7 +90,7 @@ def _draw_people(people: dict[str, Any], folder: Path) -> None:
     axis, trials = axes[0][0], np.arange(1, len(people["agents"]) + 1)
     for values, marker, colour, label in (
         (people["percent_correct"], "o-", COLOURS[1], "people, two pictures, three keys"),
-        (people["agents"], "s-", COLOURS[0], "RL², two objects"),
+        (people["agents"], "s-", look(Setting.META).colour, "RL², two objects"),
     ):
         axis.plot(trials, values, marker, color=colour, label=label)
     axis.set(xlabel="trial (people: presentation of the same picture)", ylabel="% correct")

@@ -5,19 +5,21 @@ from typing import Any
 
 import numpy as np
 
+from learnset.comparison import Setting
 from learnset.core import COLOURS, INK, new_figure, write_figure
-from learnset.report import Grid, Page, Paragraph, Picture, Section
+from learnset.report import Grid, look, Page, Paragraph, Picture, Section
 
-from ._pages import cell, figure_data, Row, select, times
+from ._pages import cell, Row, select, times
+from ._study import figure_data
 
 PUBLISHED = (-40.41, -11.68, -3.33, -3.23)  # MAML's return after 0 to 3 gradient steps
 BASELINES = ("pretrained", "random initialisation")
 ORACLE = "oracle"
-STYLES = {
-    "MAML": COLOURS[2],
-    "pretrained": COLOURS[0],
-    "random initialisation": COLOURS[1],
-    ORACLE: INK,
+SETTINGS = {
+    "MAML": Setting.META,
+    "pretrained": Setting.TRANSFER,
+    "random initialisation": Setting.SCRATCH,
+    ORACLE: Setting.BOUND,
 }
 
 
@@ -38,8 +40,9 @@ def _draw_returns(rows: list[Row], folder: Path) -> None:
     exploring, calm = axes[0]
     fewest = min(r["episodes"] for r in rows if "episodes" in r)
     for axis, part in ((exploring, "returns"), (calm, "without exploration")):
-        for name, colour in STYLES.items():
-            _draw_curve(axis, select(rows, part=part, recipe=name, episodes=fewest), colour)
+        for name, setting in SETTINGS.items():
+            curve = select(rows, part=part, recipe=name, episodes=fewest)
+            _draw_curve(axis, curve, look(setting).colour)
         axis.set(xlabel="gradient steps", xticks=range(len(PUBLISHED)))
         axis.set_ylim(max(-110.0, axis.get_ylim()[0]), 3)
     exploring.plot(
@@ -55,7 +58,9 @@ def _draw_returns(rows: list[Row], folder: Path) -> None:
 def _draw_curve(axis: Any, rows: list[Row], colour: str) -> None:
     name, values = rows[0]["recipe"], [r["value"] for r in rows]
     if name == ORACLE:  # it does not adapt
-        axis.axhline(values[0], color=colour, linestyle=":", label="oracle, receives the goal")
+        axis.axhline(
+            values[0], color=colour, linestyle=":", label="oracle, which observes the goal"
+        )
         return
     steps = [r["steps"] for r in rows]
     for seed in zip(*(r["by_seed"] for r in rows), strict=True):
@@ -167,12 +172,12 @@ def _table(result: dict[str, Any], part: str, title: str, *, with_published: boo
     """A line for each policy, and a column for each number of gradient steps."""
     rows, steps = select(result["rows"], part=part), range(len(PUBLISHED))
     few, *_ = episodes = result["sizes"]["episodes"]
-    lines = [("meta", f"MAML, {n} episodes a step", *_cells(rows, "MAML", n)) for n in episodes]
+    maml = look(SETTINGS["MAML"]).name
+    lines = [(maml, f"MAML, {n} episodes a step", *_cells(rows, "MAML", n)) for n in episodes]
     if with_published:
-        lines.append(("meta", "MAML, published", *(f"{value:.2f}" for value in PUBLISHED)))
-    for setting, name in zip(("transfer", "scratch"), BASELINES, strict=True):
-        lines.append((setting, name, *_cells(rows, name, few)))
-    lines.append(("oracle", "receives the goal", *_cells(rows, ORACLE, few)))
+        lines.append((maml, "MAML, published", *(f"{value:.2f}" for value in PUBLISHED)))
+    for name in (*BASELINES, ORACLE):
+        lines.append((look(SETTINGS[name]).name, name, *_cells(rows, name, few)))
     head = ("setting", "policy", *(str(step) for step in steps))
     return Grid(head, tuple(lines), left=2, title=title)
 

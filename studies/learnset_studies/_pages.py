@@ -1,12 +1,12 @@
-"""Rows of a result as cells of a page, and the data of its figures."""
+"""Rows of a result as cells of a page and as curves."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from learnset.core import InputError
-from learnset.report import Grid
+from learnset.comparison import Setting
+from learnset.report import Grid, look
 
+DASHES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
 Row = dict[str, Any]  # of result.json
 
 
@@ -39,7 +39,7 @@ def by_learner(
     - `head`: a heading for each of its values, in the order of the rows.
     """
     columns = list(dict.fromkeys(row[across] for row in rows))
-    learners = dict.fromkeys((row.get("setting", "rule"), row["recipe"]) for row in rows)
+    learners = dict.fromkeys((row["setting"], row["recipe"]) for row in rows)
     lines = []
     for setting, name in learners:
         by_value = {row[across]: cell(row, digits) for row in select(rows, recipe=name)}
@@ -47,19 +47,15 @@ def by_learner(
     return Grid(("setting", "learner", *head), tuple(lines), left=2, title=title)
 
 
-def figure_data(result: dict[str, Any], name: str, folder: Path) -> Any:
-    """The data that a figure is drawn of. `None` for a kept run without them, which has the figure:
-    it stays as it is.
-
-    **Raises:** `InputError` where there are neither data nor figure.
-    """
-    data = result.get("figures", {}).get(name)
-    if data is None and not (folder / f"{name}.svg").is_file():
-        raise InputError(
-            f"result.json has no data for the figure {name}, which {folder} lacks too. Run the"
-            " study again."
-        )
-    return data
+def styles(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """The colour and the dashes of each learner's curve: a colour for each setting, and dashes that
+    tell learners of one setting apart. Bounds are dotted."""
+    used = {Setting.BOUND.value: DASHES.index(":") - 1}
+    learners = {}
+    for setting, name in dict.fromkeys((row["setting"], row["recipe"]) for row in rows):
+        number = used[setting] = used.get(setting, -1) + 1
+        learners[name] = {"color": look(setting).colour, "linestyle": DASHES[number % len(DASHES)]}
+    return learners
 
 
 def rounded(curve: Any) -> list[float]:

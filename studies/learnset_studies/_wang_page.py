@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from learnset.comparison import Setting
 from learnset.core import COLOURS, FAINT, INK, new_figure, write_figure
-from learnset.report import Grid, Markdown, Page, Paragraph, Picture, Section
+from learnset.report import Grid, look, Markdown, Page, Paragraph, Picture, Section
 
-from ._pages import by_learner, cell, figure_data, Row, select, times
+from ._pages import by_learner, cell, Row, select, times
+from ._study import figure_data
 
 COLOUR = {
     "Gittins": COLOURS[0],
@@ -44,7 +46,7 @@ def _draw_regret(curves: dict[str, dict[str, list]], rows: list[Row], folder: Pa
             name: {"color": colour, "linewidth": 1.4, "label": name}
             for name, colour in COLOUR.items()
         }
-        meta = {"color": COLOURS[2], "linewidth": 2.2}
+        meta = {"color": look(Setting.META).colour, "linewidth": 2.2}
         independent = {"linestyle": "--", "label": "RL² trained on independent arms"}
         styles[trained_on("independent")] = meta | independent
         styles[trained_on(tested)] = meta | {"label": "RL² trained on these arms"}

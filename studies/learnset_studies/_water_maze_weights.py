@@ -1,4 +1,4 @@
-"""A new place of the platform, learnt by the weights of a policy: fine-tuning, and MAML."""
+"""Learning a new place of the platform by the weights of a policy: fine-tuning, and MAML."""
 
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,17 @@ SWIMS = 20  # of the new place before each step of descent, as MAML's code takes
 STEPS = 3
 PLACES = 8  # in each training step of MAML
 LRS = {1: (0.03, 0.1, 0.3, 1.0), SWIMS: (0.3, 1.0, 3.0, 10.0)}
-# One swim is judged by when the platform came; there is too little of it to fit more of a baseline than a constant.
+# One swim is scored by its time; it is too short to fit more of a baseline than a constant.
 PENALTY = {1: 1e3, SWIMS: 1e-2}
 DISCOUNT = 0.98
 
 
 class OneSwim(AbstractEnv):
-    """One trial of a day as a task of its own, which can be lived through many times.
+    """One trial of a day as a task of its own, which can be repeated.
 
     **Arguments:**
 
-    - `trial`: the one from whose start is swum; a random one each time, unless given.
+    - `trial`: the one whose start is used; default: a random one each time.
     """
 
     env: AbstractEnv
@@ -64,7 +64,7 @@ class OneSwim(AbstractEnv):
 
 
 class Swims(AbstractEnvs):
-    """Places to which is swum from any start."""
+    """Places to swim to from any start."""
 
     days: MatchingToPlace
 
@@ -73,7 +73,7 @@ class Swims(AbstractEnvs):
 
 
 def descent(env: WaterMaze, swims: int, lr: Any, steps: int = STEPS) -> PolicyDescent:
-    """How a policy learns a place from so many swims a step."""
+    """The adapter of a policy to a place, with `swims` swims a step."""
     return PolicyDescent(
         env.trial_steps + 1,
         lr,
@@ -88,8 +88,8 @@ def descent(env: WaterMaze, swims: int, lr: Any, steps: int = STEPS) -> PolicyDe
 def by_trial(
     policies: Any, mazes: WaterMaze, lr: Float[Array, ""], key: Key[Array, ""]
 ) -> Float[Array, "..."]:
-    """Seconds in each trial of a day, a step along the policy gradient being taken after each; "seeds days trials". They
-    are rounded up to whole decisions."""
+    """Seconds in each trial of a day, with a step along the policy gradient after each; "seeds days
+    trials". They are rounded up to whole decisions."""
 
     def day(policy: Any, maze: WaterMaze, key: Key[Array, ""]) -> Float[Array, "trials"]:
         moving, fixed = eqx.partition(policy, eqx.is_inexact_array)
@@ -112,7 +112,8 @@ def by_trial(
 def by_step(
     policies: Any, mazes: WaterMaze, lr: Float[Array, ""], key: Key[Array, ""]
 ) -> Float[Array, "..."]:
-    """Seconds before any step of descent and after each, the mean of `SWIMS` swims; "seeds days steps"."""
+    """Seconds before any step of descent and after each, the mean of `SWIMS` swims; "seeds days
+    steps"."""
 
     def place(policy: Any, maze: WaterMaze, key: Key[Array, ""]) -> Float[Array, "steps"]:
         lived = descent(maze, SWIMS, lr).trace(policy, OneSwim(maze), key=key)
@@ -128,8 +129,10 @@ def _seconds(counts: Array, maze: WaterMaze) -> Float[Array, "swims"]:
 def _each(
     one: Any, policies: Any, mazes: WaterMaze, key: Key[Array, ""], *, together: int
 ) -> Array:
-    """For each policy and each maze, the mazes being the same for all; "seeds days ...". So many mazes at once as memory
-    has room for."""
+    """For each policy and each maze, the same mazes for all; "seeds days ...".
+
+    **Arguments:** `together`: mazes at once, as memory has room for.
+    """
     days = mazes.platforms.shape[0]
 
     def seed(policy: Any, key: Key[Array, ""]) -> Array:
@@ -141,8 +144,8 @@ def _each(
 
 
 def best_lrs(policies: Any, mazes: WaterMaze, key: Key[Array, ""]) -> Float[Array, "2"]:
-    """The step sizes, for one swim a step and for many, with which the platform is found soonest after the first step of
-    descent and later. `mazes` are of the validation split."""
+    """The step sizes, for one swim a step and for many, with the lowest latency after the first
+    step of descent and later. `mazes` are of the validation split."""
     chosen = []
     for swims, seconds in ((1, by_trial), (SWIMS, by_step)):
         took = [
@@ -151,6 +154,11 @@ def best_lrs(policies: Any, mazes: WaterMaze, key: Key[Array, ""]) -> Float[Arra
         ]
         chosen.append(LRS[swims][int(np.argmin(took))])
     return jnp.asarray(chosen)
+
+
+def maml_steps(steps: int) -> int:
+    """Training steps of MAML, each of which costs as much as several of the others."""
+    return max(1, steps // 8)
 
 
 def maml(
@@ -163,12 +171,12 @@ def maml(
     key: Key[Array, ""],
     **options: Any,
 ) -> tuple[Any, dict[str, float]]:
-    """Policies that MAML has gone on to train: so that the first step of descent at a new place leads far.
+    """Policies that MAML has trained further, for the first step of descent at a new place.
 
-    **Returns:** the policies, and the seconds that it took.
+    **Returns:** the policies, and the seconds of training.
     """
     env = days.sample(Split.TRAIN, key=jr.key(0))
-    # Half of a trial: what is found later is worth little at this discount.
+    # Half of a trial: later rewards are worth little at this discount.
     adapter = PolicyDescent(
         env.trial_steps // 2, lr, 1, SWIMS, discount=DISCOUNT, penalty=PENALTY[SWIMS]
     )

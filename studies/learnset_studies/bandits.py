@@ -192,11 +192,10 @@ def cell_row(
     theirs = 1.96 * float(reward.std()) / np.sqrt(1000)
     rounding = 0.05  # one decimal is published
     agrees = abs(float(reward.mean()) - published) <= np.hypot(half, theirs) + rounding
-    setting = {"setting": Setting.META.value} if name == "RL²" else {}
+    setting = {"RL²": Setting.META, "random": Setting.BOUND}.get(name, Setting.SCRATCH)
     return (
-        {"part": "table 1", "recipe": name}
-        | setting
-        | {"tasks": "new", "pulls": pulls, "arms": arms, "quantity": "total reward"}
+        {"part": "table 1", "recipe": name, "setting": setting.value, "tasks": "new"}
+        | {"pulls": pulls, "arms": arms, "quantity": "total reward"}
         | {"value": float(reward.mean()), "ci95": half, "num_tasks": int(reward.size)}
         | {"by_seed": [round(float(seed), 3) for seed in reward.mean(axis=1)]}
         | {"published": published, "source": SOURCE, "agrees": bool(agrees)}

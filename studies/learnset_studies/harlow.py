@@ -78,7 +78,7 @@ class HarlowStudy:
         for setting, name in BY_WEIGHTS.items():
             rows += _rows("trials", name, score(self._by_weights(setting, key)), setting)
         by_rule = right(life_of(WinStayLoseShift(), test, score_key))
-        rows += _rows("trials", _harlow_page.PERFECT, by_rule)
+        rows += _rows("trials", "win-stay, lose-shift", by_rule, Setting.BOUND)
         reversed_problems = Harlow(reversed_at=3).draw(
             self.problems, Split.TEST, key=jr.fold_in(key, 11)
         )
@@ -163,13 +163,13 @@ def _rows(
     part: str,
     name: str,
     correct: Float[np.ndarray, "seeds problems trials"],
-    setting: Setting | None = None,
+    setting: Setting,
 ) -> list[dict[str, Any]]:
     """A row for each trial."""
-    common = {"part": part, "recipe": name} | ({"setting": setting.value} if setting else {})
+    common = {"part": part, "recipe": name, "setting": setting.value, "tasks": "new"}
     return [
         common
-        | {"tasks": "new", "trial": trial + 1, "quantity": "percent correct"}
+        | {"trial": trial + 1, "quantity": "percent correct"}
         | summary(100 * correct[..., trial])
         for trial in range(TRIALS)
     ]

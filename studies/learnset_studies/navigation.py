@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from learnset.comparison import seed_keys, Setting
+from learnset.comparison import seed_keys
 from learnset.core import InputError, interval, Split, trainable
 from learnset.envs import AbstractEnv, Navigation, Point, PointNavigation
 from learnset.rl import MAMLPolicy, PolicyDescent, ReactiveAgent, Rollout
@@ -20,7 +20,7 @@ from learnset.training import train
 
 from . import _navigation_page
 from ._agents import seeds_of, summary, TRAINING_OPTIONS
-from ._navigation_page import BASELINES, ORACLE, PUBLISHED
+from ._navigation_page import BASELINES, ORACLE, PUBLISHED, SETTINGS
 from ._pages import select
 
 SOURCE = "Finn, Abbeel & Levine 2017, table 4"
@@ -28,12 +28,6 @@ THEIR_GOALS = 40  # in the authors' test code
 LRS = (0.1, 0.25, 0.5, 1.0)  # the grid on which the baselines' step size is tuned
 HORIZON = 100
 PICTURED = 4  # goals
-SETTINGS = {
-    "MAML": Setting.META,
-    "pretrained": Setting.TRANSFER,
-    "random initialisation": Setting.SCRATCH,
-    ORACLE: Setting.BOUND,
-}
 
 
 @dataclasses.dataclass(frozen=True)

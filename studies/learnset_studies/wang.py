@@ -37,7 +37,6 @@ PULLS = 100
 CS = (0.1, 0.2, 0.3, 0.5, 1.0)  # of UCB1, to choose from
 # Known rewards of pulling the informative arm first, and of searching without it.
 INFORMED, SEARCHED = 20.55, 11.0
-META = {"setting": Setting.META.value}
 
 
 class TwoArms(AbstractEnvs):
@@ -195,7 +194,7 @@ class WangStudy:
             lost["RL² without reward input"] = regrets_of_seeds(deaf, bandits, score_key)
             curves[tested] = {name: rounded(regret.mean((0, 1))) for name, regret in lost.items()}
             for name, regret in lost.items():
-                row = {"part": "bandits", "recipe": name} | (META if "RL²" in name else {})
+                row = {"part": "bandits", "recipe": name, "setting": setting_of(name).value}
                 row |= {"tasks": tested, "pulls": PULLS, "quantity": "expected regret"}
                 rows.append(row | summary(regret[..., -1]))
         return rows, curves
@@ -211,7 +210,8 @@ class WangStudy:
         agents, seconds = self._trained("informative", envs, method, folder, key, 10, options)
         bandits = envs.draw(self.bandits, Split.TEST, key=jr.fold_in(key, 110))
         life = lives(agents, bandits, jr.fold_in(key, 210))
-        common = {"part": "informative arm", "recipe": "RL²"} | META | {"tasks": "informative"}
+        common = {"part": "informative arm", "recipe": "RL²", "setting": Setting.META.value}
+        common |= {"tasks": "informative"}
         known = {"known_best": INFORMED, "known_search": SEARCHED}
         reward = np.asarray(life.reward).sum(axis=-1)
         first = 100.0 * (np.asarray(life.action)[..., 0] == 10)
@@ -245,9 +245,16 @@ class WangStudy:
         }
         rows = []
         for name, life in lived.items():
-            common = {"part": "two-step", "recipe": name} | (META if name == "RL²" else {})
+            common = {"part": "two-step", "recipe": name, "setting": setting_of(name).value}
             rows += _two_step_rows(life, self.trials, common)
         return rows, seconds
+
+
+def setting_of(name: str) -> Setting:
+    """The setting of a learner."""
+    if name.startswith("RL²"):
+        return Setting.META
+    return Setting.BOUND if name in ("random", "best possible") else Setting.SCRATCH
 
 
 def _two_step_rows(life: Any, trials: int, common: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -17,10 +18,11 @@ import learnset as ls
 from learnset.cli import main
 from learnset.report import html_of, markdown_of
 from learnset_studies._agents import lives, stored, Training
+from learnset_studies._water_maze_lives import arrays, latencies, POOL, probes
 from learnset_studies._water_maze_weights import by_trial, OneSwim
 from learnset_studies.bandits import BanditStudy
 from learnset_studies.harlow import HarlowStudy
-from learnset_studies.water_maze import latencies, POOL, WaterMazeStudy
+from learnset_studies.water_maze import WaterMazeStudy
 
 pytestmark = pytest.mark.study
 SMALL = ls.envs.Pool(cells=7, time_limit=20.0)
@@ -52,7 +54,7 @@ def test_a_result_is_all_that_figures_and_page_need(harlow, tmp_path):
 
 
 def test_a_figure_whose_data_were_not_kept_stays_or_is_missed(tmp_path):
-    with pytest.raises(ls.InputError, match="no data for the figure regret"):
+    with pytest.raises(ls.InputError, match="no data of the figure .regret"):
         BanditStudy.draw({"rows": []}, tmp_path)
     (tmp_path / "regret.svg").write_text("kept")
     BanditStudy.draw({"rows": []}, tmp_path)
@@ -92,15 +94,33 @@ def test_all_stored_agents_take_less_than_two_megabytes():
     assert sum(len(file.read_bytes()) for file in folder.iterdir()) < 2_000_000
 
 
-def test_stored_agents_find_a_new_place_sooner_after_one_trial():
+@pytest.fixture(scope="module")
+def days():
+    """Ten held-out days, and lives of stored agents on them."""
     days = ls.envs.MatchingToPlace(POOL).draw(10, ls.Split.TEST, key=jr.key(1))
-    start = (
-        WaterMazeStudy()
-        ._training(short=False, guesses=True)
-        .new(ls.envs.MatchingToPlace(POOL), jr.split(jr.key(0), 5))
-    )
-    seconds = latencies(lives(stored("water-maze-rl2", start), days, jr.key(2))).mean(axis=(0, 1))
+    training = WaterMazeStudy()._training(short=False, guesses=True)
+    start = training.new(ls.envs.MatchingToPlace(POOL), jr.split(jr.key(0), 5))
+    life = lives(stored("water-maze-rl2", start), days, jr.key(2))
+    return np.asarray(days.platforms[:, 0]), jax.tree.map(np.asarray, life)
+
+
+def test_stored_agents_find_a_new_place_sooner_after_one_trial(days):
+    seconds = latencies(days[1]).mean(axis=(0, 1))
     assert seconds[1] < 0.7 * seconds[0]
+
+
+def test_kept_paths_are_the_swum_ones_with_the_site_that_is_nearest(days):
+    platforms, life = days
+    swims = probes(life)
+    kept = arrays(swims, platforms)
+    assert kept["times"].shape[0] == kept["sites"].shape[0] == 5 * 10
+    times, places = swims[3][7]
+    swum = np.isfinite(kept["times"][37])
+    assert swum.sum() == len(times)
+    assert_close(kept["places"][37][swum].astype(float), places, atol=1e-3)
+    site = np.array(ls.envs.SITES)[kept["sites"][37]]
+    distances = np.linalg.norm(np.array(ls.envs.SITES) - platforms[7], axis=1)
+    assert np.isclose(np.linalg.norm(site - platforms[7]), distances.min())
 
 
 def test_a_swim_begins_where_the_trial_does():

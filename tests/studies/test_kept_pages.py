@@ -11,9 +11,6 @@ from learnset.report import html_of, markdown_of
 pytestmark = pytest.mark.study
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 STUDIES = {entry.name: entry for entry in metadata.entry_points(group="learnset.studies")}
-NOT_YET = {  # kept results that are still to be brought to the format of today
-    "water-maze",
-}
 
 
 def test_each_study_has_kept_results():
@@ -24,10 +21,7 @@ def test_each_study_has_kept_results():
 def test_a_kept_page_is_what_its_study_writes_of_the_kept_numbers(name):
     folder = RESULTS / name
     result = json.loads((folder / "result.json").read_text())
-    assert (result.get("format") != 2) == (name in NOT_YET)
-    if name in NOT_YET:
-        pytest.skip("not yet in the format of today")
-    assert result["study"] == name
+    assert result["format"] == 2 and result["study"] == name
     page = STUDIES[name].load().page(result)._replace(origin=result["meta"])
     assert (folder / "README.md").read_text() == markdown_of(page)
     assert (folder / "report.html").read_text() == html_of(page, folder)

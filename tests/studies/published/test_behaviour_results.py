@@ -39,7 +39,7 @@ def test_without_memory_or_reward_there_is_no_learning_set(ablation):
 
 
 def test_one_trial_is_enough_for_a_new_place_in_four_of_five_seeds():
-    seconds = by_trial("water-maze", part="matching to place", recipe="meta: RL²")
+    seconds = by_trial("water-maze", part="matching to place", recipe="RL²")
     assert seconds.shape == (5, 4)
     good = (seconds[:, 1] <= 0.6 * seconds[:, 0]) & (seconds[:, 3] <= 0.5 * seconds[:, 0])
     assert good.sum() >= 4
@@ -48,15 +48,15 @@ def test_one_trial_is_enough_for_a_new_place_in_four_of_five_seeds():
 @pytest.mark.parametrize(
     "recipe",
     [
-        "scratch: actor-critic, a new one each day",
-        "scratch: new policy, a step after each trial",
-        "transfer: actor-critic after eight other days",
-        "transfer: pretrained policy, a step after each trial",
-        "multi-task: averaged policy",
-        "meta: MAML, a step after each trial",
+        "new actor-critic each day",
+        "new policy",
+        "actor-critic after eight days",
+        "pretrained policy",
+        "averaged policy",
+        "MAML policy",
     ],
 )
-def test_only_who_learnt_to_learn_finds_a_new_place_at_once(recipe):
+def test_only_an_agent_that_learnt_to_learn_finds_a_new_place_at_once(recipe):
     seconds = by_trial("water-maze", part="matching to place", recipe=recipe).mean(axis=0)
     assert seconds[1] > 0.6 * seconds[0]
 
@@ -65,7 +65,7 @@ def test_twenty_swims_are_enough_for_the_gradient_of_a_pretrained_policy():
     by_step = np.array(
         [
             row["by_seed"]
-            for row in rows("water-maze", part="many swims", recipe="transfer: pretrained policy")
+            for row in rows("water-maze", part="many swims", recipe="pretrained policy")
         ]
     )
     assert by_step.shape == (4, 5)
@@ -82,7 +82,7 @@ def test_search_preference_after_one_trial_is_above_chance_and_needs_memory():
 
 def test_the_actor_critic_learns_one_place_slowly_and_loses_it_when_it_moves():
     """Foster, Morris & Dayan 2000: latency falls over days and rises when the platform moves."""
-    seconds = by_trial("water-maze", part="reference memory", recipe="scratch: actor-critic")[0]
+    seconds = by_trial("water-maze", part="reference memory", recipe="actor-critic")[0]
     assert seconds[24:28].mean() < 0.4 * seconds[:2].mean()
     assert seconds[28:30].mean() > 2 * seconds[24:28].mean()
 
