@@ -8,8 +8,9 @@ import optax
 import pytest
 
 import learnset as ls
+from learnset.comparison import Accuracy, NewTasks
 from learnset.data._streamed import OnHost
-from learnset.recipes import classes as few_shot
+from learnset.recipes.classes import standard
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8)
 PARTS = ls.data.Labelled.from_arrays(IMAGES, np.repeat(np.arange(10), 6)).split((4, 3, 3))
@@ -86,7 +87,7 @@ def test_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_same():
     assert type(within.train) is ls.data.Classes
     assert type(above.with_shots(2).train) is ls.data.Streamed
     assert within.notes == () and above.notes == (
-        "60 examples, 960 bytes, stay on the host, from which tasks are streamed.",
+        "60 examples, 960 bytes, stay on the host, and tasks are streamed from it.",
     )
     assert bool(eqx.tree_equal(drawn(above, ls.Split.TEST), drawn(within, ls.Split.TEST)))
 
@@ -103,16 +104,16 @@ def test_variable_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_sam
 
 def test_a_comparison_of_streamed_tasks_is_the_same():
     """Seeds are trained together on one array; pretraining takes all classes as one task."""
-    chosen = [recipe for recipe in few_shot.standard(4) if recipe.name == "SimpleShot"]
-    budget = ls.Budget(
-        steps=2, tasks_per_step=2, seeds=2, shots=(1,), queries=2, validation_tasks=2, test_tasks=3
-    )
+    chosen = [recipe for recipe in standard(4) if recipe.name == "SimpleShot"]
+    budget = ls.Budget(steps=2, tasks_per_step=2)
+    few = {"seeds": 2, "shots": (1,), "queries": 2, "validation_tasks": 2, "test_tasks": 3}
 
     def network(key):
         return ls.models.Headed(ls.models.Raw(), ls.MLP(16, 2, width=8, depth=1, key=key).layers[0])
 
-    def errors(tasks):
-        options = {"budget": budget, "metric": ls.error_rate, "progress": False}
-        return ls.compare(chosen, network, tasks, key=jr.key(0), **options)["SimpleShot"].errors
+    def accuracy(tasks):
+        question = NewTasks(tasks, Accuracy(), **few)
+        options = {"key": jr.key(0), "budget": budget, "progress": False}
+        return ls.compare(chosen, network, question, **options)["SimpleShot"].of_tasks
 
-    assert np.array_equal(errors(STREAMED), errors(ON_DEVICE))
+    assert np.array_equal(accuracy(STREAMED), accuracy(ON_DEVICE))

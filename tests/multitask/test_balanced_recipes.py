@@ -1,44 +1,39 @@
 """Balancers as recipes of a comparison."""
 
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 import learnset as ls
-
-BUDGET = ls.Budget(steps=20, seeds=2, shots=(4,), validation_tasks=4, test_tasks=8, queries=6)
+from learnset.comparison import SeenTasks
 
 
 def network(key):
     return ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=key)
 
 
-def test_balancers_are_compared_under_one_budget():
-    recipes = ls.recipes.regression.balancers(num_tasks=6, points=8)
-    recipes.append(
-        ls.recipes.regression.balanced("mean again", ls.Mean(), source="", num_tasks=6, points=8)
-    )
-    comparison = ls.compare(
-        recipes, network, ls.Sinusoids(shots=4), key=jr.key(0), budget=BUDGET, progress=False
-    )
-    errors = {recipe.name: comparison[recipe.name].errors for recipe in recipes}
-    assert all(np.isfinite(error).all() for error in errors.values())
-    assert np.allclose(
-        errors["mean again"], errors["multi-task"], rtol=1e-3
-    )  # the mean of losses, in another way
-    balanced = [error for name, error in errors.items() if name not in ("mean again", "multi-task")]
-    assert len(balanced) == len({error.tobytes() for error in balanced}) == 5
+def test_a_balancer_changes_what_the_same_budget_learns():
+    recipes = [
+        ls.recipes.regression.balanced(name, method, source="", num_tasks=6)
+        for name, method in (("pooled", ls.Pooled()), ("mean", ls.Mean()), ("UPGrad", ls.UPGrad()))
+    ]
+    question = SeenTasks.of_family(ls.Sinusoids(shots=4), num_tasks=6, seeds=1, key=jr.key(1))
+    options = {"budget": ls.Budget(steps=10, tasks_per_step=6), "progress": False}
+    comparison = ls.compare(recipes, network, question, key=jr.key(0), **options)
+    pooled, mean, balanced = (outcome.of_tasks for outcome in comparison)
+    assert np.isfinite(balanced).all()
+    assert np.allclose(mean, pooled, rtol=1e-3)  # the mean of losses, computed in another way
+    assert not np.allclose(balanced, pooled, rtol=1e-3)
 
 
 def test_balancers_are_not_among_the_standard_recipes():
     names = {recipe.name for recipe in ls.recipes.regression.standard()}
-    assert {recipe.name for recipe in ls.recipes.regression.balancers()} & names == {"multi-task"}
+    assert not {recipe.name for recipe in ls.recipes.regression.balancers()} & names
 
 
-def test_only_the_method_differs():
-    first, *others = ls.recipes.regression.balancers(num_tasks=6, points=8)
+def test_only_the_method_of_the_learner_differs():
+    first, *others = ls.recipes.regression.balancers(num_tasks=6)
     for other in others:
-        assert (other.setting, other.on_seen) == (first.setting, first.on_seen)
-        same = [(r.candidates, r.model, r.training_tasks, r.view) for r in (first, other)]
-        assert jax.tree.structure(same[0]) == jax.tree.structure(same[1])
+        assert (other.setting, other.adapters) == (first.setting, first.adapters)
+        ((one,), (two,)) = first.learners, other.learners
+        assert {**vars(one), "method": None} == {**vars(two), "method": None}

@@ -1,4 +1,4 @@
-"""Episodes are drawn as they say: evenly, without mixing splits, and without showing an image twice."""
+"""Episodes are drawn evenly, never mix splits, and never contain an image twice."""
 
 import dataclasses
 
@@ -7,24 +7,15 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 from conftest import assert_close
 from scipy import stats
 
 import learnset as ls
 
-SIZES = (
-    6,
-    9,
-    7,
-    6,
-    8,
-    6,
-    7,
-    6,
-    9,
-    12,
-)  # of ten classes: five to train on, two to validate on, three to test on
+# Of ten classes: five to train on, two to validate on, and three to test on.
+SIZES = (6, 9, 7, 6, 8, 6, 7, 6, 9, 12)
 
 
 def labelled(sizes=SIZES, start=0):
@@ -48,7 +39,7 @@ def drawn():
     }
 
 
-def test_an_episode_has_the_shapes_that_it_says():
+def test_an_episode_has_shots_and_queries_of_each_way():
     task = jax.eval_shape(lambda: TASKS.sample(ls.Split.TRAIN, key=jr.key(0)))
     assert task.support.x.shape == (4, 2) and task.query.x.shape == (6, 2)
     assert task.support.y.shape == (4, 2) and task.query.y.shape == (6, 2)
@@ -63,10 +54,9 @@ def test_splits_are_never_mixed(drawn):
 
 
 def test_no_image_is_in_a_task_twice(drawn):
-    rows = jnp.concatenate(
-        [drawn[ls.Split.TRAIN].support.x, drawn[ls.Split.TRAIN].query.x], axis=1
-    )[..., 0]
-    assert all(len(np.unique(row)) == 10 for row in np.asarray(rows))
+    tasks = drawn[ls.Split.TRAIN]
+    points = jnp.concatenate([tasks.support.x, tasks.query.x], axis=1)
+    assert all(len(np.unique(rows)) == 10 for rows in np.asarray(points[..., 0]))
 
 
 def test_labels_belong_to_their_classes_and_are_balanced(drawn):
@@ -120,15 +110,15 @@ def test_bytes_become_numbers_from_zero_to_one():
     parts = ls.data.Labelled.from_arrays(images, np.repeat(np.arange(10), 6)).split((4, 3, 3))
     tasks = ls.Episodes(*parts, ways=2, shots=1, queries=2)
     task = jax.jit(lambda: tasks.sample(ls.Split.TRAIN, key=jr.key(0)))()
-    seen = np.asarray(task.points.x)
-    rows = {image.tobytes() for image in images}
-    assert seen.dtype == np.float32
+    x = np.asarray(task.points.x)
+    originals = {image.tobytes() for image in images}
+    assert x.dtype == np.float32
     # Images survive the round trip bit for bit.
-    assert all(image.tobytes() in rows for image in np.rint(255 * seen).astype(np.uint8))
-    assert np.abs(255 * seen - np.rint(255 * seen)).max() < 1e-4
+    assert all(image.tobytes() in originals for image in np.rint(255 * x).astype(np.uint8))
+    assert np.abs(255 * x - np.rint(255 * x)).max() < 1e-4
 
 
-def test_training_examples_alone_are_augmented():
+def test_only_training_examples_are_augmented():
     def minus(x, *, key):
         return -x
 
@@ -141,25 +131,23 @@ def test_training_examples_alone_are_augmented():
 
 
 def test_too_few_examples_are_an_error_that_names_the_class():
-    with pytest.raises(
-        ls.InputError, match="`shots=4` and `queries=3` need 7 examples.* class 'class00' has 6"
-    ):
+    match = "`shots=4` and `queries=3` need 7 examples.* class 'class00' has 6"
+    with pytest.raises(ls.InputError, match=match):
         TASKS.with_shots(4)
 
 
-def test_too_few_classes_are_an_error_that_says_for_what():
+def test_too_few_classes_are_an_error_that_names_the_split():
     with pytest.raises(ls.InputError, match="`ways=3`, but there are 2 classes to validate on"):
         ls.Episodes(*PARTS, ways=3)
 
 
 def test_a_class_in_two_splits_is_an_error():
-    with pytest.raises(
-        ls.InputError, match="'class04' is in two splits, to train on and to validate on"
-    ):
+    match = "'class04' is in two splits, to train on and to validate on"
+    with pytest.raises(ls.InputError, match=match):
         ls.Episodes(PARTS[0], CLASSES.subset([4, 5]), PARTS[2], ways=2)
 
 
-def test_one_way_is_no_classification():
+def test_one_way_is_not_classification():
     with pytest.raises(ls.InputError, match="`ways=1`"):
         ls.Episodes(*PARTS, ways=1)
 
@@ -196,23 +184,14 @@ def test_pooled_classes_are_validated_and_tested_on_other_examples_of_the_same_c
 
 
 def test_pooled_classes_without_held_out_examples_cannot_be_validated():
-    with pytest.raises(ls.InputError, match="Give `held_out=`"):
+    with pytest.raises(ls.InputError, match="Set `held_out`"):
         dataclasses.replace(POOLED, held_out=0).sample(ls.Split.TEST, key=jr.key(0))
-    with pytest.raises(ls.InputError, match="nothing to train on of a class with 6 examples"):
+    with pytest.raises(ls.InputError, match="leave none to train on of a class with 6 examples"):
         ls.tasks.PooledClasses(TASKS, held_out=3)
 
 
 def test_a_classifier_of_all_training_classes_is_pretrained_on_them():
-    import optax
-
     model = ls.MLP(2, POOLED.classes, width=8, depth=1, key=jr.key(0))
-    run = ls.train(
-        ls.Pooled(ls.cross_entropy),
-        model,
-        POOLED,
-        optax.adam(1e-2),
-        steps=5,
-        tasks_per_step=2,
-        key=jr.key(1),
-    )
+    options = {"steps": 5, "tasks_per_step": 2, "key": jr.key(1)}
+    run = ls.train(ls.Pooled(ls.cross_entropy), model, POOLED, optax.adam(1e-2), **options)
     assert not eqx.tree_equal(run.model, model)

@@ -10,7 +10,8 @@ from hypothesis import given, settings, strategies as st
 
 import learnset as ls
 
-# Examples share shapes and numbers of points, so that few programs are compiled: the largest task is always there.
+# Examples share shapes and numbers of points, so that few programs are compiled: the largest task
+# is always present.
 LARGEST = 14  # rows
 draw = eqx.filter_jit(lambda tasks, num, split, key: tasks.draw(num, split, key=key))
 sample = eqx.filter_jit(lambda tasks, split, key: tasks.sample(split, key=key))
@@ -28,40 +29,38 @@ a_few = settings(deadline=None, max_examples=25, derandomize=True)
 
 
 def table(sizes, shots, queries):
-    """Tasks whose inputs are the numbers of their rows, and the sets of rows to learn from and to score on."""
+    """Tasks whose inputs are their row numbers, and the rows of each to learn from and to score
+    on."""
     task = np.repeat(np.arange(len(sizes)), sizes)
     rows = np.arange(len(task), dtype=np.float32)[:, None]
     tasks = ls.FiniteTasks.from_arrays(rows, 2 * rows, task, shots=shots, queries=queries)
-    starts = np.cumsum([0, *sizes])
-    learn = [
-        set(range(start, start + learnt(size))) for start, size in zip(starts, sizes, strict=False)
-    ]
-    score = [
-        set(range(start + learnt(size), start + size))
-        for start, size in zip(starts, sizes, strict=False)
-    ]
+
+    starts = np.cumsum(sizes) - sizes
+    cuts, ends = starts + [learnt(size) for size in sizes], np.cumsum(sizes)
+    learn = [set(range(start, cut)) for start, cut in zip(starts, cuts, strict=True)]
+    score = [set(range(cut, end)) for cut, end in zip(cuts, ends, strict=True)]
     return tasks, learn, score
 
 
 def learnt(size):
-    """Half of the rows are held out, rounded up, and never less than two."""
+    """The rows to learn from: half of them are held out, rounded up, and never fewer than two."""
     return max(1, min(size - 2, size // 2))
 
 
 def rows_of(batch):
-    """The rows of each task that have weight; that none is there twice, and that targets follow inputs."""
-    found = []
+    """The rows of each task that have weight. None occurs twice, and targets follow inputs."""
+    tasks = []
     for x, y, weight in zip(*map(np.asarray, (batch.x, batch.y, batch.weight)), strict=True):
         rows = x[weight > 0, 0].astype(int).tolist()
         assert len(set(rows)) == len(rows)
         assert np.array_equal(y, 2 * x)
-        found.append(set(rows))
-    return found
+        tasks.append(set(rows))
+    return tasks
 
 
 @given(examples, seeds)
 @a_few
-def test_support_and_query_of_a_training_task_share_no_point_and_use_all_there_are(example, seed):
+def test_support_and_query_of_a_training_task_are_disjoint_and_use_all_its_points(example, seed):
     points, sizes = example
     tasks, learn, _ = table(sizes, *points)
     batch = draw(tasks, 8, ls.Split.TRAIN, jr.key(seed))
@@ -93,7 +92,7 @@ def test_held_out_points_are_scored_on_and_never_learnt_from(example, seed):
 
 
 @pytest.mark.parametrize("shots, queries", ((1, 1), (1, 9), (3, 4), (5, 1)))
-def test_tasks_too_small_for_shots_and_queries_keep_some_of_both(shots, queries):
+def test_a_task_too_small_for_shots_and_queries_has_some_of_both(shots, queries):
     size = np.arange(max(2, shots), 12)
     weight = jnp.asarray(np.arange(11) < size[:, None], jnp.float32)
     points = ls.Batch(weight[..., None], weight[..., None], weight)
@@ -111,7 +110,7 @@ def test_outside_training_tasks_come_by_number(split):
     assert draw(tasks, 10, split, jr.key(0)).index.tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
 
 
-def test_training_meets_every_task_equally_often():
+def test_training_draws_every_task_equally_often():
     tasks, _, _ = table([6, 7, 8, 9], 2, 2)
     counts = np.bincount(draw(tasks, 4000, ls.Split.TRAIN, jr.key(0)).index, minlength=4)
     assert np.all(np.abs(counts - 1000) < 4 * np.sqrt(4000 * 0.25 * 0.75))
@@ -143,13 +142,10 @@ def test_from_family_has_the_points_of_the_family_s_training_tasks(getkey):
     assert (len(tasks), tasks.shots, tasks.queries) == (5, 3, 4)
 
 
-def test_from_family_lowers_the_family_s_shots_to_the_points_there_are(getkey):
-    assert (
-        ls.FiniteTasks.from_family(
-            ls.Sinusoids(shots=30), num_tasks=2, points=6, key=getkey()
-        ).shots
-        == 6
-    )
+def test_from_family_lowers_the_shots_to_the_number_of_points(getkey):
+    family = ls.Sinusoids(shots=30)
+    tasks = ls.FiniteTasks.from_family(family, num_tasks=2, points=6, key=getkey())
+    assert tasks.shots == 6
 
 
 def test_labels_of_tasks_may_be_words_in_any_order():
@@ -163,25 +159,22 @@ def test_labels_of_tasks_may_be_words_in_any_order():
 
 def test_inputs_and_targets_of_any_shape_go_through():
     x, y, task = np.zeros((12, 4, 3)), np.zeros((12, 2)), np.repeat([0, 1], 6)
-    one = sample(
-        ls.FiniteTasks.from_arrays(x, y, task, shots=2, queries=1), ls.Split.TRAIN, jr.key(0)
-    )
+    tasks = ls.FiniteTasks.from_arrays(x, y, task, shots=2, queries=1)
+    one = sample(tasks, ls.Split.TRAIN, jr.key(0))
     assert one.support.x.shape == (2, 4, 3) and one.query.y.shape == (1, 2)
 
 
 def test_labels_that_are_absent_one_by_one_stay_absent(getkey):
     rows = np.arange(10)
     x = jnp.asarray(rows.reshape(1, 10, 1), jnp.float32)
-    weight = np.stack([rows % 2 == 0, rows < 8], axis=1).astype(
-        np.float32
-    )  # row 9 has neither label
+    # Row 9 has neither label.
+    weight = np.stack([rows % 2 == 0, rows < 8], axis=1).astype(np.float32)
     points = ls.Batch(x, jnp.repeat(x, 2, axis=2), jnp.asarray(weight[None]))
-    drawn = sample(
-        ls.FiniteTasks(points, points, shots=5, queries=4), ls.Split.TRAIN, getkey()
-    ).points
-    there = np.asarray(drawn.x)[:, 0].astype(int)
-    assert sorted(there) == list(range(9))
-    assert np.array_equal(drawn.weight, weight[there])
+    tasks = ls.FiniteTasks(points, points, shots=5, queries=4)
+    drawn = sample(tasks, ls.Split.TRAIN, getkey()).points
+    present = np.asarray(drawn.x)[:, 0].astype(int)
+    assert sorted(present) == list(range(9))
+    assert np.array_equal(drawn.weight, weight[present])
 
 
 def rows(num=12):

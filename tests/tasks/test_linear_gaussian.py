@@ -1,4 +1,4 @@
-"""Linear regression from a known prior: nobody beats Bayes."""
+"""Linear regression from a known prior: no learner beats Bayes."""
 
 import equinox as eqx
 import jax
@@ -18,7 +18,7 @@ sample = jax.jit(lambda key: TASKS.sample(ls.Split.TEST, key=key))
 
 @jax.jit
 def known(support):
-    """All that is known in closed form."""
+    """Everything that has a closed form."""
     return TASKS.bayes(support), TASKS.posterior(support), TASKS.bayes_error(support)
 
 
@@ -47,7 +47,7 @@ def errors(batch, w):
     return (residual**2).mean(axis=1)
 
 
-def test_bayes_is_the_ridge_regression_that_the_prior_asks_for():
+def test_bayes_is_the_ridge_regression_of_the_prior():
     with jax.enable_x64(True):
         support = sample(jr.key(1)).support
         x, y, scale = np.asarray(support.x), np.asarray(support.y)[:, 0], np.geomspace(1.0, 0.05, 8)
@@ -58,7 +58,7 @@ def test_bayes_is_the_ridge_regression_that_the_prior_asks_for():
         assert np.allclose(jax.jit(TASKS.bayes)(support), 1 + ridge, rtol=1e-10)
 
 
-def test_bayes_error_is_what_bayes_costs(drawn):
+def test_bayes_error_is_the_mean_error_of_bayes(drawn):
     batch, bayes = drawn
     expected = np.asarray(jax.vmap(known)(batch.support)[2])
     difference = bayes - expected  # one task at a time, so that easy and hard support sets cancel

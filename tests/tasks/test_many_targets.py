@@ -14,7 +14,7 @@ draw = eqx.filter_jit(lambda tasks, num, split, key: tasks.draw(num, split, key=
 
 
 def targets():
-    """Rows whose number is the input, and whose targets are multiples of it; some labels are missing."""
+    """Rows whose input is their number and whose targets are multiples of it; some are missing."""
     x = np.arange(ROWS, dtype=np.float32)[:, None]
     y = x * [[1.0, 10.0, 100.0]]
     y[::3, 1] = np.nan
@@ -22,36 +22,34 @@ def targets():
 
 
 @pytest.mark.parametrize("split", ls.Split, ids=lambda split: split.name)
-def test_all_tasks_of_a_draw_see_the_same_rows(split, getkey):
+def test_all_tasks_of_a_draw_have_the_same_rows(split, getkey):
     batch = draw(targets(), TARGETS, split, getkey())
     for points in (batch.support, batch.query):
         x, y, weight = (np.asarray(a) for a in (points.x, points.y, points.weight))
         assert (x == x[:1]).all() and len(set(x[0, :, 0])) == x.shape[1]
         assert np.array_equal(weight[1], x[1, :, 0] % 3 != 0) and (weight[[0, 2]] == 1).all()
         for task, factor in enumerate((1, 10, 100)):
-            there = weight[task] > 0
-            assert np.allclose(y[task, there], factor * x[task, there])
+            present = weight[task] > 0
+            assert np.allclose(y[task, present], factor * x[task, present])
     assert np.array_equal(batch.index, range(TARGETS))
 
 
 def test_no_row_is_in_two_splits_or_in_support_and_query(getkey):
-    seen = {}
+    queries = {}
     for split in ls.Split:
         batches = [draw(targets(), TARGETS, split, getkey()) for _ in range(5)]
-        seen[split] = {int(row) for batch in batches for row in np.asarray(batch.query.x).ravel()}
-        for batch in batches:
-            assert not set(np.asarray(batch.support.x).ravel()) & set(
-                np.asarray(batch.query.x).ravel()
-            )
-    assert sum(map(len, seen.values())) == len(set.union(*seen.values()))
+        rows = [[set(np.ravel(part.x)) for part in (b.support, b.query)] for b in batches]
+        assert not any(support & query for support, query in rows)
+        queries[split] = set.union(*(query for _, query in rows))
+    assert sum(map(len, queries.values())) == len(set.union(*queries.values()))
 
 
-def test_many_targets_keep_the_promises_of_tasks():
+def test_many_targets_pass_the_checks_of_tasks():
     ls.checks.tasks(targets())
 
 
 BAD = {
-    "`x` has shape \\(4, 1\\) and `y` \\(4,\\)": (np.ones((4, 1)), np.ones(4)),
+    "`x` has the shape \\(4, 1\\) and `y` \\(4,\\)": (np.ones((4, 1)), np.ones(4)),
     "has only 2 rows for a task": (np.ones((4, 1)), np.ones((4, 2))),
     "`x` has 1 numbers that are NaN or infinite": (np.asarray([[np.nan], [1.0]]), np.ones((2, 1))),
 }
@@ -103,11 +101,9 @@ def test_an_error_names_the_power():
 def test_labels_that_are_nan_are_absent(getkey):
     y = np.ones((12, 2))
     y[0, 1], y[1] = np.nan, np.nan
-    tasks = ls.FiniteTasks.from_arrays(
-        np.arange(12.0)[:, None], y, np.repeat([0, 1], 6), shots=2, queries=2
-    )
-    assert np.array_equal(
-        np.asarray(tasks.points.weight), [[[1, 0], [0, 0], [1, 1]], np.ones((3, 2))]
-    )
+    x, task = np.arange(12.0)[:, None], np.repeat([0, 1], 6)
+    tasks = ls.FiniteTasks.from_arrays(x, y, task, shots=2, queries=2)
+    expected = [[[1, 0], [0, 0], [1, 1]], np.ones((3, 2))]
+    assert np.array_equal(np.asarray(tasks.points.weight), expected)
     query = draw(tasks, 2, ls.Split.TRAIN, getkey()).query
     assert np.isfinite(jax.vmap(lambda points: ls.mse(lambda x: x.repeat(2), points))(query)).all()

@@ -1,4 +1,4 @@
-"""The oracle's view: the same tasks, with nothing left to learn."""
+"""Tasks as an oracle sees them: the same tasks, with nothing left to learn."""
 
 import equinox as eqx
 import jax
@@ -22,14 +22,14 @@ each_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 )
 def test_one_key_draws_the_same_tasks_as_the_family_itself(family, split, getkey):
     key = getkey()
-    for plain, seen in (
+    for plain, revealed in (
         (draw(family, split, key), draw(ls.tasks.Revealed(family), split, key)),
         (sample(family, split, key), sample(ls.tasks.Revealed(family), split, key)),
     ):
-        for a, b in ((plain.support, seen.support), (plain.query, seen.query)):
+        for a, b in ((plain.support, revealed.support), (plain.query, revealed.query)):
             assert np.array_equal(np.asarray(b.x)[..., : a.x.shape[-1]], a.x)
             assert eqx.tree_equal((b.y, b.weight), (a.y, a.weight))
-        assert eqx.tree_equal((seen.latents, seen.index), (plain.latents, plain.index))
+        assert eqx.tree_equal((revealed.latents, revealed.index), (plain.latents, plain.index))
 
 
 @each_family
@@ -40,7 +40,7 @@ def test_every_input_ends_with_the_latents_of_its_task(family, getkey):
         assert (x[..., -num:] == tasks.latents[:, None]).all()
 
 
-def test_the_target_is_a_function_of_the_revealed_input_alone(getkey):
+def test_the_target_depends_only_on_the_revealed_input(getkey):
     family = FAMILIES["sines"]
     query = sample(ls.tasks.Revealed(family), ls.Split.TEST, getkey()).query
     x, amplitude, phase = np.asarray(query.x).T
@@ -49,6 +49,7 @@ def test_the_target_is_a_function_of_the_revealed_input_alone(getkey):
     )
 
 
-def test_other_shots_are_the_family_s():
-    seen = ls.tasks.Revealed(FAMILIES["sines"]).with_shots(8)
-    assert (seen.shots, seen.queries) == (seen.tasks.shots, seen.tasks.queries) == (8, 4)
+def test_other_shots_are_those_of_the_family():
+    revealed = ls.tasks.Revealed(FAMILIES["sines"]).with_shots(8)
+    assert (revealed.shots, revealed.queries) == (8, 4)
+    assert (revealed.tasks.shots, revealed.tasks.queries) == (8, 4)

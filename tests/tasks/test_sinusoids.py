@@ -22,7 +22,7 @@ each_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 draw = eqx.filter_jit(lambda family, num, split, key: family.draw(num, split, key=key))
 sample = eqx.filter_jit(lambda family, split, key: family.sample(split, key=key))
 
-# What a predictor that knows nothing of the task costs: published.md §1.2.
+# The published errors of predictors that know nothing of the task.
 CONSTANTS = {
     "zero": (lambda x: 0 * x, 4.2517),
     "the best function": (lambda x: -2.55 * 2 / math.pi * np.cos(x), 3.006),
@@ -35,7 +35,7 @@ def quadrature(low, high, num=60):
 
 
 @pytest.mark.parametrize("predict, error", CONSTANTS.values(), ids=CONSTANTS)
-def test_what_no_knowledge_of_the_task_costs_is_known(predict, error):
+def test_a_predictor_without_knowledge_of_the_task_has_its_published_error(predict, error):
     (a, a_weight), (phase, phase_weight), (x, x_weight) = (
         quadrature(0.1, 5),
         quadrature(0, math.pi),
@@ -83,24 +83,12 @@ def test_the_function_of_the_latents_gives_the_targets(family):
 
 def test_maml_has_amplitudes_to_five_phases_to_pi_and_one_frequency():
     family = ls.Sinusoids()
-    assert (family.amplitude, family.phase, family.frequency) == (
-        (0.1, 5.0),
-        (0.0, math.pi),
-        (1.0, 1.0),
-    )
-    assert (family.inputs, family.shots, family.queries, family.grid) == (
-        (-5.0, 5.0),
-        10,
-        10,
-        False,
-    )
+    assert (family.amplitude, family.phase) == ((0.1, 5.0), (0.0, math.pi))
+    assert (family.frequency, family.inputs) == ((1.0, 1.0), (-5.0, 5.0))
+    assert (family.shots, family.queries, family.grid) == (10, 10, False)
     x = np.linspace(-5, 5, 9, dtype=np.float32)
-    assert np.allclose(
-        family.function(np.array([2.0, 0.7], np.float32), x),
-        2 * np.sin(x - 0.7),
-        rtol=1e-5,
-        atol=1e-6,
-    )
+    values = family.function(np.array([2.0, 0.7], np.float32), x)
+    assert np.allclose(values, 2 * np.sin(x - 0.7), rtol=1e-5, atol=1e-6)
 
 
 def test_meta_sgd_is_a_sin_of_omega_x_plus_b():
@@ -113,7 +101,7 @@ def test_meta_sgd_is_a_sin_of_omega_x_plus_b():
     )
 
 
-def test_reptile_has_all_phases_and_fifty_queries_at_equal_distances():
+def test_reptile_has_all_phases_and_fifty_evenly_spaced_queries():
     family = ls.Sinusoids.reptile()
     task = sample(family, ls.Split.TRAIN, jr.key(0))
     assert family.phase == (0.0, 2 * math.pi) and family.shots == 10

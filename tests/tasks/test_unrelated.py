@@ -1,4 +1,4 @@
-"""Tasks that share nothing: nobody beats the best constant."""
+"""Tasks that share nothing: no learner beats the best constant."""
 
 import jax
 import jax.random as jr

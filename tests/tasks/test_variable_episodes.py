@@ -1,4 +1,4 @@
-"""Tasks of varying ways and shots keep the rules that they are drawn by."""
+"""Tasks of varying ways and shots follow the rules by which they are drawn."""
 
 import jax
 import jax.numpy as jnp
@@ -10,20 +10,8 @@ from scipy import stats
 import learnset as ls
 from learnset.tasks._variable_episodes import choose_up_to, shots_of_classes
 
-SIZES = (
-    4,
-    30,
-    8,
-    15,
-    6,
-    9,
-    40,
-    5,
-    7,
-    12,
-    3,
-    20,
-)  # of six classes to train on, and three each to validate and test on
+# Of six classes to train on, three to validate on, and three to test on.
+SIZES = (4, 30, 8, 15, 6, 9, 40, 5, 7, 12, 3, 20)
 
 
 def labelled(sizes=SIZES):
@@ -61,20 +49,21 @@ def test_ways_are_drawn_evenly_within_their_bounds(drawn):
     assert stats.chisquare(number[1]).pvalue > 0.01
 
 
-def test_ways_are_at_most_the_classes_that_there_are():
+def test_ways_are_at_most_the_number_of_classes():
     tasks = jax.jit(lambda: TASKS.draw(50, ls.Split.TEST, key=jr.key(0)))()
     assert tasks.support.y.shape == (50, 20, 5)
     assert set((counts(tasks.support) > 0).sum(axis=1).tolist()) == {2, 3}
 
 
 def test_classes_are_drawn_evenly_whatever_their_size(drawn):
-    """One point of each class of each task, so that shots do not count."""
+    """Each class of a task counts once, whatever its shots."""
     first = [
         np.unique(x[w > 0, 1]) for x, w in zip(drawn.support.x, drawn.support.weight, strict=True)
     ]
     ways = np.array([len(classes) for classes in first])
     of_two = np.concatenate([classes for classes, way in zip(first, ways, strict=True) if way == 2])
-    assert stats.chisquare(np.unique(of_two, return_counts=True)[1]).pvalue > 0.01
+    number = np.unique(of_two, return_counts=True)[1]
+    assert len(number) == 6 and stats.chisquare(number).pvalue > 0.01
 
 
 def test_every_class_has_a_support_point_and_as_many_queries_as_the_others(drawn):
@@ -103,26 +92,25 @@ def test_no_example_is_in_a_task_twice_and_labels_belong_to_their_classes(drawn)
     for number in range(200):
         rows, pairs = [], set()
         for batch in (drawn.support, drawn.query):
-            there = batch.weight[number] > 0
-            rows.extend(batch.x[number, there, 0].tolist())
-            pairs |= set(
-                zip(batch.x[number, there, 1], batch.y[number, there].argmax(axis=1), strict=True)
-            )
+            present = batch.weight[number] > 0
+            x, labels = batch.x[number, present], batch.y[number, present].argmax(axis=1)
+            rows.extend(x[:, 0].tolist())
+            pairs |= set(zip(x[:, 1], labels, strict=True))
         assert len(set(rows)) == len(rows)
         assert len(pairs) == len({label for _, label in pairs}) == len({name for name, _ in pairs})
 
 
-def test_absent_points_come_last_and_hold_nothing(drawn):
+def test_absent_points_come_last_and_are_zero(drawn):
     assert (np.diff(drawn.support.weight, axis=1) <= 0).all()
     assert (drawn.support.x[drawn.support.weight == 0] == 0).all()
 
 
-def test_splits_are_never_mixed(drawn):
+def test_training_tasks_have_training_classes_only(drawn):
     assert set(np.unique(drawn.support.x[drawn.support.weight > 0, 1])) == set(range(6))
 
 
 def test_all_examples_of_a_class_are_used_evenly(drawn):
-    """Of class 3, with 15 examples, as queries."""
+    """The queries of class 3, which has 15 examples."""
     of_class = (drawn.query.weight > 0) & (drawn.query.x[..., 1] == 3)
     number = np.unique(drawn.query.x[of_class, 0], return_counts=True)[1]
     assert len(number) == 15
@@ -130,7 +118,8 @@ def test_all_examples_of_a_class_are_used_evenly(drawn):
 
 
 def test_support_sizes_follow_the_rules_of_meta_dataset():
-    """In 2 000 draws for three classes: one point at least, never more than are left, and the larger class has more."""
+    """In 2 000 draws for three classes, each has at least one point and never more than are left,
+    and larger classes have more on average."""
     sizes, queries = jnp.array([30, 300, 1000, 0]), jnp.asarray(10)
     draw = jax.jit(jax.vmap(lambda key: shots_of_classes(sizes, queries, 100, key=key)))
     shots = np.asarray(draw(jr.split(jr.key(0), 2000)))
@@ -141,9 +130,8 @@ def test_support_sizes_follow_the_rules_of_meta_dataset():
 
 
 def test_choosing_up_to_a_number_chooses_all_that_there_are():
-    chosen = jax.jit(jax.vmap(lambda key: choose_up_to(jnp.asarray(3), 5, key=key)))(
-        jr.split(jr.key(0), 6000)
-    )
+    choose = jax.jit(jax.vmap(lambda key: choose_up_to(jnp.asarray(3), 5, key=key)))
+    chosen = choose(jr.split(jr.key(0), 6000))
     orders = np.unique(np.asarray(chosen[:, :3]) @ np.array([100, 10, 1]), return_counts=True)[1]
     assert len(orders) == 6 and stats.chisquare(orders).pvalue > 0.01
     assert (chosen[:, 3:] == 0).all()
@@ -154,7 +142,7 @@ def test_a_class_with_one_example_is_named():
         ls.tasks.VariableEpisodes(labelled((3, 1)), *PARTS[1:], min_ways=2, max_ways=2)
 
 
-def test_bounds_that_cannot_be_met_are_refused():
+def test_impossible_bounds_are_refused():
     for settings, words in (
         ({"min_ways": 4, "max_ways": 3}, "`min_ways=4`, `max_ways=3`"),
         (
@@ -167,5 +155,5 @@ def test_bounds_that_cannot_be_met_are_refused():
             ls.tasks.VariableEpisodes(*PARTS, **settings)
 
 
-def test_fewer_support_points_are_another_family():
+def test_other_numbers_of_points_are_another_family():
     assert TASKS.with_shots(6).max_support == 6 and TASKS.with_shots(6, 2).max_queries == 2

@@ -8,16 +8,12 @@ from ._base import (
 )
 from ._episodes import choose as choose, Episodes as Episodes
 from ._finite import FiniteTasks as FiniteTasks
+from ._held_out import by_tasks as by_tasks, HeldOutTasks as HeldOutTasks
 from ._linear_gaussian import LinearGaussian as LinearGaussian
 from ._many_targets import ManyTargets as ManyTargets
 from ._padded_tasks import padded_tasks as padded_tasks
 from ._pooled_classes import PooledClasses as PooledClasses
+from ._rows import by_rows as by_rows, TableTasks as TableTasks
 from ._sinusoids import Sinusoids as Sinusoids
-from ._table_tasks import (
-    by_rows as by_rows,
-    by_tasks as by_tasks,
-    HeldOutTasks as HeldOutTasks,
-    TableTasks as TableTasks,
-)
 from ._unrelated import Unrelated as Unrelated
 from ._variable_episodes import VariableEpisodes as VariableEpisodes

@@ -1,4 +1,4 @@
-"""Small changes of images that leave their class as it is."""
+"""Small changes of images that do not change their class."""
 
 import equinox as eqx
 import jax
@@ -10,14 +10,15 @@ from ..core import check_not_negative
 
 
 class Affine(eqx.Module):
-    """Turns, stretches, slants and moves each image by a little, drawn anew for each: an `augment` of `Episodes`.
+    """A random affine change: each image is rotated, stretched, slanted and moved a little. It is
+    an `augment` of `Episodes`.
 
-    What comes from beyond the border is zero; between pixels it is interpolated linearly.
+    Pixels beyond the border are zero; between pixels, values are interpolated linearly.
 
-    **Arguments:** each is drawn evenly from ± the value.
+    **Arguments:** each is the bound, ±, of a uniform distribution.
 
-    - `turn`: degrees. `stretch`: as a part of the size, for height and width apart. `slant`: pixels sideways per pixel
-      down. `move`: pixels, down and sideways.
+    - `turn`: degrees. `stretch`: a fraction of the size, drawn separately for height and width.
+      `slant`: pixels sideways per pixel down. `move`: pixels, down and sideways.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> ls.tasks.Affine()(jnp.ones((20, 28, 28, 1)), key=jr.key(0)).shape
@@ -59,7 +60,7 @@ def sampled(
     matrix: Float[Array, "2 2"],
     shift: Float[Array, "2"],
 ) -> Float[Array, "height width channels"]:
-    """The image of which pixel `p`, from the middle, is `image[matrix @ p + shift]`."""
+    """The image whose pixel `p`, relative to the centre, is `image[matrix @ p + shift]`."""
     height, width, _ = image.shape
     middle = jnp.array([(height - 1) / 2, (width - 1) / 2], image.dtype)
     rows, columns = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")

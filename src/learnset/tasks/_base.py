@@ -1,4 +1,4 @@
-"""What a distribution over tasks can do."""
+"""The interface of distributions over tasks."""
 
 import abc
 from typing import Any, Self, TYPE_CHECKING
@@ -12,15 +12,14 @@ from jaxtyping import Array, Float, Key
 from ..core import Batch, InputError, Split, Task
 
 if TYPE_CHECKING:
-    from typing import (
-        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
-    )
+    # Type checkers would take an AbstractVar for the first argument of the constructor.
+    from typing import ClassVar as AbstractVar
 else:
     from equinox import AbstractVar
 
 
 class AbstractDistribution(eqx.Module):
-    """A distribution over tasks of any kind. Its fields say which; `sample` draws one; `draw` draws many."""
+    """A distribution over tasks of any kind. `sample` draws one task and `draw` draws many."""
 
     @abc.abstractmethod
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Any:
@@ -28,7 +27,8 @@ class AbstractDistribution(eqx.Module):
 
         **Arguments:**
 
-        - `split`: tasks of different splits never overlap. An endless family needs no more than `split.fold(key)`.
+        - `split`: tasks of different splits never overlap. For an endless family, `split.fold(key)`
+          is enough.
         - `key`: the same key gives the same task.
         """
 
@@ -45,21 +45,22 @@ class AbstractDistribution(eqx.Module):
 
 
 class AbstractTasks(AbstractDistribution):
-    """A distribution over tasks with a support and a query set.
+    """A distribution over tasks with a support set and a query set.
 
-    Own tasks are a subclass with `shots`, `queries` and `sample`, which returns a `Task`.
+    For your own tasks, write a subclass with `shots`, `queries` and `sample`, which returns a
+    `Task`.
     """
 
-    shots: AbstractVar[int]  # support points a task
-    queries: AbstractVar[int]  # query points a task
+    shots: AbstractVar[int]  # support points of a task
+    queries: AbstractVar[int]  # query points of a task
 
     @property
     def points_per_shot(self) -> int:
-        """Support points that one more shot brings: one for each class, where there are classes."""
+        """The number of support points for each shot: one for each class, if there are classes."""
         return 1
 
     def with_shots(self, shots: int, queries: int | None = None) -> Self:
-        """The same family with other numbers of points."""
+        """The same family with different numbers of points."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return type(self)(
             **fields | {"shots": shots, "queries": self.queries if queries is None else queries}
@@ -71,25 +72,28 @@ def check_points(owner: str, shots: int, queries: int) -> None:
     for name, value in {"shots": shots, "queries": queries}.items():
         if not isinstance(value, int) or value < 1:
             raise InputError(
-                f"{owner}: `{name}={value}`, but a task needs a whole number of points, at least 1."
+                f"{owner}: `{name}={value}`, but it must be a whole number of points, at least 1."
             )
 
 
 def halves(
     x: Float[Array, "points *in"], y: Float[Array, "points *out"], shots: int
 ) -> tuple[Batch, Batch]:
-    """The first `shots` points as support and the others as query."""
+    """The first `shots` points as the support set, and the others as the query set."""
     return Batch(x[:shots], y[:shots]), Batch(x[shots:], y[shots:])
 
 
 class Revealed(AbstractTasks):
-    """The same tasks with what they were made from appended to every input: the oracle's view.
+    """The same tasks as an oracle sees them: their latents are appended to every input.
 
-    A model trained on it shows the upper bound, because nothing is left to be learnt from the support set.
+    A model trained on them shows the upper bound, because nothing is left to learn from the support
+    set.
+
     Source: Finn, Abbeel & Levine 2017, §5.1 ("oracle").
 
     >>> import jax.random as jr, learnset as ls
-    >>> ls.tasks.Revealed(ls.Sinusoids()).sample(ls.Split.TEST, key=jr.key(0)).support.x.shape  # x, amplitude, phase
+    >>> tasks = ls.tasks.Revealed(ls.Sinusoids())  # inputs: x, amplitude, phase
+    >>> tasks.sample(ls.Split.TEST, key=jr.key(0)).support.x.shape
     (10, 3)
     """
 
@@ -107,7 +111,7 @@ class Revealed(AbstractTasks):
         return _revealed(self.tasks.sample(split, key=key))
 
     def draw(self, num_tasks: int, split: Split, *, key: Key[Array, ""]) -> Task:
-        # By the family's own `draw`, which may take its random numbers in another way than one `sample` after another.
+        # The family's own `draw` may use its random numbers differently from `sample`.
         return jax.vmap(_revealed)(self.tasks.draw(num_tasks, split, key=key))
 
     def with_shots(self, shots: int, queries: int | None = None) -> "Revealed":

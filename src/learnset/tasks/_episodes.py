@@ -1,13 +1,13 @@
 """N-way K-shot episodes from arrays, drawn inside the compiled program."""
 
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax import core
 from jaxtyping import Array, Int, Key
 
 from ..core import Batch, InputError, Split, Task
@@ -18,28 +18,31 @@ Augment = Callable[..., Array]  # (x, *, key) -> x, of one class: "examples *in"
 
 
 class Episodes(AbstractTasks):
-    """Few-shot classification: each task is a choice of `ways` classes, of which `shots` examples each are the support
-    set and `queries` others each the query set.
+    """Few-shot classification: a task is a choice of `ways` classes, with `shots` examples of each
+    in the support set and `queries` others of each in the query set.
 
-    Targets are one-hot, `(points, ways)`. Points come shot by shot, not class by class: the first `ways` are one
-    example of every class, so that a smaller support set is the beginning of a larger one.
+    Targets are one-hot, `(points, ways)`. Points are ordered by shot, not by class: the first
+    `ways` points are one example of every class, so that a smaller support set is the beginning of
+    a larger one.
 
     **Arguments:**
 
-    - `train`, `validation`, `test`: classes of each split, which must not overlap; `Labelled` on the host.
+    - `train`, `validation`, `test`: the classes of each split, which must not overlap; on the host
+      they are `Labelled`.
     - `ways`, `shots`, `queries`: classes of a task, and examples of each class.
-    - `augment`: changes the examples of one class in training: `(x, *, key) -> x`.
-    - `device_bytes`: examples that take more, all splits together, stay on the host and are `Streamed`: the same tasks.
+    - `augment`: a change of the examples of one class in training, `(x, *, key) -> x`.
+    - `device_bytes`: if the examples of all splits together take more, they stay on the host and
+      are `Streamed`. The tasks are the same.
 
-    **Raises:** `InputError` for more ways than classes, for a class with too few examples, by name, and for a class in
-    two splits.
+    **Raises:** `InputError` for more ways than classes, for a class with too few examples, which is
+    named, and for a class in two splits.
 
     Source: Vinyals et al. 2016, *Matching Networks for One Shot Learning*, §4.1.
 
     >>> import jax.random as jr, numpy as np, learnset as ls
     >>> x, y = np.zeros((60, 28, 28, 1), np.uint8), np.repeat(np.arange(6), 10)
     >>> classes = ls.data.Labelled.from_arrays(x, y)
-    >>> tasks = ls.Episodes(classes.subset([0, 1]), classes.subset([2, 3]), classes.subset([4, 5]), ways=2, shots=4)
+    >>> tasks = ls.Episodes(*classes.split((2, 2, 2)), ways=2, shots=4)
     >>> tasks.sample(ls.Split.TEST, key=jr.key(0)).support.x.shape
     (8, 28, 28, 1)
     """
@@ -75,7 +78,7 @@ class Episodes(AbstractTasks):
             raise InputError(f"Episodes: `ways={self.ways}`, but a task needs at least 2 classes.")
         for split in Split:
             check_enough(self.pool(split), split, self.ways, self.shots, self.queries)
-        _check_apart({split: self.pool(split).names for split in Split})
+        check_disjoint({split: self.pool(split).names for split in Split})
 
     @property
     def points_per_shot(self) -> int:
@@ -83,25 +86,22 @@ class Episodes(AbstractTasks):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be known of the data, in a line each: what was left out of them, and whether they are streamed."""
+        """Remarks on the data, a line each: what was left out, and whether they are streamed."""
         pools = [self.pool(split) for split in Split]
         lines = [line for pool in pools for line in left_out(pool.skipped)]
         streamed = [pool for pool in pools if isinstance(pool, Streamed)]
         if streamed:
-            examples, size = (
-                sum(pool.examples for pool in streamed),
-                sum(pool.x.array.nbytes for pool in streamed),
-            )
+            examples = sum(pool.examples for pool in streamed)
+            size = sum(pool.x.array.nbytes for pool in streamed)
             lines.append(
-                f"{examples:,} examples, {size:,} bytes, stay on the host, from which tasks are streamed."
+                f"{examples:,} examples, {size:,} bytes, stay on the host, and tasks are streamed"
+                " from it."
             )
         return tuple(dict.fromkeys(lines))
 
     def pool(self, split: Split) -> Classes:
         """The classes of a split."""
-        return {Split.TRAIN: self.train, Split.VALIDATION: self.validation, Split.TEST: self.test}[
-            split
-        ]
+        return (self.train, self.validation, self.test)[split.value]
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
         return self._task(split, key)[0]
@@ -120,8 +120,9 @@ class Episodes(AbstractTasks):
             pool.sizes[classes], jr.split(example_key, self.ways)
         )
         x = pool[pool.starts[classes][:, None] + chosen]  # ways, shots and queries, *in
-        if self.augment is not None and split is Split.TRAIN:
-            x = jax.vmap(lambda x, k: self.augment(x, key=k))(x, jr.split(augment_key, self.ways))
+        augment = self.augment
+        if augment is not None and split is Split.TRAIN:
+            x = jax.vmap(lambda x, k: augment(x, key=k))(x, jr.split(augment_key, self.ways))
         y = jnp.broadcast_to(
             jnp.eye(self.ways, dtype=x.dtype)[:, None], (self.ways, each, self.ways)
         )
@@ -129,14 +130,15 @@ class Episodes(AbstractTasks):
         def shot_by_shot(leaf: Array, part: slice) -> Array:
             return leaf[:, part].swapaxes(0, 1).reshape(-1, *leaf.shape[2:])
 
-        support, query = slice(self.shots), slice(self.shots, None)
-        parts = (Batch(shot_by_shot(x, part), shot_by_shot(y, part)) for part in (support, query))
-        return Task(*parts), classes
+        def batch(part: slice) -> Batch:
+            return Batch(shot_by_shot(x, part), shot_by_shot(y, part))
+
+        return Task(batch(slice(self.shots)), batch(slice(self.shots, None))), classes
 
 
 def choose(number: int | Int[Array, ""], count: int, *, key: Key[Array, ""]) -> Int[Array, "count"]:
-    """`count` different whole numbers below `number`, in random order; as many steps as there are to choose, whatever
-    `number` is (R. W. Floyd, in Bentley & Floyd 1987, *A sample of brilliance*)."""
+    """`count` different whole numbers below `number`, in random order. It takes `count` steps,
+    whatever `number` is (R. W. Floyd, in Bentley & Floyd 1987, *A sample of brilliance*)."""
     draw_key, order_key = jr.split(key)
     last = jnp.asarray(number, jnp.int32) - count + jnp.arange(count, dtype=jnp.int32)
     drawn = jr.randint(draw_key, (count,), 0, last + 1)
@@ -150,17 +152,19 @@ def choose(number: int | Int[Array, ""], count: int, *, key: Key[Array, ""]) -> 
 
 
 def check_enough(pool: Classes, split: Split, ways: int, shots: int, queries: int) -> None:
-    """Raises `InputError`, naming the class, unless every task can be drawn from the pool."""
+    """Raises `InputError`, which names the class, unless every task can be drawn from the pool."""
     if len(pool) < ways:
         raise InputError(
-            f"`ways={ways}`, but there are {len(pool)} classes to {_purpose(split)}. Lower `ways`, or give that split more."
+            f"`ways={ways}`, but there are {len(pool)} classes to {_purpose(split)}. Lower `ways`,"
+            " or give that split more classes."
         )
-    if isinstance(pool.sizes, jax.core.Tracer) or pool.smallest >= shots + queries:
+    if isinstance(pool.sizes, core.Tracer) or pool.smallest >= shots + queries:
         return
     name = pool.names[int(np.argmin(pool.sizes))]
     raise InputError(
-        f"`shots={shots}` and `queries={queries}` need {shots + queries} examples of a class, but class {name!r} has"
-        f" {pool.smallest}. Lower them, or leave small classes out with `min_size={shots + queries}`."
+        f"`shots={shots}` and `queries={queries}` need {shots + queries} examples of a class, but"
+        f" class {name!r} has {pool.smallest}. Lower them, or leave out small classes with"
+        f" `min_size={shots + queries}`."
     )
 
 
@@ -168,12 +172,14 @@ def _purpose(split: Split) -> str:
     return {Split.TRAIN: "train on", Split.VALIDATION: "validate on", Split.TEST: "test on"}[split]
 
 
-def _check_apart(names: dict[Split, tuple[str, ...]]) -> None:
-    seen: dict[Any, Split] = {}
+def check_disjoint(names: dict[Split, tuple[str, ...]]) -> None:
+    """Raises `InputError`, which names the class, unless each class is in one split."""
+    split_of: dict[str, Split] = {}
     for split, classes in names.items():
         for name in classes:
-            if seen.setdefault(name, split) is not split:
+            if split_of.setdefault(name, split) is not split:
                 raise InputError(
-                    f"Class {name!r} is in two splits, to {_purpose(seen[name])} and to {_purpose(split)}: a test of"
-                    " learning new classes would be no test. Give each class to one split."
+                    f"Class {name!r} is in two splits, to {_purpose(split_of[name])} and to"
+                    f" {_purpose(split)}: then nothing would test how new classes are learnt. Give"
+                    " each class to one split."
                 )

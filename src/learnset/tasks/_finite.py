@@ -13,25 +13,29 @@ from ._base import AbstractTasks, check_points
 
 
 class FiniteTasks(AbstractTasks):
-    """Numbered tasks with few points each, as own data are: schools, patients, sensors.
+    """A fixed set of numbered tasks with few points each, such as schools, patients or sensors.
 
-    The tasks are the same in all splits, as multi-task learning asks (it is scored on the very tasks that it solved).
-    It is the *points* that never overlap: `points` may be learnt from, `held_out` is what validation and test tasks
-    draw their queries from, the one from its first half and the other from its second.
+    The tasks are the same in all splits, because multi-task learning is scored on the tasks that it
+    was trained on. The *points* never overlap: `points` may be learnt from, and from `held_out`
+    validation and test tasks draw their queries, each from its own half.
 
-    - A task to train on has support and query sets drawn from `points`, without overlap.
-    - A task to validate or score on has its support drawn from `points` and its queries from `held_out`.
+    - A task to train on draws disjoint support and query sets from `points`.
+    - A task to validate or score on draws its support set from `points` and its queries from
+      `held_out`.
 
-    `draw` outside of training goes through the tasks by number, so that `num_tasks = len(tasks)` scores each of them
-    once. So does a step of training on as many tasks as there are; one on fewer draws them at random. Tasks of unequal size
-    are padded with points of weight zero; of a task with few points the sets are smaller.
+    Outside of training, `draw` goes through the tasks by number, so that `num_tasks = len(tasks)`
+    scores each of them once. So does a training step on all tasks; a step on fewer draws them at
+    random. Tasks of unequal size are padded with points of weight zero, and a task with few points
+    has smaller sets.
 
-    Training draws task `i` in proportion to `size_i ** size_power`, for tasks of very unequal size: 0 is as often each (the
-    default), 1 in proportion to their points, and something between gives small tasks a part that is larger than
-    theirs (Arivazhagan et al. 2019, *Massively Multilingual Neural Machine Translation in the Wild*, §4.1: one over the
-    temperature; 0.3 in mT5). Other than 0, tasks are drawn at random even if as many as there are.
+    Training draws task `i` in proportion to `size_i ** size_power`, for tasks of very unequal size.
+    With 0, the default, all tasks are drawn equally often; with 1, in proportion to their points; a
+    value between favours small tasks (one over the temperature of Arivazhagan et al. 2019,
+    *Massively Multilingual Neural Machine Translation in the Wild*, §4.1; 0.3 in mT5). Unless it is
+    0, even a step on all tasks draws them at random.
 
-    To learn from these tasks for *new* ones, train on a `FiniteTasks` and evaluate on another one, or on the family.
+    To learn from these tasks for *new* ones, train on one `FiniteTasks` and evaluate on another, or
+    on the family.
 
     >>> import jax.random as jr, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=30, points=20, key=jr.key(0))
@@ -49,13 +53,13 @@ class FiniteTasks(AbstractTasks):
         check_points("FiniteTasks", self.shots, self.queries)
         check_not_negative("FiniteTasks", size_power=self.size_power)
         if isinstance(self.points.weight, core.Tracer) or not eqx.is_array(self.points.weight):
-            return  # inside a transformation the numbers are not known; they were checked before
+            return  # inside a transformation, sizes are not known; they were checked before
         sizes = self._sizes()
         smallest = int(sizes.argmin())
         if self.shots > sizes[smallest]:
             raise InputError(
-                f"FiniteTasks: `shots={self.shots}`, but task {smallest} has {sizes[smallest]} points to learn from."
-                " Lower `shots`, or leave out small tasks."
+                f"FiniteTasks: `shots={self.shots}`, but task {smallest} has {sizes[smallest]}"
+                " points to learn from. Lower `shots`, or leave out small tasks."
             )
 
     @classmethod
@@ -69,11 +73,13 @@ class FiniteTasks(AbstractTasks):
         shots: int | None = None,
         key: Key[Array, ""],
     ) -> "FiniteTasks":
-        """Numbers `num_tasks` training tasks of a family, with `points` points each, and `held_out` more for scoring."""
+        """A fixed set of `num_tasks` training tasks of a family, with `points` points each and
+        `held_out` more to score on."""
         for name, value, least in (("points", points, 1), ("held_out", held_out, 2)):
             if not isinstance(value, int) or value < least:
                 raise InputError(
-                    f"FiniteTasks: `{name}={value}`, but it must be a whole number, at least {least}."
+                    f"FiniteTasks: `{name}={value}`, but it must be a whole number of at least"
+                    f" {least}."
                 )
         tasks = family.with_shots(points, held_out).draw(num_tasks, Split.TRAIN, key=key)
         shots = min(family.shots, points) if shots is None else shots
@@ -82,21 +88,23 @@ class FiniteTasks(AbstractTasks):
     @classmethod
     def from_arrays(
         cls,
-        x: Array,
-        y: Array,
-        task: Array,
+        x: Array | np.ndarray,
+        y: Array | np.ndarray,
+        task: Array | np.ndarray,
         *,
         shots: int = 10,
         queries: int = 10,
         held_out: float = 0.5,
     ) -> "FiniteTasks":
-        """Numbers the tasks of a long table: row `i` is a point `x[i], y[i]` of task `task[i]` (any labels).
+        """A fixed set of tasks from a long table: row `i` is a point `x[i], y[i]` of the task
+        `task[i]` (any labels).
 
-        The last part of each task's rows, `held_out` of them (rounded up), is kept for scoring; shuffle the rows first
-        if their order means something. `y` needs a trailing axis of outputs: `(rows, 1)` for one. Where it is NaN, the
-        label is absent.
+        The last part of each task's rows, the fraction `held_out` of them (rounded up), is kept to
+        score on; shuffle the rows first if their order matters. `y` needs a trailing axis of
+        outputs: `(rows, 1)` for one. NaN is an absent label.
 
-        **Raises:** `InputError` for arrays of different lengths, NaN inputs, and tasks with less than three rows.
+        **Raises:** `InputError` for arrays of different lengths, NaN inputs, and tasks with fewer
+        than three rows.
 
         >>> import numpy as np, learnset as ls
         >>> rows = np.arange(12.0)[:, None]
@@ -106,26 +114,27 @@ class FiniteTasks(AbstractTasks):
         inputs, targets, task_of = np.asarray(x), np.asarray(y), np.asarray(task)
         if not len(inputs) == len(targets) == len(task_of):
             sizes = f"{len(inputs)}, {len(targets)} and {len(task_of)}"
-            raise InputError(f"`x`, `y` and `task` have {sizes} rows; they must be as many.")
+            raise InputError(
+                f"`x`, `y` and `task` have {sizes} rows; they must have the same number."
+            )
         if not 0 < held_out < 1:
             raise InputError(
-                f"`held_out={held_out}`, but it is the part of each task's rows kept for scoring: 0 to 1."
+                f"`held_out={held_out}`, but it must be a fraction between 0 and 1: the part of"
+                " each task's rows to score on."
             )
         if not np.isfinite(inputs).all():
             bad = int((~np.isfinite(inputs)).sum())
-            raise InputError(f"`x` has {bad} numbers that are NaN or infinite; fill them first.")
+            raise InputError(f"`x` has {bad} numbers that are NaN or infinite. Fill them in first.")
         names, number = np.unique(task_of, return_inverse=True)
         groups = [np.flatnonzero(number == i) for i in range(len(names))]
         for name, group in zip(names, groups, strict=True):
             if len(group) < 3:
                 raise InputError(
-                    f"Task {name!r} has {len(group)} rows; one to learn from and two to score on are needed."
+                    f"Task {name!r} has {len(group)} rows, but it needs one to learn from and two"
+                    " to score on."
                 )
-        cuts = [
-            min(len(group) - 2, len(group) - int(np.ceil(held_out * len(group))))
-            for group in groups
-        ]
-        cuts = [max(1, cut) for cut in cuts]
+        held = [max(2, int(np.ceil(held_out * len(group)))) for group in groups]
+        cuts = [max(1, len(group) - last) for group, last in zip(groups, held, strict=True)]
         learn = [group[:cut] for group, cut in zip(groups, cuts, strict=True)]
         score = [group[cut:] for group, cut in zip(groups, cuts, strict=True)]
         return cls(_padded(inputs, targets, learn), _padded(inputs, targets, score), shots, queries)
@@ -134,15 +143,12 @@ class FiniteTasks(AbstractTasks):
         return len(self.points.weight)
 
     def _sizes(self) -> np.ndarray:
-        """How many points to learn from each task has."""
-        return (
-            np.asarray((self.points.weight > 0).sum(axis=1))
-            .reshape(len(self.points.weight), -1)
-            .max(axis=1)
-        )
+        """The number of points to learn from of each task."""
+        sizes = np.asarray((self.points.weight > 0).sum(axis=1))
+        return sizes.reshape(len(sizes), -1).max(axis=1)
 
     def of(self, index: Array | int) -> tuple[Batch, Batch]:
-        """All points to learn from of task number `index`, and all that are held out."""
+        """All points to learn from of task number `index`, and all its held-out points."""
         return jax.tree.map(lambda leaf: leaf[index], (self.points, self.held_out))
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
@@ -166,59 +172,58 @@ class FiniteTasks(AbstractTasks):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the tasks."""
+        """The names of the tasks."""
         return tuple(f"task {i + 1}" for i in range(len(self)))
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes; none where targets are numbers."""
+        """The names of the classes; none if targets are numbers."""
         return ()
 
     @property
     def units(self) -> Float[Array, "tasks"]:
-        """How many units of its target one unit of each task's scaled target is."""
+        """For each task, the size of a unit of its scaled target, in units of the target."""
         return jnp.ones(len(self), jnp.result_type(float))
 
     def rows_of(self, split: Split) -> Int[Array, "tasks points"]:
-        """A number for each of `all_points`, which no other point of its task has; -1 for none."""
-        present = jax.vmap(_there)(self.pool(split))
+        """A number for each of `all_points` that no other point of its task has; -1 for padding."""
+        present = jax.vmap(_present)(self.pool(split))
         number = jnp.arange(present.shape[1])
         return jnp.where(present, 3 * number + split.value, -1)
 
     def _numbers(
         self, shape: tuple[int, ...], split: Split, *, key: Key[Array, ""]
     ) -> Int[Array, "*tasks"]:
-        """Tasks drawn at random; by their size, if they are to be trained on."""
+        """The numbers of tasks that are drawn at random; for training, by their sizes."""
         if split is not Split.TRAIN or self.size_power == 0:
             return jr.randint(key, shape, 0, len(self))
-        size = jax.vmap(lambda i: _there(self.of(i)[0]).sum())(jnp.arange(len(self)))
+        size = jax.vmap(lambda i: _present(self.of(i)[0]).sum())(jnp.arange(len(self)))
         return jr.categorical(key, self.size_power * jnp.log(size), shape=shape)
 
     def task(self, index: Array, split: Split, *, key: Key[Array, ""]) -> Task:
-        """Task number `index`, its points drawn by `key`."""
+        """Task number `index`, with points drawn by `key`."""
         points, held_out = self.of(index)
         support_key, query_key = jr.split(key)
         if split is Split.TRAIN:
-            support, query = _share_out(
-                _some(points, self.shots + self.queries, key=key), self.shots, self.queries
-            )
+            points = some_points(points, self.shots + self.queries, key=key)
+            support, query = shared_out(points, self.shots, self.queries)
         else:
-            support = _first(_some(points, self.shots, key=support_key), self.shots)
-            query = _first(_some(_half(held_out, split), self.queries, key=query_key), self.queries)
+            held_out = _half(held_out, split)
+            support = _first(some_points(points, self.shots, key=support_key), self.shots)
+            query = _first(some_points(held_out, self.queries, key=query_key), self.queries)
         return Task(support, query, index=index)
 
 
-def _some(batch: Batch, num: int, *, key: Key[Array, ""]) -> Batch:
+def some_points(batch: Batch, num: int, *, key: Key[Array, ""]) -> Batch:
     """At most `num` points in random order, absent ones last."""
     length = len(batch.weight)
-    # The largest few of many random numbers: on a CPU this is 5 to 15 times quicker than sorting all of them.
-    order = jax.lax.top_k(
-        jnp.where(_there(batch), jr.uniform(key, (length,)), -1.0), min(num, length)
-    )[1]
+    # On a CPU the largest few of many random numbers are found 5 to 15 times faster than by a sort.
+    rank = jnp.where(_present(batch), jr.uniform(key, (length,)), -1.0)
+    order = jax.lax.top_k(rank, min(num, length))[1]
     return jax.tree.map(lambda leaf: leaf[order], batch)
 
 
-def _there(batch: Batch) -> Bool[Array, "points"]:
+def _present(batch: Batch) -> Bool[Array, "points"]:
     return batch.weight.reshape(len(batch.weight), -1).max(axis=1) > 0
 
 
@@ -228,27 +233,27 @@ def _first(
     start: int | Int[Array, ""] = 0,
     stop: int | Int[Array, ""] | None = None,
 ) -> Batch:
-    """Points `start` to `start + num`, those from `stop` on and those beyond the end with weight zero."""
+    """The points `start` to `start + num`. Those from `stop` on, and those beyond the end, have
+    weight zero."""
     length = len(batch.weight)
     position = start + jnp.arange(num)
     inside = position < (length if stop is None else stop)
     chosen = jax.tree.map(lambda leaf: leaf[jnp.clip(position, 0, length - 1)], batch)
-    weight = chosen.weight * inside.reshape((-1,) + (1,) * (chosen.weight.ndim - 1)).astype(
-        chosen.weight.dtype
-    )
-    return Batch(chosen.x, chosen.y, weight)
+    inside = inside.reshape((-1,) + (1,) * (chosen.weight.ndim - 1))
+    return Batch(chosen.x, chosen.y, chosen.weight * inside.astype(chosen.weight.dtype))
 
 
-def _share_out(batch: Batch, shots: int, queries: int) -> tuple[Batch, Batch]:
-    """Support and query without overlap. A task too small for both gives to each in proportion, so that no task is
-    left without queries to learn from."""
-    size = _there(batch).sum()
+def shared_out(batch: Batch, shots: int, queries: int) -> tuple[Batch, Batch]:
+    """Disjoint support and query sets. A task that is too small for both is divided in proportion,
+    so that every task has queries to learn from."""
+    size = _present(batch).sum()
     cut = jnp.clip(size * shots // (shots + queries), 1, shots)
     return _first(batch, shots, stop=cut), _first(batch, queries, start=cut, stop=size)
 
 
 def _half(batch: Batch, split: Split) -> Batch:
-    """Every other point: even ones validate and odd ones test, so that padding at the end is shared out evenly."""
+    """Every other point: even ones to validate on and odd ones to test on, so that both halves have
+    as much of the padding at the end."""
     offset = 0 if split is Split.VALIDATION else 1
     return jax.tree.map(lambda leaf: leaf[offset::2], batch)
 
@@ -258,10 +263,8 @@ def _padded(x: np.ndarray, y: np.ndarray, groups: list[np.ndarray]) -> Batch:
     rows = np.stack([np.pad(group, (0, length - len(group)), mode="edge") for group in groups])
     weight = np.stack([np.arange(length) < len(group) for group in groups])
     if (missing := np.isnan(y)).any():  # a weight for each label
-        weight, y = (
-            ~missing[rows] & weight.reshape(weight.shape + (1,) * (y.ndim - 1)),
-            np.where(missing, 0, y),
-        )
+        weight = ~missing[rows] & weight.reshape(weight.shape + (1,) * (y.ndim - 1))
+        y = np.where(missing, 0, y)
     dtype = jnp.result_type(float)
     return Batch(
         jnp.asarray(x[rows], dtype), jnp.asarray(y[rows], dtype), jnp.asarray(weight, dtype)

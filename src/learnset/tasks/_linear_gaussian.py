@@ -1,4 +1,4 @@
-"""Linear regression with weights from a Gaussian: the family whose best learner is known."""
+"""Linear regression with Gaussian weights: a family whose optimal learner is known."""
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -9,11 +9,12 @@ from ._base import AbstractTasks, check_points, halves
 
 
 class LinearGaussian(AbstractTasks):
-    """Regression of `y = w · x + noise` with `w ~ N(mean, diag(scale²))` and `x ~ N(0, I)`: the yardstick.
+    """Regression of `y = w · x + noise` with `w ~ N(mean, diag(scale²))` and `x ~ N(0, I)`: a
+    yardstick for learners.
 
-    What tasks share is the prior of `w`: its mean, and that later directions vary less. The Bayes-optimal predictor is
-    the posterior mean (`bayes`), and its expected squared error is known in closed form (`bayes_error`): no learner may
-    do better, and whoever knows the prior can do as well.
+    Tasks share the prior of `w`: its mean, and that later directions vary less. The Bayes-optimal
+    predictor is the posterior mean (`bayes`), and its expected squared error has a closed form
+    (`bayes_error`): no learner can do better, and a learner that knows the prior can do as well.
 
     Source: Bishop 2006, *Pattern Recognition and Machine Learning*, §3.3.
 
@@ -44,7 +45,7 @@ class LinearGaussian(AbstractTasks):
 
     @property
     def scale(self) -> Float[Array, "in"]:
-        """Prior standard deviation of each weight."""
+        """The prior standard deviation of each weight."""
         return jnp.geomspace(self.largest, self.smallest, self.in_size)
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
@@ -56,9 +57,10 @@ class LinearGaussian(AbstractTasks):
         return Task(*halves(x, y[:, None], self.shots), latents=w)
 
     def bayes(self, support: Batch) -> Float[Array, "in"]:
-        """Posterior mean of the weights. Points of weight zero count for nothing.
+        """The posterior mean of the weights. Points of weight zero are ignored.
 
-        **Returns:** `w` of the predictor `x @ w`, which no predictor beats in expected squared error.
+        **Returns:** `w` of the predictor `x @ w`, which no predictor beats in expected squared
+        error.
         """
         x, weight = support.x, point_weight(support)
         surprise = present(support.y, weight)[:, 0] - x.sum(axis=-1) * self.mean
@@ -66,7 +68,7 @@ class LinearGaussian(AbstractTasks):
         return self.mean + self.posterior(support) @ evidence
 
     def posterior(self, support: Batch) -> Float[Array, "in in"]:
-        """Posterior covariance of the weights."""
+        """The posterior covariance of the weights."""
         precision = (
             jnp.diag(self.scale**-2)
             + (support.x * point_weight(support)).T @ support.x / self.noise**2
@@ -74,6 +76,7 @@ class LinearGaussian(AbstractTasks):
         return jnp.linalg.inv(precision)
 
     def bayes_error(self, support: Batch) -> Float[Array, ""]:
-        """Expected squared error of the Bayes predictor on a new point, noise included: trace of the posterior
-        covariance (inputs have unit covariance) plus the noise's variance."""
+        """The expected squared error of the Bayes predictor on a new point, noise included: the
+        trace of the posterior covariance (inputs have unit covariance) plus the variance of the
+        noise."""
         return jnp.trace(self.posterior(support)) + self.noise**2

@@ -1,4 +1,4 @@
-"""Several targets of the same rows, each of them a task."""
+"""Several targets of the same rows, each of which is a task."""
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +11,15 @@ from ._base import AbstractTasks, check_points
 
 
 class ManyTargets(AbstractTasks):
-    """Columns of targets as numbered tasks with the same inputs: all tasks of a draw see the same rows.
+    """Columns of targets as numbered tasks with the same inputs: all tasks of a draw have the same
+    rows.
 
-    Missing labels have weight zero: a point of a task is there if its label is. Rows are shared between tasks, and never
-    between splits: training draws from `points`, and validation and test tasks draw their queries from the first and the
-    second half of `held_out`.
+    Missing labels have weight zero: a task has a point if it has its label. Rows are shared by
+    tasks, but never by splits: training draws from `points`, and validation and test tasks each
+    draw their queries from their own half of `held_out`.
 
-    `draw` goes through the tasks by number, if there are as many in it as there are targets, and when it is not for
-    training; otherwise tasks are drawn at random.
+    `draw` goes through the tasks by number outside of training, and in training if it draws as many
+    tasks as there are targets. Otherwise it draws tasks at random.
 
     >>> import numpy as np, jax.random as jr, learnset as ls
     >>> y = np.ones((24, 3))
@@ -36,42 +37,49 @@ class ManyTargets(AbstractTasks):
 
     def __check_init__(self):
         check_points("ManyTargets", self.shots, self.queries)
-        for name, there, needed in (
+        for name, rows, needed in (
             ("points", len(self.points.x), self.shots + self.queries),
             ("held_out", len(self.held_out.x) // 2, self.queries),
         ):
-            if there < needed:
+            if rows < needed:
                 raise InputError(
-                    f"ManyTargets: {self.shots} shots and {self.queries} queries are asked for, but `{name}` has only"
-                    f" {there} rows for a task. Lower them."
+                    f"ManyTargets: `shots={self.shots}` and `queries={self.queries}`, but `{name}`"
+                    f" has only {rows} rows for a task. Lower them."
                 )
 
     @classmethod
     def from_arrays(
-        cls, x: Array, y: Array, *, shots: int = 10, queries: int = 10, held_out: float = 0.5
+        cls,
+        x: Array | np.ndarray,
+        y: Array | np.ndarray,
+        *,
+        shots: int = 10,
+        queries: int = 10,
+        held_out: float = 0.5,
     ) -> "ManyTargets":
-        """The columns of `y`, in which NaN is a missing label; the last part of the rows, `held_out` of them, is kept for
-        scoring.
+        """Tasks from the columns of `y`, in which NaN is a missing label. The last part of the
+        rows, the fraction `held_out` of them, is kept to score on.
 
-        **Raises:** `InputError` for arrays of different lengths, inputs that are not finite, and too few rows.
+        **Raises:** `InputError` for arrays of different lengths, inputs that are not finite, and
+        too few rows.
         """
         inputs, targets = np.asarray(x), np.asarray(y)
         if len(inputs) != len(targets) or targets.ndim != 2:
             raise InputError(
-                f"`x` has shape {inputs.shape} and `y` {targets.shape}; they must have as many rows, and `y` a column for"
-                " each target."
+                f"`x` has the shape {inputs.shape} and `y` {targets.shape}; they must have as many"
+                " rows, and `y` a column for each target."
             )
         if not 0 < held_out < 1:
             raise InputError(
-                f"`held_out={held_out}`, but it is the part of the rows kept for scoring: 0 to 1."
+                f"`held_out={held_out}`, but it must be a fraction between 0 and 1: the part of the"
+                " rows to score on."
             )
         if not np.isfinite(inputs).all():
-            raise InputError(
-                f"`x` has {(~np.isfinite(inputs)).sum()} numbers that are NaN or infinite; fill them first."
-            )
+            bad = int((~np.isfinite(inputs)).sum())
+            raise InputError(f"`x` has {bad} numbers that are NaN or infinite. Fill them in first.")
         cut, dtype = len(inputs) - int(np.ceil(held_out * len(inputs))), jnp.result_type(float)
-        there = np.isfinite(targets)
-        x, y, weight = (jnp.asarray(a, dtype) for a in (inputs, np.where(there, targets, 0), there))
+        known = np.isfinite(targets)
+        x, y, weight = (jnp.asarray(a, dtype) for a in (inputs, np.where(known, targets, 0), known))
         learn, score = (
             Batch(x[part], y[part], weight[part]) for part in (slice(cut), slice(cut, None))
         )
@@ -91,27 +99,21 @@ class ManyTargets(AbstractTasks):
         return jax.vmap(lambda i: self._tasks(i, split, key=rows_key))(index)
 
     def _tasks(self, index: Int[Array, ""], split: Split, *, key: Key[Array, ""]) -> Task:
-        """Task number `index`, on the rows that the key says."""
+        """Task number `index`, on rows drawn by the key."""
         support_key, query_key = jr.split(key)
         if split is Split.TRAIN:
             both = _rows(self.points, self.shots + self.queries, index, key=key)
-            support, query = (
-                jax.tree.map(lambda leaf, p=p: leaf[p], both) for p in _parts(self.shots)
-            )
+            support = jax.tree.map(lambda leaf: leaf[: self.shots], both)
+            query = jax.tree.map(lambda leaf: leaf[self.shots :], both)
         else:
-            half = jax.tree.map(
-                lambda leaf: leaf[0 if split is Split.VALIDATION else 1 :: 2], self.held_out
-            )
+            offset = 0 if split is Split.VALIDATION else 1
+            half = jax.tree.map(lambda leaf: leaf[offset::2], self.held_out)
             support = _rows(self.points, self.shots, index, key=support_key)
             query = _rows(half, self.queries, index, key=query_key)
         return Task(support, query, index=index, same_inputs=True)
 
 
-def _parts(shots: int) -> tuple[slice, slice]:
-    return slice(shots), slice(shots, None)
-
-
 def _rows(batch: Batch, num: int, target: Int[Array, ""], *, key: Key[Array, ""]) -> Batch:
-    """`num` rows at random, with one of their targets."""
+    """`num` random rows with one of their targets."""
     rows = jax.lax.top_k(jr.uniform(key, (len(batch.x),)), num)[1]
     return Batch(batch.x[rows], batch.y[rows, target][:, None], batch.weight[rows, target])

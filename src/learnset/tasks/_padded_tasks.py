@@ -1,4 +1,4 @@
-"""Arrays of tasks with different numbers of inputs and outputs as one set of tasks."""
+"""One set of tasks from arrays with different numbers of inputs and outputs."""
 
 from collections.abc import Sequence
 
@@ -10,35 +10,40 @@ from ._finite import FiniteTasks
 
 
 def padded_tasks(
-    xs: Sequence[Array],
-    ys: Sequence[Array],
+    xs: Sequence[Array | np.ndarray],
+    ys: Sequence[Array | np.ndarray],
     *,
     shots: int = 10,
     queries: int = 10,
     held_out: float = 0.5,
 ) -> FiniteTasks:
-    """Tasks whose inputs and targets have different widths, padded with zeros to the widest: for the models `Kinds` and
-    `WithInputs`. Task `i` is `xs[i], ys[i]`; NaN in a target is an absent label.
+    """Tasks whose inputs and targets have different widths, padded with zeros to the widest, for
+    the models `Kinds` and `WithInputs`. Task `i` is `xs[i], ys[i]`; NaN in a target is an absent
+    label.
 
     **Returns:** a `FiniteTasks`, in which rows are split as `FiniteTasks.from_arrays` does.
 
-    **Raises:** `InputError` for arrays that are not (rows, columns), and those of `FiniteTasks.from_arrays`.
+    **Raises:** `InputError` for arrays that are not (rows, columns), and where
+    `FiniteTasks.from_arrays` raises it.
 
     >>> import numpy as np, learnset as ls
-    >>> tasks = ls.tasks.padded_tasks([np.ones((6, 3)), np.ones((8, 5))], [np.ones((6, 2)), np.ones((8, 1))], shots=2)
+    >>> xs, ys = [np.ones((6, 3)), np.ones((8, 5))], [np.ones((6, 2)), np.ones((8, 1))]
+    >>> tasks = ls.tasks.padded_tasks(xs, ys, shots=2)
     >>> tasks.points.x.shape, tasks.points.y.shape
     ((2, 4, 5), (2, 4, 2))
     """
     tables = [[np.asarray(one, float) for one in many] for many in (xs, ys)]
     if len(xs) != len(ys) or not len(xs):
         raise InputError(
-            f"padded_tasks: {len(xs)} arrays of inputs and {len(ys)} of targets; there must be as many."
+            f"padded_tasks: there are {len(xs)} arrays of inputs and {len(ys)} of targets; give as"
+            " many of both, and at least one."
         )
     for name, many in zip(("xs", "ys"), tables, strict=True):
         for number, one in enumerate(many):
             if one.ndim != 2:
                 raise InputError(
-                    f"padded_tasks: `{name}[{number}]` has shape {one.shape}, but must be (rows, columns)."
+                    f"padded_tasks: `{name}[{number}]` has the shape {one.shape}, but it must be"
+                    " (rows, columns)."
                 )
     for number, (x, y) in enumerate(zip(*tables, strict=True)):
         if len(x) != len(y):

@@ -1,4 +1,4 @@
-"""Sine waves of random amplitude and phase, from a few points."""
+"""Sine waves of random amplitude and phase."""
 
 import math
 
@@ -12,13 +12,15 @@ from ._base import AbstractTasks, check_points, halves
 
 
 class Sinusoids(AbstractTasks):
-    """Regression of `y = amplitude * sin(frequency * x - phase)`; each task has its own three numbers.
+    """Regression of `y = amplitude * sin(frequency * x - phase)`: each task has its own amplitude,
+    phase and frequency.
 
-    The defaults are those of Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning*, §5.1: all that tasks share is
-    that they are sines. Known values: predicting 0 costs 4.2517 (half the mean squared amplitude); the best function
-    that knows nothing of the task is -1.6234 cos x, and costs 3.006.
+    The defaults are those of Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning*, §5.1,
+    where tasks share only that they are sines. Known values: the prediction 0 costs 4.2517 (half
+    the mean squared amplitude); the best function that does not depend on the task is -1.6234 cos
+    x, and costs 3.006.
 
-    `latents` are amplitude and phase (and frequency, where it varies).
+    `latents` are amplitude and phase (and frequency, if it varies).
 
     >>> import jax.random as jr, learnset as ls
     >>> task = ls.Sinusoids(shots=5).sample(ls.Split.TRAIN, key=jr.key(0))
@@ -32,10 +34,9 @@ class Sinusoids(AbstractTasks):
     phase: tuple[float, float] = (0.0, math.pi)  # radians
     frequency: tuple[float, float] = (1.0, 1.0)  # radians per unit of x
     inputs: tuple[float, float] = (-5.0, 5.0)  # the range of x
-    support_inputs: tuple[float, float] | None = (
-        None  # a part of it for the support, as in MAML's Figure 2
-    )
-    grid: bool = False  # queries at equal distances over the range, and not at random
+    # A part of the range for the support set, as in Figure 2 of MAML. Default: all of it.
+    support_inputs: tuple[float, float] | None = None
+    grid: bool = False  # whether queries are evenly spaced over the range, rather than random
 
     def __check_init__(self):
         check_points("Sinusoids", self.shots, self.queries)
@@ -47,24 +48,26 @@ class Sinusoids(AbstractTasks):
 
     @classmethod
     def meta_sgd(cls, shots: int = 10, queries: int = 10) -> "Sinusoids":
-        """The family of Li et al. 2017, *Meta-SGD*, §4.1: frequencies in [0.8, 1.2], and `+ phase`."""
+        """The family of Li et al. 2017, *Meta-SGD*, §4.1: frequencies in [0.8, 1.2], and
+        `+ phase`."""
         return cls(shots, queries, phase=(-math.pi, 0.0), frequency=(0.8, 1.2))
 
     @classmethod
     def reptile(cls, shots: int = 10) -> "Sinusoids":
-        """The family of Nichol, Achiam & Schulman 2018, *Reptile*, §6.1: all phases, 50 queries at equal distances."""
+        """The family of Nichol, Achiam & Schulman 2018, *Reptile*, §6.1: all phases, and 50 evenly
+        spaced queries."""
         return cls(shots, 50, phase=(0.0, 2 * math.pi), grid=True)
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
         return self._from(jr.uniform(split.fold(key), (3 + self.shots + self.queries,)))
 
     def draw(self, num_tasks: int, split: Split, *, key: Key[Array, ""]) -> Task:
-        # One call for all tasks: a call of the generator costs more than the numbers that it makes.
+        # One call for all tasks: a call of the generator costs more than the numbers themselves.
         uniform = jr.uniform(split.fold(key), (num_tasks, 3 + self.shots + self.queries))
         return jax.vmap(self._from)(uniform)
 
     def _from(self, uniform: Float[Array, "numbers"]) -> Task:
-        """The task that uniform random numbers stand for."""
+        """The task that uniform random numbers determine."""
         amplitude = _between(self.amplitude, uniform[0])
         phase = _between(self.phase, uniform[1])
         frequency = _between(self.frequency, uniform[2])
@@ -75,17 +78,14 @@ class Sinusoids(AbstractTasks):
             else _between(self.inputs, uniform[-self.queries :])
         )
         x = jnp.concatenate([support, query])[:, None]
-        latents = jnp.stack(
-            [amplitude, phase] if _fixed(self.frequency) else [amplitude, phase, frequency]
-        )
-        return Task(
-            *halves(x, amplitude * jnp.sin(frequency * x - phase), self.shots), latents=latents
-        )
+        y = amplitude * jnp.sin(frequency * x - phase)
+        varying = [amplitude, phase] if _fixed(self.frequency) else [amplitude, phase, frequency]
+        return Task(*halves(x, y, self.shots), latents=jnp.stack(varying))
 
     def function(
         self, latents: Float[Array, "latents"], x: Float[Array, "..."]
     ) -> Float[Array, "..."]:
-        """The sine that a task was made from, at `x`."""
+        """The true function of a task at `x`."""
         frequency = self.frequency[0] if _fixed(self.frequency) else latents[2]
         return latents[0] * jnp.sin(frequency * x - latents[1])
 

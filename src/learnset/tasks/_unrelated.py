@@ -1,4 +1,4 @@
-"""Tasks that share nothing: the control."""
+"""Tasks that share nothing: a control."""
 
 import jax.random as jr
 from jaxtyping import Array, Key
@@ -8,11 +8,12 @@ from ._base import AbstractTasks, check_points, halves
 
 
 class Unrelated(AbstractTasks):
-    """Targets `y ~ N(mean, std²)` independent of inputs `x ~ U[-5, 5]`, drawn afresh for each task.
+    """Unrelated tasks: targets `y ~ N(mean, std²)` that are independent of inputs `x ~ U[-5, 5]`.
 
-    Nothing that past tasks or the support set hold helps to predict a query: the best predictor is the constant `mean`,
-    and the best possible error is `std²` (`floor`). A learner which comes out below it leaks, and all that one learner
-    can gain over another is the common scale: not to fit noise.
+    Neither past tasks nor the support set help to predict a query: the best predictor is the
+    constant `mean`, and the lowest possible error is `std²` (`floor`). A learner with a lower error
+    has seen the queries; all that a learner can gain from past tasks is to learn the common scale,
+    and not to fit noise.
 
     >>> import learnset as ls
     >>> ls.Unrelated(std=2.0).floor
@@ -36,7 +37,7 @@ class Unrelated(AbstractTasks):
 
     @property
     def floor(self) -> float:
-        """The expected squared error of the best constant, which nothing can beat."""
+        """The expected squared error of the best constant, the lowest possible error."""
         return self.std**2
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:

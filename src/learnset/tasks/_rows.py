@@ -1,0 +1,168 @@
+"""Tasks of a table, all of which are trained on: some rows of each are held out."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ..core import Batch, InputError, Split
+from ..data import Encoding, Table
+from ._finite import FiniteTasks
+from ._table_arrays import padded_rows, points_of, scaled_targets, scales
+
+
+class TableTasks(FiniteTasks):
+    """The tasks of a table, all of which are trained on; some rows of each are held out. `by_rows`
+    makes them.
+
+    Inputs and targets are scaled. A prediction `z` of task `i` is `std[i] * z + mean[i]` in the
+    units of the table (`in_units`). For classification, targets are one-hot, and a prediction is a
+    logit for each class.
+
+    - `rows`: the row of the table of each point to learn from, and of each held-out point; -1 for
+      padding.
+    - `shared`: whether all tasks have the same rows. These are then stored once, with a target for
+      each task.
+    """
+
+    mean: Float[Array, "tasks"] = eqx.field(kw_only=True)
+    std: Float[Array, "tasks"] = eqx.field(kw_only=True)
+    rows: tuple[Int[Array, "..."], Int[Array, "..."]] = eqx.field(kw_only=True)
+    # A field is how an Equinox module gives what its base computes.
+    names: tuple[str, ...] = eqx.field(static=True, default=())  # pyright: ignore[reportIncompatibleMethodOverride]
+    classes: tuple[str, ...] = eqx.field(static=True, default=())  # pyright: ignore[reportIncompatibleMethodOverride]
+    inputs: tuple[str, ...] = eqx.field(static=True, default=())
+    shared: bool = eqx.field(static=True, default=False)
+
+    def __len__(self) -> int:
+        return self.points.weight.shape[-1] if self.shared else self.points.weight.shape[0]
+
+    def _sizes(self) -> np.ndarray:
+        return np.asarray((self.points.weight > 0).sum(axis=0 if self.shared else 1))
+
+    def of(self, index: Array | int) -> tuple[Batch, Batch]:
+        if not self.shared:
+            return super().of(index)
+
+        def one(batch: Batch) -> Batch:
+            return Batch(batch.x, batch.y[:, index], batch.weight[:, index])
+
+        return one(self.points), one(self.held_out)
+
+    @property
+    def units(self) -> Float[Array, "tasks"]:
+        return self.std
+
+    def rows_of(self, split: Split) -> Int[Array, "tasks points"]:
+        """The row of the table of each of `all_points`; -1 for padding."""
+        learn, score = self.rows
+        offset = 0 if split is Split.VALIDATION else 1
+        rows = learn if split is Split.TRAIN else score[..., offset::2]
+        return jnp.broadcast_to(rows, (len(self), rows.shape[-1])) if self.shared else rows
+
+    def in_units(
+        self, predictions: Float[Array, "tasks points out"]
+    ) -> Float[Array, "tasks points out"]:
+        """Predictions in the units of the table; logits stay as they are."""
+        return predictions * self.std[:, None, None] + self.mean[:, None, None]
+
+
+def by_rows(
+    table: Table,
+    *,
+    seed: int = 0,
+    part: Int[np.ndarray, "rows"] | None = None,
+    shots: int = 8,
+    queries: int = 8,
+    width: int | None = None,
+) -> TableTasks:
+    """Tasks of a table for multi-task learning: every task is trained on, and some rows of each are
+    held out to choose settings on and to score on. Scaling is fitted on training rows only.
+
+    **Arguments:**
+
+    - `seed`: of the division of rows. `part`: a custom division, with 0, 1 or 2 for each row as in
+      `Table.split_rows`.
+    - `shots`, `queries`: training points of each task in a step; fewer if the smallest task has
+      fewer.
+    - `width`: the number of inputs, to which they are padded with zeros, so that several divisions
+      have the same shape. Default: no padding.
+
+    **Raises:** `InputError` for a task without a labelled row in each part.
+
+    >>> import numpy as np, learnset as ls
+    >>> rows, task = np.arange(20.0), np.repeat(["a", "b"], 10)
+    >>> tasks = ls.by_rows(ls.Table.from_arrays(rows[:, None], 2 * rows, task))
+    >>> tasks.points.x.shape, tasks.held_out.x.shape
+    ((2, 6, 1), (2, 4, 1))
+    """
+    part = table.split_rows(seed=seed) if part is None else np.asarray(part)
+    groups = [_groups(table, part, number) for number in range(len(table))]
+    learn = [learn for learn, _, _ in groups]
+    encoding = Encoding.fit(table, np.unique(np.concatenate(learn)))
+    x = _padded(encoding(table.x), width)
+    mean, std = scales(table, learn)
+    padding = ("nothing",) * (x.shape[1] - len(encoding.names))
+    smallest = min(map(len, learn))
+    shots = min(shots, max(1, smallest // 2))
+    queries = min(queries, max(1, smallest - smallest // 2))
+    dtype = jnp.result_type(float)
+    common: dict[str, Any] = {
+        "mean": jnp.asarray(mean, dtype),
+        "std": jnp.asarray(std, dtype),
+        "names": table.names,
+        "classes": table.classes,
+        "inputs": encoding.names + padding,
+    }
+    if table.task is None:
+        learn_rows = np.flatnonzero(part == 0)
+        score_rows = _interleaved(*(np.flatnonzero(part == p) for p in (1, 2)))
+        y = scaled_targets(table, mean, std)
+        points, held_out = (_shared(table, x, y, rows) for rows in (learn_rows, score_rows))
+        rows = (jnp.asarray(learn_rows), jnp.asarray(score_rows))
+        return TableTasks(points, held_out, shots, queries, rows=rows, shared=True, **common)
+    y = scaled_targets(table, mean[table.task][:, None], std[table.task][:, None])
+    score = [_interleaved(choose, score) for _, choose, score in groups]
+    points, held_out = (
+        points_of(x, y, [(group, 0) for group in groups]) for groups in (learn, score)
+    )
+    rows = (jnp.asarray(padded_rows(learn)), jnp.asarray(padded_rows(score)))
+    return TableTasks(points, held_out, shots, queries, rows=rows, **common)
+
+
+def _groups(
+    table: Table, part: np.ndarray, number: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The labelled rows of a task to train on, to choose settings on, and to score on."""
+    rows = table.rows_of(number)
+    learn, choose, score = (rows[part[rows] == split.value] for split in Split)
+    for split, group in zip(Split, (learn, choose, score), strict=True):
+        if not len(group):
+            raise InputError(
+                f"Task {table.names[number]!r} has no labelled row in the {split.name.lower()}"
+                f" part, of {len(rows)} in total. Leave out small tasks with `min_rows`, or divide"
+                " the rows differently."
+            )
+    return learn, choose, score
+
+
+def _shared(table: Table, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Batch:
+    dtype = jnp.result_type(float)
+    present = (rows >= 0)[:, None] & np.isfinite(table.y[rows])
+    return Batch(
+        jnp.asarray(x[rows], dtype), jnp.asarray(y[rows], dtype), jnp.asarray(present, dtype)
+    )
+
+
+def _interleaved(validation: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Rows to choose settings on at even places and rows to score on at odd places, padded with
+    -1."""
+    held = np.full((max(len(validation), len(test)), 2), -1)
+    held[: len(validation), 0], held[: len(test), 1] = validation, test
+    return held.reshape(-1)
+
+
+def _padded(x: np.ndarray, width: int | None) -> np.ndarray:
+    return x if width is None else np.pad(x, ((0, 0), (0, width - x.shape[1])))
