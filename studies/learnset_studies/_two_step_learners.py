@@ -1,4 +1,4 @@
-"""Two ways to learn the two-step task: what was rewarded, or where choices lead."""
+"""A model-free and a model-based learner of the two-step task."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from learnset.envs import AbstractAgent, Percept
 
 
 class TwoStepMemory(eqx.Module):
-    """What a learner knows: how good the first choices, or the places, have been, and what it has just done."""
+    """The memory of a learner: how good first choices, or places, have been, and its last steps."""
 
     worth: Float[Array, "2"]
     choice: Int[Array, ""]
@@ -19,19 +19,21 @@ class TwoStepMemory(eqx.Module):
 
 
 class TwoStepLearner(AbstractAgent):
-    """Learns the worth of two things by a delta rule, and chooses by a softmax of what its first choices are worth.
+    """A learner with a delta rule for the worth of two things, and a softmax over first choices.
 
-    Without a `model`, the things are the first choices: a reward makes the choice better that was made, by whichever way
-    it came. With a `model`, they are the places, and a choice is worth what the places are to which it leads: a reward
-    that came by a rare transition speaks for the other choice.
+    Without a `model`, the things are the first choices (model-free): a reward improves the choice
+    that was made, whatever the transition. With a `model`, they are the places (model-based), and a
+    choice is worth as much as the places that it leads to: a reward after a rare transition speaks
+    for the other choice.
 
-    Source: Daw et al. 2011, *Model-based influences on humans' choices and striatal prediction errors*, in their
-    simplest form: the second choice is made at random, because here it makes no difference.
+    Source: Daw et al. 2011, *Model-based influences on humans' choices and striatal prediction
+    errors*, in their simplest form: the second choice is random, because here it makes no
+    difference.
 
     **Arguments:**
 
-    - `model`: whether it knows where choices lead.
-    - `common`: the probability of the common transition, which the model knows.
+    - `model`: whether it is model-based.
+    - `common`: the probability of the common transition, in the model.
     - `lr`: of the delta rule; `slope`: of the softmax.
 
     >>> import jax.random as jr, learnset as ls
@@ -53,14 +55,14 @@ class TwoStepLearner(AbstractAgent):
     def act(
         self, memory: TwoStepMemory, percept: Percept, *, key: Key[Array, ""]
     ) -> tuple[Array, TwoStepMemory]:
-        seen = jnp.argmax(percept.observation)
+        place = jnp.argmax(percept.observation)  # 0: the first choice
         memory = self._learn(memory, percept)
         choice = jr.categorical(key, self.slope * self._worth_of_choices(memory))
-        choosing = seen == 0
+        choosing = place == 0
         new = TwoStepMemory(
             memory.worth,
             jnp.where(choosing, choice, memory.choice),
-            jnp.where(choosing, memory.place, seen - 1),
+            jnp.where(choosing, memory.place, place - 1),
         )
         return jnp.where(choosing, choice, 0), new
 
