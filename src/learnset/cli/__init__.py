@@ -1,7 +1,8 @@
 """The command `learnset`: words become objects here, and nowhere else.
 
 This file loads neither JAX nor the commands: `--help` answers at once, and what has to be set
-before JAX starts is set before it does."""
+before JAX starts is set before it does.
+"""
 
 import difflib
 import os

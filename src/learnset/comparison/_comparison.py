@@ -20,7 +20,8 @@ class Benefit(eqx.Module):
     """How much a recipe needs to do as well as the baseline does in the end: less is the benefit.
 
     `reached` is `None` where the recipe never does as well. A value at the edge of what was tried
-    is a bound."""
+    is a bound.
+    """
 
     target: float  # the value of the baseline, with all its steps or shots
     baseline: float  # what the baseline needs for it: steps or shots

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from ..core import (
     AbstractAdapter,
@@ -65,18 +65,89 @@ class AbstractQuestion(eqx.Module):
         **Arguments:** `adapters`, `models`: one for each seed, on a leading axis.
         """
 
+    def for_choice(
+        self, scores: Float[np.ndarray, "seeds candidates steps"]
+    ) -> Float[np.ndarray, "seeds candidates steps"]:
+        """The scores on validation tasks (higher is better) of which the highest is chosen; minus
+        infinity for steps that are not to choose from."""
+        return scores
+
+    def chooses(self, candidates: int) -> bool:
+        """Whether there is anything to choose among that many candidates."""
+        return candidates > 1
+
     def for_measure(self, asked: Any) -> Any:
         """What the measure needs to know of what was asked."""
         return asked
 
-    def steps(self, adapter: AbstractAdapter) -> tuple[int, ...]:
-        """After which steps of adaptation answers are scored; 0 is before any."""
+    def steps(self, adapter: AbstractAdapter, observed: int) -> tuple[int, ...]:
+        """After which steps of adaptation answers are scored; 0 is before any.
+
+        **Arguments:** `observed`: how many steps an answer has.
+        """
         del adapter
-        return (0,)
+        return tuple(range(observed))
 
 
-class NewTasks(AbstractQuestion):
+class AbstractNewTasks(AbstractQuestion):
     """Tasks that no recipe has seen, each to be learnt from a few points.
+
+    - `family`: the distribution over tasks that is learnt from.
+    - `watched`: steps of adaptation after which a task is scored, in addition to before the first
+        and after the last; None for all.
+    - `chooses_steps`: whether the number of steps is chosen among these; otherwise all are taken.
+    - `at_once`: how many tasks are answered at once, where all of them would take too much memory.
+    """
+
+    family: AbstractVar[AbstractTasks]
+    watched: AbstractVar[tuple[int, ...] | None]
+    chooses_steps: AbstractVar[bool]
+    at_once: AbstractVar[int | None]
+    tasks: ClassVar[str] = "new"
+
+    def past(self) -> tuple[AbstractTasks, bool]:
+        return self.family, False
+
+    def answers(
+        self, adapters: AbstractAdapter, models: Model, asked: Task, shots: int | None
+    ) -> np.ndarray:
+        points = jnp.asarray((shots or 0) * self.family.points_per_shot)
+        options = (points, self.measure, self._steps(adapters))
+        count = asked.query.weight.shape[1]
+        size = self.at_once or count
+        parts = [
+            jax.tree.map(lambda leaf, s=start: leaf[:, s : s + size], asked)
+            for start in range(0, count, size)
+        ]
+        observed = [np.asarray(_learn_new(adapters, models, part, *options)) for part in parts]
+        return np.concatenate(observed, axis=1)
+
+    def steps(self, adapter: AbstractAdapter, observed: int) -> tuple[int, ...]:
+        return self._steps(adapter) or tuple(range(observed))
+
+    def for_choice(
+        self, scores: Float[np.ndarray, "seeds candidates steps"]
+    ) -> Float[np.ndarray, "seeds candidates steps"]:
+        if self.chooses_steps:
+            return scores
+        last = np.arange(scores.shape[2]) == scores.shape[2] - 1
+        return np.where(last, scores, -np.inf)
+
+    def chooses(self, candidates: int) -> bool:
+        return candidates > 1 or self.chooses_steps
+
+    def _steps(self, adapter: AbstractAdapter) -> tuple[int, ...] | None:
+        """The steps that are scored; None for all of them, and where there are no steps."""
+        steps = getattr(adapter, "steps", None)
+        iterative = isinstance(adapter, AbstractIterativeAdapter)
+        if self.watched is None or not iterative or not isinstance(steps, int):
+            return None
+        between = (step for step in self.watched if step < steps)
+        return tuple(sorted({0, min(1, steps), steps, *between}))
+
+
+class NewTasks(AbstractNewTasks):
+    """New tasks of a family, each to be learnt from a few points.
 
     **Arguments:**
 
@@ -86,8 +157,8 @@ class NewTasks(AbstractQuestion):
     - `shots`: support points of the tasks. A smaller support set is the beginning of a larger one.
     - `queries`: query points of the tasks.
     - `validation_tasks`, `test_tasks`: for each seed, to choose settings on and to score on.
-    - `watched`: steps of adaptation after which a task is scored, in addition to before the first
-      and after the last; default: all. The number of steps is chosen among these.
+    - `watched`, `chooses_steps`, `at_once`: as for `AbstractNewTasks`; default: all steps are
+        scored, and their number is chosen.
 
     >>> import learnset as ls
     >>> ls.comparison.NewTasks(ls.Sinusoids(), shots=(5, 10)).shots
@@ -102,7 +173,8 @@ class NewTasks(AbstractQuestion):
     validation_tasks: int = 30
     test_tasks: int = 120
     watched: tuple[int, ...] | None = None
-    tasks: ClassVar[str] = "new"
+    chooses_steps: bool = True
+    at_once: int | None = None
 
     def __check_init__(self):
         if not self.shots or min(self.shots) < 1 or list(self.shots) != sorted(set(self.shots)):
@@ -118,9 +190,6 @@ class NewTasks(AbstractQuestion):
                 f"`watched={self.watched}`, but the first step is 1; before it is always watched."
             )
 
-    def past(self) -> tuple[AbstractTasks, bool]:
-        return self.family, False
-
     def ask(self, split: Split, view: Any, key: Key[Array, ""]) -> Task:
         purpose, number = Purpose.TEST, self.test_tasks
         if split is Split.VALIDATION:
@@ -128,28 +197,41 @@ class NewTasks(AbstractQuestion):
         tasks = view(self.family).with_shots(max(self.shots), self.queries)
         return draw_seeds(tasks, number, split, seed_keys(key, purpose, self.seeds))
 
-    def answers(
-        self, adapters: AbstractAdapter, models: Model, asked: Task, shots: int | None
-    ) -> np.ndarray:
-        points = jnp.asarray((shots or 0) * self.family.points_per_shot)
-        return np.asarray(
-            _learn_new(adapters, models, asked, points, self.measure, self._watched(adapters))
-        )
 
-    def steps(self, adapter: AbstractAdapter) -> tuple[int, ...]:
-        watched, steps = self._watched(adapter), getattr(adapter, "steps", None)
-        if watched is not None or not isinstance(adapter, AbstractIterativeAdapter):
-            return watched or (0,)
-        return tuple(range(steps + 1)) if isinstance(steps, int) else ()
+class GivenTasks(AbstractNewTasks):
+    """Given tasks: a fixed list, such as a published set, the same for all seeds.
 
-    def _watched(self, adapter: AbstractAdapter) -> tuple[int, ...] | None:
-        """The steps that are scored; None for all of them, and where there are no steps."""
-        steps = getattr(adapter, "steps", None)
-        iterative = isinstance(adapter, AbstractIterativeAdapter)
-        if self.watched is None or not iterative or not isinstance(steps, int):
-            return None
-        between = (step for step in self.watched if step < steps)
-        return tuple(sorted({0, min(1, steps), steps, *between}))
+    **Arguments:**
+
+    - `family`: the distribution that is learnt from.
+    - `test`: the tasks, on a leading axis. `validation`: others to choose settings on; None where
+        recipes leave nothing to choose.
+    - `shots`: support points of each that count, for each class where there are classes.
+
+    **Raises:** `InputError` from `compare` where settings are to be chosen, but there are no
+    validation tasks.
+    """
+
+    family: AbstractTasks
+    test: Task
+    validation: Task | None = None
+    measure: AbstractMeasure = MeanSquaredError()
+    seeds: int = 1
+    shots: tuple[int, ...] = (1,)
+    watched: tuple[int, ...] | None = None
+    chooses_steps: bool = False
+    at_once: int | None = None
+
+    def ask(self, split: Split, view: Any, key: Key[Array, ""]) -> Task:
+        del view, key
+        tasks = self.test if split is Split.TEST else self.validation
+        if tasks is None:
+            raise InputError(
+                "GivenTasks: settings are to be chosen, but there are no validation tasks. Give"
+                " `validation`, or recipes with one learner and one adapter."
+            )
+        each = self.seeds
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (each, *leaf.shape)), tasks)
 
 
 @eqx.filter_jit

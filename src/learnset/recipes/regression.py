@@ -247,7 +247,8 @@ def balanced(
     >>> import learnset as ls
     >>> gls = ls.multitask.GLS()
     >>> ls.recipes.regression.balanced("multi-task + GLS", gls, source="Chennupati et al.
-    2019").name 'multi-task + GLS'"""
+    2019").name 'multi-task + GLS'
+    """
     learner = ByGradient(method, model=Heads(num_tasks))
     return Recipe(name, Setting.MULTI_TASK, (learner,), source=source, quick=quick)
 

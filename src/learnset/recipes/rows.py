@@ -2,7 +2,8 @@
 
 Penalties, step sizes and decays are grids, from which `compare` chooses on validation rows, for
 each seed. One model for each task, linear and a network, and the pooled model, linear and a
-network, are always there, with grids as fine as the others'."""
+network, are always there, with grids as fine as the others'.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -242,7 +242,8 @@ def below_constant(comparison: Comparison) -> list[str]:
 
     The difference is paired by task: on the drawn queries the constant itself may be better or
     worse than is expected. Its interval is over tasks, which are independent whatever was trained
-    before, and holds for all recipes and numbers of shots at once (Bonferroni)."""
+    before, and holds for all recipes and numbers of shots at once (Bonferroni).
+    """
     from scipy.special import ndtri
 
     constant = comparison["best constant"]

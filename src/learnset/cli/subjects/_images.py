@@ -105,7 +105,8 @@ def described(tasks: Episodes) -> str:
     >>> splits = ls.data.Labelled.from_arrays(x, labels).split((2, 2, 2))
     >>> described(ls.Episodes(*splits, ways=2))  # doctest: +ELLIPSIS
     '2-way 1-shot tasks with 5 queries of each class: 2 classes (20 examples) to train on, 2 (20)
-    ...'"""
+    ...'
+    """
     sizes = [f"{len(pool):,} ({pool.examples:,})" for pool in (tasks.validation, tasks.test)]
     first = f"{len(tasks.train):,} classes ({tasks.train.examples:,} examples) to train on"
     augmented = "" if tasks.augment is None else f", images augmented by {tasks.augment!r}"
