@@ -8,7 +8,7 @@ import optax
 
 import learnset as ls
 
-# Step by step: one method, one model, one family of tasks.
+# By hand: one method, one model, one family of tasks.
 tasks = ls.Sinusoids(shots=10)
 model_key, train_key, test_key = jr.split(jr.key(0), 3)
 model = ls.MLP(1, 1, width=40, depth=2, key=model_key)
@@ -22,22 +22,23 @@ fine_tune = ls.FineTune(ls.mse, lr=0.01, steps=10)
 print("pretrained:", ls.evaluate(fine_tune, pooled.model, tasks, key=test_key))
 print("from scratch:", ls.evaluate(fine_tune, model, tasks, key=test_key))
 
-# All at once: step sizes chosen on validation tasks, paired with scratch on the same tasks.
+# All at once: step sizes are chosen on validation tasks, and differences are paired by task.
 recipes = [
     ls.recipes.regression.scratch(steps=100),
     ls.recipes.regression.transfer_pooled(steps=10),
     ls.recipes.regression.maml(steps=10),
 ]
-budget = ls.Budget(steps=500, seeds=3, shots=(5, 10), test_tasks=50)
-
-
-def network(key):
-    return ls.MLP(1, 1, key=key)
-
-
-comparison = ls.compare(recipes, network, tasks, key=jr.key(1), budget=budget)
+comparison = ls.compare(
+    recipes,
+    lambda key: ls.MLP(1, 1, key=key),
+    ls.comparison.NewTasks(tasks, seeds=3, shots=(5, 10), test_tasks=50),
+    key=jr.key(1),
+    budget=ls.Budget(steps=500),
+)
 for outcome in comparison:
-    error, (difference, half) = outcome.at(10).mean(), comparison.difference(outcome, shots=10)
+    error, half = comparison.value(outcome, shots=10)
+    difference, half_of_it = comparison.difference(outcome, comparison["scratch"], shots=10)
     print(
-        f"{outcome.recipe.name}: error {error:.2f}, against scratch {difference:+.2f} ± {half:.2f}"
+        f"{outcome.name}: error {error:.2f} ± {half:.2f},"
+        f" minus that from scratch {difference:+.2f} ± {half_of_it:.2f}"
     )

@@ -216,7 +216,7 @@ def test_first_step_and_shots_needed():
 
 
 def test_the_interval_holds_the_truth_95_times_in_100():
-    """Seeds and tasks both random: coverage over many repetitions, against its Monte-Carlo error."""
+    """Random seeds and tasks: coverage over many repetitions, against its Monte-Carlo error."""
     generator = np.random.default_rng(0)
     draws = generator.normal(size=(2000, 5, 1)) + generator.normal(size=(2000, 5, 30))
     inside = np.mean([abs(mean) < half for mean, half in map(interval, draws)])
