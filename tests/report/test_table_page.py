@@ -1,0 +1,115 @@
+"""The sentences of the page of a table, from results made by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import learnset as ls
+from learnset.comparison import Choice, Comparison, ExplainedVariance, Outcome, Recipe, Rows
+from learnset.recipes.affinity import Affinities
+from learnset.report import TableResult
+from learnset.report._table_page import _for_which, answers
+
+SEEDS, TASKS, POINTS = 3, 4, 30
+
+
+def sentences(gain):
+    """The sentences for tasks `a`, `b`, ... whose gains are known to within 1."""
+    seen = SimpleNamespace(
+        rows=SimpleNamespace(names=tuple("abcd"[: len(gain)])),
+        gains=lambda one, other: (np.array(gain), np.ones(len(gain))),
+    )
+    return _for_which(SimpleNamespace(seen=seen), None, None)
+
+
+def test_only_tasks_that_gain_are_named_as_gaining():
+    assert sentences([0.5, -2.0, 3.0]).endswith("c and a gain most. Losses beyond it: b.")
+    assert sentences([-0.5, 2.0]).endswith("b gains most.")
+    assert sentences([-0.5, -2.0]).endswith("on each side. Losses beyond it: b.")
+    assert sentences([-0.5, -0.2]).endswith("on each side.")
+
+
+def rows():
+    random = np.random.default_rng(0)
+    y = random.normal(size=(SEEDS, TASKS, POINTS, 1))
+    row = np.arange(y[..., 0].size).reshape(y.shape[:3])
+    units = np.ones((SEEDS, TASKS))
+    return Rows(y, np.ones(y.shape[:3], bool), row, units, tuple("abcd"), (), True)
+
+
+def outcome(name, setting, noise, asked, **options):
+    """Predictions that are wrong by noise."""
+    random = np.random.default_rng(len(name))
+    predictions = asked.y + noise * random.normal(size=asked.y.shape)
+    measure = ExplainedVariance()
+    observed = predictions[:, :, None]
+    overall = measure.overall(observed, asked)[None]
+    return Outcome(
+        Recipe(name, setting, **options),
+        (None,),
+        measure.of_tasks(observed, asked)[None],
+        overall,
+        overall[..., 0],
+        (0,),
+        ((Choice(0, 0, 0),) * SEEDS,),
+        of_rows=predictions,
+    )
+
+
+def result(alone=0.5, together=0.3, balanced=0.3):
+    """A result with one model per task, a pooled one, a shared body, and a balancer."""
+    asked = rows()
+    outcomes = (
+        outcome("ridge per task", ls.Setting.SCRATCH, alone, asked, baseline=True),
+        outcome("pooled ridge", ls.Setting.POOLED, 0.9, asked),
+        outcome("shared body", ls.Setting.MULTI_TASK, together, asked),
+        outcome("shared body + FAMO", ls.Setting.MULTI_TASK, balanced, asked),
+    )
+    question = SimpleNamespace(measure=ExplainedVariance(), seeds=SEEDS, shots=(None,))
+    table = ls.Table.from_arrays(np.arange(4.0)[:, None], np.arange(4.0), np.arange(4))
+    cosine = np.where(np.eye(TASKS, dtype=bool), 1.0, -0.5)
+    affinities = Affinities(cosine, 0.1 * cosine, np.arange(TASKS))
+    seen = Comparison(question, outcomes, asked=asked)
+    return TableResult(table, seen, affinities, None, ("shared body + FAMO",), "shared body")
+
+
+def test_the_three_that_are_contrasted_are_the_best_of_their_settings():
+    found = result()
+    assert found.alone.name == "ridge per task" and found.pooled.name == "pooled ridge"
+    assert found.contrasted().keys() == {"one model per task", "pooled", "learnt together"}
+    assert {name for of in found.together.members for name in of} <= {
+        "shared body",
+        "shared body + FAMO",
+    }
+
+
+@pytest.mark.parametrize(
+    "alone, together, verdict",
+    ((0.5, 0.3, "It helps."), (0.3, 0.5, "It hurts."), (0.4, 0.4, "It makes no difference")),
+)
+def test_learning_together_helps_if_the_paired_difference_is_above_its_interval(
+    alone, together, verdict
+):
+    assert f"**Does learning together help?** {verdict}" in "\n".join(
+        answers(result(alone, together, together))
+    )
+
+
+@pytest.mark.parametrize("balanced, verdict", ((0.3, "Yes"), (0.01, "No")))
+def test_a_uniform_sum_would_do_unless_a_balancer_is_significantly_better(balanced, verdict):
+    assert f"do as well as a balancer?** {verdict}:" in "\n".join(
+        answers(result(0.5, 0.3, balanced))
+    )
+
+
+def test_conflicts_are_counted():
+    (sentence,) = [text for text in answers(result()) if "hurt each other" in text]
+    assert "conflict in 100 % of pairs (median cosine -0.50)" in sentence
+
+
+def test_errors_and_gains_of_tasks_are_in_the_record():
+    first, *_ = result().of_tasks()
+    assert first["task"] == "a" and first["scored_rows"] == POINTS
+    assert first["rmse, learnt together"] < first["rmse, one model per task"]
+    assert first["gain"] > 0 and first["gain_ci95"] > 0
