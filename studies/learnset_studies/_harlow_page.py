@@ -145,8 +145,8 @@ def page(result: dict[str, Any]) -> Page:
 
 TASK = """\
 A problem shows two new objects, which change sides from trial to trial; one of them is always
-rewarded. The first trial is a guess. Over many problems, Harlow's monkeys learnt to choose the right
-one from the second trial on: they learnt to learn (Harlow 1949)."""
+rewarded. The first trial is a guess. Over many problems, Harlow's monkeys learnt to choose the
+right one from the second trial on: they learnt to learn (Harlow 1949)."""
 
 
 def _training(result: dict[str, Any]) -> Paragraph:
