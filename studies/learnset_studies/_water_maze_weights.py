@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from learnset.comparison import seed_keys
 from learnset.core import Split
-from learnset.envs import AbstractEnv, AbstractEnvs, MatchingToPlace, WaterMaze
+from learnset.envs import AbstractEnv, AbstractEnvs, AbstractWrapper, MatchingToPlace, WaterMaze
 from learnset.rl import MAMLPolicy, PolicyDescent
 from learnset.training import train
 
@@ -28,7 +28,7 @@ PENALTY = {1: 1e3, SWIMS: 1e-2}
 DISCOUNT = 0.98
 
 
-class OneSwim(AbstractEnv):
+class OneSwim(AbstractWrapper):
     """One trial of a day as a task of its own, which can be repeated.
 
     **Arguments:**
@@ -38,29 +38,15 @@ class OneSwim(AbstractEnv):
 
     env: AbstractEnv
     trial: Int[Array, ""] | None = None
-    trials: int = eqx.field(static=True, default=1)
 
     @property
-    def trial_steps(self) -> int:
-        return self.env.trial_steps
-
-    @property
-    def actions(self) -> Any:
-        return self.env.actions
+    def trials(self) -> int:
+        return 1
 
     def reset(self, trial: Any, *, key: Key[Array, ""]) -> Any:
         del trial
         chosen = jr.randint(key, (), 0, self.env.trials) if self.trial is None else self.trial
         return self.env.reset(chosen, key=key)
-
-    def step(self, state: Any, action: Array, *, key: Key[Array, ""]) -> Any:
-        return self.env.step(state, action, key=key)
-
-    def observe(self, state: Any) -> Float[Array, "observation"]:
-        return self.env.observe(state)
-
-    def secret(self, state: Any) -> Float[Array, "secret"]:
-        return self.env.secret(state)
 
 
 class Swims(AbstractEnvs):

@@ -21,6 +21,7 @@ from learnset.rl import (
     EpsilonGreedy,
     Gittins,
     Greedy,
+    Objective,
     OptimisticThompsonSampling,
     ThompsonSampling,
     UCB1,
@@ -153,9 +154,8 @@ class BanditStudy:
             optax.clip_by_global_norm(1.0), optax.adam(optax.linear_schedule(2e-3, 1e-5, steps))
         )
         discount, decay, entropy = (0.8, 0.5, 0.05) if few else (0.985, 0.9, 0.03)
-        method = A2C(
-            pulls, discount=discount, decay=decay, entropy=entropy, anneal=steps, guess_cost=1.0
-        )
+        objective = Objective(discount, decay, entropy, anneal=steps, guess_cost=1.0)
+        method = A2C(pulls, objective)
         return Training(method, optimiser, (steps,), self.tasks_per_step, self.width)
 
 

@@ -16,7 +16,7 @@ from learnset.behaviour import compare_curves, percent_correct, read_stimulus_ac
 from learnset.comparison import seed_keys, Setting
 from learnset.core import InputError, Split
 from learnset.envs import Harlow, Life, live_on
-from learnset.rl import A2C, OnlineReinforce, WinStayLoseShift
+from learnset.rl import A2C, Objective, OnlineReinforce, WinStayLoseShift
 
 from . import _harlow_page
 from ._agents import life_of, lives, store, stored, summary, Training, TRAINING_OPTIONS, without
@@ -121,7 +121,7 @@ class HarlowStudy:
             optax.clip_by_global_norm(1.0),
             optax.adam(optax.linear_schedule(3e-3, 1e-4, self.steps)),
         )
-        method = A2C(horizon=2 * TRIALS, discount=0.9, entropy=0.05, anneal=self.steps)
+        method = A2C(2 * TRIALS, Objective(discount=0.9, entropy=0.05, anneal=self.steps))
         return Training(method, optimiser, tuple(stages), self.tasks_per_step, self.width)
 
     def _by_weights(self, setting: Setting, key: Key[Array, ""]) -> Any:

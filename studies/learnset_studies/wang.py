@@ -24,7 +24,7 @@ from learnset.envs import (
     stay_probabilities,
     TwoStep,
 )
-from learnset.rl import A2C, AtRandom, Gittins, RecurrentAgent, ThompsonSampling, UCB1
+from learnset.rl import A2C, AtRandom, Gittins, Objective, RecurrentAgent, ThompsonSampling, UCB1
 
 from . import _wang_page
 from ._agents import life_of, lives, summary, Training, TRAINING_OPTIONS, without
@@ -134,9 +134,8 @@ class WangStudy:
     ) -> tuple[dict[str, Any], dict[str, float]]:
         """Agents for each family, all trained together."""
         # Most of the strategy is to repeat what paid; distant returns would only add noise to that.
-        method = A2C(
-            PULLS, discount=0.95, decay=0.5, entropy=0.1, anneal=self.steps, guess_cost=1.0
-        )
+        objective = Objective(0.95, decay=0.5, entropy=0.1, anneal=self.steps, guess_cost=1.0)
+        method = A2C(PULLS, objective)
         families = jax.tree.map(
             lambda *each: jnp.repeat(jnp.stack(each), self.seeds), *FAMILIES.values()
         )
@@ -163,7 +162,7 @@ class WangStudy:
         stacked = [leaf.shape[0] for leaf in jax.tree.leaves(envs)]
         keys = [seed_keys(key, 2 * number + i, (stacked or [self.seeds])[0]) for i in range(2)]
         one = jax.tree.map(lambda leaf: leaf[0], envs)
-        steps = method.anneal
+        steps = method.objective.anneal
         optimiser = optax.chain(
             optax.clip_by_global_norm(1.0), optax.adam(optax.linear_schedule(2e-3, 1e-4, steps))
         )
@@ -204,9 +203,8 @@ class WangStudy:
     ) -> tuple[list[dict[str, Any]], Any]:
         """§3.1.3: does it pay to learn where to go?"""
         envs = InformativeBandits()
-        method = A2C(
-            envs.pulls, discount=1.0, decay=1.0, entropy=0.3, anneal=10 * self.steps, guess_cost=1.0
-        )
+        objective = Objective(1.0, decay=1.0, entropy=0.3, anneal=10 * self.steps, guess_cost=1.0)
+        method = A2C(envs.pulls, objective)
         agents, seconds = self._trained("informative", envs, method, folder, key, 10, options)
         bandits = envs.draw(self.bandits, Split.TEST, key=jr.fold_in(key, 110))
         life = lives(agents, bandits, jr.fold_in(key, 210))
@@ -225,14 +223,8 @@ class WangStudy:
     ) -> tuple[list[dict[str, Any]], Any]:
         """§3.2.1: stay probabilities of RL², and of a model-free and a model-based learner."""
         envs = TwoStep(trials=max(2, self.trials // 2))
-        method = A2C(
-            3 * envs.trials,
-            discount=0.9,
-            decay=0.8,
-            entropy=0.05,
-            anneal=self.steps,
-            guess_cost=1.0,
-        )
+        objective = Objective(0.9, decay=0.8, entropy=0.05, anneal=self.steps, guess_cost=1.0)
+        method = A2C(3 * envs.trials, objective)
         agents, seconds = self._trained("two-step", envs, method, folder, key, 11, options)
         tasks = TwoStep(trials=self.trials).draw(
             self.bandits // 2 + 1, Split.TEST, key=jr.fold_in(key, 111)

@@ -17,6 +17,7 @@ from learnset.core import InputError, Split
 from learnset.envs import (
     AbstractEnv,
     AbstractEnvs,
+    AbstractWrapper,
     Life,
     MatchingToPlace,
     ReferenceMemory,
@@ -26,6 +27,7 @@ from learnset.rl import (
     A2C,
     CoordinateActorCritic,
     MatchingToPlaceDays,
+    Objective,
     PlaceActorCritic,
     ReactiveAgent,
     RecurrentAgent,
@@ -68,34 +70,13 @@ POLICIES = {
 Seconds = dict[tuple[str, Setting], Float[np.ndarray, "seeds days trials"]]  # by learner
 
 
-class Told(AbstractEnv):
+class Told(AbstractWrapper):
     """The same maze with the platform observed: the bound."""
 
     env: AbstractEnv
 
-    @property
-    def trials(self) -> int:
-        return self.env.trials
-
-    @property
-    def trial_steps(self) -> int:
-        return self.env.trial_steps
-
-    @property
-    def actions(self) -> Any:
-        return self.env.actions
-
-    def reset(self, trial: Any, *, key: Key[Array, ""]) -> Any:
-        return self.env.reset(trial, key=key)
-
-    def step(self, state: Any, action: Array, *, key: Key[Array, ""]) -> Any:
-        return self.env.step(state, action, key=key)
-
     def observe(self, state: Any) -> Float[Array, "observation"]:
         return jnp.concatenate([self.env.observe(state), self.env.secret(state)])
-
-    def secret(self, state: Any) -> Float[Array, "secret"]:
-        return self.env.secret(state)
 
 
 class ToldDays(AbstractEnvs):
@@ -272,9 +253,7 @@ class WaterMazeStudy:
         stages = tuple(sorted({max(1, round(steps * part)) for part in parts}))
         rate = optax.linear_schedule(1e-3, 1e-4, steps)
         optimiser = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(rate))
-        method = A2C(
-            self.horizon,
-            True,
+        objective = Objective(
             discount=0.98,
             entropy=0.02,
             entropy_end=0.002,
@@ -282,6 +261,7 @@ class WaterMazeStudy:
             value_cost=0.1,
             guess_cost=float(guesses),
         )
+        method = A2C(self.horizon, objective, endless=True)
         return Training(method, optimiser, stages, self.tasks_per_step, self.width)
 
     def _actor_critics(self, key: Key[Array, ""]) -> Seconds:

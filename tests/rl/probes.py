@@ -1,4 +1,4 @@
-"""Environments so small that what is to be learned in them is known beforehand."""
+"""Environments that are so small that the result of learning is known in advance."""
 
 import equinox as eqx
 import jax
@@ -15,8 +15,8 @@ class Moment(eqx.Module):
 
 
 class Probe(ls.envs.AbstractEnv):
-    """Trials of `length` steps, in each of which a table says what is seen and what each of two actions brings. Nobody
-    sees `hidden`, but a critic may be told."""
+    """Trials of `length` steps, with tables of the observation and of the reward of each of two
+    actions. `hidden` is the secret."""
 
     seen: Float[Array, "steps"]
     reward: Float[Array, "steps actions"]
@@ -35,10 +35,9 @@ class Probe(ls.envs.AbstractEnv):
 
     def step(self, state, action, *, key) -> tuple[Moment, ls.envs.Feedback]:
         del key
-        told = ls.envs.Feedback(
-            self.reward[state.step, action], state.step + 1 >= self.length, jnp.asarray(False)
-        )
-        return Moment(state.step + 1, state.trial), told
+        reward, last = self.reward[state.step, action], state.step + 1 >= self.length
+        feedback = ls.envs.Feedback(reward, last, jnp.asarray(False))
+        return Moment(state.step + 1, state.trial), feedback
 
     def observe(self, state) -> Float[Array, "1"]:
         return self.seen[jnp.minimum(state.step, 1)][None]
@@ -49,7 +48,7 @@ class Probe(ls.envs.AbstractEnv):
 
 
 class Probes(ls.envs.AbstractEnvs):
-    """Two kinds of task, one as likely as the other."""
+    """Two kinds of task with equal probabilities."""
 
     seen: Float[Array, "*probes kinds steps"]
     reward: Float[Array, "*probes kinds steps actions"]
@@ -59,13 +58,8 @@ class Probes(ls.envs.AbstractEnvs):
     def sample(self, split: ls.Split, *, key) -> Probe:
         kind_key, hidden_key = jr.split(split.fold(key))
         kind = jr.randint(kind_key, (), 0, 2)
-        return Probe(
-            self.seen[kind],
-            self.reward[kind],
-            self.length,
-            jr.uniform(hidden_key, minval=-1.0),
-            self.trials,
-        )
+        hidden = jr.uniform(hidden_key, minval=-1.0)
+        return Probe(self.seen[kind], self.reward[kind], self.length, hidden, self.trials)
 
 
 def _probe(seen: list, reward: list, length: int) -> Probes:
@@ -73,22 +67,15 @@ def _probe(seen: list, reward: list, length: int) -> Probes:
 
 
 NOTHING = [0, 0]
-# What is seen in the two steps, and what the two actions bring in them, for either kind.
+# The observations of the two steps, and the rewards of the two actions in them, for either kind.
 CONSTANT = _probe([[0, 0], [0, 0]], [[[1, 1], NOTHING]] * 2, 1)
 SEEN = _probe([[1, 0], [-1, 0]], [[[1, 1], NOTHING], [[-1, -1], NOTHING]], 1)
 DISCOUNTED = _probe([[0, 1], [0, 1]], [[NOTHING, [1, 1]]] * 2, 2)
 ACTION = _probe([[0, 0], [0, 0]], [[[-1, 1], NOTHING]] * 2, 1)
 ACTION_BY_SEEN = _probe([[1, 0], [-1, 0]], [[[-1, 1], NOTHING], [[1, -1], NOTHING]], 1)
 REMEMBERED = _probe([[1, 0], [-1, 0]], [[NOTHING, [-1, 1]], [NOTHING, [1, -1]]], 2)
-LADDER = jax.tree.map(
-    lambda *leaves: jnp.stack(leaves),
-    CONSTANT,
-    SEEN,
-    DISCOUNTED,
-    ACTION,
-    ACTION_BY_SEEN,
-    REMEMBERED,
-)
+_RUNGS = (CONSTANT, SEEN, DISCOUNTED, ACTION, ACTION_BY_SEEN, REMEMBERED)
+LADDER = jax.tree.map(lambda *leaves: jnp.stack(leaves), *_RUNGS)
 
 
 @eqx.filter_jit
@@ -101,5 +88,5 @@ def agents(keys):
 
 
 def row(tree, index):
-    """What stands at an index of every array's first axis."""
+    """The tree at an index of the first axis of every array."""
     return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, tree)

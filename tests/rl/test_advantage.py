@@ -1,4 +1,5 @@
-"""Advantages: a return less a value, a one-step error, and all between, against a slow loop."""
+"""Advantages: a return minus a value, a one-step error, and all between, compared with a slow
+loop."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,8 @@ def estimated(reward, value, last_value, alive, discount, decay):
 
 
 def parts(numbers, end):
-    """Rewards, values and the last value of a task that is over after `end` steps; of one that goes on, if that is all."""
+    """Rewards, values and the last value of a task that is over after `end` steps, or that
+    continues if `end` is all of them."""
     reward, value, last = np.split(np.float32(numbers), [STEPS, 2 * STEPS])
     alive = np.float32(np.arange(STEPS) < end)
     return reward, value, last[0] * np.float32(end == STEPS), alive
@@ -32,71 +34,64 @@ def close(left, right):
 
 
 def slow(reward, value, last_value, discount, decay):
-    """By the definition: for each step a sum over all later ones."""
+    """By definition: for each step a sum over all later ones."""
     following = np.append(value[1:], last_value)
     surprise = reward + discount * following - value
-    weight = [
-        [(discount * decay) ** (j - i) if j >= i else 0.0 for j in range(len(reward))]
-        for i in range(len(reward))
-    ]
-    return np.array(weight).reshape(len(reward), len(reward)) @ surprise
+    ahead = np.arange(len(reward)) - np.arange(len(reward))[:, None]
+    return np.where(ahead >= 0, (discount * decay) ** np.maximum(ahead, 0), 0.0) @ surprise
 
 
 @given(numbers, ends, shares)
 @a_few
-def test_without_decay_they_are_the_discounted_return_less_the_value(numbers, end, discount):
+def test_without_decay_they_are_the_discounted_return_minus_the_value(numbers, end, discount):
     reward, value, last, alive = parts(numbers, end)
-    found = estimated(reward, value, last, alive, np.float32(discount), np.float32(1))
-    to_come = last
+    estimates = estimated(reward, value, last, alive, np.float32(discount), np.float32(1))
+    future = last
     for step in reversed(range(end)):
-        to_come = reward[step] + discount * to_come
-        assert close(found[step], to_come - value[step])
+        future = reward[step] + discount * future
+        assert close(estimates[step], future - value[step])
 
 
 @given(numbers, ends, shares)
 @a_few
 def test_with_full_decay_they_are_the_error_of_one_step(numbers, end, discount):
     reward, value, last, alive = parts(numbers, end)
-    found = estimated(reward, value, last, alive, np.float32(discount), np.float32(0))
+    estimates = estimated(reward, value, last, alive, np.float32(discount), np.float32(0))
     following = np.append(value[1:end], last) if end else []
-    assert close(found[:end], reward[:end] + discount * np.float32(following) - value[:end])
+    assert close(estimates[:end], reward[:end] + discount * np.float32(following) - value[:end])
 
 
 @given(numbers, ends, shares, shares)
 @a_few
 def test_they_are_sums_of_errors_of_one_step(numbers, end, discount, decay):
     reward, value, last, alive = parts(numbers, end)
-    found = estimated(reward, value, last, alive, np.float32(discount), np.float32(decay))
-    assert close(found[:end], slow(reward[:end], value[:end], last, discount, decay))
+    estimates = estimated(reward, value, last, alive, np.float32(discount), np.float32(decay))
+    assert close(estimates[:end], slow(reward[:end], value[:end], last, discount, decay))
 
 
-@given(
-    numbers, st.lists(st.floats(-1e6, 1e6, width=32), min_size=2 * STEPS, max_size=2 * STEPS), ends
-)
+large = st.lists(st.floats(-1e6, 1e6, width=32), min_size=2 * STEPS, max_size=2 * STEPS)
+
+
+@given(numbers, large, ends)
 @a_few
 def test_nothing_after_the_end_of_a_task_counts(numbers, noise, end):
     reward, value, last, alive = parts(numbers, end)
-    rest = np.float32(noise).reshape(2, STEPS)
-    noisy = [
-        np.where(alive > 0, clean, dirt) for clean, dirt in zip((reward, value), rest, strict=True)
-    ]
+    noisy = np.where(alive > 0, np.stack([reward, value]), np.float32(noise).reshape(2, STEPS))
     options = alive, np.float32(0.9), np.float32(0.8)
-    found = estimated(*noisy, last, *options)
-    assert np.array_equal(found, estimated(reward, value, last, *options))
-    assert not np.asarray(found)[end:].any()
+    estimates = estimated(*noisy, last, *options)
+    assert np.array_equal(estimates, estimated(reward, value, last, *options))
+    assert not np.asarray(estimates)[end:].any()
 
 
 @given(numbers)
 @a_few
 def test_a_critic_that_is_right_leaves_no_advantage(numbers):
     reward, _, last, alive = parts(numbers, STEPS)
-    to_come = [last]
+    value = [last]
     for now in reversed(reward):
-        to_come.insert(0, now + 0.5 * to_come[0])
-    found = estimated(
-        reward, np.float32(to_come[:-1]), last, alive, np.float32(0.5), np.float32(0.7)
-    )
-    assert close(found, 0)
+        value.insert(0, now + 0.5 * value[0])
+    options = alive, np.float32(0.5), np.float32(0.7)
+    assert close(estimated(reward, np.float32(value[:-1]), last, *options), 0)
 
 
 @pytest.mark.parametrize("dtype", (jnp.float32, jnp.float16))

@@ -1,4 +1,5 @@
-"""Rules for bandits: their values by hand, Gittins indices as published, and the classical columns of RL²'s table 1."""
+"""Rules for bandits: their values by hand, published Gittins indices, and the classical columns of
+RL²'s table 1."""
 
 import functools
 
@@ -25,8 +26,8 @@ from learnset.rl._bandit_rules import (
 )
 from learnset.rl._gittins import gittins_indices
 
-# (successes, failures) with a Beta(1, 1) prior. Gittins 1989, tables for discounts 0.9 and 0.99; reprinted in Christian
-# & Griffiths 2016, Algorithms to live by, chapter 2.
+# (successes, failures) with a Beta(1, 1) prior. Gittins 1989, tables for discounts 0.9 and 0.99;
+# reprinted in Christian & Griffiths 2016, Algorithms to live by, chapter 2.
 PUBLISHED_INDICES = [
     (0.9, (0, 0), 0.7029),
     (0.9, (0, 1), 0.5001),
@@ -49,23 +50,22 @@ def test_gittins_indices_are_the_published_ones(discount, counts, published):
 
 
 def gain(known, successes, failures, discount, steps):
-    """What an arm, best continued for so many steps, is worth more than a known one: by plain recursion."""
+    """The advantage of an arm, optimally continued for `steps` steps, over a known one: by plain
+    recursion."""
 
     @functools.cache
     def worth(wins, losses, left):
         if left == 0:
             return 0.0
         mean = (wins + 1) / (wins + losses + 2)
-        later = mean * worth(wins + 1, losses, left - 1) + (1 - mean) * worth(
-            wins, losses + 1, left - 1
-        )
-        return max(0.0, mean - known + discount * later)
+        won, lost = worth(wins + 1, losses, left - 1), worth(wins, losses + 1, left - 1)
+        return max(0.0, mean - known + discount * (mean * won + (1 - mean) * lost))
 
     return worth(successes, failures, steps)
 
 
 @pytest.mark.parametrize(("successes", "failures"), [(0, 0), (3, 0), (0, 4), (5, 9), (15, 4)])
-def test_a_known_arm_at_the_index_is_just_as_good(successes, failures):
+def test_a_known_arm_at_the_index_is_equally_good(successes, failures):
     index = indices(0.8)[successes, failures]
     assert gain(index - 3e-4, successes, failures, 0.8, 60) > 0
     assert gain(index + 3e-4, successes, failures, 0.8, 60) == 0
@@ -77,12 +77,9 @@ def test_an_index_is_above_the_mean_and_rises_with_successes_discount_and_ignora
     mean = (count[:, None] + 1) / (count[:, None] + count[None] + 2)
     within = count[:, None] + count[None] <= 20
     assert (table[within] > mean[within]).all() and (later[within] > table[within]).all()
-    assert (np.diff(table, axis=0)[within[1:]] > 0).all() and (
-        np.diff(table, axis=1)[:, :][within[:, 1:]] < 0
-    ).all()
-    assert (
-        np.diff(table[np.arange(11), np.arange(11)]) < 0
-    ).all()  # the same mean, better and better known
+    assert (np.diff(table, axis=0)[within[1:]] > 0).all()
+    assert (np.diff(table, axis=1)[within[:, 1:]] < 0).all()
+    assert (np.diff(np.diag(table)[:11]) < 0).all()  # the same mean, known better and better
 
 
 def test_without_a_future_the_index_is_the_mean():
@@ -91,8 +88,8 @@ def test_without_a_future_the_index_is_the_mean():
     assert abs(table - mean).max() < 1e-3
 
 
-def test_the_highest_index_is_the_best_that_can_be_done():
-    """Gittins' theorem, for two arms: no way to choose among all of them gets more of the discounted sum."""
+def test_the_highest_index_is_optimal():
+    """Gittins' theorem, for two arms: no rule of choice gets a larger discounted sum."""
     discount, horizon = 0.6, 12
 
     @functools.cache
@@ -102,9 +99,8 @@ def test_the_highest_index_is_the_best_that_can_be_done():
 
         def pull(wins, losses, won, lost):
             mean = (wins + 1) / (wins + losses + 2)
-            return mean * (1 + discount * best(*won, left - 1, by_index)) + (
-                1 - mean
-            ) * discount * best(*lost, left - 1, by_index)
+            after_win, after_loss = (best(*arms, left - 1, by_index) for arms in (won, lost))
+            return mean * (1 + discount * after_win) + (1 - mean) * discount * after_loss
 
         first = pull(a, b, (a + 1, b, c, d), (a, b + 1, c, d))
         second = pull(c, d, (a, b, c + 1, d), (a, b, c, d + 1))
@@ -113,8 +109,8 @@ def test_the_highest_index_is_the_best_that_can_be_done():
         return max(first, second)
 
     optimal, rule = best(0, 0, 0, 0, horizon, False), best(0, 0, 0, 0, horizon, True)
-    assert 0 <= optimal - rule < 1e-3  # what comes after twelve pulls counts for 0.005 at the most
-    assert optimal > 1.25  # what one arm alone gives
+    assert 0 <= optimal - rule < 1e-3  # later pulls count for 0.005 at most
+    assert optimal > 1.25  # the value of one arm alone
 
 
 @pytest.mark.parametrize("shape", (1.0, 1.5, 4.0, 300.0))
@@ -127,17 +123,16 @@ COUNTS = Counts(jnp.array([3.0, 1.0, 1.0]), jnp.array([1.0, 1.0, 1.0]))
 
 
 def frequencies(rule, counts, num=4000):
-    choose = jax.vmap(lambda key: jnp.argmax(rule.value(counts, key=key)))
-    return (
-        np.bincount(np.asarray(jax.jit(choose)(jr.split(jr.key(0), num))), minlength=rule.arms)
-        / num
-    )
+    choose = jax.jit(jax.vmap(lambda key: jnp.argmax(rule.value(counts, key=key))))
+    chosen = np.asarray(choose(jr.split(jr.key(0), num)))
+    return np.bincount(chosen, minlength=rule.arms) / num
 
 
 def test_thompson_sampling_matches_the_probability_of_being_best():
-    """Of Beta(3, 1) and twice Beta(1, 1), the first is the highest with probability 3/5, from the integral of 3x^4."""
-    found = frequencies(ThompsonSampling(3), COUNTS)
-    assert (abs(found - [0.6, 0.2, 0.2]) < 4 * (0.24 / 4000) ** 0.5).all()
+    """Of Beta(3, 1) and twice Beta(1, 1), the first is the highest with probability 3/5, the
+    integral of 3x^4."""
+    error = frequencies(ThompsonSampling(3), COUNTS) - [0.6, 0.2, 0.2]
+    assert (abs(error) < 4 * (0.24 / 4000) ** 0.5).all()
 
 
 def test_most_of_many_draws_are_for_the_arm_that_is_probably_best():
@@ -153,31 +148,30 @@ def test_optimistic_draws_are_never_below_the_mean():
 
 
 def test_the_upper_confidence_bound_by_hand():
-    counts = Counts(
-        jnp.array([3.0, 1.0]), jnp.array([1.0, 2.0])
-    )  # two pulls of the first arm, one of the second
+    # Two pulls of the first arm, one of the second.
+    counts = Counts(jnp.array([3.0, 1.0]), jnp.array([1.0, 2.0]))
     expected = [3 / 4 + 0.5 * (2 * np.log(4) / 4) ** 0.5, 1 / 3 + 0.5 * (2 * np.log(4) / 3) ** 0.5]
     assert np.allclose(UCB1(2, c=0.5).value(counts, key=jr.key(0)), expected, rtol=1e-6)
 
 
-def test_epsilon_greedy_pulls_any_arm_as_often_as_it_should():
-    found = frequencies(EpsilonGreedy(3, epsilon=0.3), COUNTS)
-    assert (abs(found - [0.8, 0.1, 0.1]) < 4 * (0.16 / 4000) ** 0.5).all()
+def test_epsilon_greedy_explores_with_probability_epsilon():
+    error = frequencies(EpsilonGreedy(3, epsilon=0.3), COUNTS) - [0.8, 0.1, 0.1]
+    assert (abs(error) < 4 * (0.16 / 4000) ** 0.5).all()
 
 
 def test_without_exploration_rules_are_greedy():
+    assert COUNTS.mean.tolist() == [0.75, 0.5, 0.5]
     for rule in (Greedy(3), EpsilonGreedy(3, 0.0), UCB1(3, 0.0)):
-        assert (
-            rule.value(COUNTS, key=jr.key(0)).tolist() == COUNTS.mean.tolist() == [0.75, 0.5, 0.5]
-        )
+        assert rule.value(COUNTS, key=jr.key(0)).tolist() == [0.75, 0.5, 0.5]
 
 
 @hypothesis.given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=8, max_size=8))
 @hypothesis.settings(deadline=None, max_examples=20)
-def test_counts_are_what_happened(pulls):
+def test_counts_are_those_of_the_pulls(pulls):
     def percept(arm, reward, first):
-        told = ls.envs.Feedback(jnp.asarray(float(reward)), jnp.asarray(False), jnp.asarray(False))
-        return ls.envs.Percept(jnp.ones(2), jnp.asarray(arm), told, jnp.asarray(first))
+        no = jnp.asarray(False)
+        feedback = ls.envs.Feedback(jnp.asarray(float(reward)), no, no)
+        return ls.envs.Percept(jnp.ones(2), jnp.asarray(arm), feedback, jnp.asarray(first))
 
     counts = Greedy(3).begin().after(percept(0, False, True))
     for arm, reward in pulls:
@@ -188,8 +182,9 @@ def test_counts_are_what_happened(pulls):
         assert counts.failures[arm] == 1 + len(rewards) - sum(rewards)
 
 
-# Duan et al. 2016, RL², table 1, 10 pulls of 5 arms, mean of 1000 bandits. What was tuned is: c, epsilon and the
-# discount are near the best for this cell. 6.5 is "OTS", which most of 20 draws gives here, but not in all nine cells.
+# Duan et al. 2016, RL², table 1, 10 pulls of 5 arms, mean of 1000 bandits. Tuned: c, epsilon and
+# the discount are near the best for this cell. 6.5 is "OTS", which most of 20 draws gives here, but
+# not in all nine cells.
 PUBLISHED = [
     (ls.rl.AtRandom(5), 5.0),
     (Gittins(5, pulls=10, discount=0.9), 6.6),
@@ -204,12 +199,15 @@ PUBLISHED = [
 @pytest.mark.parametrize(
     ("rule", "published"), PUBLISHED, ids=lambda part: getattr(type(part), "__name__", None)
 )
-def test_the_classical_columns_of_the_table_come_out(rule, published):
+def test_the_classical_columns_of_the_table_are_reproduced(rule, published):
     num = 1000
     bandits = Bandits(arms=5, pulls=10).draw(num, ls.Split.TEST, key=jr.key(0))
-    run = jax.jit(
-        jax.vmap(lambda bandit, key: ls.envs.live(rule, bandit, key=key, steps=10).reward.sum())
-    )
+
+    @jax.jit
+    @jax.vmap
+    def run(bandit, key):
+        return ls.envs.live(rule, bandit, key=key, steps=10).reward.sum()
+
     total = run(bandits, jr.split(jr.key(1), num))
     spread = total.std() * (2 / num) ** 0.5  # ours and theirs
     assert abs(total.mean() - published) < 3 * spread + 0.05  # the rounding of the table

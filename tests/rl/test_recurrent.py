@@ -1,4 +1,4 @@
-"""A recurrent agent: what it senses, what it remembers, and what it cannot learn without."""
+"""A recurrent agent: its inputs, its memory, and what it needs for learning."""
 
 import equinox as eqx
 import jax
@@ -29,12 +29,12 @@ def first_sight(env):
 
 
 def percept_of(env=PROBLEM, *, first=False, action=1, reward=1.0, terminated=True):
-    told = ls.envs.Feedback(jnp.asarray(reward), jnp.asarray(terminated), jnp.asarray(False))
-    return ls.envs.Percept(first_sight(env), jnp.asarray(action), told, jnp.asarray(first))
+    feedback = ls.envs.Feedback(jnp.asarray(reward), jnp.asarray(terminated), jnp.asarray(False))
+    return ls.envs.Percept(first_sight(env), jnp.asarray(action), feedback, jnp.asarray(first))
 
 
-def robbed(agent, **flags):
-    """The same agent, of which one compiled program makes all others."""
+def ablated(agent, **flags):
+    """The same agent with other flags, so that one compiled program serves all of them."""
     for name, value in flags.items():
         agent = eqx.tree_at(lambda a, name=name: getattr(a, name), agent, value)
     return agent
@@ -49,38 +49,29 @@ def heard(agent, memory, percept):
     return agent.hear(memory, percept)
 
 
-# What it senses.
+# Inputs.
 
 
-def test_it_senses_what_it_saw_did_and_got_and_where_in_the_task_it_is():
-    seen = np.asarray(first_sight(PROBLEM))
-    given = new_agent()._inputs(percept_of(action=1, reward=-1.0))
-    assert np.array_equal(given[:9], seen)
-    assert given[9:].tolist() == [
-        0,
-        1,
-        0,
-        -1,
-        -1,
-        1,
-        0,
-        0,
-    ]  # action, action times reward, reward, and three flags
+def test_it_senses_observation_action_reward_and_the_course_of_the_task():
+    inputs = new_agent()._inputs(percept_of(action=1, reward=-1.0))
+    action, action_times_reward, reward, flags = [0, 1], [0, -1], [-1], [1, 0, 0]
+    assert np.array_equal(inputs[:9], first_sight(PROBLEM))
+    assert inputs[9:].tolist() == action + action_times_reward + reward + flags
 
 
-def test_of_a_trial_that_begins_it_knows_no_action():
-    given = [new_agent()._inputs(percept_of(first=True, action=action)) for action in (0, 1)]
-    assert np.array_equal(*given) and given[0][-1] == 1
+def test_at_the_beginning_of_a_trial_it_senses_no_action():
+    inputs = [new_agent()._inputs(percept_of(first=True, action=action)) for action in (0, 1)]
+    assert np.array_equal(*inputs) and inputs[0][-1] == 1
 
 
 def test_vectors_are_sensed_in_units_of_their_limit():
     agent = new_agent(MAZE)
     agent = eqx.tree_at(lambda a: a.actions, agent, ls.envs.Continuous(2, limit=4.0))
-    given = agent._inputs(percept_of(MAZE, action=jnp.array([2.0, -4.0]), reward=0.5))
-    assert given[5:9].tolist() == [0.5, -1, 0.25, -0.5]
+    inputs = agent._inputs(percept_of(MAZE, action=jnp.array([2.0, -4.0]), reward=0.5))
+    assert inputs[5:9].tolist() == [0.5, -1, 0.25, -0.5]
 
 
-# What is taken away is not sensed, whatever it is; what is not taken away is.
+# What is removed is not sensed, whatever its value; the rest is.
 CHANGES = {
     "senses_reward": [{"reward": 1.0}, {"reward": -1.0}],
     "senses_action": [{"action": 0}, {"action": 1}],
@@ -91,25 +82,23 @@ CHANGES = {
 @pytest.mark.parametrize("lstm", (False, True))
 def test_what_is_not_sensed_changes_nothing(name, lstm):
     for senses in (True, False):
-        agent = robbed(new_agent(lstm=lstm), **{name: senses})
-        one, two = (
-            heard(agent, some_memory(agent), percept_of(**change))[1] for change in CHANGES[name]
-        )
+        agent = ablated(new_agent(lstm=lstm), **{name: senses})
+        memory = some_memory(agent)
+        one, two = (heard(agent, memory, percept_of(**change))[1] for change in CHANGES[name])
         assert bool(jnp.array_equal(one, two)) is not senses
 
 
 @pytest.mark.parametrize("lstm", (False, True))
 @pytest.mark.parametrize("first", (False, True))
-def test_memory_lives_from_trial_to_trial_unless_it_is_taken_away(lstm, first):
+def test_memory_persists_from_trial_to_trial_unless_it_is_removed(lstm, first):
     for keeps in (True, False):
-        agent = robbed(new_agent(lstm=lstm), keeps_memory=keeps)
-        with_memory, without = (
-            heard(agent, m, percept_of(first=first)) for m in (some_memory(agent), agent.begin())
-        )
+        agent, percept = ablated(new_agent(lstm=lstm), keeps_memory=keeps), percept_of(first=first)
+        with_memory = heard(agent, some_memory(agent), percept)
+        without = heard(agent, agent.begin(), percept)
         assert bool(eqx.tree_equal(with_memory, without)) is (first and not keeps)
 
 
-# What it computes.
+# Computations.
 
 
 def sigmoid(x):
@@ -124,13 +113,9 @@ def test_gated_units_are_those_of_cho():
     kept = np.split(cell.weight_hh @ memory, 3)
     reset, stay = sigmoid(read[0] + kept[0]), sigmoid(read[1] + kept[1])
     new = np.tanh(read[2] + reset * (kept[2] + cell.bias_n))
-    found, activity = heard(agent, memory, percept)
-    assert (
-        np.allclose(found, (1 - stay) * new + stay * memory, atol=1e-6)
-        and found is activity
-        or found.shape == (16,)
-    )
-    assert np.array_equal(found, activity)
+    after, activity = heard(agent, memory, percept)
+    assert np.allclose(after, (1 - stay) * new + stay * memory, atol=1e-6)
+    assert np.array_equal(after, activity)
 
 
 def test_long_short_term_memory_is_that_of_hochreiter_and_schmidhuber():
@@ -139,19 +124,19 @@ def test_long_short_term_memory_is_that_of_hochreiter_and_schmidhuber():
     gates = cell.weight_ih @ agent._inputs(percept) + cell.weight_hh @ out + cell.bias
     enter, forget, new, leave = np.split(np.asarray(gates), 4)
     expected = sigmoid(forget) * np.asarray(held) + sigmoid(enter) * np.tanh(new)
-    (found, kept), activity = heard(agent, (out, held), percept)
+    (after, kept), activity = heard(agent, (out, held), percept)
     assert np.allclose(kept, expected, atol=1e-6)
-    assert np.allclose(found, sigmoid(leave) * np.tanh(expected), atol=1e-6)
-    assert np.array_equal(found, activity)
+    assert np.allclose(after, sigmoid(leave) * np.tanh(expected), atol=1e-6)
+    assert np.array_equal(after, activity)
 
 
-def test_the_first_policy_tries_everything():
+def test_the_first_policy_tries_all_actions():
     agent = new_agent()
     chances = jax.nn.softmax(agent.policy(heard(agent, agent.begin(), percept_of())[1]).logits)
     assert np.allclose(chances, 0.5, atol=0.01)
 
 
-def test_no_units_are_refused_in_one_line():
+def test_a_width_of_zero_is_refused():
     with pytest.raises(ls.InputError, match="RecurrentAgent: `width=0`"):
         ls.rl.RecurrentAgent(PROBLEM, width=0, key=KEY)
 
@@ -161,18 +146,15 @@ def test_no_units_are_refused_in_one_line():
 
 def test_vectors_are_drawn_from_a_normal_distribution_in_units_of_the_limit():
     mean, std, limit = np.array([0.5, -1.0], np.float32), np.array([0.5, 2.0], np.float32), 3.0
-    policy, expected = (
-        Gaussian(jnp.asarray(mean), jnp.log(std), limit=limit),
-        stats.norm(limit * mean, limit * std),
-    )
+    policy = Gaussian(jnp.asarray(mean), jnp.log(std), limit=limit)
+    expected = stats.norm(limit * mean, limit * std)
     action = np.array([1.0, 4.0], np.float32)
     assert np.isclose(policy.log_prob(action), expected.logpdf(action).sum(), atol=1e-5)
     assert np.isclose(policy.entropy(), expected.entropy().sum(), atol=1e-5)
     drawn = np.asarray(jax.vmap(lambda key: policy.sample(key=key))(jr.split(KEY, 5000)))
     for i in range(2):
-        assert (
-            stats.kstest(drawn[:, i], stats.norm(limit * mean[i], limit * std[i]).cdf).pvalue > 1e-4
-        )
+        cdf = stats.norm(limit * mean[i], limit * std[i]).cdf
+        assert stats.kstest(drawn[:, i], cdf).pvalue > 1e-4
 
 
 def test_choices_are_those_of_the_logits():
@@ -185,16 +167,16 @@ def test_choices_are_those_of_the_logits():
     assert np.all(np.abs(shares - chances) < 4 * np.sqrt(chances * (1 - chances) / 20_000))
 
 
-def test_what_is_impossible_is_not_chosen():
+def test_an_impossible_action_is_not_chosen():
     policy = Choice(jnp.full((1000, 3), -jnp.inf).at[:, 1].set(0.0))
     assert np.all(np.asarray(policy.sample(key=KEY)) == 1)
 
 
-# What it learns, and cannot learn without.
+# Learning.
 
 
 def share_correct(agent, number=1000):
-    """Of each trial, on problems that training never used."""
+    """The share of correct choices in each trial, on problems that training never used."""
 
     @eqx.filter_jit
     def reward(agent):
@@ -207,7 +189,7 @@ def share_correct(agent, number=1000):
 
 
 def trained(agent, steps):
-    method = ls.rl.A2C(horizon=12, discount=0.5, anneal=steps)
+    method = ls.rl.A2C(12, ls.rl.Objective(discount=0.5, anneal=steps))
     options = {"tasks_per_step": 64, "log_every": 100, "progress": False}
     adam = optax.adam(optax.cosine_decay_schedule(1e-2, steps))
     return ls.train(method, agent, TASKS, adam, steps=steps, key=KEY, **options).model
@@ -215,6 +197,6 @@ def trained(agent, steps):
 
 @pytest.mark.parametrize("missing", ("senses_reward", "keeps_memory"))
 def test_without_reward_or_memory_it_stays_at_chance(missing):
-    """In every trial: nothing that is left tells which object has the food."""
+    """In every trial: no other input tells which object has the food."""
     correct = share_correct(trained(new_agent(**{missing: False}), 200))
     assert np.all(np.abs(correct - 0.5) < 4 * np.sqrt(0.25 / 1000))

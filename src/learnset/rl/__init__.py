@@ -1,4 +1,4 @@
-"""Agents that learn to act: by gradients of policies, by rules, and by learning to learn."""
+"""Agents that learn to act: by policy gradients, by rules, and by learning to learn."""
 
 from ._actor_critic import A2C as A2C, AbstractActorCritic as AbstractActorCritic, PPO as PPO
 from ._advantage import advantages as advantages
@@ -22,6 +22,7 @@ from ._mdp_rules import (
     OptimisticPosteriorSampling as OptimisticPosteriorSampling,
     PosteriorSampling as PosteriorSampling,
 )
+from ._objective import Objective as Objective
 from ._online import OnlineReinforce as OnlineReinforce
 from ._place_actor_critic import PlaceActorCritic as PlaceActorCritic
 from ._policy_descent import PolicyDescent as PolicyDescent

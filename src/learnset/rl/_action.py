@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 
 class Choice(eqx.Module):
-    """One of several actions, by logits."""
+    """A distribution over several actions, given by logits."""
 
     logits: Float[Array, "actions"]
 
@@ -26,8 +26,8 @@ class Choice(eqx.Module):
 
 
 class Gaussian(eqx.Module):
-    """A vector, by means and logarithms of standard deviations, both in units of the limit beyond which the environment
-    clips."""
+    """A normal distribution over vectors, given by means and logarithms of standard deviations,
+    both in units of the limit at which the environment clips actions."""
 
     mean: Float[Array, "size"]
     spread: Float[Array, "size"]
@@ -37,10 +37,9 @@ class Gaussian(eqx.Module):
         return self.limit * (self.mean + jnp.exp(self.spread) * jr.normal(key, self.mean.shape))
 
     def log_prob(self, action: Float[Array, "size"]) -> Float[Array, ""]:
-        away = (action / self.limit - self.mean) * jnp.exp(-self.spread)
-        return (
-            -0.5 * away**2 - self.spread - 0.5 * math.log(2 * math.pi) - math.log(self.limit)
-        ).sum()
+        z = (action / self.limit - self.mean) * jnp.exp(-self.spread)
+        logs = -0.5 * z**2 - self.spread - 0.5 * math.log(2 * math.pi) - math.log(self.limit)
+        return logs.sum()
 
     def entropy(self) -> Float[Array, ""]:
         return (self.spread + 0.5 * math.log(2 * math.pi * math.e) + math.log(self.limit)).sum()

@@ -1,4 +1,4 @@
-"""How much better an action turned out than was expected."""
+"""Advantages: how much better the outcome of an action was than expected."""
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +16,15 @@ def advantages(
 ) -> Float[Array, "steps"]:
     """Generalised advantage estimates: discounted sums of `reward + discount * next value - value`.
 
-    With `decay=1` they are the discounted return minus the value; with `decay=0` the one-step error.
+    With `decay=1` they are the discounted return minus the value; with `decay=0`, the one-step
+    error.
 
-    Source: Schulman et al. 2016, *High-Dimensional Continuous Control Using Generalized Advantage Estimation*, eq. 16.
+    Source: Schulman et al. 2016, *High-Dimensional Continuous Control Using Generalized Advantage
+    Estimation*, eq. 16.
 
     **Arguments:**
 
-    - `alive`: 1 where the task was not over before the step, 0 after it: nothing counts from there on.
+    - `alive`: 1 until the task is over, and 0 from then on, when nothing counts.
 
     >>> import jax.numpy as jnp
     >>> ones, zeros = jnp.ones(3), jnp.zeros(3)

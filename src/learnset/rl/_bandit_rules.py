@@ -1,4 +1,4 @@
-"""Rules for bandits: what to pull next, given how often each arm has paid so far."""
+"""Rules for bandits: the arm to pull next, given how often each has paid so far."""
 
 import abc
 from typing import TYPE_CHECKING
@@ -22,8 +22,8 @@ else:
 
 
 class Counts(eqx.Module):
-    """Successes and failures of each arm, one of each to begin with: a posterior Beta(successes, failures), where at
-    first all means are equally likely."""
+    """Successes and failures of each arm, starting at one each: a posterior Beta(successes,
+    failures) under which all means are equally likely at first."""
 
     successes: Float[Array, "arms"]
     failures: Float[Array, "arms"]
@@ -37,23 +37,23 @@ class Counts(eqx.Module):
         return self.successes / self.pulls
 
     def after(self, percept: Percept) -> "Counts":
-        """The counts with the last pull's reward in them; before the first pull there is none."""
+        """The counts including the reward of the last pull, if there was one."""
         pulled = (jnp.arange(self.successes.size) == percept.action) & ~percept.first
         pulled, reward = pulled.astype(self.successes.dtype), percept.feedback.reward
         return Counts(self.successes + pulled * reward, self.failures + pulled * (1 - reward))
 
 
 class AbstractBanditRule(AbstractAgent):
-    """Pulls the arm of the highest value; of several such arms, the first. A rule is how it values arms.
+    """A rule for bandits: it pulls the arm with the highest value, the first one of several.
 
-    Own rules are a subclass with `value`. Rewards are from 0 to 1.
+    Your own rules are subclasses with `value`. Rewards must be from 0 to 1.
     """
 
     arms: AbstractVar[int]
 
     @abc.abstractmethod
     def value(self, counts: Counts, *, key: Key[Array, ""]) -> Float[Array, "arms"]:
-        """What speaks for each arm."""
+        """The value of each arm."""
 
     def begin(self) -> Counts:
         return Counts(jnp.ones(self.arms), jnp.ones(self.arms))
@@ -66,12 +66,13 @@ class AbstractBanditRule(AbstractAgent):
 
 
 class Greedy(AbstractBanditRule):
-    """The arm with the highest posterior mean.
+    """Greedy: the arm with the highest posterior mean.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> from learnset.envs.bandits import Bandit
-    >>> from learnset.rl._bandit_rules import Greedy
-    >>> ls.envs.live(Greedy(2), Bandit(jnp.array([0.0, 1.0]), pulls=5), key=jr.key(0)).reward[:5].tolist()
+    >>> from learnset.rl import Greedy
+    >>> bandit = Bandit(jnp.array([0.0, 1.0]), pulls=5)
+    >>> ls.envs.live(Greedy(2), bandit, key=jr.key(0)).reward[:5].tolist()
     [0.0, 1.0, 1.0, 1.0, 1.0]
     """
 
@@ -83,7 +84,8 @@ class Greedy(AbstractBanditRule):
 
 
 class EpsilonGreedy(AbstractBanditRule):
-    """With probability `epsilon` any arm, otherwise the one with the highest posterior mean."""
+    """Epsilon-greedy: any arm with probability `epsilon`, otherwise the one with the highest
+    posterior mean."""
 
     arms: int = eqx.field(static=True)
     epsilon: float | Float[Array, ""] = 0.1
@@ -92,25 +94,27 @@ class EpsilonGreedy(AbstractBanditRule):
         check_epsilon("EpsilonGreedy", self.epsilon)
 
     def value(self, counts: Counts, *, key: Key[Array, ""]) -> Float[Array, "arms"]:
-        whether, which = jr.split(key)
-        return jnp.where(
-            jr.bernoulli(whether, self.epsilon), jr.uniform(which, (self.arms,)), counts.mean
-        )
+        explore_key, arm_key = jr.split(key)
+        explores = jr.bernoulli(explore_key, self.epsilon)
+        return jnp.where(explores, jr.uniform(arm_key, (self.arms,)), counts.mean)
 
 
 def check_epsilon(owner: str, epsilon: float | Float[Array, ""]) -> None:
-    """Raises `InputError` unless epsilon is a probability. Arrays are let through."""
+    """Raises `InputError` unless epsilon is a probability. Arrays are not checked."""
     if isinstance(epsilon, (int, float)) and not 0 <= epsilon <= 1:
-        raise InputError(f"{owner}: `epsilon={epsilon}`, but it is a probability, 0 to 1.")
+        raise InputError(
+            f"{owner}: `epsilon={epsilon}`, but it must be a probability, from 0 to 1."
+        )
 
 
 class UCB1(AbstractBanditRule):
-    """The arm with the highest upper confidence bound: mean + c * sqrt(2 ln t / pulls of the arm), at the t-th pull.
+    """UCB1: the arm with the highest upper confidence bound, which at pull t is
+    mean + c * sqrt(2 ln t / pulls of the arm).
 
-    Counts begin with one success and one failure, so that no arm has to be tried before others are weighed.
+    Counts begin with one success and one failure, so that arms need not be tried once at first.
 
-    Source: Auer, Cesa-Bianchi & Fischer 2002, *Finite-time analysis of the multiarmed bandit problem* (where c is 1);
-    c and the counts as in Duan et al. 2016, *RL²*, appendix.
+    Source: Auer, Cesa-Bianchi & Fischer 2002, *Finite-time analysis of the multiarmed bandit
+    problem* (where c is 1); c and the counts as in Duan et al. 2016, *RL²*, appendix.
     """
 
     arms: int = eqx.field(static=True)
@@ -126,10 +130,12 @@ class UCB1(AbstractBanditRule):
 
 
 class ThompsonSampling(AbstractBanditRule):
-    """The arm that is the best in one draw from the posterior; or, with more `samples`, in most of so many draws.
+    """Thompson sampling: the best arm in a draw from the posterior or, with more `samples`, in most
+    of the draws.
 
-    Source: Thompson 1933, *On the likelihood that one unknown probability exceeds another*. The column "OTS" in table 1
-    of Duan et al. 2016, *RL²*, is nearer to most of 20 draws (six of nine cells) than to `OptimisticThompsonSampling`.
+    Source: Thompson 1933, *On the likelihood that one unknown probability exceeds another*. The
+    column "OTS" in table 1 of Duan et al. 2016, *RL²*, is closer to 20 draws (in six of nine cells)
+    than to `OptimisticThompsonSampling`.
     """
 
     arms: int = eqx.field(static=True)
@@ -147,9 +153,10 @@ class ThompsonSampling(AbstractBanditRule):
 
 
 class OptimisticThompsonSampling(AbstractBanditRule):
-    """As Thompson sampling, but no arm's draw counts less than its posterior mean.
+    """Optimistic Thompson sampling: the draw of an arm never counts less than its posterior mean.
 
-    Source: May, Korda, Lee & Leslie 2012, *Optimistic Bayesian sampling in contextual-bandit problems*.
+    Source: May, Korda, Lee & Leslie 2012, *Optimistic Bayesian sampling in contextual-bandit
+    problems*.
     """
 
     arms: int = eqx.field(static=True)
@@ -159,16 +166,17 @@ class OptimisticThompsonSampling(AbstractBanditRule):
 
 
 def _draw(counts: Counts, key: Key[Array, ""]) -> Float[Array, "arms"]:
-    """Means drawn from the posterior, a beta distribution: one part of two gamma variates."""
+    """Means drawn from the posterior, a beta distribution: the share of one of two gamma
+    variates."""
     wins, losses = draw_gamma(jnp.stack([counts.successes, counts.failures]), key=key)
     return wins / (wins + losses)
 
 
 def draw_gamma(shape: Float[Array, "*dims"], *, key: Key[Array, ""]) -> Float[Array, "*dims"]:
-    """Gamma variates of these shape parameters, each at least 1, and scale 1.
+    """Gamma variates with these shape parameters, each at least 1, and scale 1.
 
-    All of an array are drawn at once, until the last one is accepted; on a CPU `jax.random.gamma` draws one after the
-    other, several times more slowly.
+    The whole array is drawn at once, until the last number is accepted; on a CPU `jax.random.gamma`
+    draws one number after the other, and is several times slower.
 
     Source: Marsaglia & Tsang 2000, *A simple method for generating gamma variables*.
 
@@ -186,9 +194,7 @@ def draw_gamma(shape: Float[Array, "*dims"], *, key: Key[Array, ""]) -> Float[Ar
         number, drawn, done = tried
         normal_key, uniform_key = jr.split(jr.fold_in(key, number))
         normal, uniform = jr.normal(normal_key, shape.shape), jr.uniform(uniform_key, shape.shape)
-        v = (
-            jnp.maximum(1 + c * normal, 1e-6) ** 3
-        )  # what is below zero has no chance to be accepted
+        v = jnp.maximum(1 + c * normal, 1e-6) ** 3  # numbers below zero are never accepted
         accepted = jnp.log(uniform) < normal**2 / 2 + d - d * v + d * jnp.log(v)
         return number + 1, jnp.where(done, drawn, d * v), done | accepted
 
@@ -197,21 +203,22 @@ def draw_gamma(shape: Float[Array, "*dims"], *, key: Key[Array, ""]) -> Float[Ar
 
 
 class Gittins(AbstractBanditRule):
-    """The arm with the highest Gittins index: the best that can be done if a reward is worth `discount` of the same
-    reward one pull earlier, without end.
+    """Gittins' rule: the arm with the highest Gittins index. It is optimal for an endless bandit in
+    which each reward is worth `discount` times the same reward one pull earlier.
 
-    For a number of pulls that is known there is no such index, and `discount` is to be chosen; 1 - 1 / pulls is a good
-    guess.
+    For a known number of pulls there is no such index, and `discount` must be chosen; 1 - 1 / pulls
+    is a good guess.
 
     Source: Gittins 1979, *Bandit processes and dynamic allocation indices*.
 
     **Arguments:**
 
-    - `pulls`: how many pulls of one arm the table of indices is made for; more pulls are valued by the mean.
+    - `pulls`: the number of pulls of one arm that the table of indices covers; beyond it, an arm is
+      valued by its mean.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> from learnset.envs.bandits import Bandit
-    >>> from learnset.rl._bandit_rules import Gittins
+    >>> from learnset.rl import Gittins
     >>> bandit = Bandit(jnp.array([0.0, 1.0]), pulls=5)
     >>> ls.envs.live(Gittins(2, pulls=5, discount=0.9), bandit, key=jr.key(0)).action[:5].tolist()
     [0, 1, 1, 1, 1]
@@ -231,6 +238,5 @@ class Gittins(AbstractBanditRule):
     def value(self, counts: Counts, *, key: Key[Array, ""]) -> Float[Array, "arms"]:
         del key
         successes, failures = counts.successes.astype(int) - 1, counts.failures.astype(int) - 1
-        return jnp.where(
-            successes + failures <= self.pulls, self.indices[successes, failures], counts.mean
-        )
+        known = successes + failures <= self.pulls
+        return jnp.where(known, self.indices[successes, failures], counts.mean)

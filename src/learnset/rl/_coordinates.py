@@ -1,4 +1,5 @@
-"""An actor-critic that also learns coordinates, by which it finds back to where the platform was last."""
+"""An actor-critic that also learns coordinates, with which it returns to the last place of the
+platform."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -15,16 +16,14 @@ TOWARDS = len(COMPASS)  # the ninth action: towards the remembered goal
 class Chart(eqx.Module):
     """Coordinates of all places, and those of the goal."""
 
-    weights: Float[
-        Array, "2 cells"
-    ]  # coordinates are these times the rates of the place cells: metres
-    trace: Float[Array, "cells"]  # how active cells have been of late
+    weights: Float[Array, "2 cells"]  # times the rates of the place cells: coordinates in metres
+    trace: Float[Array, "cells"]  # the recent activity of the cells
     goal: Float[Array, "2"]  # metres, in these coordinates
     known: Bool[Array, ""]  # whether there is a goal
 
 
 class Navigation(eqx.Module):
-    """What is remembered: habits, the chart, and how much the chart is preferred to habits."""
+    """The memory: habits, the chart, and the preference for the chart."""
 
     learnt: Learnt
     chart: Chart
@@ -32,32 +31,38 @@ class Navigation(eqx.Module):
 
 
 class CoordinateActorCritic(AbstractAgent):
-    """An actor-critic with one more action: to swim towards where the platform was found last.
+    """An actor-critic with a ninth action: to swim towards the place where the platform was found
+    last.
 
-    For this it learns coordinates of places, linear in the rates of the place cells, by temporal differences: those of
-    two places have to differ by the way swum between them, as the animal senses it (its heading, times speed and time).
-    They say nothing of any platform, so that they are as good on a new day as on the old one. Of a step that the wall has
-    bent only the direction behind it is sensed; with decisions every half second this stretches them in the long run.
+    For this it learns coordinates of places, linear in the rates of the place cells, by temporal
+    differences: the coordinates of two places must differ by the path between them as the animal
+    senses it (heading times speed and time). They do not depend on any platform, so that they are
+    as good on a new day as on the old one. Of a step that the wall has bent, only the direction
+    after the wall is sensed; with decisions every half second this stretches them in the long run.
 
-    The actor chooses the ninth action like the others, and errors of the critic reinforce it by as much. But it has one
-    preference for all places: coordinates lead to the goal from everywhere, and reinforced place by place the action
-    hardly came to be chosen at ten decisions a second. In a pool whose actions are eight directions, the nearest is taken.
+    The actor chooses the ninth action like the others, and errors of the critic reinforce it by the
+    same amount. But it has one preference for all places: coordinates lead to the goal from
+    everywhere, and when the action was reinforced for each place separately, it was hardly ever
+    chosen at ten decisions per second. In a pool whose actions are eight directions, the nearest
+    one is taken.
 
-    The goal is where the animal was on the platform last. It is forgotten when the animal comes there, as near as the
-    radius of a platform in its own coordinates, and finds none; without a goal the ninth action is a random direction,
-    and reinforced as that direction. So the agent needs no word of the day's beginning.
+    The goal is the last place where the animal was on the platform. It is forgotten when the animal
+    comes within the radius of a platform of it, in its own coordinates, and finds none. Without a
+    goal the ninth action is a random direction, and is reinforced as that direction. The agent
+    therefore need not know when a day begins.
 
-    On delayed matching-to-place one-trial learning comes about within days, as coordinates get better and the preference
-    for them grows.
+    On delayed matching-to-place, one-trial learning appears within days, as coordinates get better
+    and the preference for them grows.
 
-    Source: Foster, Morris & Dayan 2000, *A model of hippocampally dependent navigation, using the temporal difference
-    learning rule*; learning rate and trace of coordinates from the code of the authors of Tessereau et al. 2021, as for
-    `PlaceActorCritic`. What ends a goal, and the one preference, are our choice: we had no copy of the paper's text.
+    Source: Foster, Morris & Dayan 2000, *A model of hippocampally dependent navigation, using the
+    temporal difference learning rule*; learning rate and trace of coordinates from the code of the
+    authors of Tessereau et al. 2021, as for `PlaceActorCritic`. The end of a goal and the single
+    preference are our choice: we had no copy of the paper's text.
 
     **Arguments:**
 
-    - `habits`: the actor-critic, with its pool. Heading must be sensed in it.
-    - `trace`: what is left after 0.1 s of the trace of a cell's rate: the lambda of TD(lambda).
+    - `habits`: the actor-critic, with its pool, in which heading must be sensed.
+    - `trace`: the remainder after 0.1 s of the trace of a cell's rate: the lambda of TD(lambda).
 
     >>> import equinox as eqx, jax.random as jr, learnset as ls
     >>> days = ls.rl.MatchingToPlaceDays(days=2).sample(ls.Split.TEST, key=jr.key(0))
@@ -71,12 +76,12 @@ class CoordinateActorCritic(AbstractAgent):
     trace: float = 0.8
 
     def __check_init__(self):
-        check_not_negative(
-            "CoordinateActorCritic", coordinate_lr=self.coordinate_lr, trace=self.trace
-        )
+        rates = {"coordinate_lr": self.coordinate_lr, "trace": self.trace}
+        check_not_negative("CoordinateActorCritic", **rates)
         if not self.habits.pool.heading:
             raise InputError(
-                "CoordinateActorCritic: the pool has `heading=False`, but the way swum is sensed by heading."
+                "CoordinateActorCritic: the pool has `heading=False`, but this agent senses its"
+                " path by its heading. Use a pool with `heading=True`."
             )
 
     def begin(self) -> Navigation:
@@ -96,49 +101,47 @@ class CoordinateActorCritic(AbstractAgent):
         lost = (chosen == TOWARDS) & ~memory.chart.known
         chosen = jnp.where(lost, jr.randint(random_key, (), 0, TOWARDS), chosen)
 
-        way = memory.chart.goal - memory.chart.weights @ rates
-        way = way / jnp.maximum(jnp.sqrt((way**2).sum()), 1e-6)
-        direction = jnp.where(
-            chosen == TOWARDS, way, jnp.asarray(COMPASS, rates.dtype)[chosen % TOWARDS]
-        )
+        towards = memory.chart.goal - memory.chart.weights @ rates
+        towards = towards / jnp.maximum(jnp.sqrt((towards**2).sum()), 1e-6)
+        compass = jnp.asarray(COMPASS, rates.dtype)[chosen % TOWARDS]
+        direction = jnp.where(chosen == TOWARDS, towards, compass)
         learnt = self.habits.note(memory.learnt, percept, chosen)
         return self.habits.swim(direction), Navigation(learnt, memory.chart, memory.preference)
 
     def _learn(self, memory: Navigation, percept: Percept) -> Navigation:
         last = memory.learnt
-        credit = self.habits.credit(last, percept) * (
-            last.rates @ last.rates
-        )  # as a preference changes at its place
+        # As much as the preference for another action changes at its place.
+        credit = self.habits.credit(last, percept) * (last.rates @ last.rates)
         preference = memory.preference + jnp.where(last.chosen == TOWARDS, credit, 0)
         chart = self._remember(self._survey(memory.chart, last, percept), percept)
         return Navigation(self.habits.learn(last, percept), chart, preference)
 
     def _survey(self, chart: Chart, last: Learnt, percept: Percept) -> Chart:
-        """Coordinates, better by the step just swum. Not by a trial's last one, which may end in being carried."""
+        """Coordinates improved by the last step, except the last one of a trial, after which the
+        animal may have been carried."""
         pool, rates = self.habits.pool, self.habits.rates(percept)
         swam = (last.swam & ~percept.feedback.over).astype(rates.dtype)
         trace = swam * (self.trace ** (pool.interval / TICK) * chart.trace + last.rates)
-        way = pool.speed * pool.interval * percept.observation[pool.cells : pool.cells + 2]
-        error = chart.weights @ (rates - last.rates) - way
-        weights = (
-            chart.weights
-            + self.habits.scaled(self.coordinate_lr) * swam * error[:, None] * trace[None]
-        )
-        return Chart(weights, trace, chart.goal, chart.known)
+        path = pool.speed * pool.interval * percept.observation[pool.cells : pool.cells + 2]
+        error = chart.weights @ (rates - last.rates) - path
+        change = self.habits.scaled(self.coordinate_lr) * swam * error[:, None] * trace[None]
+        return Chart(chart.weights + change, trace, chart.goal, chart.known)
 
     def _remember(self, chart: Chart, percept: Percept) -> Chart:
-        """The goal: here, if here is the platform, and none, if it should be here and is not."""
+        """The goal: this place if the animal is on the platform, and none if it is at the goal but
+        not on a platform."""
         on_platform = percept.feedback.terminated | self.habits.carried(percept)
-        here = chart.weights @ self.habits.rates(percept)
-        away = ((here - chart.goal) ** 2).sum()
-        missed = chart.known & (away < self.habits.pool.platform_radius**2)
-        goal = jnp.where(on_platform, here, chart.goal)
+        place = chart.weights @ self.habits.rates(percept)
+        squared = ((place - chart.goal) ** 2).sum()
+        missed = chart.known & (squared < self.habits.pool.platform_radius**2)
+        goal = jnp.where(on_platform, place, chart.goal)
         return Chart(chart.weights, chart.trace, goal, on_platform | (chart.known & ~missed))
 
 
 class MatchingToPlaceDays(AbstractEnvs):
-    """Many days of delayed matching-to-place as one task, for those who learn from day to day: the platform is somewhere
-    else every day. Places and starts are drawn as for `MatchingToPlace`.
+    """Many days of delayed matching-to-place as one task, for agents that learn from day to day:
+    the platform is in another place every day. Places and starts are drawn as for
+    `MatchingToPlace`.
 
     Source: Steele & Morris 1999; nine days of four trials as in Foster, Morris & Dayan 2000.
 
@@ -164,9 +167,5 @@ class MatchingToPlaceDays(AbstractEnvs):
     def sample(self, split: Split, *, key: Key[Array, ""]) -> WaterMaze:
         day = MatchingToPlace(self.pool, self.trials_a_day, self.reach, self.sites)
         mazes = day.draw(self.days, split, key=key)
-        return WaterMaze(
-            mazes.platforms.reshape(-1, 2),
-            mazes.starts.reshape(-1, 2),
-            mazes.probe.reshape(-1),
-            self.pool,
-        )
+        platforms, starts = mazes.platforms.reshape(-1, 2), mazes.starts.reshape(-1, 2)
+        return WaterMaze(platforms, starts, mazes.probe.reshape(-1), self.pool)

@@ -13,35 +13,39 @@ from ._policy_descent import PolicyDescent
 
 
 class MAMLPolicy(AbstractMethod):
-    """Learns a policy from which few steps of policy gradient on a new task go far.
+    """MAML for policies: learns a policy from which a few steps of policy gradient on a new task
+    lead far.
 
-    Each task is adapted to, and lived through once more; the policy gradient there is followed back through the steps of
-    adaptation, second derivatives included (see `PolicyDescent`, which says what they are). With `steps=0` this is
-    the plain policy gradient averaged over tasks, which pretrains a policy for transfer.
+    The policy adapts to each task and lives through it once more; the policy gradient there is
+    propagated back through the steps of adaptation, including second derivatives (see
+    `PolicyDescent`). With `steps=0` this is the plain policy gradient averaged over tasks, which
+    pretrains a policy for transfer.
 
-    What is gone up is the return after steps along the mean gradient. The estimate is right on average for many
-    episodes; with few, the steps themselves are random, and that the policy can choose which episodes it learns from
-    is not credited (Stadie et al. 2018, *E-MAML*, do).
+    The gradient increases the return after steps along the mean gradient. The estimate is unbiased
+    for many episodes; with few, the steps themselves are random, and the policy gets no credit for
+    choosing the episodes that it learns from (as it does in Stadie et al. 2018, *E-MAML*).
 
-    MAML made the outer update by trust-region optimisation (TRPO); here it is one step of whichever optimiser `train` is
-    given, on new episodes each time. MAML's code took the usual surrogate, whose second derivatives are not the policy
-    gradient's.
+    MAML made the outer update by trust-region optimisation (TRPO); here it is one step of the
+    optimiser that `train` is given, on new episodes each time. MAML's code used the usual
+    surrogate, whose second derivatives are not those of the policy gradient.
 
-    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks*, algorithm 3.
+    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep
+    Networks*, algorithm 3.
 
     **Arguments:**
 
-    - `adapter`: how a task is learnt. With `Unroll.FIRST_ORDER` the gradient at the adapted policy stands for the true
-      one.
+    - `adapter`: how a task is learnt. With `Unroll.FIRST_ORDER`, the gradient at the adapted policy
+      replaces the true one.
 
-    `tasks` of a gradient are environments. The metrics `reward_before` and `reward` are mean returns before adaptation
-    and after it, and `loss` is minus the latter.
+    `tasks` of a gradient are environments. The metrics `reward_before` and `reward` are the mean
+    returns before and after adaptation, and `loss` is minus the latter.
 
     >>> import jax.random as jr, optax, learnset as ls
-    >>> tasks = ls.envs.Harlow()
-    >>> agent = ls.rl.ReactiveAgent(tasks.sample(ls.Split.TRAIN, key=jr.key(0)), width=16, key=jr.key(1))
+    >>> tasks, options = ls.envs.Harlow(), {"steps": 2, "tasks_per_step": 3, "key": jr.key(2)}
+    >>> problem = tasks.sample(ls.Split.TRAIN, key=jr.key(0))
+    >>> agent = ls.rl.ReactiveAgent(problem, width=16, key=jr.key(1))
     >>> method = ls.rl.MAMLPolicy(ls.rl.PolicyDescent(horizon=12, episodes=10))
-    >>> run = ls.train(method, agent, tasks, optax.adam(1e-3), steps=2, tasks_per_step=3, key=jr.key(2))
+    >>> run = ls.train(method, agent, tasks, optax.adam(1e-3), **options)
     >>> sorted(run.metrics)
     ['loss', 'reward', 'reward_before']
     """
@@ -64,8 +68,5 @@ class MAMLPolicy(AbstractMethod):
             return losses.mean(), returns.mean(axis=0)
 
         grads, returns = objective(model)
-        return (
-            grads,
-            state,
-            {"loss": -returns[-1], "reward": returns[-1], "reward_before": returns[0]},
-        )
+        metrics = {"loss": -returns[-1], "reward": returns[-1], "reward_before": returns[0]}
+        return grads, state, metrics

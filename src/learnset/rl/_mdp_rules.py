@@ -1,4 +1,5 @@
-"""Rules for small decision processes: plan by what is known of transitions and rewards, or by what they could be."""
+"""Rules for small decision processes: planning with models of transitions and rewards, drawn from
+what is known of them."""
 
 import abc
 from typing import TYPE_CHECKING
@@ -27,16 +28,18 @@ Rewards = Float[Array, "models states actions"]
 def value_iteration(
     transitions: Transitions, rewards: Rewards, horizon: int
 ) -> tuple[Int[Array, "horizon states"], Float[Array, "horizon states"]]:
-    """The best policy for `horizon` steps. Of several models, the one counts that promises most, for each state and
-    action anew.
+    """The optimal policy for `horizon` steps, by value iteration. Of several models, the most
+    promising one counts for each state and action.
 
-    **Returns:** what to do, and how much reward is to be expected from there on, at each step in each state.
+    **Returns:** the action, and the expected reward from there on, for each step and state.
+
+    Here the second action is swapped in as long as it is useful:
 
     >>> import jax.numpy as jnp
     >>> from learnset.rl._mdp_rules import value_iteration
-    >>> stay, swap = jnp.eye(2), 1 - jnp.eye(2)
-    >>> policy, values = value_iteration(jnp.stack([stay, swap], 1)[None], jnp.array([[[0.0, 0], [1, 1]]]), horizon=3)
-    >>> policy[:, 0].tolist(), values[:, 0].tolist()  # swap as long as it is of use
+    >>> transitions = jnp.stack([jnp.eye(2), 1 - jnp.eye(2)], 1)[None]  # stay, or swap
+    >>> policy, values = value_iteration(transitions, jnp.array([[[0.0, 0], [1, 1]]]), horizon=3)
+    >>> policy[:, 0].tolist(), values[:, 0].tolist()
     ([1, 1, 0], [2.0, 1.0, 0.0])
     """
 
@@ -49,10 +52,12 @@ def value_iteration(
 
 
 class Belief(eqx.Module):
-    """What was seen of a decision process: how often each transition was made, and the sum of its rewards.
+    """The belief about a decision process: the count of each transition, and the sum of its
+    rewards.
 
-    Before that, transition probabilities have a flat Dirichlet distribution, and mean rewards a normal one around
-    `prior_mean` with standard deviation 1; rewards are normal around their means with standard deviation 1.
+    A priori, transition probabilities have a flat Dirichlet distribution, and mean rewards a normal
+    one around `prior_mean` with standard deviation 1; rewards are normal around their means with
+    standard deviation 1.
     """
 
     seen: Float[Array, "states actions states"]
@@ -73,12 +78,11 @@ class Belief(eqx.Module):
         return _shares(1 + self.seen)
 
     def draw(self, *, key: Key[Array, ""]) -> tuple[Array, Array]:
-        """Transitions and rewards as they could be."""
+        """Transitions and rewards drawn from the posterior."""
         transition_key, reward_key = jr.split(key)
-        rewards = self.mean_reward + jr.normal(reward_key, self.rewarded.shape) / jnp.sqrt(
-            self.weight
-        )
-        return _shares(draw_gamma(1 + self.seen, key=transition_key)), rewards
+        noise = jr.normal(reward_key, self.rewarded.shape) / jnp.sqrt(self.weight)
+        transitions = _shares(draw_gamma(1 + self.seen, key=transition_key))
+        return transitions, self.mean_reward + noise
 
 
 def _shares(weights: Float[Array, "*dims n"]) -> Float[Array, "*dims n"]:
@@ -86,7 +90,7 @@ def _shares(weights: Float[Array, "*dims n"]) -> Float[Array, "*dims n"]:
 
 
 class Planned(eqx.Module):
-    """What a planning rule remembers."""
+    """The memory of a planning rule."""
 
     belief: Belief
     policy: Int[Array, "horizon states"]
@@ -95,18 +99,17 @@ class Planned(eqx.Module):
 
 
 class AbstractPlanner(AbstractAgent):
-    """Plans by models of what may be the case, until the end of the episode. A rule is which models, and how often.
+    """A rule that plans with possible models until the end of the episode. A rule defines which
+    models it plans with, and how often.
 
-    Own rules are a subclass with `models` and these fields.
+    Your own rules are subclasses with `models` and these fields.
     """
 
     states: AbstractVar[int]
     actions: AbstractVar[int]
     horizon: AbstractVar[int]  # steps of an episode: the environment's `trial_steps`
     prior_mean: AbstractVar[float]  # of a mean reward; `TabularMDPs` draws them around 1
-    at_every_step: AbstractVar[
-        bool
-    ]  # plans anew; otherwise when an episode begins, and keeps to it
+    at_every_step: AbstractVar[bool]  # plans at every step, or only when an episode begins
 
     @abc.abstractmethod
     def models(self, belief: Belief, *, key: Key[Array, ""]) -> tuple[Transitions, Rewards]:
@@ -115,9 +118,8 @@ class AbstractPlanner(AbstractAgent):
     def begin(self) -> Planned:
         size = (self.states, self.actions)
         belief = Belief(jnp.zeros((*size, self.states)), jnp.zeros(size), self.prior_mean)
-        return Planned(
-            belief, jnp.zeros((self.horizon, self.states), int), jnp.asarray(0), jnp.asarray(0)
-        )
+        policy = jnp.zeros((self.horizon, self.states), int)
+        return Planned(belief, policy, jnp.asarray(0), jnp.asarray(0))
 
     def act(
         self, memory: Planned, percept: Percept, *, key: Key[Array, ""]
@@ -128,35 +130,35 @@ class AbstractPlanner(AbstractAgent):
         def plan() -> Int[Array, "horizon states"]:
             return value_iteration(*self.models(belief, key=key), self.horizon)[0]
 
-        # By its own clock, which under `jax.vmap` is one and the same for all tasks: planning is left out in between.
-        policy = (
-            plan()
-            if self.at_every_step
-            else jax.lax.cond(memory.clock == 0, plan, lambda: memory.policy)
-        )
+        if self.at_every_step:
+            policy = plan()
+        else:
+            # By its own clock, which `jax.vmap` does not batch: nothing is planned in between.
+            policy = jax.lax.cond(memory.clock == 0, plan, lambda: memory.policy)
         action = policy[jnp.minimum(memory.clock, self.horizon - 1), state]
         return action, Planned(belief, policy, state, (memory.clock + 1) % (self.horizon + 1))
 
 
 def _learn(memory: Planned, percept: Percept, state: Int[Array, ""]) -> Belief:
-    """The belief after the last step, unless an episode begins: then there was none."""
+    """The belief after the last step, if there was one: at the beginning of an episode there is
+    none."""
     belief, counts = memory.belief, (~percept.first).astype(percept.observation.dtype)
+    reward = counts * percept.feedback.reward
     seen = belief.seen.at[memory.state, percept.action, state].add(counts)
-    rewarded = belief.rewarded.at[memory.state, percept.action].add(
-        counts * percept.feedback.reward
-    )
+    rewarded = belief.rewarded.at[memory.state, percept.action].add(reward)
     return Belief(seen, rewarded, belief.prior_mean)
 
 
 class PosteriorSampling(AbstractPlanner):
-    """The best policy for one process drawn from the posterior, anew for each episode (PSRL).
+    """Posterior sampling (PSRL): the optimal policy for a process that is drawn from the posterior
+    for each episode.
 
-    Source: Strens 2000, *A Bayesian framework for reinforcement learning*; Osband, Russo & Van Roy 2013, *(More)
-    efficient reinforcement learning via posterior sampling*.
+    Source: Strens 2000, *A Bayesian framework for reinforcement learning*; Osband, Russo & Van Roy
+    2013, *(More) efficient reinforcement learning via posterior sampling*.
 
     >>> import equinox as eqx, jax.random as jr, learnset as ls
     >>> from learnset.envs.mdps import TabularMDPs
-    >>> from learnset.rl._mdp_rules import PosteriorSampling
+    >>> from learnset.rl import PosteriorSampling
     >>> mdp = TabularMDPs(trials=3).sample(ls.Split.TEST, key=jr.key(0))
     >>> rule = PosteriorSampling(states=10, actions=5, horizon=10)
     >>> int(eqx.filter_jit(ls.envs.live)(rule, mdp, key=jr.key(1)).counts.sum())
@@ -178,10 +180,11 @@ class PosteriorSampling(AbstractPlanner):
 
 
 class OptimisticPosteriorSampling(AbstractPlanner):
-    """As posterior sampling, but with several processes drawn, of which, in planning, the one counts that promises
-    most, for each state and action anew.
+    """Optimistic posterior sampling: several processes are drawn, and in planning the most
+    promising one counts for each state and action.
 
-    Source: Osband & Van Roy 2017, *Why is posterior sampling better than optimism for reinforcement learning?*
+    Source: Osband & Van Roy 2017, *Why is posterior sampling better than optimism for reinforcement
+    learning?*
     """
 
     states: int = eqx.field(static=True)
@@ -205,7 +208,8 @@ class OptimisticPosteriorSampling(AbstractPlanner):
 
 
 class EpsilonGreedyPlanner(AbstractPlanner):
-    """The best policy for the mean of the posterior; with probability `epsilon`, any action instead. Greedy at 0."""
+    """Epsilon-greedy planning: the optimal policy for the mean of the posterior or, with
+    probability `epsilon`, any action. It is greedy at 0."""
 
     states: int = eqx.field(static=True)
     actions: int = eqx.field(static=True)
@@ -224,8 +228,7 @@ class EpsilonGreedyPlanner(AbstractPlanner):
     def act(
         self, memory: Planned, percept: Percept, *, key: Key[Array, ""]
     ) -> tuple[Int[Array, ""], Planned]:
-        whether, which = jr.split(key)
+        explore_key, action_key = jr.split(key)
         action, memory = super().act(memory, percept, key=key)
-        return jnp.where(
-            jr.bernoulli(whether, self.epsilon), jr.randint(which, (), 0, self.actions), action
-        ), memory
+        explores = jr.bernoulli(explore_key, self.epsilon)
+        return jnp.where(explores, jr.randint(action_key, (), 0, self.actions), action), memory

@@ -1,4 +1,4 @@
-"""A network that learns by its own weights while it acts."""
+"""A network that changes its weights while it acts."""
 
 import equinox as eqx
 import jax
@@ -10,22 +10,26 @@ from ..envs import AbstractAgent, Percept
 
 
 class Weights(eqx.Module):
-    """Memory of an agent that learns by its weights."""
+    """The memory of an agent that learns by its weights."""
 
     network: PyTree  # its arrays
-    trace: PyTree  # the gradient of the logarithm of the probability of what was done in this trial
+    trace: PyTree  # the gradient of the log-probability of the actions in this trial
 
 
 class OnlineReinforce(AbstractAgent):
-    """A feed-forward policy without memory, whose weights take a step of policy gradient after each trial: slow learning.
-    From a network that knows nothing it is learning from scratch; from one that has learnt earlier tasks, transfer.
+    """REINFORCE online: a feed-forward policy without memory whose weights take a step of policy
+    gradient after each trial, which is slow learning.
 
-    Source: Williams 1992, *Simple statistical gradient-following algorithms for connectionist reinforcement learning*.
+    From a new network it is learning from scratch; from one that has learnt earlier tasks,
+    transfer.
+
+    Source: Williams 1992, *Simple statistical gradient-following algorithms for connectionist
+    reinforcement learning*.
 
     **Arguments:**
 
-    - `network`: from an observation to logits of actions.
-    - `lr`: step size. The sum of a trial's rewards is what the gradient is multiplied by.
+    - `network`: maps an observation to logits of actions.
+    - `lr`: the step size. The gradient is multiplied by the sum of the rewards of a trial.
 
     >>> import equinox as eqx, jax.random as jr, learnset as ls
     >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
@@ -44,8 +48,7 @@ class OnlineReinforce(AbstractAgent):
     def act(
         self, memory: Weights, percept: Percept, *, key: Key[Array, ""]
     ) -> tuple[Int[Array, ""], Weights]:
-        told = percept.feedback
-        rate = self.lr * told.reward
+        rate = self.lr * percept.feedback.reward
         network = jax.tree.map(lambda w, g: w + rate * g, memory.network, memory.trace)
         fixed = eqx.filter(self.network, eqx.is_inexact_array, inverse=True)
 
@@ -54,10 +57,10 @@ class OnlineReinforce(AbstractAgent):
 
         action = jr.categorical(key, log_probs(network))
         grads = jax.grad(lambda network: log_probs(network)[action])(network)
-        # What is done when a trial is over has no effect, and leaves no trace.
-        trace = jax.tree.map(
-            lambda old, new: jnp.where(told.over, 0.0, jnp.where(percept.first, new, old + new)),
-            memory.trace,
-            grads,
-        )
-        return action, Weights(network, trace)
+
+        def traced(old: Array, new: Array) -> Array:
+            # An action after the end of a trial has no effect, and leaves no trace.
+            summed = jnp.where(percept.first, new, old + new)
+            return jnp.where(percept.feedback.over, 0.0, summed)
+
+        return action, Weights(network, jax.tree.map(traced, memory.trace, grads))

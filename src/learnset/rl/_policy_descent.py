@@ -1,4 +1,4 @@
-"""Adaptation by policy gradients: gradient descent on what an agent lives through in a new task."""
+"""Adaptation by policy gradients: gradient descent on an agent's experience in a new task."""
 
 from typing import Any
 
@@ -14,48 +14,53 @@ from ..transfer import ridge, Unroll
 from ._advantage import advantages
 from ._rollout import replay, Rollout, rollout
 
-EVEN = 1e-3  # of the spread of returns: what is not rounding
+EVEN = 1e-3  # of the spread of returns; smaller differences are rounding
 
 
 class PolicyDescent(eqx.Module):
-    """Lives through a few episodes of a task, goes one step along the policy gradient, and so on: what transfer learning
-    does to a pretrained policy, and what MAML differentiates through. It is to policies what `FineTune` is to predictors.
+    """Policy descent: alternates between a few episodes of a task and one step along the policy
+    gradient.
 
-    The gradient is REINFORCE's, with a baseline that is linear in the observation, its square, and time up to the third
-    power, fitted to the returns of the same episodes (Duan et al. 2016, supplement). Advantages are then brought to mean
-    zero and unit spread, as MAML's code does.
+    This is how transfer learning adapts a pretrained policy, and what MAML differentiates through.
+    It is to policies what `FineTune` is to predictors.
 
-    The loss is right in its second derivative too, which `MAMLPolicy` needs: that of the usual surrogate, `log_prob *
-    advantage`, leaves out that the policy chose what it is averaged over. `Loaded DiCE` puts it in. With `credit=1` the
-    Hessian is unbiased (DiCE, Foerster et al. 2018), but varies much more; with `credit=0` each action stands for itself (the
-    low-variance surrogate of Rothfuss et al. 2019, *ProMP*), which is exact where an episode is one step. Baseline
-    and spread count as constants in both derivatives, and so does the discount of early steps, as is usual.
+    The gradient is that of REINFORCE, with a baseline that is linear in the observation, its
+    square, and time up to the third power, fitted to the returns of the same episodes (Duan et al.
+    2016, supplement). Advantages are then scaled to mean zero and unit spread, as in MAML's code.
 
-    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning*, algorithm 3, lines 5-7; Williams 1992; Duan et al.
-    2016, *Benchmarking Deep Reinforcement Learning for Continuous Control*; Farquhar, Whiteson & Foerster 2019, *Loaded
-    DiCE*.
+    The second derivative of the loss, which `MAMLPolicy` needs, is correct too: the usual
+    surrogate, `log_prob * advantage`, ignores that the policy chose what it is averaged over, and
+    Loaded DiCE includes it. With `credit=1` the Hessian is unbiased (DiCE, Foerster et al. 2018),
+    but varies much more; with `credit=0` each action counts for itself only (the low-variance
+    surrogate of Rothfuss et al. 2019, *ProMP*), which is exact for episodes of one step. Baseline
+    and spread are constants in both derivatives, and so is the discount of early steps, as usual.
+
+    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning*, algorithm 3, lines 5-7;
+    Williams 1992; Duan et al. 2016, *Benchmarking Deep Reinforcement Learning for Continuous
+    Control*; Farquhar, Whiteson & Foerster 2019, *Loaded DiCE*.
 
     **Arguments:**
 
-    - `horizon`: steps of one episode. It begins with the task's first trial; rewards of later trials count for what was
-      done in earlier ones.
-    - `lr`: step size; or as many as there are steps (MAML halves it after the first).
-    - `steps`: how many; `episodes`: lived through before each of them.
-    - `discount`: of rewards, a step.
-    - `credit`: how much an earlier action counts for a later one's second derivative, a step, from 0 to 1.
-    - `penalty`: of the baseline's squared weights, in units of one step.
-    - `standardised`: whether advantages are brought to mean zero and unit spread.
-    - `where`: the part of the agent that moves, as in `equinox.tree_at`; everything, unless said otherwise.
-    - `unroll`: what differentiating through the steps costs.
+    - `horizon`: the steps of one episode. It begins with the first trial of the task; rewards of
+      later trials count for actions in earlier ones.
+    - `lr`: the step size, or one for each step (MAML halves it after the first).
+    - `steps`: the number of steps; `episodes`: the number of episodes before each of them.
+    - `discount`: of rewards, per step.
+    - `credit`: the weight of an earlier action in the second derivative of a later one, per step,
+      from 0 to 1.
+    - `penalty`: of the squared weights of the baseline, in units of one step.
+    - `standardised`: whether advantages are scaled to mean zero and unit spread.
+    - `where`: the part of the agent that moves, as in `equinox.tree_at` (default: everything).
+    - `unroll`: how the steps are differentiated through.
 
-    **Raises:** `InputError` for numbers that cannot be, and for a baseline with as many weights as there are steps, which
-    would leave no advantage.
+    **Raises:** `InputError` for impossible numbers, and for a baseline with as many weights as
+    there are steps, which would leave no advantage.
 
     >>> import jax.random as jr, learnset as ls
     >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
     >>> agent = ls.rl.ReactiveAgent(problem, width=16, key=jr.key(1))
-    >>> adapter = ls.rl.PolicyDescent(horizon=12, steps=2, episodes=10)
-    >>> adapter.trace(agent, problem, key=jr.key(2)).reward.shape  # steps of descent and before, of time, episodes
+    >>> lived = ls.rl.PolicyDescent(12, steps=2, episodes=10).trace(agent, problem, key=jr.key(2))
+    >>> lived.reward.shape  # before and after each step of descent; steps of time; episodes
     (3, 12, 10)
     """
 
@@ -71,13 +76,8 @@ class PolicyDescent(eqx.Module):
     unroll: Unroll = eqx.field(static=True, default=Unroll.EXACT)
 
     def __check_init__(self):
-        check_positive(
-            "PolicyDescent",
-            horizon=self.horizon,
-            episodes=self.episodes,
-            lr=self.lr,
-            penalty=self.penalty,
-        )
+        for name in ("horizon", "episodes", "lr", "penalty"):
+            check_positive("PolicyDescent", **{name: getattr(self, name)})
         check_not_negative("PolicyDescent", steps=self.steps)
         for field in ("discount", "credit"):
             value = getattr(self, field)
@@ -86,23 +86,25 @@ class PolicyDescent(eqx.Module):
         if jnp.shape(self.lr) not in ((), (self.steps,)):
             raise InputError(
                 f"PolicyDescent: `lr` has shape {jnp.shape(self.lr)}, but `steps={self.steps}`."
+                " Give one number, or one for each step."
             )
 
     def adapt(self, agent: Any, env: AbstractEnv, *, key: Key[Array, ""]) -> Any:
-        """The agent after all steps, learnt in one task."""
+        """The agent after all steps in one task."""
         return self.descend(agent, env, key=key)[0]
 
     def trace(self, agent: Any, env: AbstractEnv, *, key: Key[Array, ""]) -> Rollout:
-        """What the agent lives through before any step and after each, on a leading axis one longer than there are
-        steps. `.reward.sum(axis=1)` are returns."""
+        """The experience of the agent before the first step and after each one, on a leading axis
+        of length `steps + 1`. `.reward.sum(axis=1)` are returns."""
         return self.descend(agent, env, key=key)[1]
 
     def descend(self, agent: Any, env: AbstractEnv, *, key: Key[Array, ""]) -> tuple[Any, Rollout]:
-        """What `adapt` and `trace` give. Differentiable in the agent that comes out, but not in what was lived through."""
+        """The results of `adapt` and `trace`. The new agent is differentiable, the experience is
+        not."""
         moving, fixed = trainable(agent, self.where)
 
-        def step(moving: Any, given: tuple[Array, Array]) -> tuple[Any, Rollout]:
-            lr, key = given
+        def step(moving: Any, lr_and_key: tuple[Array, Array]) -> tuple[Any, Rollout]:
+            lr, key = lr_and_key
             lived = self.live(eqx.combine(moving, fixed), env, key=key)
             grads = jax.grad(lambda part: self.loss(eqx.combine(part, fixed), lived))(moving)
             if self.unroll is Unroll.FIRST_ORDER:
@@ -110,33 +112,29 @@ class PolicyDescent(eqx.Module):
             return jax.tree.map(lambda m, g: m - lr * g, moving, grads), lived
 
         step = jax.checkpoint(step) if self.unroll is Unroll.REMAT else step
-        keys = jr.split(key, self.steps + 1)
-        moving, lived = jax.lax.scan(
-            step, moving, (jnp.broadcast_to(self.lr, (self.steps,)), keys[:-1])
-        )
+        keys, lrs = jr.split(key, self.steps + 1), jnp.broadcast_to(self.lr, (self.steps,))
+        moving, lived = jax.lax.scan(step, moving, (lrs, keys[:-1]))
         agent = eqx.combine(moving, fixed)
         last = self.live(agent, env, key=keys[-1])
-        return agent, jax.tree.map(
-            lambda some, one: jnp.concatenate([some, one[None]]), lived, last
-        )
+        lived = jax.tree.map(lambda some, one: jnp.concatenate([some, one[None]]), lived, last)
+        return agent, lived
 
     def live(self, agent: Any, env: AbstractEnv, *, key: Key[Array, ""]) -> Rollout:
-        """Episodes of one task. Nothing of them is differentiable."""
-        agent = jax.tree.map(
+        """Episodes of one task, which are not differentiable."""
+        fixed = jax.tree.map(
             lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, agent
         )
-        many = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (self.episodes, *jnp.shape(leaf))), env
-        )
-        return rollout(agent, many, self.horizon, endless=False, key=key)
+        shape = (self.episodes,)
+        many = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape + jnp.shape(leaf)), env)
+        return rollout(fixed, many, self.horizon, endless=False, key=key)
 
     def loss(self, agent: Any, lived: Rollout) -> Float[Array, ""]:
-        """Its value is zero; its gradient at the agent that has lived so is minus the policy gradient, a step, and its
-        second derivative likewise."""
+        """A loss whose value is zero. Its gradient per step, at the agent that lived through the
+        episodes, is minus the policy gradient, and its second derivative likewise."""
         return -surrogate(log_probs(agent, lived), self.gained(lived), lived.counts, self.credit)
 
     def gained(self, lived: Rollout) -> Float[Array, "steps episodes"]:
-        """Advantages: how much more was gained from each step on than the baseline says."""
+        """Advantages: by how much the return from each step on exceeds the baseline."""
         zero, alive = jnp.zeros_like(lived.reward), lived.alive.astype(lived.reward.dtype)
 
         def one(reward: Array, value: Array, alive: Array) -> Array:
@@ -147,7 +145,7 @@ class PolicyDescent(eqx.Module):
         if not self.standardised:
             return gained
         counts = lived.counts
-        # Where all episodes gained the same, what is left of returns is rounding, and stays small.
+        # If all episodes have the same return, differences are rounding, and stay small.
         spread = gained.std(where=counts) + EVEN * returns.std(where=counts)
         return (gained - gained.mean(where=counts)) / (spread + 1e-8)
 
@@ -158,10 +156,11 @@ def surrogate(
     counts: Bool[Array, "steps episodes"],
     credit: float | Float[Array, ""],
 ) -> Float[Array, ""]:
-    """A number that is zero, and whose first and second derivatives are estimates of those of the mean advantage a step.
+    """A number with value zero whose first and second derivatives estimate those of the mean
+    advantage per step.
 
-    Source: Farquhar, Whiteson & Foerster 2019, *Loaded DiCE: Trading off Bias and Variance in Any-Order Score Function
-    Estimators for Reinforcement Learning*; `credit` is their lambda.
+    Source: Farquhar, Whiteson & Foerster 2019, *Loaded DiCE: Trading off Bias and Variance in
+    Any-Order Score Function Estimators for Reinforcement Learning*; `credit` is their lambda.
     """
     log_prob = jnp.where(counts, log_prob, 0.0)
     time = jnp.arange(len(log_prob))
@@ -169,7 +168,7 @@ def surrogate(
     earlier = jnp.where(ago > 0, jnp.asarray(credit, log_prob.dtype) ** ago, 0.0) @ log_prob
 
     def box(x: Array) -> Array:
-        """One, whose derivatives are those of the probability `exp(x)` in units of itself."""
+        """One, with the derivatives of the probability `exp(x)` relative to itself."""
         return jnp.exp(x - jax.lax.stop_gradient(x))
 
     total = jnp.where(counts, (box(earlier + log_prob) - box(earlier)) * gained, 0.0).sum()
@@ -177,37 +176,37 @@ def surrogate(
 
 
 def log_probs(agent: Any, lived: Rollout) -> Float[Array, "steps episodes"]:
-    """Logarithms of the probabilities with which an agent does what was done."""
+    """The log-probabilities of the actions under an agent."""
     if jax.tree.leaves(jax.eval_shape(agent.begin)):
         return replay(agent, lived).log_prob
 
     def of_one(percept: Any, action: Array) -> Array:
         return agent.policy(agent.hear(agent.begin(), percept)[1]).log_prob(action)
 
-    # Without memory no step has to wait for another.
+    # Without memory, all steps are independent.
     return jax.vmap(jax.vmap(of_one))(lived.percept, lived.action)
 
 
 def baseline(
     lived: Rollout, returns: Float[Array, "steps episodes"], penalty: float | Float[Array, ""]
 ) -> Float[Array, "steps episodes"]:
-    """The linear function of observation, its square, and time up to the third power that fits the returns best.
+    """The baseline: the linear function of observation, its square, and time up to the third power
+    that fits the returns best.
 
-    Source: Duan et al. 2016, *Benchmarking Deep Reinforcement Learning for Continuous Control*, supplement. Time goes
-    from -1 to 1 here and the constant is not shrunk, which is the same but for rounding and the penalty.
+    Source: Duan et al. 2016, *Benchmarking Deep Reinforcement Learning for Continuous Control*,
+    supplement. Here time runs from -1 to 1 and the constant is not shrunk, which is the same except
+    for rounding and the penalty.
     """
     steps, episodes = returns.shape
-    seen = lived.percept.observation
-    time = jnp.broadcast_to(
-        jnp.linspace(-1, 1, steps, dtype=returns.dtype)[:, None, None], (steps, episodes, 1)
-    )
-    features = jnp.concatenate([seen, seen**2, time, time**2, time**3], axis=-1).reshape(
-        steps * episodes, -1
-    )
+    observed = lived.percept.observation
+    clock = jnp.linspace(-1, 1, steps, dtype=returns.dtype)[:, None, None]
+    time = jnp.broadcast_to(clock, (steps, episodes, 1))
+    features = jnp.concatenate([observed, observed**2, time, time**2, time**3], axis=-1)
+    features = features.reshape(steps * episodes, -1)
     if features.shape[1] + 1 >= len(features):
         raise InputError(
-            f"PolicyDescent: {len(features)} steps in all episodes, but the baseline has {features.shape[1] + 1} weights and"
-            " would explain whatever happens. Raise `episodes`."
+            f"PolicyDescent: {len(features)} steps in all episodes, but the baseline has"
+            f" {features.shape[1] + 1} weights and would explain any returns. Raise `episodes`."
         )
     points = Batch(features, returns.reshape(-1, 1), lived.counts.reshape(-1).astype(returns.dtype))
     weight, bias = ridge(features, points, penalty * points.weight.sum())

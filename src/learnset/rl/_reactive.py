@@ -1,4 +1,4 @@
-"""An agent without memory: what it does depends on what it senses, and on nothing else."""
+"""An agent without memory, whose actions depend on its present observation only."""
 
 import math
 
@@ -16,20 +16,22 @@ from ._recurrent import policy_of, sizes
 
 
 class ReactiveAgent(AbstractAgent):
-    """A policy network on the observation. It does not sense its actions and rewards and remembers nothing: a new task is
-    learnt by its weights (`PolicyDescent`), or not at all.
+    """A reactive agent: a policy network on the observation. It senses neither its actions nor its
+    rewards and has no memory, so that only its weights can learn a new task (`PolicyDescent`).
 
-    It is trained by the same methods as `RecurrentAgent` (`A2C`, `PPO`), and by `MAMLPolicy`, which has no use for its
-    critic.
+    It is trained by the same methods as `RecurrentAgent` (`A2C`, `PPO`), and by `MAMLPolicy`, which
+    does not use its critic.
 
-    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning*, §5.3: two layers of 100 rectified units; their code
-    draws weights as Glorot & Bengio (2010) do, and begins with a standard deviation of 1.
+    Source: Finn, Abbeel & Levine 2017, *Model-Agnostic Meta-Learning*, §5.3: two layers of 100
+    rectified units; their code draws weights as in Glorot & Bengio (2010), and begins with a
+    standard deviation of 1.
 
     **Arguments:**
 
     - `env`: an environment of the kind that it will act in.
-    - `width`, `depth`: of the network's hidden layers.
-    - `spread`: standard deviation of continuous actions at first, in units of the limit at which they are clipped.
+    - `width`, `depth`: of the hidden layers of the network.
+    - `spread`: the initial standard deviation of continuous actions, in units of the limit at which
+      they are clipped.
 
     >>> import jax.random as jr, learnset as ls
     >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
@@ -41,9 +43,7 @@ class ReactiveAgent(AbstractAgent):
     actor: MLP
     critic: eqx.nn.MLP
     guesser: eqx.nn.Linear
-    spread: (
-        Float[Array, "action"] | None
-    )  # logarithm of the standard deviation of continuous actions
+    spread: Float[Array, "action"] | None  # log standard deviation of continuous actions
     actions: Discrete | Continuous
 
     def __init__(
@@ -57,18 +57,17 @@ class ReactiveAgent(AbstractAgent):
     ):
         if width < 1 or depth < 1:
             raise InputError(
-                f"ReactiveAgent: `width={width}`, `depth={depth}`; both must be at least 1."
+                f"ReactiveAgent: `width={width}`, `depth={depth}`, but both must be at least 1."
             )
         check_positive("ReactiveAgent", spread=spread)
         actor_key, critic_key, guess_key = jr.split(key, 3)
         self.actions = env.actions
-        seen, hidden = sizes(env)
+        observed, hidden = sizes(env)
+        options = {"width": width, "depth": depth, "key": actor_key}
         glorot = jax.nn.initializers.glorot_uniform()
-        self.actor = MLP(
-            seen, self.actions.size, width=width, depth=depth, initialiser=glorot, key=actor_key
-        )
-        self.critic = eqx.nn.MLP(seen + hidden, "scalar", 64, 1, key=critic_key)
-        self.guesser = eqx.nn.Linear(seen, hidden, key=guess_key)
+        self.actor = MLP(observed, self.actions.size, initialiser=glorot, **options)
+        self.critic = eqx.nn.MLP(observed + hidden, "scalar", 64, 1, key=critic_key)
+        self.guesser = eqx.nn.Linear(observed, hidden, key=guess_key)
         continuous = isinstance(self.actions, Continuous)
         self.spread = jnp.full(self.actions.size, math.log(spread)) if continuous else None
 
@@ -76,7 +75,7 @@ class ReactiveAgent(AbstractAgent):
         return None
 
     def hear(self, memory: None, percept: Percept) -> tuple[None, Float[Array, "observation"]]:
-        """No memory, and what actor and critic read: the observation."""
+        """No memory, and the observation, which actor and critic read."""
         return memory, percept.observation
 
     def policy(self, activity: Float[Array, "observation"]) -> Choice | Gaussian:
@@ -86,11 +85,11 @@ class ReactiveAgent(AbstractAgent):
     def value(
         self, activity: Float[Array, "observation"], secret: Float[Array, "secret"]
     ) -> Float[Array, ""]:
-        """Discounted reward to come."""
+        """The expected discounted sum of future rewards."""
         return self.critic(jnp.concatenate([activity, secret]))
 
     def guess(self, activity: Float[Array, "observation"]) -> Float[Array, "secret"]:
-        """What it takes for hidden."""
+        """The guess of what is hidden."""
         return self.guesser(activity)
 
     def act(self, memory: None, percept: Percept, *, key: Key[Array, ""]) -> tuple[Array, None]:

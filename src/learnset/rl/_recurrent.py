@@ -15,28 +15,34 @@ from ._action import Choice, Gaussian
 
 
 class RecurrentAgent(AbstractAgent):
-    """A recurrent network that senses what its last action led to, and whose memory lives from trial to trial of a task.
-    Trained on many tasks by a policy gradient (`A2C`, `PPO`), its activity comes to be a learning algorithm of its own:
-    RL². Weights do not change while it learns a task.
+    """The RL² agent: a recurrent network that senses the feedback of its last action, and whose
+    memory persists from trial to trial of a task.
 
-    Each step it takes in the observation, the last action, the last reward, their product (which spares the network to
-    learn to multiply), whether the last trial is over and for which
-    reason, and whether a new one begins.
+    Trained on many tasks by a policy gradient (`A2C`, `PPO`), its activity becomes a learning
+    algorithm of its own. Weights do not change while it learns a task.
 
-    The critic, which only training needs, may see what the environment hides (`AbstractEnv.secret`): an asymmetric
-    actor-critic (Pinto et al. 2018). Nothing of it reaches the actor. To guess what is hidden is what memory is for, and a
-    task by which training can be helped (Humplik et al. 2019, *Meta reinforcement learning as task inference*).
+    The input of each step is the observation, the last action, the last reward, their product (so
+    that the network need not learn to multiply), whether the last trial was terminated or
+    truncated, and whether a new one begins.
 
-    Source: Duan et al. 2016, *RL²: Fast Reinforcement Learning via Slow Reinforcement Learning*; Wang et al. 2016,
-    *Learning to reinforcement learn*.
+    The critic, which only training needs, may see what the environment hides
+    (`AbstractEnv.secret`): an asymmetric actor-critic (Pinto et al. 2018). None of it reaches the
+    actor. Guessing what is hidden is the purpose of memory, and a task that can help training
+    (Humplik et al. 2019, *Meta reinforcement learning as task inference*).
+
+    Source: Duan et al. 2016, *RL²: Fast Reinforcement Learning via Slow Reinforcement Learning*;
+    Wang et al. 2016, *Learning to reinforcement learn*.
 
     **Arguments:**
 
     - `env`: an environment (or many) of the kind that it will act in.
-    - `width`: units of the recurrent layer; `lstm`: of Hochreiter & Schmidhuber's kind, and not gated units (Cho et al.).
-    - `critic_shapes_memory`: whether the critic's errors teach the memory too. It helps where rewards are rare, and drowns
-      what the policy teaches where they are frequent and noisy, as in bandits.
-    - `senses_reward`, `senses_action`, `keeps_memory`: ablations. Without the last, memory is emptied before each trial.
+    - `width`: units of the recurrent layer; `lstm`: whether they are those of Hochreiter &
+      Schmidhuber (default: gated recurrent units, Cho et al.).
+    - `critic_shapes_memory`: whether the errors of the critic also train the memory. It helps where
+      rewards are rare, and hides the signal of the policy where they are frequent and noisy, as in
+      bandits.
+    - `senses_reward`, `senses_action`, `keeps_memory`: ablations. Without the last, memory is
+      emptied before each trial.
 
     >>> import jax.random as jr, learnset as ls
     >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
@@ -49,9 +55,7 @@ class RecurrentAgent(AbstractAgent):
     actor: eqx.nn.Linear
     critic: eqx.nn.MLP
     guesser: eqx.nn.Linear
-    spread: (
-        Float[Array, "action"] | None
-    )  # logarithm of the standard deviation of continuous actions
+    spread: Float[Array, "action"] | None  # log standard deviation of continuous actions
     actions: Discrete | Continuous
     senses_reward: bool
     senses_action: bool
@@ -71,35 +75,28 @@ class RecurrentAgent(AbstractAgent):
         key: Key[Array, ""],
     ):
         if width < 1:
-            raise InputError(f"RecurrentAgent: `width={width}`, but there must be at least 1 unit.")
+            raise InputError(f"RecurrentAgent: `width={width}`, but it must be at least 1.")
         cell_key, actor_key, critic_key, guess_key = jr.split(key, 4)
         self.actions = env.actions
-        seen, hidden = sizes(env)
-        inputs = seen + 2 * self.actions.size + 4
+        observed, hidden = sizes(env)
+        inputs = observed + 2 * self.actions.size + 4
         self.cell = (eqx.nn.LSTMCell if lstm else eqx.nn.GRUCell)(inputs, width, key=cell_key)
         actor = eqx.nn.Linear(width, self.actions.size, key=actor_key)
-        # Small, so that the first policy tries everything.
+        # Small, so that the first policy tries all actions.
         self.actor = jax.tree.map(lambda leaf: leaf * 0.01, actor)
         self.critic = eqx.nn.MLP(width + hidden, "scalar", 64, 1, key=critic_key)
         self.guesser = eqx.nn.Linear(width, hidden, key=guess_key)
-        self.spread = (
-            jnp.full(self.actions.size, math.log(0.5))
-            if isinstance(self.actions, Continuous)
-            else None
-        )
-        self.senses_reward, self.senses_action, self.keeps_memory = (
-            senses_reward,
-            senses_action,
-            keeps_memory,
-        )
-        self.critic_shapes_memory = critic_shapes_memory
+        continuous = isinstance(self.actions, Continuous)
+        self.spread = jnp.full(self.actions.size, math.log(0.5)) if continuous else None
+        self.senses_reward, self.senses_action = senses_reward, senses_action
+        self.keeps_memory, self.critic_shapes_memory = keeps_memory, critic_shapes_memory
 
     def begin(self) -> Any:
         zero = jnp.zeros(self.cell.hidden_size)
         return (zero, zero) if isinstance(self.cell, eqx.nn.LSTMCell) else zero
 
     def hear(self, memory: Any, percept: Percept) -> tuple[Any, Float[Array, "width"]]:
-        """Memory after a percept, and the activity that actor and critic read."""
+        """The memory after a percept, and the activity that actor and critic read."""
         if not self.keeps_memory:
             memory = jax.tree.map(lambda m: jnp.where(percept.first, jnp.zeros_like(m), m), memory)
         memory = self.cell(self._inputs(percept), memory)
@@ -112,12 +109,12 @@ class RecurrentAgent(AbstractAgent):
     def value(
         self, activity: Float[Array, "width"], secret: Float[Array, "secret"]
     ) -> Float[Array, ""]:
-        """Discounted reward to come."""
+        """The expected discounted sum of future rewards."""
         read = activity if self.critic_shapes_memory else jax.lax.stop_gradient(activity)
         return self.critic(jnp.concatenate([read, secret]))
 
     def guess(self, activity: Float[Array, "width"]) -> Float[Array, "secret"]:
-        """What it takes for hidden."""
+        """The guess of what is hidden."""
         return self.guesser(activity)
 
     def act(self, memory: Any, percept: Percept, *, key: Key[Array, ""]) -> tuple[Array, Any]:
@@ -125,34 +122,33 @@ class RecurrentAgent(AbstractAgent):
         return self.policy(activity).sample(key=key), memory
 
     def _inputs(self, percept: Percept) -> Float[Array, "inputs"]:
-        told = percept.feedback
         if isinstance(self.actions, Discrete):
-            acted = jax.nn.one_hot(percept.action, self.actions.size)
+            action = jax.nn.one_hot(percept.action, self.actions.size)
         else:
-            acted = percept.action / self.actions.limit
-        acted = jnp.where(percept.first | (not self.senses_action), jnp.zeros_like(acted), acted)
-        reward = told.reward * float(self.senses_reward)
-        flags = jnp.stack([told.terminated, told.truncated, percept.first]).astype(reward.dtype)
-        return jnp.concatenate([percept.observation, acted, acted * reward, reward[None], flags])
+            action = percept.action / self.actions.limit
+        action = jnp.where(percept.first | (not self.senses_action), jnp.zeros_like(action), action)
+        feedback = percept.feedback
+        reward = feedback.reward * float(self.senses_reward)
+        flags = jnp.stack([feedback.terminated, feedback.truncated, percept.first])
+        parts = [percept.observation, action, action * reward, reward[None]]
+        return jnp.concatenate([*parts, flags.astype(reward.dtype)])
 
 
 def sizes(env: AbstractEnv) -> tuple[int, int]:
-    """Lengths of an observation and of what the environment hides."""
+    """The lengths of an observation and of the hidden part of the state."""
 
-    def look(env: AbstractEnv) -> tuple[Array, Array]:
+    def vectors(env: AbstractEnv) -> tuple[Array, Array]:
         state = env.reset(0, key=jr.key(0))
         return env.observe(state), env.secret(state)
 
-    seen, hidden = eqx.filter_eval_shape(look, env)
-    return seen.shape[0], hidden.shape[0]
+    observed, hidden = eqx.filter_eval_shape(vectors, env)
+    return observed.shape[0], hidden.shape[0]
 
 
 def policy_of(
     actions: Discrete | Continuous, raw: Float[Array, "size"], spread: Float[Array, "size"] | None
 ) -> Choice | Gaussian:
-    """The distribution that a network's outputs stand for."""
-    return (
-        Choice(raw)
-        if spread is None or isinstance(actions, Discrete)
-        else Gaussian(raw, spread, actions.limit)
-    )
+    """The distribution that the outputs of a network define."""
+    if spread is None or isinstance(actions, Discrete):
+        return Choice(raw)
+    return Gaussian(raw, spread, actions.limit)

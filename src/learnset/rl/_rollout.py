@@ -1,4 +1,5 @@
-"""What an agent does on many tasks at once, with all that a policy gradient needs."""
+"""Rollouts: the actions of an agent on many tasks at once, with all that a policy gradient
+needs."""
 
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..envs import AbstractEnv, advance, begin, Percept
 
 
 class Rollout(eqx.Module):
-    """Steps of many tasks; arrays have leading axes "steps tasks"."""
+    """A rollout: the steps of many tasks. Arrays have leading axes "steps tasks"."""
 
     percept: Percept
     action: Array
@@ -24,19 +25,20 @@ class Rollout(eqx.Module):
     reward: Float[Array, "steps tasks"]
     counts: Bool[Array, "steps tasks"]  # whether the action had an effect
     alive: Bool[Array, "steps tasks"]  # whether the task was not over yet
-    last_value: Float[Array, "tasks"]  # of what would have come after
+    last_value: Float[Array, "tasks"]  # of the state after the last step
 
 
 def rollout(
     agent: Any, envs: AbstractEnv, steps: int, *, endless: bool, key: Key[Array, ""]
 ) -> Rollout:
-    """Lets an agent act on many tasks. Differentiable in the agent: `log_prob`, `entropy` and `value` of the actions that
-    were drawn.
+    """Lets an agent act on many tasks. `log_prob`, `entropy` and `value` of the drawn actions are
+    differentiable in the agent.
 
     **Arguments:**
 
     - `envs`: environments with a leading `tasks` axis; all begin their first trial.
-    - `endless`: tasks whose trials are over begin again with the first, knowing what they know.
+    - `endless`: whether a task whose trials are over begins again with the first one, while the
+      agent keeps its memory.
     """
     tasks = jax.tree.leaves(eqx.filter(envs, eqx.is_array))[0].shape[0]
 
@@ -49,60 +51,46 @@ def rollout(
         action = jax.lax.stop_gradient(policy.sample(key=act_key))
         secret = jax.vmap(lambda env, state: env.secret(state))(envs, worlds.state)
         value = jax.vmap(agent.value)(activity, secret)
-        go = jax.vmap(
+        advanced = jax.vmap(
             lambda env, world, action, key: advance(env, world, action, endless=endless, key=key)
         )
-        new = go(envs, worlds, action, jr.split(world_key, tasks))
-        counts = worlds.counts
-        worth = jax.vmap(lambda env, state, action, told: env.worth(state, action, told))
-        reward = jnp.where(
-            counts,
-            worth(envs, worlds.state, action, new.percept.feedback).astype(value.dtype),
-            jnp.zeros_like(value),
+        new = advanced(envs, worlds, action, jr.split(world_key, tasks))
+        worth = jax.vmap(lambda env, state, action, feedback: env.worth(state, action, feedback))
+        reward = worth(envs, worlds.state, action, new.percept.feedback).astype(value.dtype)
+        lived = Rollout(
+            percept=worlds.percept,
+            action=action,
+            log_prob=jax.vmap(lambda p, a: p.log_prob(a))(policy, action),
+            entropy=jax.vmap(lambda p: p.entropy())(policy),
+            value=value,
+            guess=jax.vmap(agent.guess)(activity),
+            secret=secret,
+            reward=jnp.where(worlds.counts, reward, jnp.zeros_like(value)),
+            counts=worlds.counts,
+            alive=~worlds.done,
+            last_value=value,
         )
-        happened = Rollout(
-            worlds.percept,
-            action,
-            jax.vmap(lambda p, a: p.log_prob(a))(policy, action),
-            jax.vmap(lambda p: p.entropy())(policy),
-            value,
-            jax.vmap(agent.guess)(activity),
-            secret,
-            reward,
-            counts,
-            ~worlds.done,
-            value,
-        )
-        return (new, memories), happened
+        return (new, memories), lived
 
     begin_key, run_key = jr.split(key)
     worlds = jax.vmap(lambda env, key: begin(env, key=key))(envs, jr.split(begin_key, tasks))
     memories = jax.vmap(lambda _: agent.begin())(jnp.arange(tasks))
-    (worlds, memories), happened = jax.lax.scan(step, (worlds, memories), jr.split(run_key, steps))
+    (worlds, memories), lived = jax.lax.scan(step, (worlds, memories), jr.split(run_key, steps))
     _, activity = jax.vmap(agent.hear)(memories, worlds.percept)
     secret = jax.vmap(lambda env, state: env.secret(state))(envs, worlds.state)
     last = jnp.where(worlds.done, 0.0, jax.vmap(agent.value)(activity, secret))
-    return eqx.tree_at(lambda r: r.last_value, happened, last)
+    return eqx.tree_at(lambda r: r.last_value, lived, last)
 
 
-def replay(agent: Any, happened: Rollout) -> Rollout:
-    """What another state of the agent would have thought of the same percepts and actions.
+def replay(agent: Any, lived: Rollout) -> Rollout:
+    """The rollout with the `log_prob`, `entropy`, `value` and `guess` of this agent for the same
+    percepts and actions."""
+    memories = jax.vmap(lambda _: agent.begin())(jnp.arange(lived.last_value.shape[0]))
+    _, activity = jax.lax.scan(jax.vmap(agent.hear), memories, lived.percept)
 
-    **Returns:** the rollout with `log_prob`, `entropy`, `value` and `guess` of this agent.
-    """
-    tasks = happened.last_value.shape[0]
+    def judge(activity: Array, action: Array, secret: Array) -> tuple[Array, Array, Array, Array]:
+        policy, value = agent.policy(activity), agent.value(activity, secret)
+        return policy.log_prob(action), policy.entropy(), value, agent.guess(activity)
 
-    memories = jax.vmap(lambda _: agent.begin())(jnp.arange(tasks))
-    _, activity = jax.lax.scan(jax.vmap(agent.hear), memories, happened.percept)
-
-    def think(activity: Array, action: Array, secret: Array) -> tuple[Array, Array, Array, Array]:
-        policy = agent.policy(activity)
-        return (
-            policy.log_prob(action),
-            policy.entropy(),
-            agent.value(activity, secret),
-            agent.guess(activity),
-        )
-
-    thought = jax.vmap(jax.vmap(think))(activity, happened.action, happened.secret)
-    return eqx.tree_at(lambda r: (r.log_prob, r.entropy, r.value, r.guess), happened, thought)
+    judged = jax.vmap(jax.vmap(judge))(activity, lived.action, lived.secret)
+    return eqx.tree_at(lambda r: (r.log_prob, r.entropy, r.value, r.guess), lived, judged)

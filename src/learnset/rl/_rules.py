@@ -1,4 +1,4 @@
-"""The simplest agents: chance, and win-stay, lose-shift."""
+"""The simplest agents: random actions, and win-stay, lose-shift."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,7 +9,8 @@ from ..envs import AbstractAgent, LEFT, LOOK, Percept, RIGHT
 
 
 class AtRandom(AbstractAgent):
-    """One of `actions` actions, all with the same probability. Remembers nothing, so that it stays at chance.
+    """Random actions: each of `actions` actions has the same probability. The agent has no memory,
+    so that it stays at chance.
 
     >>> import jax.random as jr, learnset as ls
     >>> problem = ls.envs.Harlow().sample(ls.Split.TEST, key=jr.key(0))
@@ -30,21 +31,23 @@ class AtRandom(AbstractAgent):
 
 
 class Food(eqx.Module):
-    """What win-stay, lose-shift remembers: how the object looks that has the food, once it was found out."""
+    """The memory of win-stay, lose-shift: the appearance of the object with the food, once it is
+    known."""
 
     object: Float[Array, "features"]
     known: Bool[Array, ""]
 
 
 class WinStayLoseShift(AbstractAgent):
-    """On Harlow's problems: the object that was rewarded, and never the one that was not. A learning set in its perfect
-    form: chance in the first trial, no error from the second on.
+    """Win-stay, lose-shift on Harlow's problems: always the object that was rewarded. This is a
+    perfect learning set: chance in the first trial, and no error from the second on.
 
-    Source: Levine 1959, *A model of hypothesis behavior in discrimination learning set*; Harlow 1949.
+    Source: Levine 1959, *A model of hypothesis behavior in discrimination learning set*; Harlow
+    1949.
 
     **Arguments:**
 
-    - `features`: length of an object's vector.
+    - `features`: the length of an object's vector.
     """
 
     features: int = eqx.field(static=True, default=16)
@@ -56,11 +59,10 @@ class WinStayLoseShift(AbstractAgent):
         self, memory: Food, percept: Percept, *, key: Key[Array, ""]
     ) -> tuple[Int[Array, ""], Food]:
         left, right, cross = jnp.split(percept.observation, [self.features, 2 * self.features])
-        told = percept.feedback.terminated
+        learnt = percept.feedback.terminated
         won_left = (percept.action == LEFT) == (percept.feedback.reward > 0)
-        memory = Food(
-            jnp.where(told, jnp.where(won_left, left, right), memory.object), memory.known | told
-        )
+        food = jnp.where(learnt, jnp.where(won_left, left, right), memory.object)
+        memory = Food(food, memory.known | learnt)
         nearer = ((left - memory.object) ** 2).sum() < ((right - memory.object) ** 2).sum()
         guess = jr.bernoulli(key)
         side = jnp.where(jnp.where(memory.known, nearer, guess), LEFT, RIGHT)
