@@ -34,8 +34,17 @@ def head(model: Any) -> Any:
 
 
 def head_size(model: Any) -> int:
-    """The number of features that the head of a model takes."""
-    return head(model).weight.shape[0]
+    """The number of features that the head of a model takes; its weights have the axes "in out", but
+    for the linear layer of Equinox.
+
+    >>> import equinox as eqx, jax.random as jr, learnset as ls
+    >>> model = ls.MLP(3, 2, width=8, key=jr.key(0))
+    >>> custom = eqx.tree_at(lambda m: m.head, model, eqx.nn.Linear(8, 2, key=jr.key(1)))
+    >>> head_size(model), head_size(custom)
+    (8, 8)
+    """
+    layer = head(model)
+    return layer.weight.shape[1 if isinstance(layer, eqx.nn.Linear) else 0]
 
 
 def trainable(model: Any, where: Where = whole) -> tuple[PyTree, PyTree]:

@@ -245,9 +245,9 @@ def balanced(
     """`multi_task` with another way to weigh the tasks: any balancer, under the same budget.
 
     >>> import learnset as ls
-    >>> gls = ls.multitask.GLS()
-    >>> ls.recipes.regression.balanced("multi-task + GLS", gls, source="Chennupati et al.
-    2019").name 'multi-task + GLS'
+    >>> gls, source = ls.multitask.GLS(), "Chennupati et al. 2019"
+    >>> ls.recipes.regression.balanced("multi-task + GLS", gls, source=source).name
+    'multi-task + GLS'
     """
     learner = ByGradient(method, model=Heads(num_tasks))
     return Recipe(name, Setting.MULTI_TASK, (learner,), source=source, quick=quick)
