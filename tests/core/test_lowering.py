@@ -1,5 +1,6 @@
 """Products in the fast form are the same products."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -208,3 +209,9 @@ def test_the_gradient_of_maml_over_tasks_and_seeds_is_the_same():
 
     with jax.enable_x64(True):
         agree(jax.vmap(gradients), *jax.jit(jax.vmap(draw))(jr.split(jr.key(0), 3)))
+
+
+def test_a_model_with_functions_among_its_leaves_comes_back_whole(getkey):
+    model = eqx.nn.MLP(1, 1, 4, 1, key=getkey())
+    same = eqx.filter_jit(lambda m: fast_dots(lambda model: model)(m))(model)
+    assert eqx.tree_equal(same, model)

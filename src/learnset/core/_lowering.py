@@ -33,8 +33,7 @@ def fast_dots(function: Callable[..., Any]) -> Callable[..., Any]:
 
     **Arguments:**
 
-    - `function`: takes any PyTrees, whose leaves other than arrays are static; returns a PyTree of
-      arrays.
+    - `function`: takes and returns any PyTrees, whose leaves other than arrays are static.
 
     >>> import jax.numpy as jnp
     >>> float(fast_dots(lambda x: (x.T @ x).sum())(jnp.ones((3, 2))))
@@ -47,13 +46,17 @@ def fast_dots(function: Callable[..., Any]) -> Callable[..., Any]:
         arrays, static = eqx.partition(args, eqx.is_array)
         leaves, structure = jax.tree.flatten(arrays)
 
+        fixed = []
+
         def flat(*leaves: Array) -> Any:
-            return function(*eqx.combine(jax.tree.unflatten(structure, leaves), static))
+            result = function(*eqx.combine(jax.tree.unflatten(structure, leaves), static))
+            moving, rest = eqx.partition(result, eqx.is_array)
+            fixed.append(rest)
+            return moving
 
         closed, shape = jax.make_jaxpr(flat, return_shape=True)(*leaves)
-        return jax.tree.unflatten(
-            jax.tree.structure(shape), _evaluate(closed.jaxpr, closed.consts, leaves)
-        )
+        results = _evaluate(closed.jaxpr, closed.consts, leaves)
+        return eqx.combine(jax.tree.unflatten(jax.tree.structure(shape), results), fixed[0])
 
     return rewritten
 
