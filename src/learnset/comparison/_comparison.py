@@ -101,7 +101,8 @@ class Comparison(eqx.Module):
         if len(outcomes) < 2:
             return outcomes[0] if outcomes else None
         validation = np.stack([outcome.validation for outcome in outcomes])
-        which = np.argmax(self.measure.sign * validation, axis=0)  # "shots seeds"
+        scores = np.where(np.isnan(validation), -np.inf, self.measure.sign * validation)
+        which = np.argmax(scores, axis=0)  # "shots seeds"
         picked = [[outcomes[i] for i in of_shots] for of_shots in which]
         return _picked(name, picked, validation, which)
 
