@@ -185,7 +185,8 @@ def _table2(result: dict[str, Any]) -> Grid:
     for name in PUBLISHED:
         rows = _of(result, "table 2", recipe=name)
         ours = [_with_interval(row) for row in rows]
-        lines.append((Markdown(f"**{name}**"), *ours, f"{rows[0]['lr']}", ""))
+        lrs = dict.fromkeys(np.ravel(rows[0]["lr"]).tolist())
+        lines.append((Markdown(f"**{name}**"), *ours, ", ".join(map(str, lrs)), ""))
         theirs = [f"{row['published']:.2f}" for row in rows]
         agrees = ", ".join("yes" if row["agrees"] else "no" for row in rows)
         lines.append(("published", *theirs, "", agrees))

@@ -5,7 +5,6 @@ Networks*, §5.1 and appendix C; network, initialisation and optimiser from its 
 """
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,28 +14,25 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
-from learnset.comparison import FixedTasks, seed_keys, Setting
-from learnset.core import (
-    AbstractAdapter,
-    AbstractMethod,
-    for_task,
-    InputError,
-    Model,
-    mse,
-    predict,
-    rows as as_rows,
-    Split,
-    Task,
-    trace,
+from learnset.comparison import (
+    Budget,
+    ByGradient,
+    Experience,
+    FixedTasks,
+    learn,
+    NewTasks,
+    Outcome,
+    Recipe,
+    Setting,
 )
+from learnset.core import InputError, Model, mse, predict, rows as as_rows, Split, Task, trace
 from learnset.meta import MAML
-from learnset.models import MLP, separate, truncated_normal
+from learnset.models import MLP, Separate, separate, truncated_normal
 from learnset.multitask import SoftSharing, task_gradients
-from learnset.tasks import AbstractTasks, Revealed, Sinusoids
-from learnset.training import draw_seeds, score_seeds, train
-from learnset.transfer import AsIs, FineTune, Pooled
+from learnset.tasks import Revealed, Sinusoids
+from learnset.transfer import FineTune, Pooled
 
 from ._maml_sinusoids_page import CURVE_SHOTS, draw, HALVED, page, PUBLISHED, SOURCE, TABLE_STEPS
 from ._study import rounded, row
@@ -88,182 +84,184 @@ class MAMLSinusoids:
         return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains and scores. `options` go to `train`."""
-        learners = self._learners(folder, key, options)
-        table = [r for learner in learners for r in self._table_rows(learner, key)]
-        curved = [learner for learner in learners if learner.curved]
-        curves = [r for learner in curved for r in self._curve_rows(learner, key)]
-        halved = {name: one for name in HALVED for one in learners if one.name == name}
-        halves = {name: self._half_range(learner, key) for name, learner in halved.items()}
-        conflict, gradients = _conflict(halved["pretrained on all tasks"], key)
-        drawn = {name: functions for name, (_, functions) in halves.items()}
+        """Trains and scores. `options` go to `learn`."""
+        arguments = {"key": key, "budget": Budget(self.steps, tasks_per_step=25)} | options
+        question = self._question(Sinusoids(10, 10), CURVE_SHOTS)
+        together = learn(network, question, out=folder, **arguments)
+        # One set of averaged networks: with 500 of them, little is left to chance.
+        half = self.averaged_points // 2
+        of_one = self._question(Sinusoids(half, half), (5,), seeds=1)
+        alone = learn(network, of_one, out=folder / "averaged", **arguments)
+        averaged, recipes = self._averaged(), trained_on_all()
+        comparison, compared = together.ask(question, recipes), alone.ask(of_one, averaged)
+        curved = [comparison[recipe.name] for recipe in recipes]
+        outcomes = [*(compared[recipe.name] for recipe in averaged), *curved]
+        halved = [recipe for recipe in recipes if recipe.name in HALVED]
+        halves, functions = self._halves(together, halved)
+        conflict, gradients = _conflict(comparison["pretrained on all tasks"], key)
         return {
-            "rows": table + curves + [r for rows, _ in halves.values() for r in rows] + conflict,
-            "learners": [learner.about() for learner in learners],
-            "figures": {"figure2": drawn, "conflict": gradients},
+            "rows": [
+                *(row for outcome in outcomes for row in _table_rows(outcome)),
+                *(row for outcome in curved for row in _curve_rows(outcome)),
+                *halves,
+                *conflict,
+            ],
+            "learners": [
+                *(_about(alone, recipe) for recipe in averaged),
+                *(_about(together, recipe) for recipe in recipes),
+            ],
+            "figures": {"figure2": functions, "conflict": gradients},
         }
 
-    # Training
+    def _question(self, tasks: Sinusoids, shots: tuple[int, ...], **more: Any) -> "InPart":
+        """A question about new tasks, errors after every step. Step sizes are chosen by errors
+        after the last one."""
+        sizes: dict[str, Any] = {
+            "seeds": self.seeds,
+            "queries": 100,
+            "validation_tasks": self.validation_tasks,
+            "test_tasks": self.test_tasks,
+        } | more
+        return InPart(tasks, shots=shots, chooses_steps=False, **sizes)
 
-    def _learners(
-        self, folder: Path, key: Key[Array, ""], options: dict[str, Any]
-    ) -> list["Learner"]:
-        tasks = Sinusoids(shots=10, queries=10)
-        models = eqx.filter_vmap(_network)(seed_keys(key, 0, self.seeds))
-        informed = eqx.filter_vmap(lambda k: _network(k, in_size=3))(seed_keys(key, 0, self.seeds))
+    def _averaged(self) -> list[Recipe]:
+        """Networks that are trained separately and averaged, with the penalties of the paper."""
 
-        def trained(
-            name: str,
-            method: AbstractMethod,
-            models: Model,
-            tasks: AbstractTasks,
-            optimiser: Any = _ADAM,
-            **more: Any,
-        ) -> Any:
-            out = folder / "checkpoints" / "-".join(name.lower().replace("+", " ").split())
-            arguments = {"steps": self.steps, "key": seed_keys(key, 1, self.seeds)} | more | options
-            run = train(method, models, tasks, optimiser, out=out, name=name, **arguments)
-            loss = np.asarray(run.metrics["loss"])[:, -1:].mean()
-            return run.model, run.seconds, run.compile_seconds, loss
-
-        def averaged(name: str, to_zero: float = 0.0, to_mean: float = 0.0) -> "Learner":
-            # One set of networks: with 500 of them, little is left to chance.
-            set_key, model_key = seed_keys(key, 2, 2)
-            numbered = FixedTasks(self.averaged_tasks, self.averaged_points)(
-                tasks.with_shots(self.averaged_points // 2, self.averaged_points // 2), set_key
+        def averaged(name: str, to_zero: float = 0.0, to_mean: float = 0.0) -> Recipe:
+            learner = ByGradient(
+                SoftSharing(mse, to_zero, to_mean),
+                model=Copies(self.averaged_tasks),
+                past=FixedTasks(self.averaged_tasks, self.averaged_points),
+                steps=self.averaged_steps,
+                tasks_per_step=self.averaged_tasks,
+                optimiser=optax.adam(optax.cosine_decay_schedule(1e-2, self.averaged_steps)),
             )
-            start = separate(lambda _: _network(model_key), self.averaged_tasks, key=model_key)
-            model, tasks_of_one = jax.tree.map(
-                lambda a: a[None] if eqx.is_array(a) else a, (start, numbered)
-            )
-            method = SoftSharing(mse, to_zero, to_mean)
-            budget = {
-                "steps": self.averaged_steps,
-                "tasks_per_step": self.averaged_tasks,
-                "key": seed_keys(key, 3, 1),
-            }
-            quick_adam = optax.adam(optax.cosine_decay_schedule(1e-2, self.averaged_steps))
-            model, *rest = trained(name, method, model, tasks_of_one, quick_adam, **budget)
-            mean = eqx.filter_vmap(lambda m: for_task(m, jnp.asarray(-1)))(model)
-            return Learner(name, Setting.TRANSFER, tuned, mean, *rest)
+            return Recipe(name, Setting.TRANSFER, (learner,), TUNED)
 
-        tuned = tuple(FineTune(mse, lr, 10) for lr in LRS)
-        pooled, maml = Pooled(mse), MAML(mse, 0.01)
-        pretrained = trained("pretrained", pooled, models, tasks)
-        oracle = trained("oracle", pooled, informed, Revealed(tasks))
-        by_maml = trained("MAML", maml, models, tasks)
         return [
             averaged("averaged"),
             averaged("averaged + L2 penalty", to_zero=1e-3),
             averaged("averaged + pull to the mean", to_mean=1e-1),
-            Learner("pretrained on all tasks", Setting.TRANSFER, tuned, *pretrained, curved=True),
-            Learner("MAML", Setting.META, tuned[3:4], *by_maml, curved=True),
-            Learner("oracle", Setting.BOUND, (AsIs(),), *oracle, curved=True, view=Revealed),
         ]
 
-    # Scoring
-
-    def _tasks(
-        self, learner: "Learner", split: Split, tasks: Sinusoids, key: Key[Array, ""], num: int
-    ) -> Task:
-        seeds = jax.tree.leaves(eqx.filter(learner.models, eqx.is_array))[0].shape[0]
-        # Always twenty support points, of which `score_seeds` takes the first: one program for all
-        # shots.
-        return draw_seeds(learner.view(tasks.with_shots(20)), num, split, seed_keys(key, 4, seeds))
-
-    def _tuned(self, learner: "Learner", tasks: Sinusoids, key: Key[Array, ""]) -> AbstractAdapter:
-        """The adapter with the lowest validation error after its last step, for these shots."""
-        if len(learner.candidates) == 1:
-            return learner.candidates[0]
-        batch = self._tasks(learner, Split.VALIDATION, tasks, key, self.validation_tasks)
-        last = [
-            float(learner.errors(adapter, batch, tasks.shots)[..., -1].mean())
-            for adapter in learner.candidates
-        ]
-        return learner.candidates[int(np.nanargmin(last))]
-
-    def _errors(
-        self, learner: "Learner", tasks: Sinusoids, key: Key[Array, ""]
-    ) -> tuple[np.ndarray, AbstractAdapter]:
-        adapter = self._tuned(learner, tasks, key)
-        batch = self._tasks(learner, Split.TEST, tasks, key, self.test_tasks)
-        return learner.errors(adapter, batch, tasks.shots), adapter
-
-    def _table_rows(self, learner: "Learner", key: Key[Array, ""]) -> list[dict[str, Any]]:
-        if learner.name not in PUBLISHED:
-            return []
-        errors, adapter = self._errors(learner, Sinusoids(shots=5, queries=100), key)
-        common = learner.common("table 2", 5, adapter)
-        return [
-            row(errors[..., step], published, SOURCE, **common, steps=step)
-            for step, published in zip(TABLE_STEPS, PUBLISHED[learner.name], strict=True)
-        ]
-
-    def _curve_rows(self, learner: "Learner", key: Key[Array, ""]) -> list[dict[str, Any]]:
-        rows = []
-        for shots in CURVE_SHOTS:
-            errors, adapter = self._errors(learner, Sinusoids(shots=shots, queries=100), key)
-            common = learner.common("curves", shots, adapter)
-            rows += [row(errors[..., i], **common, steps=i) for i in range(errors.shape[-1])]
-        return rows
-
-    def _half_range(
-        self, learner: "Learner", key: Key[Array, ""]
+    def _halves(
+        self, experience: Experience, recipes: list[Recipe]
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Figure 2: five points in the right half; errors in each half, and one task to draw."""
-        tasks = Sinusoids(shots=5, queries=100, support_inputs=HALVES["right half"])
-        adapter = self._tuned(learner, tasks, key)
-        batch = self._tasks(learner, Split.TEST, tasks, key, self.test_tasks)
-        rows = []
-        for half, (low, high) in HALVES.items():
-            x, weight = batch.query.x[..., 0], batch.query.weight
-            within = ((x >= low) & (x <= high)).astype(weight.dtype)
-            inside = eqx.tree_at(lambda b: b.query.weight, batch, within)
-            errors = learner.errors(adapter, inside, tasks.shots)
-            common = learner.common("figure 2", tasks.shots, adapter)
-            common |= {"points_in": "right half", "scored_in": half}
-            rows += [row(errors[..., step], **common, steps=step) for step in (0, 1, 10)]
-        return rows, _functions(learner, adapter, batch)
+        tasks = Sinusoids(support_inputs=HALVES["right half"])
+        rows, functions = {recipe.name: [] for recipe in recipes}, {}
+        for half, part in HALVES.items():
+            question = self._question(tasks, (5,), part=part)
+            comparison = experience.ask(question, recipes)
+            for name in rows:
+                outcome = comparison[name]
+                about = _common(outcome, "figure 2", 5)
+                about |= {"points_in": "right half", "scored_in": half}
+                rows[name] += [row(outcome.at(5, at), **about, steps=at) for at in (0, 1, 10)]
+                asked = question.ask(Split.TEST, outcome.recipe.view, experience.key)
+                functions[name] = _functions(outcome, _first(_first(asked)))
+        return [row for of_recipe in rows.values() for row in of_recipe], functions
 
 
-class Learner(eqx.Module):
-    """A trained row of the table: its adapters, and its models with a leading `seeds` axis."""
+class InPart(NewTasks):
+    """New tasks, scored at queries in a part of the range. Settings are chosen at queries in all of
+    it.
 
-    name: str
-    setting: Setting
-    candidates: tuple[AbstractAdapter, ...]
-    models: Model
-    seconds: float
-    compile_seconds: float
-    final_loss: float
-    curved: bool = False
-    view: Callable[[AbstractTasks], AbstractTasks] = lambda tasks: tasks
+    **Arguments:** `part`: of the inputs; the others as for `NewTasks`.
+    """
 
-    def errors(
-        self, adapter: AbstractAdapter, batch: Task, shots: int
-    ) -> Float[np.ndarray, "seeds tasks steps"]:
-        return score_seeds(adapter, self.models, batch, shots, mse)
+    part: tuple[float, float] = (-5.0, 5.0)
 
-    def common(self, part: str, shots: int, adapter: AbstractAdapter) -> dict[str, Any]:
-        """The first fields of its rows."""
-        about = {"part": part, "recipe": self.name, "setting": self.setting.value, "tasks": "new"}
-        return about | {"shots": shots, "lr": getattr(adapter, "lr", None)}
-
-    def about(self) -> dict[str, Any]:
-        return {
-            "recipe": self.name,
-            "train_seconds": round(self.seconds, 2),
-            "compile_seconds": round(self.compile_seconds, 2),
-            "last_training_loss": float(self.final_loss),
-        }
+    def ask(self, split: Split, view: Any, key: Key[Array, ""]) -> Task:
+        asked = super().ask(split, view, key)
+        if split is Split.VALIDATION:
+            return asked
+        low, high = self.part
+        x, weight = asked.query.x[..., 0], asked.query.weight
+        inside = ((x >= low) & (x <= high)).astype(weight.dtype)
+        return eqx.tree_at(lambda a: a.query.weight, asked, inside)
 
 
-_ADAM = optax.adam(1e-3)
+# Recipes
 
 
-def _network(key: Key[Array, ""], in_size: int = 1) -> MLP:
+def network(key: Key[Array, ""], in_size: int = 1) -> MLP:
     """Two hidden layers of 40 units, weights from a truncated normal of 0.01: the paper's code."""
     return MLP(in_size, 1, width=40, depth=2, initialiser=truncated_normal(0.01), key=key)
+
+
+def informed(model: Model, key: Key[Array, ""]) -> MLP:
+    """A network that receives amplitude and phase too."""
+    del model
+    return network(key, in_size=3)
+
+
+class Copies(eqx.Module):
+    """A network for each of `number` tasks, all of them copies of the common one."""
+
+    number: int
+
+    def __call__(self, model: Model, key: Key[Array, ""]) -> Separate:
+        return separate(lambda _: model, self.number, key=key)
+
+
+TUNED = tuple(FineTune(mse, lr, 10) for lr in LRS)
+
+
+def trained_on_all() -> list[Recipe]:
+    """Networks trained on as many tasks as there are steps for."""
+    pooled = ByGradient(Pooled(mse))
+    maml = ByGradient(MAML(mse, 0.01))
+    oracle = ByGradient(Pooled(mse), model=informed)
+    return [
+        Recipe("pretrained on all tasks", Setting.TRANSFER, (pooled,), TUNED),
+        Recipe("MAML", Setting.META, (maml,), (FineTune(mse, 0.01, 10),)),
+        Recipe("oracle", Setting.BOUND, (oracle,), view=Revealed),
+    ]
+
+
+# Rows
+
+
+def _table_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    published = PUBLISHED.get(outcome.name, ())
+    common = _common(outcome, "table 2", 5)
+    return [
+        row(outcome.at(5, step), value, SOURCE, **common, steps=step)
+        for step, value in zip(TABLE_STEPS, published, strict=False)
+    ]
+
+
+def _curve_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    return [
+        row(outcome.at(shots, step), **_common(outcome, "curves", shots), steps=step)
+        for shots in outcome.shots
+        for step in outcome.watched
+    ]
+
+
+def _common(outcome: Outcome, part: str, shots: int | None) -> dict[str, Any]:
+    """The first fields of a row. `lr` is a list where seeds have chosen different step sizes."""
+    choices = outcome.chosen[outcome.shots.index(shots)]
+    lrs = [getattr(outcome.recipe.adapters[one.adapter], "lr", None) for one in choices]
+    return {
+        "part": part,
+        "recipe": outcome.name,
+        "setting": outcome.recipe.setting.value,
+        "tasks": "new",
+        "shots": shots,
+        "lr": lrs[0] if len(set(lrs)) == 1 else lrs,
+    }
+
+
+def _about(experience: Experience, recipe: Recipe) -> dict[str, Any]:
+    learnt = experience.learnt(recipe)
+    return {
+        "recipe": recipe.name,
+        "train_seconds": round(learnt.seconds, 2),
+        "compile_seconds": round(learnt.compile_seconds, 2),
+        "last_training_loss": float(learnt.metrics["loss"][:, -1].mean()),
+    }
 
 
 def _first(tree: Any) -> Any:
@@ -271,24 +269,25 @@ def _first(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, tree)
 
 
-def _functions(learner: Learner, adapter: AbstractAdapter, batch: Task) -> dict[str, Any]:
-    """Seed 0's functions for its first test task: before, after one step and after ten."""
-    model, task = _first(learner.models), _first(_first(batch))
+def _functions(outcome: Outcome, task: Task) -> dict[str, Any]:
+    """Seed 0's functions for a task: before, after one step and after ten."""
+    adapter = outcome.recipe.adapters[outcome.chosen[0][0].adapter]
     grid = jnp.linspace(-5, 5, 201)[:, None]
-    support = jax.tree.map(lambda leaf: leaf[:5], task.support)
-    functions = trace(adapter, model, support, lambda predictor: predict(predictor, grid))
+    functions = trace(
+        adapter, _first(outcome.models), task.support, lambda predictor: predict(predictor, grid)
+    )
     drawn = {
         "grid": grid[:, 0],
         "functions": functions[jnp.array([0, 1, 10]), :, 0],
         "truth": Sinusoids().function(task.latents, grid[:, 0]),
-        "x": support.x[:, 0],
-        "y": support.y[:, 0],
+        "x": task.support.x[:, 0],
+        "y": task.support.y[:, 0],
     }
     return {name: rounded(values) for name, values in drawn.items()}
 
 
 def _conflict(
-    pretrained: Learner, key: Key[Array, ""]
+    pretrained: Outcome, key: Key[Array, ""]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """How much the pretraining tasks contradict each other at the network that they led to."""
     batch = Sinusoids(shots=100, queries=1).draw(60, Split.TRAIN, key=jr.fold_in(key, 5))
@@ -298,7 +297,12 @@ def _conflict(
     cosines = np.asarray(gradients @ gradients.T / length[:, None] / length[None, :])
     pairs = cosines[np.triu_indices(len(cosines), 1)]
     common = {"part": "gradient conflict", "recipe": pretrained.name}
-    common |= {"setting": pretrained.setting.value, "tasks": "past", "shots": 100, "steps": 0}
+    common |= {
+        "setting": pretrained.recipe.setting.value,
+        "tasks": "past",
+        "shots": 100,
+        "steps": 0,
+    }
     values = {
         "pairs of tasks with opposing gradients": float((pairs < 0).mean()),
         "length of the mean gradient / mean length of the gradients": float(

@@ -229,6 +229,8 @@ def test_a_training_that_diverges_is_reported_and_the_others_go_on(tmp_path):
     result = compare([wild, ls.recipes.regression.constant(0.0)], out=tmp_path / "run")
     assert [outcome.name for outcome in result] == ["best constant"]
     assert "wild" not in result and "NaN or infinity at step" in result.failures["wild"]
+    with pytest.raises(ls.DivergedError, match="NaN or infinity at step"):
+        result["wild"]
 
 
 def test_two_recipes_of_one_name_are_refused():

@@ -72,3 +72,10 @@ def test_a_run_is_drawn_again_from_its_result_alone_to_the_same_bytes(folder, ca
     assert main(["study", "maml-sinusoids", "--redraw", str(folder)]) == 0
     assert {name: (folder / name).read_bytes() for name in files} == before
     assert "trained too little" in capsys.readouterr().out
+
+
+def test_a_finished_run_that_is_resumed_trains_nothing_and_has_the_same_rows(folder):
+    before = json.loads((folder / "result.json").read_text())["rows"]
+    command = ["study", "maml-sinusoids", "--quick", "--steps", "20", "--out", str(folder)]
+    assert main([*command, "--resume"]) == 0
+    assert json.loads((folder / "result.json").read_text())["rows"] == before

@@ -8,7 +8,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ..core import finite, interval
+from ..core import DivergedError, finite, interval
 from ._measure import AbstractMeasure
 from ._outcome import Choice, Cost, Outcome
 from ._question import AbstractQuestion
@@ -42,7 +42,8 @@ class Benefit(eqx.Module):
 
 
 class Comparison(eqx.Module):
-    """The outcomes of all recipes. Iterating goes through them."""
+    """The outcomes of all recipes. Iterating goes through them, and a name is an index; that of a
+    recipe that diverged raises the `DivergedError`."""
 
     question: AbstractQuestion
     outcomes: tuple[Outcome, ...]
@@ -53,6 +54,8 @@ class Comparison(eqx.Module):
         return iter(self.outcomes)
 
     def __getitem__(self, name: str) -> Outcome:
+        if name in self.failures:
+            raise DivergedError(self.failures[name])
         return next(outcome for outcome in self.outcomes if outcome.name == name)
 
     def __contains__(self, name: str) -> bool:
