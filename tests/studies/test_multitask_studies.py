@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,12 @@ import pytest
 
 import learnset as ls
 from learnset.cli import main
+from learnset.report import markdown_of
 from learnset_studies import multimnist
+from learnset_studies._rows_study import Divided
 from learnset_studies.multitask_toy import agrees, MultiTaskToy, objectives
 from learnset_studies.nyuv2_delta_m import PUBLISHED
+from learnset_studies.sarcos import SarcosStudy
 
 pytestmark = pytest.mark.study
 needs_data = pytest.mark.skipif("LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset")
@@ -83,6 +87,28 @@ def test_a_quick_study_of_a_table_compares_every_recipe_with_a_model_for_each_ta
     page = (folder / "README.md").read_text()
     assert all(row["recipe"] in page for row in recipes)
     assert (folder / "scores.svg").exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in (folder / "recipes").iterdir()}
+    assert len(kept) == len(recipes)
+    assert main(["study", "sarcos", "--quick", "--resume", "--out", str(folder)]) == 0
+    again = result_of(folder)["rows"]
+    assert again == result["rows"]
+    assert kept == {path.name: path.stat().st_mtime_ns for path in (folder / "recipes").iterdir()}
+
+
+def test_a_recipe_that_diverged_is_named_on_the_page():
+    result = result_of(Path(__file__).parents[2] / "docs" / "results" / "sarcos")
+    result["rows"] = [row for row in result["rows"] if row["recipe"] != "shared body + MGDA"]
+    assert "Diverged" not in markdown_of(SarcosStudy.page(result))
+    result["failures"] = {"shared body + MGDA": "its predictions are not finite"}
+    assert "Diverged, and left out: shared body + MGDA." in markdown_of(SarcosStudy.page(result))
+
+
+def test_a_table_with_parts_of_its_own_is_divided_into_them():
+    x = np.arange(200.0)
+    table = ls.Table.from_arrays(x[:, None], 2 * x, np.repeat(["a", "b"], 100))
+    question = ls.comparison.SeenTasks.of_table(Divided.of(table, (0.6, 0.15, 0.25)), seeds=(0, 1))
+    for split, number in ((ls.Split.VALIDATION, 15), (ls.Split.TEST, 25)):
+        assert (question.rows(split).count == number).all()
 
 
 @needs_data
