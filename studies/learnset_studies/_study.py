@@ -1,7 +1,6 @@
 """What all studies have in common: rows that set ours against the published, and figures' data."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +64,3 @@ def rounded(values: np.ndarray, digits: int = 4) -> Any:
     [[0.1235, 1.0]]
     """
     return np.round(np.asarray(values, np.float64), digits).tolist()
-
-
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as a Markdown table, the first row being its head.
-
-    >>> print(markdown_table([["a", "b"], ["1", "2"]]))
-    | a | b |
-    |---|---|
-    | 1 | 2 |
-    """
-    head, *body = ["| " + " | ".join(cells) + " |" for cells in rows]
-    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
