@@ -17,11 +17,13 @@ KEYS = jr.split(KEY, 6)
 AGENTS = probes.agents(KEYS)
 A2C = ls.rl.A2C(4, ls.rl.Objective(discount=0.5))
 PPO = ls.rl.PPO(4, ls.rl.Objective(discount=0.5, entropy=0.02), optimiser=optax.adam(1e-2))
-OPTIMISERS = {A2C: optax.adam(optax.cosine_decay_schedule(1e-2, 700)), PPO: optax.sgd(1.0)}
+STEPS = {A2C: 350, PPO: 150}
+OPTIMISERS = {A2C: optax.adam(optax.cosine_decay_schedule(1e-2, STEPS[A2C])), PPO: optax.sgd(1.0)}
 
 
-def train(method, agents, tasks, keys, steps=700, **options):
+def train(method, agents, tasks, keys, steps=None, **options):
     options = {"tasks_per_step": 32, "log_every": 20, "progress": False} | options
+    steps = STEPS[method] if steps is None else steps
     return ls.train(method, agents, tasks, OPTIMISERS[method], steps=steps, key=keys, **options)
 
 

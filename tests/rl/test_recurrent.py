@@ -198,5 +198,9 @@ def trained(agent, steps):
 @pytest.mark.parametrize("missing", ("senses_reward", "keeps_memory"))
 def test_without_reward_or_memory_it_stays_at_chance(missing):
     """In every trial: no other input tells which object has the food."""
-    correct = share_correct(trained(new_agent(**{missing: False}), 200))
+    correct = share_correct(trained(new_agent(**{missing: False}), 100))
     assert np.all(np.abs(correct - 0.5) < 4 * np.sqrt(0.25 / 1000))
+
+
+def test_with_reward_and_memory_it_learns_in_as_many_steps():
+    assert share_correct(trained(new_agent(), 100))[-1] > 0.8
