@@ -24,6 +24,7 @@ from ._options import origin, say_notes, TrainingOptions, versions
 from .subjects import AbstractSource
 
 
+@dataclasses.dataclass(frozen=True)
 class Train(TrainingOptions):
     """Trains one method on one family of tasks, and keeps checkpoints."""
 
@@ -36,6 +37,10 @@ class Train(TrainingOptions):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.tasks_per_step is not None and self.tasks_per_step < 1:
+            raise InputError(
+                f"`--tasks-per-step {self.tasks_per_step}`, but it must be at least 1."
+            )
         if not 0 < self.lr < float("inf"):
             raise InputError(
                 f"`--lr {self.lr}`, but a step size must be a finite number above zero."

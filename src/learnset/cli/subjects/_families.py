@@ -69,7 +69,7 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
     def answer(self, folder: Path, console: Console) -> Answer:
         del console
         family, key = self.family, jr.key(self.seed)
-        seeds = self.seeds or (3 if self.quick else 5)
+        seeds = self.seeds if self.seeds is not None else 3 if self.quick else 5
         question = NewTasks(family, seeds=seeds, shots=self.test_shots)
         budget = Budget(self.steps or 2000)
         if self.quick:

@@ -69,7 +69,12 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
             held_out = {"validation_tasks": 25, "test_tasks": 25, "queries": queries}
             steps = 60
         question = NewTasks(
-            episodes, Accuracy(), self.seeds or 3, source.shots, watched=WATCHED, **held_out
+            episodes,
+            Accuracy(),
+            3 if self.seeds is None else self.seeds,
+            source.shots,
+            watched=WATCHED,
+            **held_out,
         )
         count = len(episodes.pool(Split.TRAIN))
         recipes = classes.standard(count, steps=5 if self.quick else 10)
