@@ -86,11 +86,21 @@ def test_examples_in_docstrings_run(name):
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
 
+def final(*bases):
+    """The public classes that implement one of the bases, by their names."""
+    classes = {name.split(".")[-1]: thing for name, thing in public() if inspect.isclass(thing)}
+    return {n: c for n, c in classes.items() if issubclass(c, bases) and n[:8] != "Abstract"}
+
+
+def test_every_method_has_an_example():
+    bare = [name for name, method in final(ls.AbstractMethod).items() if ">>>" not in method.__doc__]
+    assert not bare, "\n".join(bare)
+
+
 def test_every_method_is_in_the_catalogue():
     page = (ROOT / "docs" / "methods.md").read_text()
-    methods = (ls.AbstractMethod, ls.AbstractAdapter)
-    names = {n.split(".")[-1] for n, t in public() if inspect.isclass(t) and issubclass(t, methods)}
-    assert [n for n in sorted(names) if n[:8] != "Abstract" and f"`{n}`" not in page] == []
+    missing = [n for n in final(ls.AbstractMethod, ls.AbstractAdapter) if f"`{n}`" not in page]
+    assert not missing, "\n".join(missing)
 
 
 def test_no_pickle_and_no_registry_address_anywhere():
