@@ -99,6 +99,11 @@ def _one_line(box: str) -> str:
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in box.splitlines()]
     lines = [re.sub(r"[╭╮╰╯│─]+|-{5,}|[+|]", " ", line).strip() for line in plain]
     words = " ".join(line for line in lines[1:] if line)
+    refused = re.match(
+        r"Error parsing [\w -]+: (.*?)( For full helptext.*| See learnset.*)?$", words
+    )
+    if refused:  # by a class of ours, whose message needs no more words
+        return " ".join(refused[1].split())
     return (
         " ".join(words.split())
         .replace("For full helptext, run", "See")
