@@ -43,9 +43,11 @@ def test_a_missing_package_gets_one_line_that_says_what_to_install(package, tmp_
 
 
 def test_no_optional_package_is_imported_before_it_is_needed():
-    heavy = ["polars", "narwhals", "PIL", "pooch", "sklearn", "matplotlib", "scipy.stats"]
+    heavy = ["polars", "narwhals", "PIL", "pooch", "sklearn", "matplotlib", "scipy", "gymnasium"]
+    heavy += ["orbax", "tensorstore", "rich"]
+    folders = ("data", "multitask", "tasks", "training", "behaviour", "envs", "rl")
     script = (
-        "import sys, learnset.data, learnset.multitask, learnset.tasks\n"
+        f"import sys, {', '.join(f'learnset.{folder}' for folder in folders)}\n"
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

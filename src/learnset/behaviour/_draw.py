@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ..core import COLOURS, INK, InputError, new_figure, write_figure
+from ..core import COLOURS, INK, InputError, needs, new_figure, write_figure
 from ._measures import between, Place, Places, Times
 from ._swims import Arena
 
@@ -28,9 +28,10 @@ def draw_swims(
     """Writes `name.png` and `name.svg`: a panel for each swim, its path coloured by the time since
     its start, with a ring at its start and a point at its end. All panels share one scale of
     colours and of places."""
-    from matplotlib import colormaps
-    from matplotlib.collections import LineCollection
-    from matplotlib.colors import ListedColormap
+    with needs("report"):
+        from matplotlib import colormaps
+        from matplotlib.collections import LineCollection
+        from matplotlib.colors import ListedColormap
 
     # Without the yellow end, which is pale on water.
     colours = ListedColormap(colormaps["viridis"](np.linspace(0, 0.92, 256)))
@@ -134,7 +135,8 @@ def animate_swim(
 ) -> None:
     """Writes `name.gif`: the swim at `speed` times its real speed, the last two seconds bright and
     the path before them faint. The last frame stays for a second."""
-    from PIL import Image
+    with needs("images"):
+        from PIL import Image
 
     figure, (axis,) = _panels([""], 1, arena, margin=0.0)
     # A new layout for each frame would take most of the time and make the picture shake.

@@ -7,24 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 
 class Bar:
     """One line on standard error that follows one run; empty if `shown` is false."""
 
     def __init__(self, name: str, steps: int, *, shown: bool):
+        from rich import (
+            console,
+            progress,
+        )  # here and not above: the import takes a tenth of a second
+
         columns = (
-            TextColumn("{task.description:<28}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:>6,.0f}/{task.total:,.0f}"),
-            TextColumn("{task.fields[words]:<30}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(compact=True),
+            progress.TextColumn("{task.description:<28}"),
+            progress.BarColumn(bar_width=24),
+            progress.TextColumn("{task.completed:>6,.0f}/{task.total:,.0f}"),
+            progress.TextColumn("{task.fields[status]:<30}"),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(compact=True),
         )
-        self._progress = Progress(*columns, console=Console(stderr=True), disable=not shown)
-        self._task = self._progress.add_task(name, total=steps, words="compiling")
+        terminal = console.Console(stderr=True)
+        self._progress = progress.Progress(*columns, console=terminal, disable=not shown)
+        self._task = self._progress.add_task(name, total=steps, status="compiling")
 
     def __enter__(self) -> "Bar":
         self._progress.start()
@@ -35,9 +38,9 @@ class Bar:
 
     def at(self, step: int, *, loss: float | None = None, rate: float | None = None) -> None:
         """Moves the line to a step."""
-        words = "" if loss is None else f"loss {loss:<8.4g}"
-        words += "" if rate is None else f" {rate:,.0f} steps/s"
-        self._progress.update(self._task, completed=step, words=words)
+        status = "" if loss is None else f"loss {loss:<8.4g}"
+        status += "" if rate is None else f" {rate:,.0f} steps/s"
+        self._progress.update(self._task, completed=step, status=status)
 
 
 def shown_by_default() -> bool:
