@@ -19,6 +19,7 @@ from ._learner import (
 from ._lives import (
     AbstractLifeMeasure as AbstractLifeMeasure,
     Lives as Lives,
+    Rule as Rule,
     TotalReward as TotalReward,
 )
 from ._measure import (

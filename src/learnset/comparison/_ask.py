@@ -124,7 +124,8 @@ class Asking:
         chosen, value, places = [candidates[0]] * seeds, np.full(seeds, np.nan), None
         if validation is not None:
             scores = self._scores(shots, recipe, models, candidates, validation)
-            best = _best(self.question.for_choice(scores), recipe.name)
+            scores = self.question.for_choice(scores)
+            best = _best(scores, recipe.name)
             chosen = [candidates[candidate] for candidate, _ in best]
             places = [place for _, place in best]
             value = np.array([measure.sign * scores[s, c, p] for s, (c, p) in enumerate(best)])

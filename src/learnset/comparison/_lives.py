@@ -25,6 +25,11 @@ class AbstractLifeMeasure(AbstractMeasure):
     def of_life(self, env: AbstractEnv, life: Life) -> Float[Array, "steps"]:
         """The value of each trial, or one value of the whole life."""
 
+    def for_choice(self, scores: Float[np.ndarray, "... steps"]) -> Float[np.ndarray, "..."]:
+        """What candidates are chosen by, from their scores (higher is better) in each trial: the
+        mean."""
+        return scores.mean(axis=-1)
+
     def observe(self, predictor: Predictor, query: Batch) -> Array:
         raise NotImplementedError  # agents are no predictors of points: `of_life` is asked
 
@@ -41,11 +46,29 @@ class TotalReward(AbstractLifeMeasure):
         return life.reward.sum(keepdims=True)
 
 
+class Rule(eqx.Module):
+    """A given agent, such as a rule, in place of the common initial model, for `NothingLearnt`.
+
+    >>> import learnset as ls
+    >>> from learnset.comparison import NothingLearnt, Rule
+    >>> learner = NothingLearnt(Rule(ls.rl.AtRandom(5)))
+    >>> ls.Recipe("random", ls.Setting.BOUND, (learner,)).learns
+    False
+    """
+
+    agent: AbstractAgent
+
+    def __call__(self, model: Model, key: Key[Array, ""]) -> AbstractAgent:
+        del model, key
+        return self.agent
+
+
 class Lives(AbstractQuestion):
     """Held-out environments, in which agents that have learnt from others live. Recipes are agents:
     a learner trains one (`ByGradient`, with a network that makes agents), or makes a rule
-    (`NothingLearnt`); nothing adapts but the agents themselves. The axis of steps is that of the
-    trials, and candidates are chosen by their mean over it.
+    (`NothingLearnt(Rule(agent))`); nothing adapts but the agents themselves. The axis of steps is
+    that of the trials, and the measure says which of them count when candidates are chosen
+    (`AbstractLifeMeasure.for_choice`).
 
     **Arguments:**
 
@@ -102,7 +125,7 @@ class Lives(AbstractQuestion):
         self, scores: Float[np.ndarray, "seeds candidates steps"]
     ) -> Float[np.ndarray, "seeds candidates steps"]:
         last = np.arange(scores.shape[2]) == scores.shape[2] - 1
-        return np.where(last, scores.mean(axis=2, keepdims=True), -np.inf)
+        return np.where(last, self.measure.for_choice(scores)[..., None], -np.inf)
 
 
 @eqx.filter_jit
