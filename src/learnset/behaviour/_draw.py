@@ -12,7 +12,7 @@ from ._measures import between, Place, Places, Times
 from ._swims import Arena
 
 Paths = Sequence[tuple[Times, Places]]
-FRAMES = 15  # a second
+FRAMES = 15  # per second
 WATER, WALL, ZONE = "#eef5f9", "#7f98a8", "#8fa9b8"
 
 

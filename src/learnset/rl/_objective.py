@@ -1,4 +1,4 @@
-"""The objective of an actor-critic, apart from how the policy is improved."""
+"""The objective of an actor-critic: advantages, and the weights of critic and entropy."""
 
 import equinox as eqx
 import jax

@@ -16,7 +16,7 @@ from jaxtyping import PyTree
 from ..core import describe, InputError
 from ._identity import difference
 
-FORMAT = 2  # 0.1 wrote no number, and told runs apart by printed text
+FORMAT = 2  # 0.1 wrote no number, and distinguished runs by printed text
 
 
 class Checkpoints:
@@ -120,15 +120,13 @@ class Checkpoints:
                     f"The checkpoint {folder} was made with another {part}: {differs}. Resume with"
                     " the same one, or use another folder."
                 )
-        here, there = describe(like), meta["shapes"]
-        if here != there:
-            odd = next(
-                ((a, b) for a, b in zip(here, there, strict=False) if a != b),
-                (len(here), len(there)),
-            )
+        shapes, saved = describe(like), meta["shapes"]
+        if shapes != saved:
+            pairs = zip(shapes, saved, strict=False)
+            odd = next((pair for pair in pairs if pair[0] != pair[1]), (len(shapes), len(saved)))
             raise InputError(
                 f"The checkpoint {folder} belongs to another optimiser or method: it holds {odd[1]}"
-                f" where this run has {odd[0]} (of {len(there)} and {len(here)} arrays). Use those"
+                f" where this run has {odd[0]} (of {len(saved)} and {len(shapes)} arrays). Use those"
                 " that it was made with, or another folder."
             )
 

@@ -98,8 +98,8 @@ def _is_part(path: str, other: str) -> bool:
 
 def _values(old: str | None, new: str | None) -> list[str]:
     """Both texts in brackets, where a reader sees the difference in them."""
-    there, here = _shown(old, new)
-    return [] if there == here else [f"({there}, here {here})"]
+    before, now = _shown(old, new)
+    return [] if before == now else [f"({before}, here {now})"]
 
 
 def _shown(*labels: str | None) -> list[str]:
@@ -124,7 +124,7 @@ def _walk(value: Any, path: str, seen: dict[int, tuple[str, Any]]) -> Iterator[t
 
 
 def _undecorated(value: Any) -> Any:
-    """What `jax.jit`, `jax.custom_jvp`, `functools.cache` and the like were put around."""
+    """The function inside `jax.jit`, `jax.custom_jvp`, `functools.cache` and the like."""
     while not isinstance(value, (type, types.FunctionType, types.MethodType)) and (
         not hasattr(value, "__dataclass_fields__") and callable(getattr(value, "__wrapped__", None))
     ):

@@ -12,10 +12,7 @@ class Bar:
     """One line on standard error that follows one run; empty if `shown` is false."""
 
     def __init__(self, name: str, steps: int, *, shown: bool):
-        from rich import (
-            console,
-            progress,
-        )  # here and not above: the import takes a tenth of a second
+        from rich import console, progress  # here: the import takes a tenth of a second
 
         columns = (
             progress.TextColumn("{task.description:<28}"),
