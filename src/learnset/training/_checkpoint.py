@@ -126,8 +126,8 @@ class Checkpoints:
             odd = next((pair for pair in pairs if pair[0] != pair[1]), (len(shapes), len(saved)))
             raise InputError(
                 f"The checkpoint {folder} belongs to another optimiser or method: it holds {odd[1]}"
-                f" where this run has {odd[0]} (of {len(saved)} and {len(shapes)} arrays). Use those"
-                " that it was made with, or another folder."
+                f" where this run has {odd[0]} (of {len(saved)} and {len(shapes)} arrays). Use"
+                " those that it was made with, or another folder."
             )
 
 
