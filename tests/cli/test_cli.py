@@ -1,15 +1,14 @@
-"""The command, as a new user meets it: what it leaves behind, and one clear line for what cannot work."""
+"""The command: what it leaves behind, and one clear line for what cannot work."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 
 from learnset.cli import main
+from learnset.recipes import regression
+
+SOME = ("scratch", "pooled + ridge head", "R2D2", "oracle")  # that are learnt fast
 
 BAD = [
     ("compare sinusoid", "sinusoid"),
@@ -21,21 +20,27 @@ BAD = [
     ("compare sinusoids --seeds 0", "`seeds=0`"),
     ("compare sinusoids --resume --overwrite", "give one of them"),
     ("compare sinusoids --checkpoint-every -1", "--checkpoint-every -1"),
+    ("compare sinusoids --ways 3", "`--ways` is no option of `learnset compare sinusoids`"),
+    ("compare glyphs --test-shots 9 3", "`--test-shots` is no option of `learnset compare glyphs`"),
+    (
+        "compare school --checkpoint-every 7",
+        "`--checkpoint-every` is no option of `learnset compare school`",
+    ),
     ("train maml sinusoids --method.inner-lr nan", "`inner_lr=nan`"),
     ("train maml sinusoids --method.inner-lr fast", "fast"),
     ("train maml sinusoids --lr nan", "--lr nan"),
     ("train maml sinusoids --method.steps -1", "`steps=-1`"),
+    ("train maml sinusoids --tasks-per-step 0", "--tasks-per-step 0"),
     ("train mammal sinusoids", "mammal"),
     ("train protonet sinusoids", "`protonet` tells classes apart"),
     ("study nothing", "nothing"),
     ("evaluate nowhere", "no finished run"),
     ("draw sinusoids --number 0", "--number 0"),
     ("compare sinusoids --out /dev/null", "is a file"),
-    ("", ""),
 ]
 
 
-@pytest.mark.parametrize("words, said", BAD, ids=[words or "nothing" for words, _ in BAD])
+@pytest.mark.parametrize("words, said", BAD, ids=[words for words, _ in BAD])
 def test_bad_input_gets_one_line_exit_code_2_and_leaves_nothing(
     words, said, tmp_path, monkeypatch, capsys
 ):
@@ -56,33 +61,38 @@ def test_an_unwritable_directory_is_said_in_one_line(tmp_path, capsys):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("train") / "run"
-    assert (
-        main(
-            [
-                "train",
-                "anil",
-                "sinusoids",
-                "--method.inner-lr",
-                "0.1",
-                "--steps",
-                "300",
-                "--out",
-                str(folder),
-            ]
-        )
-        == 0
-    )
+    words = ["train", "anil", "sinusoids", "--method.inner-lr", "0.1", "--steps", "300"]
+    assert main([*words, "--out", str(folder)]) == 0
     return folder
 
 
 def test_train_leaves_a_run_that_evaluate_scores(run, capsys):
     assert main(["evaluate", str(run), "--shots", "5", "10", "--tasks", "50"]) == 0
-    said = capsys.readouterr().out
-    assert "5 points: error after 0 steps" in said
-    rows = json.loads((run / "result.json").read_text())["rows"]
+    assert "5 points: error after 0 steps" in capsys.readouterr().out
+    result = json.loads((run / "result.json").read_text())
+    assert (result["format"], result["subject"]) == (2, "sinusoids")
+    assert result["questions"][0]["shots"] == [5, 10]
+    rows = result["rows"]
     assert {(r["shots"], r["steps"]) for r in rows} == {(5, 0), (5, 1), (10, 0), (10, 1)}
-    error = {(r["shots"], r["steps"]): r["error"] for r in rows}
+    assert {(r["recipe"], r["setting"], r["measure"]) for r in rows} == {
+        ("anil", "meta-learning", "mean squared error")
+    }
+    error = {(r["shots"], r["steps"]): r["value"] for r in rows}
     assert error[10, 1] < error[10, 0] < 10
+
+
+def test_evaluate_replaces_its_own_result_and_no_other(run, capsys):
+    words = ["evaluate", str(run), "--shots", "5", "--tasks", "20"]
+    assert main(words) == 0 and main(words) == 0
+    path = run / "result.json"
+    kept = path.read_text()
+    for other in (kept.replace("learnset evaluate", "learnset compare"), "{}", "no JSON"):
+        path.write_text(other)
+        capsys.readouterr()
+        assert main(words) == 2
+        assert "is not a result of `learnset evaluate`" in capsys.readouterr().err
+        assert path.read_text() == other
+    path.unlink()
 
 
 def test_a_used_directory_is_refused_and_resume_goes_on(run, capsys):
@@ -105,22 +115,8 @@ def test_evaluate_of_a_damaged_run_is_one_line(run, tmp_path, capsys):
 
 
 def test_divergence_is_exit_code_1_with_advice(tmp_path, capsys):
-    assert (
-        main(
-            [
-                "train",
-                "maml",
-                "sinusoids",
-                "--lr",
-                "1e30",
-                "--steps",
-                "50",
-                "--out",
-                str(tmp_path / "run"),
-            ]
-        )
-        == 1
-    )
+    words = ["train", "maml", "sinusoids", "--lr", "1e30", "--steps", "50"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 1
     assert "met NaN or infinity at step" in capsys.readouterr().err
 
 
@@ -131,50 +127,75 @@ def test_draw_writes_both_kinds_of_picture(tmp_path, capsys):
         assert "<svg" in (tmp_path / f"{family}.svg").read_text()
 
 
-def test_help_reads_well_and_ends_with_0(capsys):
+COMMANDS = ("compare", "study", "train", "evaluate", "draw", "adapt", "predict")
+
+
+@pytest.mark.parametrize("words", ([], ["--help"], ["-h"]))
+def test_help_names_each_command_and_ends_with_0(words, capsys):
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {command} " in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["--help"])
+        main([command, "--help"])
     assert not ended.value.code
-    said = capsys.readouterr().out
-    assert all(command in said for command in ("compare", "study", "train", "evaluate", "draw"))
+    assert f"usage: learnset {command}" in capsys.readouterr().out
 
 
-def test_a_quick_comparison_leaves_everything(tmp_path):
-    """In a process of its own, as a user runs it. Offline: no page may need anything beside it."""
-    command = [sys.executable, "-c", "import sys; from learnset.cli import main; sys.exit(main())"]
-    words = [
-        "compare",
-        "sinusoids",
-        "--quick",
-        "--steps",
-        "40",
-        "--seeds",
-        "2",
-        "--out",
-        str(tmp_path / "run"),
-    ]
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache"), "COLUMNS": "140"}
-    environment.pop("JAX_COMPILATION_CACHE_DIR")  # the command has its own
-    done = subprocess.run([*command, *words], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert "MAML" in done.stdout and "multi-task" in done.stdout
-    folder = tmp_path / "run"
-    result = json.loads((folder / "result.json").read_text())
-    assert {row["setting"] for row in result["rows"]} == {
-        "scratch",
-        "transfer",
-        "multi-task",
-        "meta",
-        "oracle",
+def test_the_version_is_printed(capsys):
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"learnset \d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A comparison with some recipes; `tests/golden` has all that are quick."""
+    folder = tmp_path_factory.mktemp("compare") / "run"
+    standard = regression.standard
+
+    def some(**options):
+        return [recipe for recipe in standard(**options) if recipe.name in SOME]
+
+    sizes = ["--quick", "--steps", "40", "--seeds", "2", "--test-shots", "2", "10"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(regression, "standard", some)
+        assert main(["compare", "sinusoids", *sizes, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_numbers_of_new_and_seen_tasks_are_in_one_result(compared):
+    result = json.loads((compared / "result.json").read_text())
+    assert (result["format"], result["subject"], result["failures"]) == (2, "sinusoids", {})
+    new, seen = result["questions"]
+    assert (new["tasks"], new["shots"], new["baselines"]) == ("new", [2, 10], ["scratch"])
+    assert (seen["tasks"], seen["shots"], seen["baselines"]) == ("seen", [], ["single-task"])
+    settings = {row["recipe"]: row["setting"] for row in result["rows"]}
+    assert settings == {
+        "scratch": "from scratch",
+        "pooled + ridge head": "transfer",
+        "R2D2": "meta-learning",
+        "oracle": "bound",
+        "single-task": "from scratch",
+        "multi-task": "multi-task",
     }
+    assert {recipe["recipe"] for recipe in result["recipes"]} == settings.keys()
+    assert all(row["value"] is not None for row in result["rows"] if row["chosen"])
     assert result["meta"]["command"].startswith("learnset compare sinusoids --quick")
-    assert all(np.isfinite(row["error"]) for row in result["rows"] if row["error"] is not None)
-    page = (folder / "report.html").read_text()
+
+
+def test_the_page_has_all_figures_and_needs_nothing_else(compared):
+    page = (compared / "report.html").read_text()
     assert page.count("<svg") == 3
     assert not re.search(r"(src|href)=\"https?:", page)
     for name in ("steps", "shots", "differences"):
-        assert (folder / f"{name}.png").exists() and (folder / f"{name}.svg").exists()
-    assert (folder / "metrics.jsonl").exists() and (folder / "checkpoints" / "maml").is_dir()
-    assert list(
-        (tmp_path / "cache" / "learnset" / "xla").iterdir()
-    )  # the next start finds its programs compiled
+        assert (compared / f"{name}.png").exists() and (compared / f"{name}.svg").exists()
+    assert "R2D2" in (compared / "README.md").read_text()
+
+
+def test_checkpoints_and_metrics_of_all_trainings_are_left(compared):
+    assert (compared / "metrics.jsonl").read_text().count('"run"') > 1
+    assert (compared / "checkpoints" / "r2d2").is_dir()
+    assert (compared / "seen-tasks" / "checkpoints" / "multi-task").is_dir()

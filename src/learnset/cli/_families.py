@@ -90,6 +90,11 @@ class Family:
     loss: Loss
     notes: tuple[str, ...] = ()  # about the data
 
+    @property
+    def measure(self) -> str:
+        """The name of the metric."""
+        return "error rate" if self.metric is error_rate else "mean squared error"
+
     def model(self, method: Any, key: Key[Array, ""]) -> Any:
         """The model that a method trains, made of the common network."""
         model_key, prepare_key = jr.split(key)

@@ -16,10 +16,9 @@ from rich.console import Console
 from ..core import InputError
 from ..report import Page, Study as AnyStudy, write_page
 from ..training import claim, write_json
-from ._options import origin, TrainingOptions
+from ._options import FORMAT, origin, TrainingOptions
 
 GROUP = "learnset.studies"  # of entry points
-FORMAT = 2  # of result.json
 
 
 @dataclasses.dataclass(frozen=True)

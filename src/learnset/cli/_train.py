@@ -13,14 +13,15 @@ import tyro
 from rich.console import Console
 from tyro.conf import arg, OmitArgPrefixes
 
-from ..core import InputError
+from ..comparison import Setting
+from ..core import Evaluation, finite, InputError
 from ..meta import MAML
 from ..report import amount
 from ..tasks import Episodes, Sinusoids
 from ..training import evaluate, restore, train, write_json
 from ..transfer import FineTune, Pooled
 from ._families import AnyMethod, AnyTasks, Family, family, word
-from ._options import origin, say_notes, TrainingOptions, versions
+from ._options import FORMAT, origin, say_notes, TrainingOptions, versions
 from .subjects import AbstractSource
 
 
@@ -105,12 +106,15 @@ class Evaluate:
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         began = time.perf_counter()
+        path = self.folder / "result.json"
+        _check_replaceable(path)
         training = training_of(self.folder)
         given, model = training.restored(self.folder)
         adapter, rows = training.adapter(given), []
         source = training.tasks if isinstance(training.tasks, AbstractSource) else None
         unit = "point" if source is None else "shot"
-        for shots in self.shots or ((5, 10, 20) if source is None else source.shots):
+        each = self.shots or ((5, 10, 20) if source is None else source.shots)
+        for shots in each:
             queries = 50
             if source is not None and isinstance(given.tasks, Episodes):
                 queries = source.queries_for(shots, given.tasks)
@@ -118,19 +122,60 @@ class Evaluate:
             options = {"num_tasks": self.tasks, "metric": given.metric}
             result = evaluate(adapter, model, tasks, key=jr.key(self.seed), **options)
             console.print(f"{amount(shots, unit)}: {result}")
-            rows += [
-                {
-                    "recipe": word(training.method),
-                    "tasks": "new",
-                    "shots": shots,
-                    "steps": step,
-                    "value": float(result.mean[step]),
-                    "ci95": float(result.ci95[step]),
-                    "num_tasks": result.num_tasks,
-                }
-                for step in range(result.steps + 1)
-            ]
-        write_json(self.folder / "result.json", {"rows": rows, "meta": origin(arguments, began)})
+            rows += _records(result, training.method, given.measure, shots)
+        question = {
+            "tasks": "new",
+            "measure": given.measure,
+            "higher_is_better": False,
+            "seeds": 1,
+            "shots": list(each),
+            "baselines": [],
+        }
+        numbers = {
+            "format": FORMAT,
+            "subject": word(training.tasks),
+            "questions": [question],
+            "rows": rows,
+            "recipes": [],
+            "failures": {},
+            "notes": list(given.notes),
+        }
+        write_json(path, numbers | {"meta": origin(arguments, began)})
+
+
+def _records(result: Evaluation, method: Any, measure: str, shots: int) -> list[dict[str, Any]]:
+    """Rows of `result.json`, as those over all seeds of a comparison: one for each step."""
+    setting = Setting.TRANSFER if isinstance(method, Pooled) else Setting.META
+    return [
+        {
+            "recipe": word(method),
+            "setting": setting.value,
+            "tasks": "new",
+            "measure": measure,
+            "shots": shots,
+            "steps": step if result.steps else None,
+            "chosen": not result.steps,
+            "seed": None,
+            "value": finite(float(result.mean[step])),
+            "ci95": finite(float(result.ci95[step])),
+            "num_tasks": result.num_tasks,
+        }
+        for step in range(result.steps + 1)
+    ]
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raises `InputError` where another command's result would be lost."""
+    if not path.is_file():
+        return
+    try:
+        command = json.loads(path.read_text())["meta"]["command"]
+    except (ValueError, KeyError, TypeError):
+        command = ""
+    if not command.startswith("learnset evaluate "):
+        raise InputError(
+            f"{path} is not a result of `learnset evaluate`, which would replace it. Move it first."
+        )
 
 
 def training_of(folder: Path) -> Train:

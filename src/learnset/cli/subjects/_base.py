@@ -10,9 +10,7 @@ from rich.console import Console
 
 from ...comparison import Comparison
 from ...report import Page
-from .._options import RunOptions
-
-FORMAT = 2  # of result.json
+from .._options import FORMAT, RunOptions
 
 
 class Answer(abc.ABC):
