@@ -170,7 +170,7 @@ class NewTasks(AbstractNewTasks):
     seeds: int = 5
     shots: tuple[int, ...] = (2, 5, 10, 20)
     queries: int = 50
-    validation_tasks: int = 30
+    validation_tasks: int = 100
     test_tasks: int = 120
     watched: tuple[int, ...] | None = None
     chooses_steps: bool = True
