@@ -1,4 +1,4 @@
-"""Learners, training and scores that the studies of few-shot classification of characters share."""
+"""Recipes, questions and rows that the studies of few-shot classification of characters share."""
 
 import abc
 import dataclasses
@@ -6,62 +6,48 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key, Shaped
 
-from learnset.comparison import Setting
+from learnset.comparison import (
+    Accuracy,
+    ByGradient,
+    Comparison,
+    Experience,
+    learn,
+    NewTasks,
+    NothingLearnt,
+    Recipe,
+    Setting,
+)
 from learnset.core import (
     AbstractAdapter,
     AbstractMethod,
     Batch,
     cross_entropy,
-    error_rate,
     features,
     head,
     InputError,
-    is_transductive,
-    Loss,
     Model,
-    Predictor,
     settled,
-    Split,
 )
 from learnset.data import Labelled, Splits, turned
 from learnset.meta import ANIL, MAML, MatchingNetwork, ProtoNet
 from learnset.models import BatchNorm, classifier, Conv4, Headed, Raw
+from learnset.recipes.classes import without_model
 from learnset.report import Page
-from learnset.tasks import AbstractTasks, Affine, Episodes
-from learnset.training import evaluate, train, Trained
+from learnset.tasks import Affine, Episodes
 from learnset.transfer import FineTune, Prototypes, Unroll
 
 from ._characters_page import draw, matching_steps
 
 STEP_SIZES = (0.01, 0.03, 0.1, 0.3)  # of learning from scratch, chosen on validation tasks
 SCRATCH_STEPS = 20
-
-
-class Learner(eqx.Module):
-    """A trained model, how it learns a task, and for how many classes."""
-
-    name: str
-    setting: Setting
-    model: Model
-    adapter: AbstractAdapter
-    ways: int | None = None  # any number, by default
-    seconds: float = 0.0  # of training
-    compares: bool = False  # by features, of which each is of one image alone
-
-
-class AtTheEnd(AbstractAdapter):
-    """An adapter whose queries are answered once at the end, and not after each of its steps."""
-
-    adapter: AbstractAdapter
-
-    def adapt(self, model: Model, support: Batch) -> Predictor:
-        return self.adapter.adapt(model, support)
+WAYS = 5  # of networks that adapt by gradient descent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,24 +108,25 @@ class Characters(abc.ABC):
         return dataclasses.replace(self, steps=steps, maml_steps=steps, gradient_steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains and scores. `options` go to `train`."""
+        """Trains and scores. `options` go to `learn`."""
         splits, origin = self.data()
         scored = self.scored(splits)
-        keys = jr.split(key, 4)
-        trainer = Trainer(folder, options)
-        none, matching = Setting.SCRATCH, matching_steps(self.steps)
-        learners = [
-            Learner("raw pixels", none, Headed(Raw(), None), Prototypes()),
-            self._from_scratch(splits, keys[2]),
-            self._comparing("ProtoNet", ProtoNet(), self.steps, splits, keys[0], trainer),
-            self._comparing(
-                "matching network", MatchingNetwork(), matching, splits, keys[1], trainer
-            ),
-            *self._adapting(splits, keys[2], trainer),
-        ]
+        arguments: dict[str, Any] = {"key": key} | options
+        adapted = learn(self.classifier, self._of_five_ways(splits), out=folder, **arguments)
+        compared = learn(
+            self.encoder, self._of_many_ways(splits), out=folder / "comparing", **arguments
+        )
+        untrained, adapting = [raw_pixels(), from_scratch()], self.adapting()
+        comparing = self.comparing(splits.train)
+        learnt = {recipe.name: compared.learnt(recipe) for recipe in comparing}
+        learnt |= {recipe.name: adapted.learnt(recipe) for recipe in adapting}
+        rows = self._rows(adapted, [*untrained, *adapting], scored)
+        for recipe in comparing:
+            rows += self._rows_of_features(compared, recipe, scored)
+        order = [recipe.name for recipe in (*untrained, *comparing, *adapting)]
         return {
-            "rows": [row for learner in learners for row in self._rows(learner, scored, keys[3])],
-            "training": {one.name: one.seconds for one in learners if one.seconds},
+            "rows": sorted(rows, key=lambda row: order.index(row["recipe"])),
+            "training": {name: each.seconds for name, each in learnt.items()},
             "data": origin,
             "classes": {
                 "train": len(splits.train),
@@ -157,147 +144,166 @@ class Characters(abc.ABC):
         """The tasks of a cell."""
         return Episodes(*splits, ways=ways, shots=shots, queries=self.queries(ways))
 
-    def _comparing(
-        self,
-        name: str,
-        method: ProtoNet | MatchingNetwork,
-        steps: int,
-        splits: Splits,
-        key: Key[Array, ""],
-        trainer: "Trainer",
-    ) -> Learner:
-        """A network that compares features, trained with many classes at a time for all cells."""
-        model_key, train_key = jr.split(key)
-        classes = turned(splits.train, mirrored=True)
-        sizes = {"ways": self.ways, "shots": 1, "queries": 5}
-        tasks = Episodes(classes, *_unused(self.ways), **sizes, augment=Affine())
-        start = Headed(Conv4((28, 28, 1), filters=self.filters, key=model_key), None)
-        run = trainer.train(name, method, start, tasks, steps, 1, train_key)
-        model = with_statistics(run.model, splits.train)
-        about = {"seconds": run.seconds, "compares": True}
-        return Learner(name, Setting.META, model, method.adapter, **about)
+    # Networks, and the tasks that they are trained on
 
-    def _start(self, key: Key[Array, ""]) -> Model:
-        """A five-way classifier that nothing has trained."""
+    def encoder(self, key: Key[Array, ""]) -> Headed:
+        """A network that compares features."""
+        return Headed(Conv4((28, 28, 1), filters=self.filters, key=key), None)
+
+    def classifier(self, key: Key[Array, ""]) -> Model:
+        """A five-way classifier, which adapts by gradient descent."""
         encoder_key, head_key = jr.split(key)
         options = {"filters": self.gradient_filters, "strided": True, "normalisation": BatchNorm}
-        return classifier(Conv4((28, 28, 1), **options, key=encoder_key), 5, key=head_key)
+        return classifier(Conv4((28, 28, 1), **options, key=encoder_key), WAYS, key=head_key)
 
-    def _from_scratch(self, splits: Splits, key: Key[Array, ""]) -> Learner:
-        """The untrained classifier, which learns each task by many steps of the best size."""
-        start_key, choice_key = jr.split(key)
-        start = self._start(start_key)
-        tasks = Episodes(*splits, ways=5, shots=1, queries=5)
-        adapters = [FineTune(cross_entropy, lr, SCRATCH_STEPS) for lr in STEP_SIZES]
-        sizes = {"num_tasks": min(100, self.test_tasks), "metric": error_rate, "key": choice_key}
+    def _of_many_ways(self, splits: Splits) -> NewTasks:
+        parts = (turned(splits.train, mirrored=True), *_unused(self.ways))
+        return self.question(Episodes(*parts, self.ways, shots=1, queries=5, augment=Affine()))
 
-        def error(adapter: AbstractAdapter) -> float:
-            scored = evaluate(AtTheEnd(adapter), start, tasks, split=Split.VALIDATION, **sizes)
-            return float(scored.errors.mean())
-
-        best = adapters[int(np.argmin([error(adapter) for adapter in adapters]))]
-        return Learner("from scratch", Setting.SCRATCH, start, best, ways=5)
-
-    def _adapting(self, splits: Splits, key: Key[Array, ""], trainer: "Trainer") -> list[Learner]:
-        """Networks that adapt by gradient descent, trained and tested with five classes."""
-        three_steps = FineTune(cross_entropy, 0.4, 3)
-        first_order = MAML(cross_entropy, 0.4, unroll=Unroll.FIRST_ORDER)
-        methods: dict[str, tuple[AbstractMethod, AbstractAdapter]] = {
-            "MAML": (MAML(cross_entropy, 0.4), three_steps),
-            "FOMAML": (first_order, three_steps),
-            "ANIL": (ANIL(cross_entropy, 0.4, 1), FineTune(cross_entropy, 0.4, 3, where=head)),
-        }
+    def _of_five_ways(self, splits: Splits) -> NewTasks:
         parts = (turned(splits.train), splits.validation, splits.test)
-        tasks = Episodes(*parts, ways=5, shots=1, queries=5, augment=Affine())
-        start_key, train_key = jr.split(key)
-        start = self._start(start_key)
-        learners = []
-        for name, (method, adapter) in methods.items():
-            steps = self.maml_steps if name == "MAML" else self.gradient_steps
-            sizes = (steps, self.gradient_tasks, train_key)
-            run = trainer.train(name, method, start, tasks, *sizes)
-            about = {"ways": 5, "seconds": run.seconds}
-            learners.append(Learner(name, Setting.META, run.model, adapter, **about))
-        return learners
+        return self.question(Episodes(*parts, WAYS, shots=1, queries=5, augment=Affine()))
 
-    def _rows(self, learner: Learner, splits: Splits, key: Key[Array, ""]) -> list[dict[str, Any]]:
-        """Accuracy in each cell on new characters; of a learner that compares features also on
-        those of training."""
-        if not learner.compares:
-            return self._cells(learner, learner.model, splits, key)
-        # Features of each image are computed once, and not anew in every task.
-        splits = Splits(*(embedded(learner.model, classes) for classes in splits))
-        raw = Headed(Raw(), None)
-        seen = Splits(splits.test, splits.validation, splits.train)
-        rows = self._cells(learner, raw, splits, key)
-        return rows + self._cells(learner, raw, seen, key, "seen")
+    # Recipes
 
-    def _cells(
-        self,
-        learner: Learner,
-        model: Model,
-        splits: Splits,
-        key: Key[Array, ""],
-        which: str = "new",
+    def comparing(self, classes: Labelled) -> list[Recipe]:
+        """Networks that compare features, trained with many classes at a time for all cells, and
+        normalised by statistics of the training images."""
+        of_all = SettledBy(jnp.asarray(classes.x[::10]))
+
+        def trained(name: str, method: ProtoNet | MatchingNetwork, steps: int) -> Recipe:
+            learner = by_adam(method, steps, tasks_per_step=1, finish=of_all)
+            return Recipe(name, Setting.META, (learner,), (method.adapter,))
+
+        return [
+            trained("ProtoNet", ProtoNet(), self.steps),
+            trained("matching network", MatchingNetwork(), matching_steps(self.steps)),
+        ]
+
+    def adapting(self) -> list[Recipe]:
+        """Networks that adapt by gradient descent, trained and tested with five classes."""
+
+        def trained(
+            name: str, method: AbstractMethod, steps: int, adapter: AbstractAdapter
+        ) -> Recipe:
+            learner = by_adam(method, steps, tasks_per_step=self.gradient_tasks)
+            return Recipe(name, Setting.META, (learner,), (adapter,))
+
+        maml = MAML(cross_entropy, 0.4)
+        first_order = MAML(cross_entropy, 0.4, unroll=Unroll.FIRST_ORDER)
+        anil = ANIL(cross_entropy, 0.4, 1)
+        three_steps = FineTune(cross_entropy, 0.4, 3)
+        of_the_head = FineTune(cross_entropy, 0.4, 3, where=head)
+        return [
+            trained("MAML", maml, self.maml_steps, three_steps),
+            trained("FOMAML", first_order, self.gradient_steps, three_steps),
+            trained("ANIL", anil, self.gradient_steps, of_the_head),
+        ]
+
+    # Questions and rows
+
+    def question(self, tasks: Episodes) -> NewTasks:
+        """New tasks, answered after the last step of adaptation. All images of many tasks together
+        are gigabytes."""
+        return NewTasks(
+            tasks,
+            Accuracy(),
+            seeds=1,
+            shots=(tasks.shots,),
+            queries=tasks.queries,
+            validation_tasks=min(100, self.test_tasks),
+            test_tasks=self.test_tasks,
+            watched=(),
+            chooses_steps=False,
+            at_once=200,
+        )
+
+    def _rows(
+        self, experience: Experience, recipes: list[Recipe], splits: Splits
     ) -> list[dict[str, Any]]:
-        """Accuracy in each cell, on tasks that are the same for all learners."""
-        rows, adapter = [], AtTheEnd(learner.adapter)
-        for number, (ways, shots) in enumerate(self.cells):
-            if learner.ways not in (None, ways):
-                continue
-            tasks, cell_key = self.tasks(splits, ways, shots), jr.fold_in(key, number)
-            options = {"num_tasks": self.test_tasks, "metric": error_rate, "key": cell_key}
-            errors = np.asarray(in_portions(adapter, model, tasks, **options))
-            accuracy = 100 * (1 - float(errors.mean()))
-            half = 196 * float(errors.std()) / np.sqrt(len(errors))
-            row = {
-                "part": "table",
-                "recipe": learner.name,
-                "setting": learner.setting.value,
-                "tasks": which,
-                "ways": ways,
-                "shots": shots,
-                "quantity": "accuracy",
-                "value": accuracy,
-                "ci95": half,
-                "num_tasks": len(errors),
-                "transductive": learner.adapter.transductive or is_transductive(learner.model),
-            }
-            new = which == "new"
-            row |= self.compared(learner.name, ways, shots, accuracy, half) if new else {}
-            rows.append(row)
+        """Accuracy in each cell on new characters; of a classifier in those of its ways."""
+        rows = []
+        for ways, shots in self.cells:
+            able = [one for one in recipes if ways == WAYS or one.name == "raw pixels"]
+            comparison = experience.ask(self.question(self.tasks(splits, ways, shots)), able)
+            rows += [self._row(comparison, one.name, ways) for one in able]
         return rows
 
+    def _rows_of_features(
+        self, experience: Experience, recipe: Recipe, splits: Splits
+    ) -> list[dict[str, Any]]:
+        """Accuracy in each cell, on new characters and on those of training. Features of each image
+        are computed once, and not anew in every task."""
+        model = jax.tree.map(
+            lambda leaf: leaf[0, 0] if eqx.is_array(leaf) else leaf,
+            experience.learnt(recipe).models[0],
+        )
+        new = Splits(*(embedded(model, classes) for classes in splits))
+        seen = Splits(new.test, new.validation, new.train)
+        models = {recipe.name: Headed(Raw(), None)}
+        rows = []
+        for which, parts in {"new": new, "seen": seen}.items():
+            for ways, shots in self.cells:
+                question = self.question(self.tasks(parts, ways, shots))
+                comparison = experience.ask(question, [recipe], models=models)
+                rows.append(self._row(comparison, recipe.name, ways, which))
+        return rows
 
-@dataclasses.dataclass(frozen=True)
-class Trainer:
-    """Where the checkpoints of a study go, and the options of its training."""
-
-    folder: Path
-    options: dict[str, Any]
-
-    def train(
-        self,
-        name: str,
-        method: AbstractMethod,
-        model: Model,
-        tasks: AbstractTasks,
-        steps: int,
-        tasks_per_step: int,
-        key: Key[Array, ""],
-    ) -> Trained:
-        """Trains by Adam with a step size that falls from 0.002 to zero."""
-        out = self.folder / "checkpoints" / name.replace(" ", "-").lower()
-        arguments = {"steps": steps, "tasks_per_step": tasks_per_step, "key": key}
-        optimiser = optax.adam(optax.cosine_decay_schedule(2e-3, steps))
-        arguments |= {"out": out, "name": name} | self.options
-        return train(method, model, tasks, optimiser, **arguments)
+    def _row(
+        self, comparison: Comparison, name: str, ways: int, which: str = "new"
+    ) -> dict[str, Any]:
+        outcome, (shots,) = comparison[name], comparison.shots
+        assert shots is not None  # they are new tasks
+        accuracy, half = (100 * number for number in comparison.value(outcome, shots))
+        compared = self.compared(name, ways, shots, accuracy, half) if which == "new" else {}
+        return {
+            "part": "table",
+            "recipe": name,
+            "setting": outcome.recipe.setting.value,
+            "tasks": which,
+            "ways": ways,
+            "shots": shots,
+            "quantity": "accuracy",
+            "value": accuracy,
+            "ci95": half,
+            "num_tasks": outcome.at(shots).size,
+            "transductive": outcome.transductive,
+        } | compared
 
 
-def with_statistics(model: Model, classes: Labelled) -> Model:
-    """The model normalised by statistics of training images for good: every tenth of them."""
-    xs = jnp.asarray(classes.x[::10]).astype(jnp.result_type(float)) / 255
-    return eqx.filter_jit(settled)(model, Batch(xs, jnp.zeros((len(xs), 1))))
+# Parts of recipes
+
+
+def raw_pixels() -> Recipe:
+    """The nearest class mean of images as they are."""
+    learner = NothingLearnt(without_model)
+    return Recipe("raw pixels", Setting.SCRATCH, (learner,), (Prototypes(),))
+
+
+def from_scratch() -> Recipe:
+    """The untrained classifier, which learns each task by many steps of the best size."""
+    adapters = tuple(FineTune(cross_entropy, lr, SCRATCH_STEPS) for lr in STEP_SIZES)
+    return Recipe("from scratch", Setting.SCRATCH, adapters=adapters)
+
+
+def by_adam(method: AbstractMethod, steps: int, **options: Any) -> ByGradient:
+    """Training by Adam with a step size that falls from 0.002 to zero."""
+    optimiser = optax.adam(optax.cosine_decay_schedule(2e-3, steps))
+    return ByGradient(method, steps=steps, optimiser=optimiser, **options)
+
+
+class SettledBy(eqx.Module):
+    """Normalises a trained model by statistics of images for good.
+
+    **Arguments:** `images`: of training, as bytes.
+    """
+
+    images: Shaped[Array, "images height width channels"]
+
+    def __call__(self, model: Model, past: Any, key: Key[Array, ""]) -> Model:
+        del past, key
+        xs = self.images.astype(jnp.result_type(float)) / 255
+        return settled(model, Batch(xs, jnp.zeros((len(xs), 1))))
 
 
 def embedded(model: Model, classes: Labelled, most: int = 500) -> Labelled:
@@ -308,26 +314,6 @@ def embedded(model: Model, classes: Labelled, most: int = 500) -> Labelled:
     padded = np.concatenate([classes.x, rest])  # one program for all portions
     portions = [np.asarray(see(jnp.asarray(x))) for x in np.split(padded, len(padded) // most)]
     return dataclasses.replace(classes, x=np.concatenate(portions)[: len(classes.x)])
-
-
-def in_portions(
-    adapter: AbstractAdapter,
-    model: Model,
-    tasks: AbstractTasks,
-    *,
-    num_tasks: int,
-    metric: Loss,
-    key: Key[Array, ""],
-    most: int = 200,
-) -> Float[np.ndarray, "tasks"]:
-    """Errors after the last step, `most` tasks at a time: all images together are gigabytes."""
-    portions = [most] * (num_tasks // most) + [num_tasks % most] * bool(num_tasks % most)
-
-    def errors(i: int, size: int) -> np.ndarray:
-        options = {"key": jr.fold_in(key, i), "num_tasks": size, "metric": metric}
-        return np.asarray(evaluate(adapter, model, tasks, **options).errors[:, -1])
-
-    return np.concatenate([errors(i, size) for i, size in enumerate(portions)])
 
 
 def _unused(ways: int) -> tuple[Labelled, Labelled]:

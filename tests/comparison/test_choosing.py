@@ -224,3 +224,10 @@ def test_recipes_that_see_other_things_do_not_learn_alike():
     assert one.learns_as(recipe("c", (learner,), ADAPTERS[:1]))
     assert not one.learns_as(other)
     assert not one.learns_as(recipe("d", (ByGradient(ls.Pooled(ls.mse), steps=3),)))
+
+
+def test_learners_that_hold_equal_arrays_learn_alike():
+    one, same, other = (
+        recipe("a", (ByGradient(ls.Pooled(ls.mse), lr=jnp.asarray(lr)),)) for lr in (0.1, 0.1, 0.2)
+    )
+    assert one.learns_as(same) and not one.learns_as(other)

@@ -2,14 +2,16 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 
 import learnset as ls
+from learnset.comparison import learn
 from learnset.models import Headed, Raw
 from learnset.report import markdown_of
-from learnset_studies._characters import AtTheEnd, embedded, in_portions, with_statistics
+from learnset_studies._characters import embedded, SettledBy
 from learnset_studies.glyphs import GlyphStudy
 from learnset_studies.omniglot import OmniglotStudy
 
@@ -101,25 +103,20 @@ def test_other_training_is_asked_for_by_steps(study):
 def test_an_episode_of_features_is_scored_as_one_of_images(getkey):
     images = np.random.default_rng(0).integers(0, 256, (42, 28, 28, 1), np.uint8)
     classes = ls.data.Labelled.from_arrays(images, np.repeat(np.arange(6), 7))
-    model = with_statistics(Headed(ls.Conv4((28, 28, 1), filters=4, key=getkey()), None), classes)
+    model = Headed(ls.Conv4((28, 28, 1), filters=4, key=getkey()), None)
+    model = SettledBy(jnp.asarray(images[::10]))(model, None, getkey())
     splits = ls.data.Splits(*(classes.subset(pair) for pair in ([0, 1], [2, 3], [4, 5])))
+    study = dataclasses.replace(GlyphStudy(), test_tasks=20)
 
-    def errors(splits, model):
-        tasks = ls.Episodes(*splits, ways=2, shots=1, queries=3)
-        options = {"num_tasks": 20, "metric": ls.error_rate, "key": jr.key(1)}
-        return in_portions(ls.Prototypes(), model, tasks, **options)
+    def question(splits):
+        return study.question(ls.Episodes(*splits, ways=2, shots=1, queries=3))
 
+    recipe = ls.Recipe("nearest mean", ls.Setting.META, adapters=(ls.Prototypes(),))
+    experience = learn(lambda key: model, question(splits), key=jr.key(1))
     features = ls.data.Splits(*(embedded(model, part, most=9) for part in splits))
-    np.testing.assert_allclose(
-        errors(features, Headed(Raw(), None)), errors(splits, model), atol=1e-6
+    of_features = experience.ask(
+        question(features), [recipe], models={recipe.name: Headed(Raw(), None)}
     )
-
-
-def test_an_adapter_scored_at_the_end_alone_has_the_errors_of_its_last_step(tasks, model):
-    adapter = ls.FineTune(ls.mse, 0.01, 3)
-    watched, ended = (
-        ls.evaluate(a, model, tasks, key=jr.key(0), num_tasks=5)
-        for a in (adapter, AtTheEnd(adapter))
-    )
-    assert ended.errors.shape == (5, 1)
-    np.testing.assert_allclose(ended.errors[:, 0], watched.errors[:, -1], rtol=1e-5)
+    of_images = experience.ask(question(splits), [recipe])
+    of_both = (comparison[recipe.name].at(1) for comparison in (of_features, of_images))
+    np.testing.assert_allclose(*of_both, atol=1e-6)

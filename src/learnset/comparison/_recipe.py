@@ -66,4 +66,4 @@ class Recipe(eqx.Module):
     def learns_as(self, other: "Recipe") -> bool:
         """Whether the two learn in the same way, so that one model serves both."""
         mine, theirs = ((recipe.learners, recipe.view) for recipe in (self, other))
-        return eqx.tree_equal(mine, theirs) is True
+        return bool(eqx.tree_equal(mine, theirs))
