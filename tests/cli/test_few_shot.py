@@ -1,4 +1,4 @@
-"""The command on classes: from a folder of pictures to a classifier that is kept, and one clear line for what cannot work."""
+"""The command on classes: from a folder of pictures to a classifier that is kept."""
 
 import json
 import os
@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from learnset.cli import main
+from learnset.recipes import classes
 
+SOME = ("scratch", "SimpleShot", "TIM", "ProtoNet", "MAML")
 SMALL = "--ways 2 --shots 1 --filters 2 --size 12".split()
 
 
@@ -26,8 +28,8 @@ def picture(name: int, example: int) -> np.ndarray:
     return noise.astype(np.uint8)
 
 
-def fill(folder, classes, images=8):
-    for name in range(classes):
+def fill(folder, count, images=8):
+    for name in range(count):
         (folder / f"class-{name:02d}").mkdir(parents=True)
         for example in range(images):
             Image.fromarray(picture(name, example)).save(
@@ -36,13 +38,12 @@ def fill(folder, classes, images=8):
     return folder
 
 
-def features(path, classes):
-    """Eight examples each of classes that lie apart."""
+def features(path, count):
+    """Eight examples each of classes that are far from each other."""
     random = np.random.default_rng(0)
-    x = 5 * np.repeat(random.normal(size=(classes, 4)), 8, axis=0) + random.normal(
-        size=(8 * classes, 4)
-    )
-    np.savez(path, x=x, y=np.repeat(np.arange(classes), 8))
+    centres = 5 * np.repeat(random.normal(size=(count, 4)), 8, axis=0)
+    x = centres + random.normal(size=centres.shape)
+    np.savez(path, x=x, y=np.repeat(np.arange(count), 8))
     return path
 
 
@@ -53,50 +54,26 @@ def here(tmp_path_factory):
     pictures, numbers = fill(here / "pictures", 12), features(here / "numbers.npz", 12)
     fill(here / "own", 3, images=2)
     features(here / "own.npz", 3)
-    steps = ["--steps", "2", "--tasks-per-step", "2"]
-    assert (
-        main(
-            [
-                "train",
-                "protonet",
-                "files",
-                str(pictures),
-                *SMALL,
-                *steps,
-                "--out",
-                str(here / "protonet"),
-            ]
-        )
-        == 0
-    )
-    assert (
-        main(
-            [
-                "train",
-                "maml",
-                "files",
-                str(numbers),
-                *SMALL[:4],
-                *steps,
-                "--out",
-                str(here / "maml"),
-            ]
-        )
-        == 0
-    )
+    steps = ["--steps", "2", "--tasks-per-step", "2", "--out"]
+    words = ["train", "protonet", "files", str(pictures), *SMALL, *steps]
+    assert main([*words, str(here / "protonet")]) == 0
+    words = ["train", "maml", "files", str(numbers), *SMALL[:4], *steps]
+    assert main([*words, str(here / "maml")]) == 0
     return here
 
 
 def test_a_trained_network_is_scored_on_new_classes(here, capsys):
     assert main(["evaluate", str(here / "protonet"), "--tasks", "20"]) == 0
     assert capsys.readouterr().out.startswith("1 shot: error")
-    rows = json.loads((here / "protonet" / "result.json").read_text())["rows"]
-    assert [(row["recipe"], row["shots"]) for row in rows] == [("protonet", 1)]
-    assert 0 <= rows[0]["error"] <= 1
+    result = json.loads((here / "protonet" / "result.json").read_text())
+    assert (result["format"], result["subject"]) == (2, "files")
+    (row,) = result["rows"]
+    assert (row["recipe"], row["shots"], row["measure"]) == ("protonet", 1, "error rate")
+    assert 0 <= row["value"] <= 1 and row["steps"] is None and row["chosen"]
 
 
 def test_a_network_adapted_to_own_classes_names_images(here, tmp_path, capsys):
-    """Three classes, where it was trained for two at a time; the images that it learnt from are not needed again."""
+    """Three classes, where it was trained for two at a time. The images are not needed again."""
     shutil.copytree(here / "own", tmp_path / "own")
     classifier = str(tmp_path / "classifier")
     assert main(["adapt", str(here / "protonet"), str(tmp_path / "own"), "--out", classifier]) == 0
@@ -106,32 +83,17 @@ def test_a_network_adapted_to_own_classes_names_images(here, tmp_path, capsys):
     assert main(["predict", classifier, *images]) == 0
     said = capsys.readouterr().out
     assert "class" in said and "%" in said
-    assert (
-        main(["adapt", str(here / "protonet"), str(here / "own"), "--out", classifier]) == 2
-    )  # it is there already
+    again = ["adapt", str(here / "protonet"), str(here / "own"), "--out", classifier]
+    assert main(again) == 2
     assert "already holds" in capsys.readouterr().err
 
 
 def test_a_head_for_other_classes_is_refused_with_what_to_do(here, tmp_path, capsys):
-    assert (
-        main(
-            [
-                "adapt",
-                str(here / "maml"),
-                str(here / "own.npz"),
-                "--out",
-                str(tmp_path / "classifier"),
-            ]
-        )
-        == 2
-    )
-    said = capsys.readouterr().err
-    assert (
-        said.count("\n") == 1
-        and "has 3 classes" in said
-        and "`--ways 3`" in said
-        and "protonet" in said
-    )
+    words = ["adapt", str(here / "maml"), str(here / "own.npz")]
+    assert main([*words, "--out", str(tmp_path / "classifier")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "has 3 classes" in error
+    assert "`--ways 3`" in error and "protonet" in error
     assert not (tmp_path / "classifier").exists()
 
 
@@ -144,26 +106,19 @@ def test_features_are_told_apart_by_a_classifier_of_features(here, tmp_path, cap
     assert capsys.readouterr().out.count("%") == 16
 
 
-def test_features_are_compared_from_a_file(here, tmp_path, capsys):
-    """All recipes of a quick comparison, and a page with a table of what was taken for what."""
-    out = tmp_path / "compared"
-    words = [
-        "compare",
-        str(here / "numbers.npz"),
-        *SMALL[:4],
-        "--quick",
-        "--steps",
-        "2",
-        "--seeds",
-        "1",
-    ]
+def test_features_are_compared_from_a_file(here, tmp_path, capsys, monkeypatch):
+    """With some recipes: a result, and a page that shows which class was taken for which."""
+    out, standard = tmp_path / "compared", classes.standard
+    some = [recipe for recipe in standard(7, steps=2) if recipe.name in SOME]
+    monkeypatch.setattr(classes, "standard", lambda count, steps: some)
+    sizes = ["--quick", "--steps", "2", "--seeds", "1"]
+    words = ["compare", str(here / "numbers.npz"), *SMALL[:4], *sizes]
     assert main([*words, "--out", str(out)]) == 0
     result = json.loads((out / "result.json").read_text())
-    assert not result["failures"]
-    assert {"scratch", "SimpleShot", "ProtoNet", "MAML", "TIM"} <= {
-        row["recipe"] for row in result["rows"]
-    }
-    assert all(0 <= row["error"] <= 1 for row in result["rows"])
+    assert (result["format"], result["subject"], result["failures"]) == (2, "files", {})
+    assert {row["recipe"] for row in result["rows"]} == set(SOME)
+    assert {row["measure"] for row in result["rows"]} == {"accuracy"}
+    assert all(0 <= row["value"] <= 1 for row in result["rows"])
     assert {row["recipe"] for row in result["recipes"] if row["transductive"]} == {"TIM"}
     assert (out / "confusion.png").exists()
     assert (out / "report.html").read_text().count("<svg") == len(list(out.glob("*.svg"))) >= 5
@@ -221,7 +176,7 @@ BAD = [
     ("train protonet files {here}/pictures --ways 2 --shots 1 --filters 0", "`out_size=0`"),
     (
         "train protonet files {here}/pictures --ways 2 --shots 1 --size 12 --pooled",
-        "12 by 12 pixels are gone",
+        "nothing is left of images of 12 by 12 pixels",
     ),
     ("train protonet files {here}/pictures --ways 2 --shots 1 --queries 9", "`queries=9`"),
     ("adapt {here}/protonet {here}/own.npz", "examples of shape (4,)"),
@@ -238,15 +193,14 @@ BAD = [
 
 @pytest.fixture(scope="module")
 def mistaken(here):
-    """What people give by mistake, beside what is right."""
+    """Input that is given by mistake, next to what is right."""
     fill(here / "one", 1)
     fill(here / "single", 4, images=1)
     (here / "broken.npz").write_bytes((here / "numbers.npz").read_bytes()[:300])
     np.savez(here / "other.npz", pictures=np.zeros(3))
     (here / "notes.txt").write_text("no picture")
-    assert (
-        main(["adapt", str(here / "protonet"), str(here / "own"), "--out", str(here / "kept")]) == 0
-    )
+    words = ["adapt", str(here / "protonet"), str(here / "own")]
+    assert main([*words, "--out", str(here / "kept")]) == 0
     shutil.copytree(here / "kept", here / "kept-numbers")
     (here / "kept-numbers" / "classes.json").write_text(
         json.dumps({"names": ["0", "1", "2"], "shape": [4]})

@@ -108,7 +108,7 @@ def answers_of(comparison: Comparison, shots: int, unit: str) -> list[str]:
         sentences.append(
             f"Faster learning: {baseline.name} reaches {numbers.one(benefit.target)} in"
             f" {benefit.baseline:.0f} steps, {outcome.name} in {benefit.reached:.0f}"
-            f" ({benefit.ratio:.0f}×)."
+            f" ({benefit.ratio:.3g}×)."
         )
     fewer = _helped([(o, comparison.sample_efficiency(o)) for o in contrasted])
     if fewer:
