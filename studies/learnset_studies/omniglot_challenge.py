@@ -5,7 +5,6 @@ program induction*, Science 350:1332-1338, Figure 6a.
 """
 
 import dataclasses
-import functools
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,26 +16,32 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from learnset.comparison import Setting
+from learnset.comparison import (
+    Accuracy,
+    ByGradient,
+    compare,
+    GivenTasks,
+    NothingLearnt,
+    Outcome,
+    Recipe,
+    Setting,
+)
 from learnset.core import (
     AbstractAdapter,
     AbstractMethod,
     Batch,
     confidence,
     cross_entropy,
-    fast_dots,
     InputError,
-    is_transductive,
     Model,
     Split,
     Task,
 )
 from learnset.data import Classes, Labelled, omniglot, turned
 from learnset.meta import MAML, ProtoNet
-from learnset.models import classifier, Conv4, Headed, Raw
-from learnset.recipes.classes import Classifying, normalised_by
+from learnset.models import classifier, Conv4
+from learnset.recipes.classes import Classifying, normalised_by, without_model
 from learnset.tasks import AbstractTasks, choose
-from learnset.training import score, train
 from learnset.transfer import FineTune, modified_hausdorff, Pooled, Prototypes, SimpleShot
 
 from ._omniglot_challenge_page import COMPARED_WITH, draw, page, PUBLISHED
@@ -102,59 +107,100 @@ class OmniglotChallengeStudy:
         return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains and scores. `options` go to `train`. The drawings of the first run go to
+        """Trains and scores. `options` go to `compare`. The drawings of the first run go to
         `drawings.npz`."""
         exams, classes = exams_and_classes(self.held_out, self.runs_each)
         official = official_sets(self.smaller_sets) if exams[0].complete else {}
         alphabets = {"all": sorted(set(classes.groups))}
         alphabets |= smaller_sets(classes, self.smaller_sets) | official
         runs = [run for exam in exams for run in exam.runs]  # one program scores them all
-        rights, training = without_training(runs), []
-        for learner in self._learners(classes, key):
-            for name, groups in alphabets.items():
-                model, seconds = learner.trained_on(
-                    classes, groups, name, self.steps, folder, options
-                )
-                about = {"recipe": learner.name, "alphabets": name, "train_seconds": seconds}
-                training.append(about)
-                right = answered(learner.adapter, model, runs)
-                rights[learner.name, learner.setting, name] = right
+        recipes = self._recipes(classes, alphabets)
+        question = GivenTasks(of_all(classes), as_tasks(runs), measure=Accuracy())
+        comparison = compare(
+            list(recipes.values()), self.network, question, key=key, out=folder, **options
+        )
+        outcomes = {about: comparison[recipe.name] for about, recipe in recipes.items()}
+        assert not any(outcome.transductive for outcome in outcomes.values())
+        rights = by_hausdorff(runs)
+        errors = {("modified Hausdorff", Setting.SCRATCH, "none"): 1 - rights.mean(axis=1)}
+        for (name, trained_on), outcome in outcomes.items():
+            about = (name, outcome.recipe.setting, trained_on)
+            errors[about] = 1 - np.float64(outcome.at(1)[0])
         ends = np.cumsum([len(exam.runs) for exam in exams])[:-1]
-        first = runs[0]
-        np.savez_compressed(folder / "drawings.npz", train=first.train, test=first.test)
+        np.savez_compressed(folder / "drawings.npz", train=runs[0].train, test=runs[0].test)
         return {
             "rows": [
                 row_of(part, exam, *about)
-                for about, right in rights.items()
-                for exam, part in zip(exams, np.split(right, ends), strict=True)
+                for about, each in errors.items()
+                for exam, part in zip(exams, np.split(each, ends), strict=True)
             ],
-            "training": training,
+            "training": [
+                {
+                    "recipe": name,
+                    "alphabets": trained_on,
+                    "train_seconds": round(outcome.cost.train_seconds, 2),
+                }
+                for (name, trained_on), outcome in outcomes.items()
+                if outcome.recipe.learns
+            ],
             "alphabets": alphabets,
             "characters": {name: len(classes.of_groups(each)) for name, each in alphabets.items()},
             "exams": {exam.name: {"runs": len(exam.runs), "from": exam.origin} for exam in exams},
             "official_sets": list(official),
             "seed_of_sets": SEED + 1,
-            "figures": {"run": _first_run(first, rights)},
+            "figures": {"run": _drawn_run(runs[0], rights[0], outcomes)},
         }
 
-    def _learners(self, classes: Labelled, key: Key[Array, ""]) -> list["Learner"]:
-        encoder_key, head_key, train_key = jr.split(key, 3)
+    def network(self, key: Key[Array, ""]) -> Model:
+        """A classifier of the characters of a run."""
+        encoder_key, head_key = jr.split(key)
         encoder = Conv4((SIZE, SIZE, 1), filters=self.filters, strided=True, key=encoder_key)
-        start = classifier(encoder, WAYS, key=head_key)
-        pool = Classes(turned(classes))
-        every = OfAlphabets(pool, jnp.arange(len(pool)), jnp.asarray(len(pool)))
-        pooled = dataclasses.replace(every, ways=4 * WAYS, shared_labels=True)
-        wide = dataclasses.replace(every, ways=2 * WAYS, queries=3)
-        whole = Classifying(len(pool))(start, head_key)
-        pretraining, proto, maml = Pooled(cross_entropy), ProtoNet(), MAML(cross_entropy, 0.4)
+        return classifier(encoder, WAYS, key=head_key)
+
+    def _recipes(
+        self, classes: Labelled, alphabets: dict[str, list[str]]
+    ) -> dict[tuple[str, str], Recipe]:
+        """Recipes by name and by the alphabets that they are trained on."""
+        groups = turned_groups(classes)
+        optimiser = optax.adam(optax.cosine_decay_schedule(3e-3, self.steps))
         # MAML §5.2: one step in training, three in evaluation.
-        steps, shot, meta = FineTune(cross_entropy, 0.4, 3), SimpleShot(), Setting.META
-        transfer = Setting.TRANSFER
-        return [
-            Learner("SimpleShot", transfer, pretraining, whole, pooled, 1, shot, train_key),
-            Learner("ProtoNet", meta, proto, start, wide, 1, proto, train_key),
-            Learner("MAML", meta, maml, start, every, 4, steps, train_key),
-        ]
+        three_steps, proto = FineTune(cross_entropy, 0.4, 3), ProtoNet()
+        recipes = {("nearest raw pixels", "none"): raw_pixels()}
+
+        def trained(
+            name: str,
+            setting: Setting,
+            method: AbstractMethod,
+            adapter: AbstractAdapter,
+            tasks_per_step: int,
+            sizes: dict[str, Any],
+            **parts: Any,
+        ) -> None:
+            for which, wanted in alphabets.items():
+                learner = ByGradient(
+                    method,
+                    past=OnlyOf.named(groups, wanted, **sizes),
+                    steps=self.steps,
+                    tasks_per_step=tasks_per_step,
+                    optimiser=optimiser,
+                    **parts,
+                )
+                recipe = Recipe(f"{name} on {which}", setting, (learner,), (adapter,))
+                recipes[name, which] = recipe
+
+        whole = {"model": Classifying(len(groups)), "finish": with_statistics}
+        pooled = {"ways": 4 * WAYS, "shared_labels": True}
+        pretraining, maml = Pooled(cross_entropy), MAML(cross_entropy, 0.4)
+        trained("SimpleShot", Setting.TRANSFER, pretraining, SimpleShot(), 1, pooled, **whole)
+        trained("ProtoNet", Setting.META, proto, proto, 1, {"ways": 2 * WAYS, "queries": 3})
+        trained("MAML", Setting.META, maml, three_steps, 4, {})
+        return recipes
+
+
+def raw_pixels() -> Recipe:
+    """The nearest drawing, pixel by pixel."""
+    learner = NothingLearnt(without_model)
+    return Recipe("nearest raw pixels", Setting.SCRATCH, (learner,), (Prototypes(),))
 
 
 class OfAlphabets(AbstractTasks):
@@ -192,60 +238,45 @@ class OfAlphabets(AbstractTasks):
 
         return Task(batch(slice(self.shots)), batch(slice(self.shots, None)))
 
-    def of(self, groups: tuple[str, ...], wanted: list[str]) -> "OfAlphabets":
-        """The same of the characters whose group is wanted."""
+    @property
+    def points_per_shot(self) -> int:
+        return self.ways
+
+
+def of_all(classes: Labelled) -> OfAlphabets:
+    """Tasks of all characters and of their turned images."""
+    pool = Classes(turned(classes))
+    return OfAlphabets(pool, jnp.arange(len(pool)), jnp.asarray(len(pool)))
+
+
+class OnlyOf(eqx.Module):
+    """Makes tasks of some of the characters, and of other sizes, from tasks of all of them.
+
+    **Arguments:** as for `OfAlphabets`.
+    """
+
+    chosen: Int[Array, "classes"]
+    number: Int[Array, ""]
+    ways: int = WAYS
+    queries: int = 1
+    shared_labels: bool = False
+
+    @classmethod
+    def named(cls, groups: tuple[str, ...], wanted: list[str], **sizes: Any) -> "OnlyOf":
+        """Only of the characters whose group is wanted."""
         chosen = np.flatnonzero(np.isin(groups, wanted))
         padded = jnp.asarray(np.resize(chosen, len(groups)), jnp.int32)
-        return eqx.tree_at(
-            lambda t: (t.chosen, t.number), self, (padded, jnp.asarray(len(chosen), jnp.int32))
-        )
+        return cls(padded, jnp.asarray(len(chosen), jnp.int32), **sizes)
 
-
-class Learner(eqx.Module):
-    """One way to train, and how its model learns a run."""
-
-    name: str
-    setting: Setting
-    method: AbstractMethod
-    model: Model
-    tasks: Any
-    tasks_per_step: int
-    adapter: AbstractAdapter
-    key: Key[Array, ""]
-
-    def trained_on(
-        self,
-        classes: Labelled,
-        alphabets: list[str],
-        set_name: str,
-        steps: int,
-        folder: Path,
-        options: dict[str, Any],
-    ) -> tuple[Model, float]:
-        """The model after training on some alphabets, and the seconds that it took."""
-        tasks = self.tasks.of(turned_groups(classes), alphabets)
-        name = f"{self.name} on {set_name}"
-        arguments = {
-            "steps": steps,
-            "tasks_per_step": self.tasks_per_step,
-            "key": self.key,
-            "out": folder / "checkpoints" / name.lower().replace(" ", "-"),
-            "name": name,
-        } | options
-        run = train(self.method, self.model, tasks, _adam(steps), **arguments)
-        model = with_statistics(run.model, tasks, self.key) if tasks.shared_labels else run.model
-        return model, round(run.seconds, 2)
+    def __call__(self, tasks: OfAlphabets, key: Key[Array, ""]) -> OfAlphabets:
+        del key
+        names = [field.name for field in dataclasses.fields(self)]
+        return dataclasses.replace(tasks, **{name: getattr(self, name) for name in names})
 
 
 def turned_groups(classes: Labelled) -> tuple[str, ...]:
     """The alphabets of `turned(classes)`: four turns of each character."""
     return classes.groups * 4
-
-
-@functools.cache
-def _adam(steps: int) -> optax.GradientTransformation:
-    """One object, by which the compiled program of a training is found again."""
-    return optax.adam(optax.cosine_decay_schedule(3e-3, steps))
 
 
 def with_statistics(model: Model, tasks: OfAlphabets, key: Key[Array, ""]) -> Model:
@@ -256,18 +287,6 @@ def with_statistics(model: Model, tasks: OfAlphabets, key: Key[Array, ""]) -> Mo
 
 # Scoring
 
-Rights = dict[tuple[str, Setting, str], Bool[np.ndarray, "runs items"]]
-
-
-def without_training(runs: list[omniglot.OneShotRun]) -> Rights:
-    """The items that are answered right where nothing has been learnt."""
-    none = Setting.SCRATCH
-    pixels = answered(Prototypes(), Headed(Raw(), None), runs)
-    return {
-        ("modified Hausdorff", none, "none"): by_hausdorff(runs),
-        ("nearest raw pixels", none, "none"): pixels,
-    }
-
 
 def by_hausdorff(runs: list[omniglot.OneShotRun]) -> Bool[np.ndarray, "runs items"]:
     """The items that are nearest to the right training drawing; of two as near, to the first, as
@@ -276,26 +295,17 @@ def by_hausdorff(runs: list[omniglot.OneShotRun]) -> Bool[np.ndarray, "runs item
     return np.stack([near == run.labels for near, run in zip(nearest, runs, strict=True)])
 
 
-def answered(
-    adapter: AbstractAdapter, model: Model, runs: list[omniglot.OneShotRun]
-) -> Bool[np.ndarray, "runs items"]:
-    """The items that are answered right, each by itself, from the training drawings of its run."""
-    assert not (is_transductive(model) or adapter.transductive)
-    return np.asarray(_right(adapter, model, as_tasks(runs))) > 0.5
-
-
 @eqx.filter_jit
-def _right(adapter: AbstractAdapter, model: Model, tasks: Task) -> Float[Array, "runs items"]:
-    scored = fast_dots(lambda model, tasks: score(adapter, model, tasks, confidence))
-    return scored(model, tasks)[:, -1, 1]
+def right_items(adapter: AbstractAdapter, model: Model, task: Task) -> Bool[Array, "items"]:
+    """The items of a run that are answered right."""
+    return confidence(adapter.adapt(model, task.support), task.query)[1] > 0.5
 
 
 def row_of(
-    right: Bool[np.ndarray, "runs items"], exam: Exam, name: str, setting: Setting, alphabets: str
+    wrong: Float[np.ndarray, "runs"], exam: Exam, name: str, setting: Setting, alphabets: str
 ) -> dict[str, Any]:
     """Error over runs, next to the published one. Whether they agree is said of the 20 official
     runs alone; of the distance, which has no chance in it, to the digit that was published."""
-    wrong = 1.0 - right.mean(axis=1)
     compared_with = COMPARED_WITH.get(name, "")
     theirs = PUBLISHED.get(compared_with, {})
     published: Any = theirs.get("all" if alphabets == "none" else alphabets)
@@ -319,11 +329,22 @@ def row_of(
     return ours | {"agrees": agrees if exam.complete else None}
 
 
-def _first_run(run: omniglot.OneShotRun, rights: Rights) -> dict[str, Any]:
-    """The answers to the first run, of what has learnt nothing or from all alphabets."""
-    right = {
-        name: each[0].astype(int).tolist()
-        for (name, _, alphabets), each in rights.items()
-        if alphabets in ("none", "all")
-    }
+def _drawn_run(
+    run: omniglot.OneShotRun,
+    by_distance: Bool[np.ndarray, "items"],
+    outcomes: dict[tuple[str, str], Outcome],
+) -> dict[str, Any]:
+    """The answers to a run, of what has learnt nothing or from all alphabets."""
+    task = _first(as_tasks([run]))
+    rights = {"modified Hausdorff": by_distance}
+    for (name, trained_on), outcome in outcomes.items():
+        if trained_on in ("none", "all"):
+            (adapter,) = outcome.recipe.adapters
+            rights[name] = np.asarray(right_items(adapter, _first(outcome.models), task))
+    right = {name: each.astype(int).tolist() for name, each in rights.items()}
     return {"name": run.name, "labels": [int(label) for label in run.labels], "right": right}
+
+
+def _first(tree: Any) -> Any:
+    """The first of arrays with a leading axis."""
+    return jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, tree)

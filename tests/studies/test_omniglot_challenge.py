@@ -5,6 +5,7 @@ import json
 import os
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -12,18 +13,22 @@ import pytest
 
 import learnset as ls
 from learnset.cli import main
-from learnset.comparison import Setting
-from learnset.data import omniglot
-from learnset.data._classes import Classes
-from learnset.models._headed import Headed
-from learnset.models._raw import Raw
+from learnset.comparison import Accuracy, GivenTasks, learn, Setting
+from learnset.data import Classes, omniglot
 from learnset_studies._omniglot_challenge_page import PUBLISHED
-from learnset_studies._omniglot_challenge_runs import Exam, held_out, official_exam, own_runs
+from learnset_studies._omniglot_challenge_runs import (
+    as_tasks,
+    Exam,
+    held_out,
+    official_exam,
+    own_runs,
+)
 from learnset_studies.omniglot_challenge import (
-    answered,
     by_hausdorff,
     OfAlphabets,
     OmniglotChallengeStudy,
+    OnlyOf,
+    raw_pixels,
     row_of,
 )
 
@@ -31,7 +36,6 @@ pytestmark = pytest.mark.study
 real = pytest.mark.skipif(
     "LEARNSET_DATA" not in os.environ, reason="LEARNSET_DATA is unset: no Omniglot here"
 )
-PIXELS = (ls.Prototypes(), Headed(Raw(), None))
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +83,22 @@ def test_only_alphabets_with_enough_characters_are_held_out(classes):
         held_out(small, 2)
 
 
-def test_pixels_are_compared_for_each_item_by_itself(exam):
-    right = answered(*PIXELS, exam.runs)
-    reordered = [
-        omniglot.OneShotRun(r.name, r.train, r.test[::-1], r.labels[::-1]) for r in exam.runs
-    ]
-    assert right.shape == (6, 20)
-    assert (answered(*PIXELS, reordered) == right[:, ::-1]).all()
+def test_pixels_are_compared_for_each_item_by_itself(classes, exam):
+    """Each item asked for alone, and all of a run together."""
+    every = OfAlphabets(Classes(classes), jnp.arange(47), jnp.asarray(47))
+    together = as_tasks(exam.runs)
+    alone = jax.tree.map(lambda leaf: jnp.repeat(leaf, 20, axis=0), together)
+    one = jax.tree.map(lambda leaf: leaf.reshape(120, 1, *leaf.shape[2:]), together.query)
+    alone = eqx.tree_at(lambda task: task.query, alone, one)
+    questions = [GivenTasks(every, tasks, measure=Accuracy()) for tasks in (together, alone)]
+    network = OmniglotChallengeStudy().quick().network
+    experience = learn(network, questions[0], key=jr.key(0))
+    of_runs, of_items = (
+        experience.ask(question, [raw_pixels()])["nearest raw pixels"].at(1)[0]
+        for question in questions
+    )
+    assert of_runs.shape == (6,) and 0.05 < of_runs.mean() < 1
+    np.testing.assert_allclose(of_runs, of_items.reshape(6, 20).mean(axis=1), rtol=1e-6)
 
 
 def test_training_draws_from_the_given_alphabets_alone(classes):
@@ -103,7 +116,8 @@ def test_training_draws_from_the_given_alphabets_alone(classes):
         )
 
     for alphabet, least, most in (("A", 0, 22), ("B", 22, 47)):
-        support, query, y = map(np.asarray, characters(every.of(classes.groups, [alphabet])))
+        only = OnlyOf.named(classes.groups, [alphabet])
+        support, query, y = map(np.asarray, characters(only(every, jr.key(1))))
         assert len(set(support)) == 20 and ((support >= least) & (support < most)).all()
         assert (query == support[y.argmax(axis=1)]).all()
     shared = dataclasses.replace(every, shared_labels=True)
@@ -120,8 +134,8 @@ def test_only_the_twenty_official_runs_are_held_against_what_was_published():
     ]
 
     def row(wrong, name="modified Hausdorff", exam="official runs", number=20):
-        right = (np.arange(20 * number) >= wrong).reshape(number, 20)
-        return row_of(right, Exam(exam, runs[:number], ""), name, Setting.SCRATCH, "none")
+        errors = (np.arange(20 * number) < wrong).reshape(number, 20).mean(axis=1)
+        return row_of(errors, Exam(exam, runs[:number], ""), name, Setting.SCRATCH, "none")
 
     assert [row(wrong)["agrees"] for wrong in (154, 155, 156)] == [False, True, False]
     assert row(155)["published"] == pytest.approx(0.388) and row(155)["value"] == pytest.approx(
@@ -165,6 +179,11 @@ def test_a_quick_study_is_drawn_again_from_its_result_alone(tmp_path):
         "transfer",
         "meta-learning",
     }
+    run = result["figures"]["run"]
+    for row in result["rows"]:
+        if row["alphabets"] in ("none", "all") and run["name"] in row["by_run"]:
+            wrong = 1 - np.mean(run["right"][row["recipe"]])
+            assert row["by_run"][run["name"]] == pytest.approx(wrong)
     files = ("README.md", "report.html", "errors.svg", "run.svg")
     before = {name: (folder / name).read_bytes() for name in files}
     for name in files:
