@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from result_format import faults
 
 from learnset.cli import main
 from learnset.recipes import regression
@@ -69,6 +70,7 @@ def run(tmp_path_factory):
 def test_train_leaves_a_run_that_evaluate_scores(run, capsys):
     assert main(["evaluate", str(run), "--shots", "5", "10", "--tasks", "50"]) == 0
     assert "5 points: error after 0 steps" in capsys.readouterr().out
+    assert faults(run / "result.json") == []
     result = json.loads((run / "result.json").read_text())
     assert (result["format"], result["subject"]) == (2, "sinusoids")
     assert result["questions"][0]["shots"] == [5, 10]
@@ -167,6 +169,7 @@ def compared(tmp_path_factory):
 
 
 def test_numbers_of_new_and_seen_tasks_are_in_one_result(compared):
+    assert faults(compared / "result.json") == []
     result = json.loads((compared / "result.json").read_text())
     assert (result["format"], result["subject"], result["failures"]) == (2, "sinusoids", {})
     new, seen = result["questions"]

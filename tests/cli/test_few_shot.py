@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from result_format import faults
 
 from learnset.cli import main
 from learnset.recipes import classes
@@ -65,6 +66,7 @@ def here(tmp_path_factory):
 def test_a_trained_network_is_scored_on_new_classes(here, capsys):
     assert main(["evaluate", str(here / "protonet"), "--tasks", "20"]) == 0
     assert capsys.readouterr().out.startswith("1 shot: error")
+    assert faults(here / "protonet" / "result.json") == []
     result = json.loads((here / "protonet" / "result.json").read_text())
     assert (result["format"], result["subject"]) == (2, "files")
     (row,) = result["rows"]
@@ -114,6 +116,7 @@ def test_features_are_compared_from_a_file(here, tmp_path, capsys, monkeypatch):
     sizes = ["--quick", "--steps", "2", "--seeds", "1"]
     words = ["compare", str(here / "numbers.npz"), *SMALL[:4], *sizes]
     assert main([*words, "--out", str(out)]) == 0
+    assert faults(out / "result.json") == []
     result = json.loads((out / "result.json").read_text())
     assert (result["format"], result["subject"], result["failures"]) == (2, "files", {})
     assert {row["recipe"] for row in result["rows"]} == set(SOME)

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from result_format import faults
 
 import learnset as ls
 from learnset.cli import main
@@ -64,7 +65,9 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def result(run):
-    return json.loads((run[0] / "run" / "result.json").read_text())
+    path = run[0] / "run" / "result.json"
+    assert faults(path) == []
+    return json.loads(path.read_text())
 
 
 def test_numbers_of_both_questions_are_in_one_result(result):
