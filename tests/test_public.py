@@ -93,7 +93,7 @@ def final(*bases):
 
 
 def test_every_method_has_an_example():
-    bare = [name for name, method in final(ls.AbstractMethod).items() if ">>>" not in method.__doc__]
+    bare = [name for name, of in final(ls.AbstractMethod).items() if ">>>" not in of.__doc__]
     assert not bare, "\n".join(bare)
 
 
