@@ -13,7 +13,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from learnset.core import InputError, interval, Split
+from learnset.comparison import Comparison
+from learnset.core import DivergedError, InputError, interval, Split
 from learnset.envs import AbstractAgent, AbstractEnv, AbstractEnvs, Life, live
 from learnset.rl import AbstractActorCritic, RecurrentAgent
 from learnset.training import train
@@ -49,6 +50,16 @@ def life_of(agent: AbstractAgent, envs: AbstractEnv, key: Key[Array, ""]) -> Lif
     tasks = jax.tree.leaves(eqx.filter(envs, eqx.is_array))[0].shape[0]
     life = jax.vmap(lambda env, key: live(agent, env, key=key))(envs, jr.split(key, tasks))
     return jax.tree.map(lambda leaf: leaf[None], life)
+
+
+def answered(comparison: Comparison) -> Comparison:
+    """The same comparison.
+
+    **Raises:** `DivergedError` if a recipe has failed, because pages need all of them.
+    """
+    if comparison.failures:
+        raise DivergedError("; ".join(comparison.failures.values()))
+    return comparison
 
 
 class Training(eqx.Module):

@@ -1,20 +1,31 @@
 """Bernoulli bandits: RL² and known rules, table 1 of Duan et al. 2016."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from learnset.comparison import seed_keys, Setting
+from learnset.comparison import (
+    AbstractLifeMeasure,
+    ByGradient,
+    Comparison,
+    Experience,
+    learn,
+    Lives,
+    NothingLearnt,
+    Outcome,
+    Recipe,
+    Rule,
+    Setting,
+    TotalReward,
+)
 from learnset.core import InputError, interval, Split
-from learnset.envs import AbstractAgent, Bandit, Bandits, expected_regret, live
+from learnset.envs import AbstractAgent, AbstractEnvs, Bandits, expected_regret, Life
 from learnset.rl import (
     A2C,
     AtRandom,
@@ -23,12 +34,13 @@ from learnset.rl import (
     Greedy,
     Objective,
     OptimisticThompsonSampling,
+    RecurrentAgent,
     ThompsonSampling,
     UCB1,
 )
 
 from . import _bandits_page
-from ._agents import store, stored, Training, TRAINING_OPTIONS
+from ._agents import answered, store, stored, TRAINING_OPTIONS
 from ._bandits_page import COLUMNS, PUBLISHED, SOURCE
 from ._pages import rounded
 
@@ -67,27 +79,37 @@ class BanditStudy:
     def run(
         self, folder: Path, key: Key[Array, ""], from_pretrained: bool = False, **options: Any
     ) -> dict[str, Any]:
-        """Trains and scores. `options` go to `train`."""
+        """Trains and scores. `options` go to `learn`."""
         if from_pretrained:  # as many bandits as the paper has, so that it takes seconds
             self = dataclasses.replace(self, bandits=min(self.bandits, 1000))
         rows, regrets, seconds = [], {}, {}
         for number, (pulls, arms) in enumerate(CELLS):
-            count = max(1, min(self.bandits, 2_000_000 // pulls // (1 if arms <= 10 else 4)))
-            draw_key, cell_key = jr.fold_in(key, 100 + number), jr.fold_in(key, 200 + number)
-            bandits = Bandits(arms, pulls).draw(count, Split.TEST, key=draw_key)
-            lived = {
-                name: scored_alone(agent, bandits, cell_key)
-                for name, agent in self._rules(pulls, arms, cell_key).items()
-            }
-            if (pulls, arms) in LEARNT:
-                agents, seconds[f"{pulls}, {arms}"] = self._learnt(
-                    pulls, arms, number, folder, key, from_pretrained, options
-                )
-                lived["RL²"] = scored(agents, bandits, cell_key)
-            for name, (reward, regret) in lived.items():
-                rows.append(cell_row(name, pulls, arms, np.asarray(reward)))
-                if (pulls, arms) == PICTURED:
-                    regrets[name] = rounded(np.asarray(regret).mean(axis=(0, 1)))
+            learns = (pulls, arms) in LEARNT
+            trains = learns and not from_pretrained
+            question = self._question(pulls, arms, self.seeds if learns else 1)
+            experience = learn(
+                self._network(question.envs),
+                question,
+                key=jr.fold_in(key, number),
+                out=folder / "checkpoints" / f"{pulls}-{arms}" if trains else None,
+                **options if trains else {},
+            )
+            recipes, models = rules(pulls, arms), {}
+            if learns:
+                recipes.append(self._learnt(pulls))
+            if learns and not trains:
+                models["RL²"] = stored(f"bandits-{pulls}-{arms}", experience.models)
+            result = answered(experience.ask(question, recipes, models=models))
+            rows += [cell_row(outcome, pulls, arms) for outcome in result]
+            if (pulls, arms) == PICTURED:
+                regrets = _regrets(experience, result)
+            if trains:
+                learnt = result["RL²"]
+                store(learnt.models, folder / "trained" / f"bandits-{pulls}-{arms}.npz")
+                seconds[f"{pulls}, {arms}"] = {
+                    "train_seconds": learnt.cost.train_seconds,
+                    "compile_seconds": learnt.cost.compile_seconds,
+                }
         return {
             "rows": rows,
             "training": seconds,
@@ -98,54 +120,23 @@ class BanditStudy:
     draw = staticmethod(_bandits_page.draw)
     page = staticmethod(_bandits_page.page)
 
-    def _rules(self, pulls: int, arms: int, key: Key[Array, ""]) -> dict[str, AbstractAgent]:
-        """The classical columns; UCB1 and ε-greedy with what is best on validation bandits."""
-        validation = Bandits(arms, pulls).draw(
-            1000 if arms <= 10 else 300, Split.VALIDATION, key=key
+    def _question(self, pulls: int, arms: int, seeds: int) -> Lives:
+        few_arms = arms <= 10
+        return Lives(
+            # Of few pulls, none pays off by its information alone.
+            Bandits(arms, pulls, moments=1 if pulls <= 10 else 2),
+            TotalReward(),
+            seeds=seeds,
+            validation_tasks=1000 if few_arms else 300,
+            test_tasks=max(1, min(self.bandits, 2_000_000 // pulls // (1 if few_arms else 4))),
+            length=pulls,
         )
 
-        def best(candidates: list[AbstractAgent]) -> AbstractAgent:
-            return max(candidates, key=lambda a: scored_alone(a, validation, key)[0].mean())
+    def _network(self, envs: AbstractEnvs) -> Callable[[Key[Array, ""]], RecurrentAgent]:
+        env = envs.sample(Split.TRAIN, key=jr.key(0))
+        return lambda key: RecurrentAgent(env, width=self.width, key=key)
 
-        return {
-            "random": AtRandom(arms),
-            "Gittins": Gittins(arms, pulls, 1 - 1 / pulls),
-            "Thompson": ThompsonSampling(arms),
-            "optimistic Thompson": OptimisticThompsonSampling(arms),
-            "UCB1": best([UCB1(arms, jnp.asarray(c)) for c in CS]),
-            "ε-greedy": best([EpsilonGreedy(arms, jnp.asarray(epsilon)) for epsilon in EPSILONS]),
-            "greedy": Greedy(arms),
-        }
-
-    def _learnt(
-        self,
-        pulls: int,
-        arms: int,
-        number: int,
-        folder: Path,
-        key: Key[Array, ""],
-        from_pretrained: bool,
-        options: Any,
-    ) -> tuple[Any, dict[str, float]]:
-        # Of few pulls, none pays off by its information alone.
-        envs = Bandits(arms, pulls, moments=1 if pulls <= 10 else 2)
-        training = self._training(pulls)
-        start = training.new(envs, seed_keys(key, 300 + number, self.seeds))
-        if from_pretrained:
-            return stored(f"bandits-{pulls}-{arms}", start), {}
-        agents, _, seconds = training.run(
-            f"RL2 {pulls} {arms}",
-            start,
-            envs,
-            folder,
-            seed_keys(key, 400 + number, self.seeds),
-            lambda _: 0.0,
-            options,
-        )
-        store(agents, folder / "trained" / f"bandits-{pulls}-{arms}.npz")
-        return agents, seconds
-
-    def _training(self, pulls: int) -> Training:
+    def _learnt(self, pulls: int) -> Recipe:
         # With few pulls, most of the best strategy is to repeat what paid; distant returns would
         # only add noise to that.
         few = pulls <= 10
@@ -155,48 +146,70 @@ class BanditStudy:
         )
         discount, decay, entropy = (0.8, 0.5, 0.05) if few else (0.985, 0.9, 0.03)
         objective = Objective(discount, decay, entropy, anneal=steps, guess_cost=1.0)
-        method = A2C(pulls, objective)
-        return Training(method, optimiser, (steps,), self.tasks_per_step, self.width)
+        learner = ByGradient(
+            A2C(pulls, objective),
+            optimiser=optimiser,
+            steps=steps,
+            tasks_per_step=self.tasks_per_step,
+        )
+        return Recipe("RL²", Setting.META, (learner,))
 
 
-Scores = tuple[Float[Array, "seeds tasks"], Float[Array, "seeds tasks pulls"]]
+class ExpectedRegret(AbstractLifeMeasure):
+    """The expected regret up to each pull."""
+
+    name = "expected regret"
+    higher_is_better = False
+
+    def of_life(self, env: Any, life: Life) -> Float[Array, "pulls"]:
+        return expected_regret(env, life.action)
 
 
-def scored(agents: Any, bandits: Bandit, key: Key[Array, ""]) -> Scores:
-    """Total reward of several agents on each bandit, and the expected regret up to each pull."""
-    return eqx.filter_vmap(lambda agent: _scored(agent, bandits, key))(agents)
+def rules(pulls: int, arms: int) -> list[Recipe]:
+    """The known rules; those with a setting have candidates to choose from."""
+    candidates: dict[str, list[AbstractAgent]] = {
+        "random": [AtRandom(arms)],
+        "Gittins": [Gittins(arms, pulls, 1 - 1 / pulls)],
+        "Thompson": [ThompsonSampling(arms)],
+        "optimistic Thompson": [OptimisticThompsonSampling(arms)],
+        "UCB1": [UCB1(arms, c) for c in CS],
+        "ε-greedy": [EpsilonGreedy(arms, epsilon) for epsilon in EPSILONS],
+        "greedy": [Greedy(arms)],
+    }
+    return [
+        Recipe(
+            name,
+            Setting.BOUND if name == "random" else Setting.SCRATCH,
+            tuple(NothingLearnt(Rule(agent)) for agent in agents),
+        )
+        for name, agents in candidates.items()
+    ]
 
 
-def scored_alone(agent: AbstractAgent, bandits: Bandit, key: Key[Array, ""]) -> Scores:
-    """The same of a single agent, such as a rule; the `seeds` axis is one."""
-    reward, regret = _scored(agent, bandits, key)
-    return reward[None], regret[None]
+def _regrets(experience: Experience, result: Comparison) -> dict[str, Any]:
+    """The mean regret after each pull of what was chosen, by recipe."""
+    question = dataclasses.replace(result.question, measure=ExpectedRegret())
+    recipes = [Recipe(outcome.name, outcome.recipe.setting) for outcome in result]
+    models = {outcome.name: outcome.models for outcome in result}
+    regrets = answered(experience.ask(question, recipes, models=models))
+    return {outcome.name: rounded(outcome.curve(None)) for outcome in regrets}
 
 
-@eqx.filter_jit
-def _scored(agent: Any, bandits: Bandit, key: Key[Array, ""]) -> tuple[Array, Array]:
-    def one(env: Bandit, key: Key[Array, ""]) -> tuple[Array, Array]:
-        life = live(agent, env, key=key, steps=env.pulls)
-        return life.reward.sum(), expected_regret(env, life.action)
-
-    return jax.vmap(one)(bandits, jr.split(key, bandits.means.shape[0]))
-
-
-def cell_row(
-    name: str, pulls: int, arms: int, reward: Float[np.ndarray, "seeds tasks"]
-) -> dict[str, Any]:
+def cell_row(outcome: Outcome, pulls: int, arms: int) -> dict[str, Any]:
     """One row of the result. `agrees`: the two differ by less than 1.96 standard errors, theirs
-    over 1,000 bandits."""
-    published = PUBLISHED[pulls, arms][COLUMNS.index(name)]
-    half = interval(reward.reshape(1, -1))[1]
+    over 1,000 bandits. All seeds met the same bandits, so that the interval is over the mean of the
+    seeds on each."""
+    reward = outcome.at(None)
+    published = PUBLISHED[pulls, arms][COLUMNS.index(outcome.name)]
+    mean, half = interval(reward.mean(axis=0, keepdims=True))
     theirs = 1.96 * float(reward.std()) / np.sqrt(1000)
     rounding = 0.05  # one decimal is published
-    agrees = abs(float(reward.mean()) - published) <= np.hypot(half, theirs) + rounding
-    setting = {"RL²": Setting.META, "random": Setting.BOUND}.get(name, Setting.SCRATCH)
+    agrees = abs(mean - published) <= np.hypot(half, theirs) + rounding
+    about = {"part": "table 1", "recipe": outcome.name, "setting": outcome.recipe.setting.value}
     return (
-        {"part": "table 1", "recipe": name, "setting": setting.value, "tasks": "new"}
-        | {"pulls": pulls, "arms": arms, "quantity": "total reward"}
-        | {"value": float(reward.mean()), "ci95": half, "num_tasks": int(reward.size)}
+        about
+        | {"tasks": "new", "pulls": pulls, "arms": arms, "quantity": "total reward"}
+        | {"value": mean, "ci95": half, "num_tasks": int(reward.size)}
         | {"by_seed": [round(float(seed), 3) for seed in reward.mean(axis=1)]}
         | {"published": published, "source": SOURCE, "agrees": bool(agrees)}
     )

@@ -13,23 +13,33 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from learnset.behaviour import compare_curves, percent_correct, read_stimulus_action
-from learnset.comparison import seed_keys, Setting
-from learnset.core import InputError, Split
-from learnset.envs import Harlow, Life, live_on
-from learnset.rl import A2C, Objective, OnlineReinforce, WinStayLoseShift
+from learnset.comparison import (
+    AbstractLearner,
+    AbstractLifeMeasure,
+    Budget,
+    Experience,
+    learn,
+    Lives,
+    NothingLearnt,
+    Outcome,
+    Recipe,
+    Rule,
+    seed_keys,
+    Setting,
+)
+from learnset.core import InputError, Model, Split
+from learnset.envs import AbstractEnv, Harlow, Life, live_on
+from learnset.rl import A2C, Objective, OnlineReinforce, RecurrentAgent, WinStayLoseShift
 
 from . import _harlow_page
-from ._agents import life_of, lives, store, stored, summary, Training, TRAINING_OPTIONS, without
+from ._agents import answered, store, stored, summary, Training, TRAINING_OPTIONS, without
 
 TRIALS = 6
+RL2 = "RL²"
 ABLATIONS = {
     "RL² without memory across trials": {"keeps_memory": False},
     "RL² without reward input": {"senses_reward": False},
     "RL² without action input": {"senses_action": False},
-}
-BY_WEIGHTS = {
-    Setting.SCRATCH: "REINFORCE from scratch",
-    Setting.TRANSFER: "REINFORCE after earlier problems",
 }
 LRS = (0.03, 0.1, 0.3, 1.0, 3.0)
 
@@ -64,31 +74,28 @@ class HarlowStudy:
         self, folder: Path, key: Key[Array, ""], from_pretrained: bool = False, **options: Any
     ) -> dict[str, Any]:
         """Trains and scores. `options` go to `train`."""
-        test = Harlow().draw(self.problems, Split.TEST, key=jr.fold_in(key, 9))
-        score_key = jr.fold_in(key, 10)
-
-        def score(agents: Any) -> Float[np.ndarray, "seeds problems trials"]:
-            return right(lives(agents, test, score_key))
-
-        agents, stages, seconds = self._agents(score, folder, key, from_pretrained, options)
-        correct = score(agents)
-        rows = _rows("trials", "RL²", correct, Setting.META)
-        for name, ablated in ABLATIONS.items():
-            rows += _rows("trials", name, score(without(agents, **ablated)), Setting.META)
-        for setting, name in BY_WEIGHTS.items():
-            rows += _rows("trials", name, score(self._by_weights(setting, key)), setting)
-        by_rule = right(life_of(WinStayLoseShift(), test, score_key))
-        rows += _rows("trials", "win-stay, lose-shift", by_rule, Setting.BOUND)
-        reversed_problems = Harlow(reversed_at=3).draw(
-            self.problems, Split.TEST, key=jr.fold_in(key, 11)
+        problems = Harlow()
+        question = Lives(problems, Correct(), seeds=self.seeds, test_tasks=self.problems)
+        env = problems.sample(Split.TRAIN, key=jr.key(0))
+        experience = learn(
+            lambda key: RecurrentAgent(env, width=self.width, key=key), question, key=key
         )
-        reversal = right(lives(agents, reversed_problems, score_key))
-        rows += _rows("reversal after trial 3", "RL²", reversal, Setting.META)
-        learnt = sum(bool(100 * seed[:, 1:].mean() >= 97) for seed in correct)
+        agents, stages, seconds = self._agents(
+            experience, question, folder, from_pretrained, options
+        )
+        learnt = [Recipe(name, Setting.META) for name in (RL2, *ABLATIONS)]
+        models = {RL2: agents} | {name: without(agents, **a) for name, a in ABLATIONS.items()}
+        recipes = [*learnt, *self._others(problems)]
+        outcomes = answered(experience.ask(question, recipes, models=models))
+        reversed_problems = dataclasses.replace(question, envs=Harlow(reversed_at=3))
+        reversal = answered(experience.ask(reversed_problems, learnt[:1], models=models))
+        rows = [row for outcome in outcomes for row in _rows("trials", outcome)]
+        rows += _rows("reversal after trial 3", reversal[RL2])
+        correct = outcomes[RL2].of_tasks[0]
         return {
             "rows": rows + _stage_rows(stages),
             "training": seconds,
-            "seeds_at_97": learnt,
+            "seeds_at_97": sum(bool(100 * seed[:, 1:].mean() >= 97) for seed in correct),
             "people": _people(100 * correct.mean(axis=(0, 1))),
         }
 
@@ -96,19 +103,27 @@ class HarlowStudy:
     page = staticmethod(_harlow_page.page)
 
     def _agents(
-        self, score: Any, folder: Path, key: Key[Array, ""], from_pretrained: bool, options: Any
+        self,
+        experience: Experience,
+        question: Lives,
+        folder: Path,
+        from_pretrained: bool,
+        options: Any,
     ) -> tuple[Any, dict[int, list], dict[str, float]]:
         """Recurrent agents, their scores in the course of training, and its seconds."""
-        envs, training = Harlow(counterbalanced=False), self._training()
-        start = training.new(envs, seed_keys(key, 0, self.seeds))
+        start = experience.models
         if from_pretrained:
             return stored("harlow", start), {}, {}
-        keys = seed_keys(key, 1, self.seeds)
-        agents, stages, seconds = training.run(
-            "RL2", start, envs, folder, keys, lambda agents: score(agents).mean(axis=1), options
-        )
-        store(agents, folder / "trained" / "harlow.npz")
-        return agents, stages, seconds
+
+        def score(agents: Any) -> Float[np.ndarray, "seeds trials"]:
+            recipe = Recipe(RL2, Setting.META)
+            asked = answered(experience.ask(question, [recipe], models={RL2: agents}))
+            return asked[RL2].overall[0]
+
+        envs, keys = Harlow(counterbalanced=False), seed_keys(experience.key, 20, self.seeds)
+        trained = self._training().run("RL2", start, envs, folder, keys, score, options)
+        store(trained[0], folder / "trained" / "harlow.npz")
+        return trained
 
     def _training(self) -> Training:
         stages = sorted(
@@ -124,25 +139,69 @@ class HarlowStudy:
         method = A2C(2 * TRIALS, Objective(discount=0.9, entropy=0.05, anneal=self.steps))
         return Training(method, optimiser, tuple(stages), self.tasks_per_step, self.width)
 
-    def _by_weights(self, setting: Setting, key: Key[Array, ""]) -> Any:
-        """Agents that learn by their weights: new ones, or after earlier problems. Their step size
-        is chosen on validation problems."""
-        validation = Harlow().draw(200, Split.VALIDATION, key=jr.fold_in(key, 12))
-        earlier = Harlow().draw(self.earlier_problems, Split.TRAIN, key=jr.fold_in(key, 13))
-        size = 2 * Harlow().features + 1
+    def _others(self, problems: Harlow) -> list[Recipe]:
+        """Agents that learn by their weights, with step sizes to choose from, and the rule."""
+        new = [NewReinforce(problems.features, lr) for lr in LRS]
+        scratch = tuple(NothingLearnt(agent) for agent in new)
+        earlier = tuple(EarlierProblems(agent, self.earlier_problems) for agent in new)
+        rule = (NothingLearnt(Rule(WinStayLoseShift(problems.features))),)
+        return [
+            Recipe("REINFORCE from scratch", Setting.SCRATCH, scratch),
+            Recipe("REINFORCE after earlier problems", Setting.TRANSFER, earlier),
+            Recipe("win-stay, lose-shift", Setting.BOUND, rule),
+        ]
 
-        def new(lr: float, key: Key[Array, ""]) -> OnlineReinforce:
-            return OnlineReinforce(eqx.nn.MLP(size, 2, 64, 1, key=key), jnp.asarray(lr))
 
-        best, chosen = -1.0, None
-        for lr in LRS:
-            agents = eqx.filter_vmap(lambda k, lr=lr: new(lr, k))(seed_keys(key, 3, self.seeds))
-            if setting is Setting.TRANSFER:
-                agents = carried(agents, earlier, jr.fold_in(key, 14))
-            reached = right(lives(agents, validation, jr.fold_in(key, 15)))[..., 1:].mean()
-            if reached > best:
-                best, chosen = reached, agents
-        return chosen
+class Correct(AbstractLifeMeasure):
+    """Whether the rewarded object was chosen, in each trial. The first trial is a guess, and does
+    not count when step sizes are chosen."""
+
+    name = "correct"
+    percent = True
+
+    def of_life(self, env: AbstractEnv, life: Life) -> Float[Array, "trials"]:
+        ends = life.over[:, None] & (life.trial[:, None] == jnp.arange(env.trials)[None])
+        return ((life.reward[:, None] > 0) & ends).any(axis=0).astype(life.reward.dtype)
+
+    def for_choice(self, scores: Float[np.ndarray, "... trials"]) -> Float[np.ndarray, "..."]:
+        return scores[..., 1:].mean(axis=-1)
+
+
+class NewReinforce(eqx.Module):
+    """A new agent that learns by its weights, in place of the common initial model."""
+
+    features: int = eqx.field(static=True)
+    lr: float
+
+    def __call__(self, model: Model, key: Key[Array, ""]) -> OnlineReinforce:
+        del model
+        network = eqx.nn.MLP(2 * self.features + 1, 2, 64, 1, key=key)
+        return OnlineReinforce(network, jnp.asarray(self.lr))
+
+
+class EarlierProblems(AbstractLearner):
+    """Agents whose weights go through `number` problems, one after the other."""
+
+    new: NewReinforce
+    number: int = eqx.field(static=True)
+
+    def learn(
+        self, model: Model, past: Harlow, budget: Budget, *, key: Key[Array, ""]
+    ) -> OnlineReinforce:
+        new_key, draw_key, live_key = jr.split(key, 3)
+        agent = self.new(model, new_key)
+        problems = past.draw(self.number, Split.TRAIN, key=draw_key)
+
+        def problem(memory: Any, both: Any) -> tuple[Any, None]:
+            env, key = both
+            memory = live_on(agent, memory, env, key=key)[1]
+            still = jax.tree.map(jnp.zeros_like, memory.trace)
+            return eqx.tree_at(lambda m: m.trace, memory, still), None
+
+        keys = jr.split(live_key, self.number)
+        memory, _ = jax.lax.scan(problem, agent.begin(), (problems, keys))
+        fixed = eqx.filter(agent.network, eqx.is_inexact_array, inverse=True)
+        return OnlineReinforce(eqx.combine(memory.network, fixed), agent.lr)
 
 
 def _people(simulated: Float[np.ndarray, "trials"]) -> dict[str, Any] | None:
@@ -159,25 +218,20 @@ def _people(simulated: Float[np.ndarray, "trials"]) -> dict[str, Any] | None:
     return {"percent_correct": real.tolist(), "agents": simulated.tolist(), "fit": str(fit)}
 
 
-def _rows(
-    part: str,
-    name: str,
-    correct: Float[np.ndarray, "seeds problems trials"],
-    setting: Setting,
-) -> list[dict[str, Any]]:
+def _rows(part: str, outcome: Outcome) -> list[dict[str, Any]]:
     """A row for each trial."""
-    common = {"part": part, "recipe": name, "setting": setting.value, "tasks": "new"}
+    common = {"part": part, "recipe": outcome.name, "setting": outcome.recipe.setting.value}
     return [
         common
-        | {"trial": trial + 1, "quantity": "percent correct"}
-        | summary(100 * correct[..., trial])
-        for trial in range(TRIALS)
+        | {"tasks": "new", "trial": trial + 1, "quantity": "percent correct"}
+        | summary(100 * outcome.of_tasks[0, ..., trial])
+        for trial in outcome.watched
     ]
 
 
 def _stage_rows(stages: dict[int, list]) -> list[dict[str, Any]]:
     """A row for each stage of training and trial."""
-    common = {"part": "stages", "recipe": "RL²", "setting": Setting.META.value, "tasks": "new"}
+    common = {"part": "stages", "recipe": RL2, "setting": Setting.META.value, "tasks": "new"}
     return [
         common
         | {"steps": stage, "trial": trial + 1, "quantity": "percent correct"}
@@ -186,32 +240,3 @@ def _stage_rows(stages: dict[int, list]) -> list[dict[str, Any]]:
         for stage, values in stages.items()
         for trial in range(TRIALS)
     ]
-
-
-def right(life: Life) -> Float[np.ndarray, "seeds problems trials"]:
-    """Whether the rewarded object was chosen, in each trial."""
-    ends = np.asarray(life.over)[..., None] & (
-        np.asarray(life.trial)[..., None] == np.arange(TRIALS)
-    )
-    return ((np.asarray(life.reward)[..., None] > 0) & ends).any(axis=-2).astype(float)
-
-
-@eqx.filter_jit
-def carried(agents: Any, problems: Any, key: Key[Array, ""]) -> Any:
-    """Agents whose weights went through problems, one after the other."""
-
-    def one(agent: OnlineReinforce, key: Key[Array, ""]) -> OnlineReinforce:
-        def problem(memory: Any, both: Any) -> tuple[Any, None]:
-            env, key = both
-            memory = live_on(agent, memory, env, key=key)[1]
-            return eqx.tree_at(
-                lambda m: m.trace, memory, jax.tree.map(jnp.zeros_like, memory.trace)
-            ), None
-
-        number = problems.left.shape[0]
-        memory, _ = jax.lax.scan(problem, agent.begin(), (problems, jr.split(key, number)))
-        fixed = eqx.filter(agent.network, eqx.is_inexact_array, inverse=True)
-        return OnlineReinforce(eqx.combine(memory.network, fixed), agent.lr)
-
-    seeds = jax.tree.leaves(eqx.filter(agents, eqx.is_array))[0].shape[0]
-    return eqx.filter_vmap(one)(agents, jr.split(key, seeds))

@@ -17,6 +17,7 @@ from conftest import assert_close
 import learnset as ls
 from learnset.cli import main
 from learnset.report import html_of, markdown_of
+from learnset_studies import bandits
 from learnset_studies._agents import lives, stored, Training
 from learnset_studies._water_maze_lives import arrays, latencies, POOL, probes
 from learnset_studies._water_maze_weights import by_trial, OneSwim
@@ -51,6 +52,25 @@ def test_a_result_is_all_that_figures_and_page_need(harlow, tmp_path):
     assert (tmp_path / "learning-set.png").stat().st_size > 10_000
     assert "win-stay" in markdown_of(HarlowStudy.page(harlow))
     assert html_of(HarlowStudy.page(harlow), tmp_path).count("<svg") == 2
+
+
+def test_stored_agents_and_rules_are_compared_on_the_same_bandits(monkeypatch):
+    """In one cell and with two of the rules: each has one answer for each seed of the agents, and
+    the regret is that of what was chosen."""
+    known = [r for r in bandits.rules(10, 5) if r.name in ("random", "UCB1")]
+    monkeypatch.setattr(bandits, "rules", lambda pulls, arms: list(known))
+    monkeypatch.setattr(bandits, "CELLS", ((10, 5),))
+    monkeypatch.setattr(bandits, "PICTURED", (10, 5))
+    result = BanditStudy(bandits=200).run(Path(), jr.key(0), from_pretrained=True)
+    rows = {row["recipe"]: row for row in result["rows"]}
+    assert list(rows) == ["random", "UCB1", "RL²"] and result["training"] == {}
+    assert {row["num_tasks"] for row in rows.values()} == {2 * 200}
+    regrets = {name: np.array(regret) for name, regret in result["figures"]["regret"].items()}
+    for name, row in rows.items():
+        # The best of five arms pays 5 / 6 on average.
+        assert abs(row["value"] + regrets[name][-1] - 10 * 5 / 6) < 0.5
+        assert len(regrets[name]) == 10 and (np.diff(regrets[name]) >= 0).all()
+        assert name == "random" or row["value"] > rows["random"]["value"] + row["ci95"]
 
 
 def test_a_figure_whose_data_were_not_kept_stays_or_is_missed(tmp_path):
