@@ -1,8 +1,9 @@
 """Shared by all tests: strict numbers, and keys that no test invents."""
 
+import atexit
 import os
+import shutil
 import tempfile
-from pathlib import Path
 
 # Most of the suite is compilation; LLVM's lowest level halves it, and XLA's older way to write
 # loops halves it again. Processes that tests start inherit both.
@@ -10,9 +11,10 @@ FAST = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{FAST} {os.environ.get('XLA_FLAGS', '')}"
 
 # All processes of one run share what they compiled; nothing is written into the user's own cache.
-RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-CACHE = Path(tempfile.gettempdir()) / f"learnset-tests-{RUN}"
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit it
+    CACHE = tempfile.mkdtemp(prefix="learnset-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = CACHE
+    atexit.register(shutil.rmtree, CACHE, ignore_errors=True)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 import equinox as eqx
