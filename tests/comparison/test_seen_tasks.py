@@ -219,6 +219,15 @@ def test_answers_that_are_kept_are_taken_again_bit_for_bit(tmp_path, comparison)
         assert one.cost == two.cost  # the seconds of the run that learnt it
 
 
+def test_a_run_that_was_cut_may_be_replaced(tmp_path):
+    """Its answers are known to be a run, before there is any result."""
+    out, table = tmp_path / "run", ls.Table.from_arrays(*schools())
+    compared(table, RIDGES[1:2], out=out)
+    assert [path.name for path in out.iterdir()] == ["recipes"]
+    compared(table, RIDGES[2:], out=out, overwrite=True)
+    assert files(out).keys() == {"offsets.npz"}
+
+
 def test_a_run_is_not_resumed_with_another_table_or_other_settings(tmp_path):
     out, table = tmp_path / "run", ls.Table.from_arrays(*schools())
     compared(table, RIDGES[1:2], out=out)

@@ -114,8 +114,7 @@ def test_a_quick_comparison_leaves_everything(compared):
     assert result["meta"]["command"].startswith(f"learnset compare {result['subject']}")
     for recipe in {row["recipe"] for row in result["rows"] if row["tasks"] == "new"}:
         assert recipe in (folder / "README.md").read_text()
-    for file in ("report.html", "README.md", "metrics.jsonl"):
-        assert (folder / file).stat().st_size > 500
+    assert (folder / "metrics.jsonl").exists() is (name == "sinusoids")  # of trainings that log
     assert (folder / "report.html").read_text().count("<svg") == len(list(folder.glob("*.svg")))
     assert ("MAML" if name == "sinusoids" else "shared body") in (
         folder.parent / "stdout"

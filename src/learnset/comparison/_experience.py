@@ -146,12 +146,11 @@ class Experience:
         return shown and not any(_on_host(recipe.learners) for recipe in recipes)
 
     def _gather_metrics(self) -> None:
-        """One `metrics.jsonl` of all trainings so far."""
-        if self.folder is not None:
-            logs = sorted(
-                (self.folder / "checkpoints").glob("*/metrics.jsonl"),
-                key=lambda path: path.stat().st_mtime,
-            )
+        """One `metrics.jsonl` of all trainings so far that are logged."""
+        if self.folder is None:
+            return
+        logs = (self.folder / "checkpoints").glob("*/metrics.jsonl")
+        if logs := sorted(logs, key=lambda path: path.stat().st_mtime):
             partial = self.folder / "metrics.jsonl.partial"
             partial.write_text("".join(log.read_text() for log in logs))
             partial.replace(self.folder / "metrics.jsonl")

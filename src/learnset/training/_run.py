@@ -50,7 +50,7 @@ def _delete_run(folder: Path) -> None:
     """Deletes a run, and refuses to delete anything that does not look like one."""
     if not any(
         (folder / name).exists()
-        for name in ("run.json", "metrics.jsonl", "result.json", "checkpoints")
+        for name in ("run.json", "metrics.jsonl", "result.json", "checkpoints", "recipes")
     ):
         raise InputError(
             f"{folder} holds files, but no run of learnset: it is not deleted. Choose another"
