@@ -13,7 +13,8 @@ from learnset.cli import main
 from learnset.recipes import classes
 
 SOME = ("scratch", "SimpleShot", "TIM", "ProtoNet", "MAML")
-SMALL = "--ways 2 --shots 1 --filters 2 --size 12".split()
+DATA = "--ways 2 --shots 1 --size 12".split()
+SMALL = [*DATA, "--filters", "2"]
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +89,9 @@ def test_a_network_adapted_to_own_classes_names_images(here, tmp_path, capsys):
     again = ["adapt", str(here / "protonet"), str(here / "own"), "--out", classifier]
     assert main(again) == 2
     assert "already holds" in capsys.readouterr().err
+    (tmp_path / "classifier" / "predictor").unlink()  # to see that it is replaced
+    assert main([*again, "--overwrite"]) == 0
+    assert main(["predict", classifier, str(here / "own" / "class-00" / "1.png")]) == 0
 
 
 def test_a_head_for_other_classes_is_refused_with_what_to_do(here, tmp_path, capsys):
@@ -129,7 +133,7 @@ def test_features_are_compared_from_a_file(here, tmp_path, capsys, monkeypatch):
 
 
 def test_an_episode_is_drawn(here, tmp_path):
-    assert main(["draw", str(here / "pictures"), *SMALL, "--out", str(tmp_path)]) == 0
+    assert main(["draw", str(here / "pictures"), *DATA, "--out", str(tmp_path)]) == 0
     assert (tmp_path / "files.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (tmp_path / "files.svg").read_text()
 
@@ -137,7 +141,7 @@ def test_an_episode_is_drawn(here, tmp_path):
 def test_pictures_of_more_bytes_than_the_limit_are_streamed_the_same_and_it_says_so(
     here, tmp_path, capsys
 ):
-    words = ["draw", str(here / "pictures"), *SMALL]
+    words = ["draw", str(here / "pictures"), *DATA]
     assert main([*words, "--out", str(tmp_path / "device")]) == 0
     assert "streamed" not in capsys.readouterr().out
     assert main([*words, "--device-bytes", "1000", "--out", str(tmp_path / "host")]) == 0
@@ -152,7 +156,7 @@ def test_what_is_left_out_of_a_folder_is_counted_and_said(here, tmp_path, capsys
     (folder / "class-00" / "broken.png").write_bytes(b"no picture")
     (folder / "class-01" / "notes.txt").write_text("no picture")
     (folder / "empty").mkdir()
-    assert main(["draw", str(folder), *SMALL, "--out", str(tmp_path / "drawn")]) == 0
+    assert main(["draw", str(folder), *DATA, "--out", str(tmp_path / "drawn")]) == 0
     said = capsys.readouterr().out
     assert (
         "Left out or changed: 1 broken images: class-00/broken.png." in said

@@ -42,6 +42,11 @@ def test_training_is_the_same_bit_for_bit():
     assert bool(eqx.tree_equal(left.metrics, right.metrics))
 
 
+def test_the_shape_of_examples_is_known_wherever_they_are():
+    assert STREAMED.train.x.shape == ON_DEVICE.train.x.shape
+    assert STREAMED.train.x.dtype == ON_DEVICE.train.x.dtype
+
+
 def test_rows_may_be_in_a_file(tmp_path):
     np.save(tmp_path / "x.npy", IMAGES)
     rows = jax.random.randint(jr.key(0), (3, 50), 0, 60)

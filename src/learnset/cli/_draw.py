@@ -16,6 +16,8 @@ from ._families import AnyTasks, family, word
 from ._options import say_notes
 from .subjects import AbstractSource
 
+NETWORK = ("filters", "pooled", "normalisation")  # options of a source that its network reads
+
 
 @dataclasses.dataclass(frozen=True)
 class Draw:
@@ -27,7 +29,7 @@ class Draw:
     seed: int = 0
     """which tasks"""
     number: int = 6
-    """how many tasks"""
+    """how many tasks; of classes with images one"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments
@@ -41,9 +43,10 @@ class Draw:
         console.print(f"{folder / name}.png and .svg")
 
     def _episode(self, source: AbstractSource, name: str, console: Console) -> None:
-        """One few-shot task."""
+        """One few-shot task, as it is trained on."""
+        self._refuse_unread(source)
         episodes = source.episodes()
-        task, classes = episodes.named(Split.TEST, key=jr.key(self.seed))
+        task, classes = episodes.named(Split.TRAIN, key=jr.key(self.seed))
         if task.support.x.ndim != 4:
             raise InputError(
                 "Only images are drawn (uint8, height × width × channels), but these examples are"
@@ -53,3 +56,13 @@ class Draw:
         folder = claim(self.out, resume=True)
         draw_episode(task, classes, folder, name)
         console.print(f"{folder / name}.png and .svg")
+
+    def _refuse_unread(self, source: AbstractSource) -> None:
+        """Raises `InputError` for options that change nothing here."""
+        for thing, names in ((self, ("number",)), (source, NETWORK)):
+            for field in dataclasses.fields(thing):
+                if field.name in names and getattr(thing, field.name) != field.default:
+                    raise InputError(
+                        f"`--{field.name}` has no meaning for `draw {word(source)}`: one task is"
+                        " drawn, and no network is made. Leave it out."
+                    )

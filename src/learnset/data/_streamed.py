@@ -26,7 +26,7 @@ class OnHost:
 
     def __init__(self, array: Shaped[np.ndarray, "rows *in"]):
         self.array = array
-        self.dtype = array.dtype
+        self.shape, self.dtype = array.shape, array.dtype
 
     def __repr__(self) -> str:
         return f"OnHost({self.array.dtype}{self.array.shape})"

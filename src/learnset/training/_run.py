@@ -10,6 +10,9 @@ from typing import Any
 
 from ..core import InputError
 
+# Files of which a directory with a run, or with a classifier that `adapt` kept, has at least one.
+MARKS = ("run.json", "metrics.jsonl", "result.json", "classes.json", "checkpoints", "recipes")
+
 
 def claim(folder: str | Path, *, resume: bool = False, overwrite: bool = False) -> Path:
     """A directory for a run to write into.
@@ -48,10 +51,7 @@ def claim(folder: str | Path, *, resume: bool = False, overwrite: bool = False) 
 
 def _delete_run(folder: Path) -> None:
     """Deletes a run, and refuses to delete anything that does not look like one."""
-    if not any(
-        (folder / name).exists()
-        for name in ("run.json", "metrics.jsonl", "result.json", "checkpoints", "recipes")
-    ):
+    if not any((folder / name).exists() for name in MARKS):
         raise InputError(
             f"{folder} holds files, but no run of learnset: it is not deleted. Choose another"
             " directory."
