@@ -1,5 +1,6 @@
 """Optional packages are asked for where they are needed, and no earlier."""
 
+import importlib
 import subprocess
 import sys
 
@@ -24,6 +25,12 @@ NEEDED = {
 }
 
 
+def hide(package, monkeypatch):
+    """Makes a package look as if it were not installed."""
+    for name in (package, *(name for name in sys.modules if name.startswith(f"{package}."))):
+        monkeypatch.setitem(sys.modules, name, None)
+
+
 @pytest.mark.parametrize("package", NEEDED)
 def test_a_missing_package_gets_one_line_that_says_what_to_install(package, tmp_path, monkeypatch):
     extra, call = NEEDED[package]
@@ -32,14 +39,20 @@ def test_a_missing_package_gets_one_line_that_says_what_to_install(package, tmp_
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "cat" / "1.png")
     monkeypatch.setenv("LEARNSET_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    loaded = [name for name in sys.modules if name.startswith(f"{package}.")]
-    for name in (package, *loaded):
-        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    hide(package, monkeypatch)
     with pytest.raises(ls.InputError) as caught:
         call(tmp_path)
     what, remedy = str(caught.value).split(". ")
     assert what == f"The package `{package}` is not installed"
     assert remedy == f"Install it with: pip install 'learnset[{extra}]'."
+
+
+def test_estimators_need_scikit_learn(monkeypatch):
+    hide("sklearn", monkeypatch)
+    for name in [name for name in sys.modules if name.startswith("learnset.sklearn")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ls.InputError, match=r"learnset\[sklearn\]"):
+        importlib.import_module("learnset.sklearn")
 
 
 def test_no_optional_package_is_imported_before_it_is_needed():

@@ -1,4 +1,5 @@
-"""Gradients of every kind that tests of balancers are made on, and their weights, compiled once for each size."""
+"""Gradients of every kind for tests of balancers, and their weights, compiled once for each
+size."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -32,7 +33,7 @@ def weights_of(method, jacobian, seed=0, present=None, dtype=np.float32):
 
 
 def direction(method, jacobian, seed=0, present=None, dtype=np.float32):
-    """In the given precision up to the weights."""
+    """The direction, in the given precision up to the weights."""
     return weights_of(method, jacobian, seed, present, dtype) @ jacobian
 
 
@@ -40,12 +41,11 @@ def gradients(kind, shape, seed):
     """A gradient for each task, exact in single precision."""
     random, (tasks, params) = np.random.default_rng(seed), shape
     jacobian = random.normal(size=shape)
-    if kind == "opposed":  # there is little that helps all
+    if kind == "opposed":  # little helps all tasks
         jacobian -= 0.98 * jacobian.mean(axis=0)
-    if kind == "stationary":  # weights that are all positive take them to zero
-        jacobian[-1] = (
-            -random.uniform(0.5, 2, max(tasks - 1, 1)) @ jacobian[: max(tasks - 1, 1)] * (tasks > 1)
-        )
+    if kind == "stationary":  # a sum with positive weights is zero
+        others = max(tasks - 1, 1)
+        jacobian[-1] = -random.uniform(0.5, 2, others) @ jacobian[:others] * (tasks > 1)
     if kind == "dependent":
         jacobian = random.normal(size=(tasks, 1)) @ random.normal(size=(1, params))
     if kind == "unequal":

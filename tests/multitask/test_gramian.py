@@ -1,4 +1,4 @@
-"""Inner products of gradients, block by block, are those of the plain product."""
+"""The inner products of gradients, block by block, are those of the plain product."""
 
 import jax
 import jax.numpy as jnp
@@ -25,9 +25,5 @@ def test_gramian_is_symmetric_to_the_last_bit():
 
 def test_gramians_of_many_matrices_at_once_are_those_of_each():
     many = jnp.asarray(np.random.default_rng(0).normal(size=(3, 12, PIECE // 12 + 7)), jnp.float32)
-    assert np.allclose(
-        jax.vmap(gramian_of)(many),
-        jnp.stack([gramian_of(one) for one in many]),
-        rtol=1e-5,
-        atol=1e-6 * many.shape[2],
-    )
+    each = jnp.stack([gramian_of(one) for one in many])
+    assert np.allclose(jax.vmap(gramian_of)(many), each, rtol=1e-5, atol=1e-6 * many.shape[2])

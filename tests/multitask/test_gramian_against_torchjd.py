@@ -1,4 +1,4 @@
-"""Our balancers of inner products and TorchJD's on the same random gradients, where TorchJD is installed."""
+"""Our balancers of inner products and TorchJD's on the same random gradients."""
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -18,7 +18,7 @@ SCALES = ls.multitask.AlignedScale
 
 
 def projector():
-    """Without what it adds to the diagonal."""
+    """A projector that adds nothing to the diagonal."""
     from torchjd._linalg import QuadprogProjector
 
     return QuadprogProjector(norm_eps=0.0, reg_eps=1e-9)
@@ -49,16 +49,15 @@ PAIRS = {
 def test_directions_are_those_of_torchjd(name):
     method, make = PAIRS[name]
     for jacobian in GRADS:
-        ours, theirs = (
-            method.direction(jnp.asarray(jacobian)),
-            make()(torch.from_numpy(jacobian)).numpy(),
-        )
+        ours = method.direction(jnp.asarray(jacobian))
+        theirs = make()(torch.from_numpy(jacobian)).numpy()
         assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
 
 
-def test_mgda_is_the_point_that_theirs_comes_near_to():
-    """Theirs takes Frank-Wolfe steps within the hull of the gradients, of which ours is the shortest vector: every other one
-    has a product with it of its square at least. Krum is left out: theirs sums distances, not squares."""
+def test_mgda_is_the_point_that_theirs_approaches():
+    """Theirs takes Frank-Wolfe steps within the hull of the gradients, of which ours is the
+    shortest vector: the product of any other with it is at least its square. Krum is left out,
+    because theirs sums distances, not squares."""
     for jacobian in GRADS:
         ours = np.asarray(ls.MGDA().direction(jnp.asarray(jacobian)))
         theirs = aggregation.MGDA(epsilon=1e-9, max_iters=2000)(torch.from_numpy(jacobian)).numpy()
@@ -76,32 +75,21 @@ def test_the_direction_of_imtlg_is_theirs_or_the_opposite():
 
 
 def test_of_two_tasks_pcgrad_and_gradient_vaccine_are_theirs():
-    """With more, the orders in which tasks meet are drawn otherwise."""
-    vaccine, theirs, state = (
-        ls.multitask.GradVac(num_tasks=2, beta=0.3),
-        aggregation.GradVac(beta=0.3),
-        jnp.zeros((2, 2)),
-    )
+    """With more tasks, the orders in which they meet are drawn differently."""
+    vaccine = ls.multitask.GradVac(num_tasks=2, beta=0.3)
+    theirs, state = aggregation.GradVac(beta=0.3), jnp.zeros((2, 2))
     stats = ls.multitask.TaskStats(jnp.ones(2), jnp.ones(2, bool), jnp.arange(2))
     for jacobian in GRADS[:, :2]:
         direction, state = vaccine.balance(jnp.asarray(jacobian), stats, state, key=jr.key(0))
-        assert np.allclose(
-            direction, theirs(torch.from_numpy(jacobian)).numpy(), rtol=1e-4, atol=1e-4
-        )
-        projected = ls.PCGrad().direction(jnp.asarray(jacobian))
-        assert np.allclose(
-            projected,
-            aggregation.PCGrad()(torch.from_numpy(jacobian)).numpy(),
-            rtol=1e-4,
-            atol=1e-4,
-        )
+        vaccinated = theirs(torch.from_numpy(jacobian)).numpy()
+        assert np.allclose(direction, vaccinated, rtol=1e-4, atol=1e-4)
+        projected = aggregation.PCGrad()(torch.from_numpy(jacobian)).numpy()
+        ours = ls.PCGrad().direction(jnp.asarray(jacobian))
+        assert np.allclose(ours, projected, rtol=1e-4, atol=1e-4)
 
 
 def test_remembered_weights_are_theirs():
-    stats, steady = (
-        ls.multitask.TaskStats(jnp.ones(6), jnp.ones(6, bool), jnp.arange(6)),
-        jnp.zeros(20),
-    )
+    stats = ls.multitask.TaskStats(jnp.ones(6), jnp.ones(6, bool), jnp.arange(6))
     pairs = {
         ls.multitask.MoDo(num_tasks=6, gamma=0.01): aggregation.MoDoWeighting(gamma=0.01),
         ls.multitask.SDMGrad(num_tasks=6): aggregation.SDMGradWeighting(),
@@ -110,10 +98,9 @@ def test_remembered_weights_are_theirs():
         ),
     }
     for method, weighting in pairs.items():
-        state = method.init(steady)
+        state = method.init(jnp.zeros(20))
         for jacobian in GRADS:
             gramian = jacobian @ jacobian.T
             weights, state = method.weigh(jnp.asarray(gramian), stats, state, key=jr.key(0))
-            assert np.allclose(
-                weights, weighting(torch.from_numpy(gramian)).numpy(), rtol=1e-3, atol=1e-4
-            )
+            theirs = weighting(torch.from_numpy(gramian)).numpy()
+            assert np.allclose(weights, theirs, rtol=1e-3, atol=1e-4)

@@ -1,4 +1,6 @@
-"""Weights from inner products that are taken layer by layer, or at the representation."""
+"""Weights from inner products of gradients, layer by layer or at the representation."""
+
+import functools
 
 import equinox as eqx
 import jax
@@ -14,7 +16,7 @@ NUM, KEY = 5, jr.key(0)  # tasks
 
 
 class Norms(ls.AbstractGramian):
-    """Every task's gradient is made as long as one."""
+    """Weights that make every task's gradient equally long."""
 
     loss: ls.core.Loss = ls.mse
 
@@ -24,7 +26,7 @@ class Norms(ls.AbstractGramian):
 
 
 class Recorded(ls.multitask.AbstractWeighting):
-    """Even weights; the Gramian is what it remembers."""
+    """Equal weights; its state is the Gramian."""
 
     loss: ls.core.Loss = ls.mse
 
@@ -35,8 +37,15 @@ class Recorded(ls.multitask.AbstractWeighting):
         return jnp.ones(NUM) / NUM, gramian
 
 
+class RecordedNorms(Recorded):
+    """The weights of `Norms`; its state is the Gramian."""
+
+    def weigh(self, gramian, stats, state, *, key):
+        return Norms().weights(gramian, stats.present, key=key), gramian
+
+
 def task(x, y, weight=None, same=False):
-    """Tasks that have the first half of the points as support."""
+    """Tasks with the first half of the points as support sets."""
     weight = np.ones(x.shape[:2], np.float32) if weight is None else weight
     half = x.shape[1] // 2
     parts = (
@@ -56,20 +65,16 @@ def body(activation=jnp.tanh):
     return ls.MLP(3, 2, width=4, depth=2, activation=activation, key=KEY)
 
 
+@functools.cache
 def shared():
-    return ls.SharedBody(body(), num_tasks=NUM, key=jr.key(1))
+    return eqx.filter_jit(lambda: ls.SharedBody(body(), num_tasks=NUM, key=jr.key(1)))()
 
 
-METHODS = {
-    "layerwise": ls.multitask.Layerwise(Norms()),
-    "chunk of 2": ls.multitask.Layerwise(Norms(), chunk=2),
-    "chunk of 4": ls.multitask.Layerwise(
-        Norms(), chunk=4
-    ),  # halves of two do not divide five tasks
-}
+# Halves of two do not divide five tasks.
+CHUNKS = (None, 2, 4)
 
 
-@pytest.mark.parametrize("absent", (False, True), ids=("all there", "one absent"))
+@pytest.mark.parametrize("absent", (False, True), ids=("all present", "one absent"))
 def test_layerwise_gradients_are_those_of_the_method(absent):
     x, y = arrays()
     weight = np.ones(y.shape, np.float32)
@@ -78,24 +83,27 @@ def test_layerwise_gradients_are_those_of_the_method(absent):
         weight[3] = 0.0
     y[weight == 0] = np.nan
 
-    @eqx.filter_jit
-    def all_ways(model, batch):
-        return [m.gradient(model, batch, None, key=KEY)[::2] for m in (Norms(), *METHODS.values())]
-
-    expected, *found = all_ways(shared(), task(x, y, weight))
+    expected, *layerwise = all_ways(shared(), task(x, y, weight))
     assert np.isfinite(expected[1]["loss"])
-    for one in found:
-        assert_close(one, expected)
+    for ours in layerwise:
+        assert_close(ours, expected)
+
+
+@eqx.filter_jit
+def all_ways(model, batch):
+    methods = Norms(), *(ls.multitask.Layerwise(Norms(), chunk) for chunk in CHUNKS)
+    return [method.gradient(model, batch, None, key=KEY)[::2] for method in methods]
 
 
 def temporary(method, model, batch):
-    """Bytes that a step needs beside its arguments and its gradient."""
+    """The bytes that a step needs in addition to its arguments and its gradient."""
     program = eqx.filter_jit(lambda model, batch: method.gradient(model, batch, None, key=KEY)[0])
     return program.lower(model, batch).compile().compiled.memory_analysis().temp_size_in_bytes
 
 
 def test_layerwise_gradients_are_never_held_together():
-    """By XLA's own account: a few times the gradients of one layer, where all layers' were held twice."""
+    """By XLA's account: a few times the gradients of one layer, instead of twice those of all
+    layers."""
     model = ls.MLP(64, 2, width=64, depth=8, key=KEY)
     batch = task(*arrays(inputs=64))
     layer = NUM * 64 * 64 * 4
@@ -106,9 +114,8 @@ def test_layerwise_gradients_are_never_held_together():
 def test_chunks_are_for_a_single_huge_layer():
     model = ls.MLP(512, 2, width=64, depth=1, key=KEY)
     x, y = (np.concatenate([a] * 4) for a in arrays(inputs=512))
-    whole, chunked = (
-        temporary(ls.multitask.Layerwise(Norms(), chunk), model, task(x, y)) for chunk in (None, 4)
-    )
+    methods = (ls.multitask.Layerwise(Norms(), chunk) for chunk in (None, 4))
+    whole, chunked = (temporary(method, model, task(x, y)) for method in methods)
     assert chunked < 0.4 * whole
 
 
@@ -118,8 +125,8 @@ def test_an_error_names_the_chunk(chunk):
         ls.multitask.Layerwise(Norms(), chunk)
 
 
-# A regular simplex: [x, 1] are orthogonal and of one length, so that a linear layer's gradients have the inner products of
-# those at what it gives, up to a factor.
+# A regular simplex: all [x, 1] are orthogonal and equally long, so that the gradients of a linear
+# layer have the inner products of the gradients at its output, up to a factor.
 SIMPLEX = np.asarray([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], np.float32)
 
 
@@ -127,42 +134,37 @@ def same_inputs(x, y):
     return task(np.tile(x[None], (NUM, 1, 1)), y, same=True)
 
 
-def test_behind_an_orthogonal_map_the_representation_tells_what_parameters_do():
+def test_after_an_orthogonal_map_the_representation_gives_the_weights_of_the_parameters():
     net = ls.MLP(3, 2, width=4, depth=1, activation=lambda x: x, key=KEY)
     model = ls.SharedBody(net, num_tasks=NUM, key=jr.key(1))
     batch = same_inputs(SIMPLEX, arrays(points=4)[1])
 
     @eqx.filter_jit
     def both(model, batch):
-        return [
-            m.gradient(model, batch, None, key=KEY)[::2]
-            for m in (Norms(), ls.multitask.AtRepresentation(Norms()))
-        ]
+        methods = Norms(), ls.multitask.AtRepresentation(Norms())
+        return [method.gradient(model, batch, None, key=KEY)[::2] for method in methods]
 
     assert_close(*both(model, batch))
 
 
 def test_the_norm_at_the_representation_bounds_that_at_the_parameters():
-    """Sener & Koltun 2018, §3.3: |Σ a_t g_t| at the parameters is at most |∂Z/∂θ| times that at Z."""
+    """Sener & Koltun 2018, §3.3: |Σ a_t g_t| at the parameters is at most |∂Z/∂θ| times that at
+    Z."""
     model, (x, y) = shared(), arrays()
     batch = same_inputs(x[0], y)
 
     @eqx.filter_jit
     def parts(model, batch):
-        flat, unflatten = jax.flatten_util.ravel_pytree(
-            eqx.filter(model.model.layers, eqx.is_inexact_array)
-        )
+        moving = eqx.filter(model.model.layers, eqx.is_inexact_array)
+        flat, unflatten = jax.flatten_util.ravel_pytree(moving)
 
         def z(flat):
             layers = eqx.combine(unflatten(flat), model.model.layers)
-            return jax.vmap(eqx.tree_at(lambda m: m.layers, model.model, layers).features)(
-                x[0]
-            ).ravel()
+            changed = eqx.tree_at(lambda m: m.layers, model.model, layers)
+            return jax.vmap(changed.features)(x[0]).ravel()
 
-        gramians = [
-            m.gradient(model, batch, None, key=KEY)[1]
-            for m in (Recorded(), ls.multitask.AtRepresentation(Recorded()))
-        ]
+        methods = Recorded(), ls.multitask.AtRepresentation(Recorded())
+        gramians = [method.gradient(model, batch, None, key=KEY)[1] for method in methods]
         return jax.jacrev(z)(flat), *gramians
 
     jacobian, at_parameters, at_z = parts(model, batch)
@@ -178,25 +180,18 @@ def test_weights_at_the_representation_mix_the_gradients_of_tasks():
 
     @eqx.filter_jit
     def both(model, batch):
-        return [
-            m.gradient(model, batch, None, key=KEY)[::2]
-            for m in (ls.Mean(), ls.multitask.AtRepresentation(Recorded()))
-        ]
+        methods = ls.Mean(), ls.multitask.AtRepresentation(Recorded())
+        return [method.gradient(model, batch, None, key=KEY)[::2] for method in methods]
 
-    (mean, expected), (found, metrics) = both(shared(), batch)
-    assert_close(found, mean)
+    (mean, expected), (ours, metrics) = both(shared(), batch)
+    assert_close(ours, mean)
     assert np.isclose(metrics["loss"], expected["loss"], rtol=1e-6)
 
 
 def test_tasks_of_different_kinds_may_share_a_representation():
     x, y = arrays()
-    kinds = [
-        ls.models.Kind.REGRESSION,
-        ls.models.Kind.BINARY,
-        ls.models.Kind.CLASSES,
-        ls.models.Kind.COUNTS,
-        ls.models.Kind.REGRESSION,
-    ]
+    kind = ls.models.Kind
+    kinds = [kind.REGRESSION, kind.BINARY, kind.CLASSES, kind.COUNTS, kind.REGRESSION]
     model = ls.models.Kinds(shared(), kinds, in_sizes=[3] * NUM, out_sizes=[2, 2, 2, 1, 1])
 
     @eqx.filter_jit
@@ -208,42 +203,40 @@ def test_tasks_of_different_kinds_may_share_a_representation():
         )
         return [m.gradient(model, batch, None, key=KEY)[0] for m in methods]
 
-    mean, *found = both(model, same_inputs(x[0], abs(y)))
-    for one in found:
-        assert_close(one, mean)
+    mean, *others = both(model, same_inputs(x[0], abs(y)))
+    for ours in others:
+        assert_close(ours, mean)
 
 
-def test_tasks_with_other_inputs_are_refused_at_the_representation():
+def test_tasks_with_different_inputs_are_refused_at_the_representation():
     with pytest.raises(ls.InputError, match="each task has inputs of its own"):
         ls.multitask.AtRepresentation(Norms()).gradient(shared(), task(*arrays()), None, key=KEY)
 
 
-def test_inputs_that_are_the_same_are_computed_once():
+def test_features_of_common_inputs_are_computed_once():
     """The same gradient of the weighted loss, for far fewer multiplications."""
     x, y = arrays()
     same = same_inputs(x[0], y)
-    apart = ls.Task(same.support, same.query, same.index, same.latents)
+    separate = ls.Task(same.support, same.query, same.index, same.latents)
 
     def step(model, batch):
         return ls.Mean().gradient(model, batch, None, key=KEY)[::2]
 
     model = shared()
-    programs = [eqx.filter_jit(step).lower(model, batch).compile() for batch in (same, apart)]
-    assert_close(
-        *(program(model, batch) for program, batch in zip(programs, (same, apart), strict=True))
-    )
+    batches = same, separate
+    programs = [eqx.filter_jit(step).lower(model, batch).compile() for batch in batches]
+    pairs = zip(programs, batches, strict=True)
+    assert_close(*(program(model, batch) for program, batch in pairs))
     flops = [program.compiled.cost_analysis()["flops"] for program in programs]
     assert flops[0] < 0.6 * flops[1]
 
 
 def test_a_model_without_a_common_representation_is_refused():
     mixture = ls.models.MMoE(3, 2, num_tasks=NUM, key=KEY)
-    with pytest.raises(
-        ls.InputError, match="the model is a MMoE, but tasks need one representation"
-    ):
-        ls.multitask.AtRepresentation(Norms()).gradient(
-            mixture, same_inputs(arrays()[0][0], arrays()[1]), None, key=KEY
-        )
+    x, y = arrays()
+    method, match = ls.multitask.AtRepresentation(Norms()), "MMoE, but tasks must share one"
+    with pytest.raises(ls.InputError, match=match):
+        method.gradient(mixture, same_inputs(x[0], y), None, key=KEY)
 
 
 def architectures():
@@ -257,8 +250,9 @@ def architectures():
 
 
 @pytest.mark.parametrize("name", architectures())
-def test_an_absent_task_is_as_if_it_were_not_in_the_batch(name):
-    """Neither the model's gradient nor what the other tasks have in the Gramian changes, whatever it holds."""
+def test_an_absent_task_changes_nothing(name):
+    """Neither the gradient of the model nor the Gramian of the other tasks, whatever its points
+    are."""
     x, y = arrays()
     weight = np.ones(x.shape[:2], np.float32)
     weight[1] = 0.0
@@ -268,21 +262,22 @@ def test_an_absent_task_is_as_if_it_were_not_in_the_batch(name):
     @eqx.filter_jit
     def both(batch, without):
         model = architectures()[name]()
-        found = (
-            Norms().gradient(model, batch, None, key=KEY)[0],
-            Recorded().gradient(model, batch, None, key=KEY)[1],
-        )
-        grads = ls.multitask.task_gradients(ls.mse, model, without)[1]
-        return *found, Norms().gradient(model, without, None, key=KEY)[0], grads
+        ours, gramian, _ = RecordedNorms().gradient(model, batch, None, key=KEY)
+        return ours, gramian, ls.multitask.task_gradients(ls.mse, model, without)[1]
 
     batch = task(x, y, weight)
     without = jax.tree.map(lambda leaf: leaf[np.asarray(rest)], batch)
-    found, gramian, expected, grads = both(batch, without)
-    assert_close(found, expected)
+    ours, gramian, grads = both(batch, without)
     gramian = np.asarray(gramian)
     assert np.abs(gramian[1]).max() == np.abs(gramian[:, 1]).max() == 0
+    # Of the other tasks alone: shared parameters count in the Gramian and move by its weights, and
+    # those that single tasks own move by the mean.
     own = {id(leaf) for leaf in jax.tree.leaves(grads.own)}
-    rows = np.concatenate(
-        [np.asarray(g).reshape(4, -1) for g in jax.tree.leaves(grads) if id(g) not in own], axis=1
-    )
-    assert np.allclose(gramian[np.ix_(rest, rest)], rows @ rows.T, rtol=1e-4, atol=1e-6)
+    leaves = [(np.asarray(g).reshape(4, -1), id(g) in own) for g in jax.tree.leaves(grads)]
+    rows = np.concatenate([leaf for leaf, is_own in leaves if not is_own], axis=1)
+    expected = rows @ rows.T
+    assert np.allclose(gramian[np.ix_(rest, rest)], expected, rtol=1e-4, atol=1e-6)
+    inverse = 1 / np.sqrt(np.diagonal(expected))
+    weights = {False: inverse / inverse.sum(), True: np.full(4, 1 / 4)}
+    for left, (leaf, is_own) in zip(jax.tree.leaves(ours), leaves, strict=True):
+        assert np.allclose(np.ravel(left), weights[is_own] @ leaf, rtol=1e-4, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Balancers that look at losses: what their papers say, computed plainly."""
+"""Balancers of losses: the formulas of their papers, computed plainly."""
 
 import equinox as eqx
 import jax
@@ -26,9 +26,8 @@ LOSSES = np.array(
 def stats(losses, present=None, index=None):
     losses = jnp.asarray(losses, jnp.result_type(float))
     present = jnp.ones(len(losses), bool) if present is None else jnp.asarray(present)
-    return ls.multitask.TaskStats(
-        losses, present, jnp.arange(len(losses)) if index is None else jnp.asarray(index)
-    )
+    index = jnp.arange(len(losses)) if index is None else jnp.asarray(index)
+    return ls.multitask.TaskStats(losses, present, index)
 
 
 def run(method, losses=LOSSES, index=None):
@@ -41,7 +40,7 @@ def run(method, losses=LOSSES, index=None):
 
 
 class Adam:
-    """As its paper writes it, with weight decay as part of the slope."""
+    """Adam as in its paper, with weight decay as part of the slope."""
 
     def __init__(self, value, lr, decay=0.0):
         self.value, self.lr, self.decay = np.asarray(value, float), lr, decay
@@ -75,11 +74,8 @@ def test_sum_is_the_number_of_tasks_times_the_mean():
 
 def test_fixed_weights_go_by_the_number_of_the_task():
     method = ls.multitask.FixedWeights(weights=jnp.array([5.0, 6.0, 7.0]))
-    assert weigh(method, stats([1.0, 1.0, 1.0], index=[2, 0, 2]), None)[0].tolist() == [
-        7.0,
-        5.0,
-        7.0,
-    ]
+    weights, _ = weigh(method, stats([1.0, 1.0, 1.0], index=[2, 0, 2]), None)
+    assert weights.tolist() == [7.0, 5.0, 7.0]
 
 
 UW_FORMS = {
@@ -98,27 +94,24 @@ def test_uw_is_the_slope_of_its_formula_and_descends_on_it(form):
     weights, state = run(ls.UW(num_tasks=3, lr=0.1, **options))
     learnt = Adam(np.zeros(3), 0.1)
     for ours, losses in zip(weights, LOSSES, strict=True):
-        assert np.allclose(
-            ours, slope_of(lambda x: formula(x, learnt.value).sum(), losses), rtol=1e-4
-        )
+        slope = slope_of(lambda x: formula(x, learnt.value).sum(), losses)
+        assert np.allclose(ours, slope, rtol=1e-4)
         learnt.step(slope_of(lambda s, losses=losses: formula(losses, s).sum(), learnt.value))
     assert np.allclose(state.value, learnt.value, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("classification", (False, True))
-def test_uw_at_its_best_weighs_tasks_by_half_of_one_over_the_loss(classification):
+def test_uw_at_its_optimum_weights_tasks_by_half_of_one_over_the_loss(classification):
     losses = np.array([0.25, 1.0, 8.0])
     method = ls.UW(num_tasks=3, classification=classification)
-    best = np.log(losses * (2 if classification else 1))
-    state = eqx.tree_at(
-        lambda s: s.value, method.init(jnp.zeros(2)), jnp.asarray(best, jnp.result_type(float))
-    )
+    best = jnp.asarray(np.log(losses * (2 if classification else 1)), jnp.result_type(float))
+    state = eqx.tree_at(lambda s: s.value, method.init(jnp.zeros(2)), best)
     weights, after = weigh(method, stats(losses), state)
     assert np.allclose(weights, 0.5 / losses, rtol=1e-6)
     assert np.allclose(after.mean, 0, atol=1e-7)  # where the slope is zero
 
 
-def test_uw_knows_which_tasks_are_of_classification():
+def test_uw_may_mix_regression_and_classification():
     weights, _ = run(ls.UW(num_tasks=3, classification=jnp.array([True, False, True])), LOSSES[:1])
     assert weights[0].tolist() == [1.0, 0.5, 1.0]
 
@@ -129,7 +122,7 @@ def test_imtl_l_makes_all_losses_one():
     assert np.allclose(weights[-1] * losses, 1, atol=1e-2)
 
 
-def test_imtl_l_is_twice_uw_with_the_sign_turned():
+def test_imtl_l_is_twice_uw_with_the_opposite_sign():
     ours, theirs = ls.multitask.IMTLL(num_tasks=3), ls.UW(num_tasks=3)
     (scales, state), (weights, uncertain) = run(ours), run(theirs)
     assert np.allclose(scales, 2 * weights, rtol=1e-4)
@@ -144,14 +137,13 @@ def test_dwa_is_the_softmax_of_ratios_of_mean_losses_of_windows():
     assert np.allclose(weights.sum(axis=1), 3)
 
 
-def test_dwa_weighs_equally_where_the_temperature_is_high():
-    assert np.allclose(
-        run(ls.multitask.DWA(num_tasks=3, temperature=1e6, window=1))[0], 1, atol=1e-5
-    )
+def test_dwa_at_a_high_temperature_weights_tasks_equally():
+    weights, _ = run(ls.multitask.DWA(num_tasks=3, temperature=1e6, window=1))
+    assert np.allclose(weights, 1, atol=1e-5)
 
 
-def test_dwa_follows_the_tasks_that_are_there():
-    """A task that comes every other step has windows of its own losses alone."""
+def test_dwa_averages_the_losses_of_present_tasks():
+    """A task that is in every other batch has windows of its own losses only."""
     method = ls.multitask.DWA(num_tasks=2, temperature=1.0, window=2)
     state = method.init(jnp.zeros(2))
     for present, losses in zip(([1, 1], [1, 0]) * 3, ([8.0, 4.0], [8.0, 9.0]) * 3, strict=True):
@@ -171,7 +163,8 @@ def test_gls_is_the_slope_of_the_geometric_mean():
     ids=repr,
 )
 def test_units_of_losses_do_not_matter(method):
-    """Each loss in another unit: its weight, times the unit, is the same but for one factor for all tasks."""
+    """With each loss in another unit, its weight times the unit is the same, up to a common
+    factor."""
     losses, units = np.array([0.3, 5.0, 2.0]), np.array([1e-6, 1e3, 7.0])
     state = method.init(jnp.zeros(2))
     (one, _), (other, _) = (weigh(method, stats(x), state) for x in (losses, losses * units))
@@ -186,9 +179,8 @@ def test_random_weights_are_a_softmax_of_normal_numbers():
 
 
 def test_random_weights_are_equal_on_average():
-    draws = jax.vmap(
-        lambda key: ls.multitask.RLW().weigh(stats([1.0, 2.0, 3.0]), None, key=key)[0]
-    )(jr.split(KEY, 4000))
+    method, losses = ls.multitask.RLW(), stats([1.0, 2.0, 3.0])
+    draws = jax.vmap(lambda key: method.weigh(losses, None, key=key)[0])(jr.split(KEY, 4000))
     assert np.allclose(draws.mean(axis=0), 1 / 3, atol=4 * float(draws.std()) / np.sqrt(4000))
 
 
@@ -205,18 +197,18 @@ def test_stch_warms_up_on_logarithms_and_then_takes_the_smooth_worst():
         assert np.allclose(ours, slope_of(formula, losses), rtol=1e-4)
 
 
-def test_stch_trains_the_worst_task_alone_where_it_is_not_smooth():
+def test_stch_without_smoothing_trains_only_the_worst_task():
     weights, _ = run(ls.multitask.STCH(num_tasks=3, mu=1e-3, warmup=0, window=1))
     worst = (LOSSES[-1] / LOSSES[0]).argmax()
     assert np.allclose(weights[-1], 3 * np.eye(3)[worst] / LOSSES[-1])
 
 
-def test_stch_is_the_sum_of_logarithms_where_it_is_very_smooth():
+def test_stch_with_much_smoothing_is_the_sum_of_logarithms():
     weights, _ = run(ls.multitask.STCH(num_tasks=3, mu=1e6, warmup=0, window=1))
     assert np.allclose(weights[-1], 1 / LOSSES[-1], rtol=1e-4)
 
 
-def test_a_task_that_comes_late_has_its_first_loss_as_nadir():
+def test_a_task_that_appears_late_has_its_first_loss_as_nadir():
     method = ls.multitask.STCH(num_tasks=2, mu=1.0, warmup=0, window=1)
     state = method.init(jnp.zeros(2))
     for present, losses in (([True, False], [2.0, 0.0]), ([True, True], [2.0, 5.0])):
@@ -228,30 +220,24 @@ def test_cosmos_is_the_slope_of_its_formula():
     losses, preference = np.array([0.3, 5.0, 2.0]), np.array([0.2, 0.5, 0.3])
 
     def formula(x):
-        return preference @ x - 2.0 * preference @ x / np.linalg.norm(preference) / np.linalg.norm(
-            x
-        )
+        along = preference @ x
+        return along - 2.0 * along / np.linalg.norm(preference) / np.linalg.norm(x)
 
-    method = ls.multitask.COSMOS(
-        penalty=2.0, preference=jnp.asarray(preference, jnp.result_type(float))
-    )
+    array = jnp.asarray(preference, jnp.result_type(float))
+    method = ls.multitask.COSMOS(penalty=2.0, preference=array)
     assert np.allclose(weigh(method, stats(losses), None)[0], slope_of(formula, losses), rtol=1e-4)
 
 
 def test_cosmos_without_penalty_is_the_weighted_sum():
     preference = jnp.array([0.2, 0.5, 0.3])
-    weights, _ = weigh(
-        ls.multitask.COSMOS(penalty=0.0, preference=preference), stats(LOSSES[0]), None
-    )
+    method = ls.multitask.COSMOS(penalty=0.0, preference=preference)
+    weights, _ = weigh(method, stats(LOSSES[0]), None)
     assert np.allclose(weights, preference)
 
 
 def test_pbi_is_the_slope_of_its_formula():
-    losses, preference, ideal = (
-        np.array([0.3, 5.0, 2.0]),
-        np.array([0.2, 0.5, 0.3]),
-        np.array([0.1, 0.2, 0.0]),
-    )
+    losses, preference = np.array([0.3, 5.0, 2.0]), np.array([0.2, 0.5, 0.3])
+    ideal = np.array([0.1, 0.2, 0.0])
 
     def formula(x):
         unit = preference / np.linalg.norm(preference)
@@ -270,7 +256,7 @@ def test_pbi_on_the_direction_itself_is_the_projection():
 
 
 class Point(eqx.Module):
-    """Two numbers; what they predict is their product with the input."""
+    """Two numbers, whose prediction is their product with the input."""
 
     theta: jax.Array
 
@@ -281,21 +267,16 @@ class Point(eqx.Module):
 def quadratics():
     """Three tasks of four points, all in the support set, and their numbers for NumPy."""
     rng = np.random.default_rng(0)
-    x, y = (
-        rng.normal(size=(3, 4, 2)).astype(np.float32),
-        rng.normal(size=(3, 4, 1)).astype(np.float32),
-    )
+    x, y = (rng.normal(size=(3, 4, size)).astype(np.float32) for size in (2, 1))
     points = ls.Batch(jnp.asarray(x), jnp.asarray(y), jnp.ones((3, 4)))
     empty = ls.Batch(jnp.zeros((3, 1, 2)), jnp.zeros((3, 1, 1)), jnp.zeros((3, 1)))
-    return (
-        ls.Task(points, empty, jnp.arange(3), jnp.zeros((3, 0))),
-        x.astype(float),
-        y[..., 0].astype(float),
-    )
+    tasks = ls.Task(points, empty, jnp.arange(3), jnp.zeros((3, 0)))
+    return tasks, x.astype(float), y[..., 0].astype(float)
 
 
 def test_famo_on_all_points_is_the_published_algorithm():
-    """There losses after an update are those of the batch before it; on all points that is the same batch."""
+    """In the paper the losses after an update are those of the batch before it; here that is the
+    same batch."""
     tasks, x, y = quadratics()
     method, model = ls.FAMO(num_tasks=3, lr=0.1, decay=0.01), Point(jnp.array([1.0, -1.0]))
     state = method.init(model)
@@ -315,15 +296,17 @@ def test_famo_on_all_points_is_the_published_algorithm():
         logits.step(share * (fall - share @ fall))
 
 
-def test_famo_gives_more_weight_to_the_task_that_fell_less():
+def test_famo_gives_more_weight_to_the_task_whose_loss_fell_less():
     method = ls.FAMO(num_tasks=2)
-    learnt = method.learn(method.init(jnp.zeros(2)), jnp.array([1.0, 1.0]), stats([0.5, 0.9]))
+    learn = eqx.filter_jit(method.learn)
+    learnt = learn(method.init(jnp.zeros(2)), jnp.array([1.0, 1.0]), stats([0.5, 0.9]))
     assert learnt.value[0] < 0 < learnt.value[1]
 
 
-def test_famo_weighs_by_one_over_the_loss_and_to_one_in_all():
+def test_the_first_weights_of_famo_are_one_over_the_losses_and_sum_to_one():
     losses = np.array([0.3, 5.0, 2.0])
-    weights, _ = weigh(ls.FAMO(num_tasks=3), stats(losses), ls.FAMO(num_tasks=3).init(jnp.zeros(2)))
+    method = ls.FAMO(num_tasks=3)
+    weights, _ = weigh(method, stats(losses), method.init(jnp.zeros(2)))
     assert np.allclose(weights, 1 / losses / (1 / losses).sum(), rtol=1e-5)
 
 
@@ -351,7 +334,6 @@ def test_an_error_says_what_is_wrong(make, words):
 
 
 def test_a_task_without_a_number_is_not_taken_for_another():
-    weights, _ = weigh(
-        ls.UW(num_tasks=2), stats([1.0, 1.0], index=[0, -1]), ls.UW(num_tasks=2).init(jnp.zeros(2))
-    )
+    method = ls.UW(num_tasks=2)
+    weights, _ = weigh(method, stats([1.0, 1.0], index=[0, -1]), method.init(jnp.zeros(2)))
     assert np.isfinite(weights[0]) and np.isnan(weights[1])

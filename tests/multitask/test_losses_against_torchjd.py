@@ -72,10 +72,8 @@ def test_weights_of_losses_are_the_same(name):
 
 @pytest.mark.parametrize("name", ("UW", "IMTLL"))
 def test_learnt_weights_are_the_same_with_adam(name):
-    method, scalarizer = (
-        getattr(ls, name)(num_tasks=TASKS, lr=0.05),
-        getattr(scalarization, name)(TASKS),
-    )
+    method = getattr(ls.multitask, name)(num_tasks=TASKS, lr=0.05)
+    scalarizer = getattr(scalarization, name)(TASKS)
     state, adam = method.init(jnp.zeros(1)), torch.optim.Adam(scalarizer.parameters(), lr=0.05)
     for losses in LOSSES:
         weights, state = ours(method, losses, state)
@@ -85,10 +83,8 @@ def test_learnt_weights_are_the_same_with_adam(name):
 
 
 def test_dwa_is_the_same():
-    method, scalarizer = (
-        ls.multitask.DWA(num_tasks=TASKS, temperature=0.5, window=2),
-        scalarization.DWA(0.5),
-    )
+    method = ls.multitask.DWA(num_tasks=TASKS, temperature=0.5, window=2)
+    scalarizer = scalarization.DWA(0.5)
     state = method.init(jnp.zeros(1))
     for i, losses in enumerate(LOSSES):
         weights, state = ours(method, losses, state)
@@ -98,7 +94,7 @@ def test_dwa_is_the_same():
 
 
 def test_stch_is_the_same_on_logarithms():
-    """TorchJD's takes losses as they are, times preferences of one in all; ours takes their logarithms."""
+    """TorchJD takes losses times preferences that sum to one; ours takes their logarithms."""
     method = ls.multitask.STCH(num_tasks=TASKS, mu=0.3, warmup=0, window=1)
     state = method.init(jnp.zeros(1))
     _, state = ours(method, np.ones(TASKS, np.float32), state)  # the nadir
@@ -109,10 +105,8 @@ def test_stch_is_the_same_on_logarithms():
 
 
 def test_famo_is_the_same():
-    method, scalarizer = (
-        ls.FAMO(num_tasks=TASKS, lr=0.1, decay=0.01),
-        scalarization.FAMO(TASKS, None, 0.1, 0.01),
-    )
+    method = ls.FAMO(num_tasks=TASKS, lr=0.1, decay=0.01)
+    scalarizer = scalarization.FAMO(TASKS, None, 0.1, 0.01)
     state = method.init(jnp.zeros(1))
     for before, after in zip(LOSSES[:-1], LOSSES[1:], strict=True):
         weights, state = ours(method, before, state)
@@ -129,12 +123,12 @@ def directions(method):
         yield np.asarray(direction)
 
 
-def test_excess_mtl_is_the_same_from_where_its_baseline_is_the_first_step():
-    """TorchJD's first step, unless it warms up for one, is not relative to the baseline, as the paper's are."""
+def test_excess_mtl_is_the_same_after_a_warm_up_of_one_step():
+    """Without one, the first step of TorchJD is not relative to the baseline, as it is in the
+    paper."""
     aggregator = aggregation.ExcessMTL(robust_step_size=0.2, n_warmup_steps=1)
-    for matrix, direction in zip(
-        GRADS, directions(ls.multitask.ExcessMTL(num_tasks=TASKS, lr=0.2)), strict=True
-    ):
+    ours = directions(ls.multitask.ExcessMTL(num_tasks=TASKS, lr=0.2))
+    for matrix, direction in zip(GRADS, ours, strict=True):
         assert close(direction, aggregator(torch.tensor(matrix)).numpy())
 
 

@@ -1,4 +1,4 @@
-"""Multi-task methods: what each is when its part is taken out."""
+"""Multi-task methods: each is a known method when its own part is removed."""
 
 import equinox as eqx
 import jax
@@ -22,9 +22,8 @@ def key(getkey):
 
 @jax.jit
 def draw(key):
-    tasks = ls.FiniteTasks.from_family(
-        ls.Sinusoids(3, 4), num_tasks=NUM, points=7, held_out=8, key=key
-    )
+    sizes = {"num_tasks": NUM, "points": 7, "held_out": 8}
+    tasks = ls.FiniteTasks.from_family(ls.Sinusoids(3, 4), **sizes, key=key)
     return tasks.draw(NUM, ls.Split.TEST, key=key)
 
 
@@ -48,20 +47,19 @@ def equal_models(models):
 
 
 def matrix(tree):
-    """Trees with a leading `tasks` axis as a NumPy matrix, one row a task."""
+    """Trees with a leading `tasks` axis as a NumPy matrix with a row for each task."""
     return np.concatenate(
         [np.asarray(leaf, np.float64).reshape(NUM, -1) for leaf in jax.tree.leaves(tree)], axis=1
     )
 
 
-def test_pooled_is_the_mean_of_the_tasks_that_are_there(models, batch, key):
-    there = jax.tree.map(lambda leaf: leaf[:-1], batch)
+def test_pooled_training_takes_the_mean_over_present_tasks(models, batch, key):
+    present = jax.tree.map(lambda leaf: leaf[:-1], batch)
     absent = eqx.tree_at(
         lambda b: (b.support.weight, b.query.weight), batch, replace_fn=lambda w: w.at[-1].set(0)
     )
-    assert_close(
-        gradient(ls.Pooled(), models, absent, key), gradient(ls.Pooled(), models, there, key)
-    )
+    ours, expected = (gradient(ls.Pooled(), models, part, key) for part in (absent, present))
+    assert_close(ours, expected)
 
 
 def test_soft_sharing_without_penalties_learns_every_task_alone(models, batch, key):
@@ -71,7 +69,7 @@ def test_soft_sharing_without_penalties_learns_every_task_alone(models, batch, k
     assert_close(shared, pooled)
 
 
-def test_the_pull_to_the_mean_vanishes_where_all_are_equal(equal_models, batch, key):
+def test_the_pull_to_the_mean_vanishes_if_all_models_are_equal(equal_models, batch, key):
     assert_close(
         gradient(ls.SoftSharing(to_mean=10.0), equal_models, batch, key),
         gradient(ls.Pooled(), equal_models, batch, key),
@@ -102,7 +100,7 @@ def test_an_error_names_the_penalty(bad):
 
 
 class Fixed(ls.AbstractGramian):
-    """Weights that look at nothing."""
+    """Constant weights."""
 
     weighing: tuple[float, ...]
     loss: ls.core.Loss = ls.mse
@@ -112,7 +110,7 @@ class Fixed(ls.AbstractGramian):
 
 
 class Norms(ls.AbstractGramian):
-    """Every task's gradient is made as long as one."""
+    """Weights that make every task's gradient one unit long."""
 
     loss: ls.core.Loss = ls.mse
 
@@ -133,7 +131,7 @@ def test_uniform_weights_are_the_pooled_gradient(which, model, batch, key, getke
 
 
 @pytest.mark.parametrize("which", ("one model", "shared body"))
-def test_task_gradients_are_those_of_one_task_after_the_other(which, model, batch, getkey):
+def test_task_gradients_are_the_gradients_of_each_task(which, model, batch, getkey):
     of_tasks = views(model, getkey)[which]
     losses, grads = eqx.filter_jit(ls.multitask.task_gradients)(ls.mse, of_tasks, batch)
 
@@ -157,13 +155,9 @@ def test_task_gradients_are_those_of_one_task_after_the_other(which, model, batc
         assert_close(own, expected)
 
 
-def test_weights_are_given_the_gramian_and_mix_the_rows(model, batch, key):
+def test_weights_depend_on_the_gramian_and_mix_the_rows(model, batch, key):
     grads = matrix(eqx.filter_jit(ls.multitask.task_gradients)(ls.mse, model, batch)[1])
     mixed = gradient(Norms(), model, batch, key)[0]
     expected = (grads / np.linalg.norm(grads, axis=1, keepdims=True)).sum(axis=0)
-    assert np.allclose(
-        np.concatenate([np.ravel(g) for g in jax.tree.leaves(mixed)]),
-        expected,
-        rtol=1e-4,
-        atol=1e-6,
-    )
+    flat = np.concatenate([np.ravel(g) for g in jax.tree.leaves(mixed)])
+    assert np.allclose(flat, expected, rtol=1e-4, atol=1e-6)

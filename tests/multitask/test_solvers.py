@@ -14,29 +14,23 @@ import learnset as ls
 SIZES = (9, 14, 6, 20, 11, 8)
 IN = 3
 solve = eqx.filter_jit(lambda solver, points: solver.solve(points))
+adapt = eqx.filter_jit(ls.multitask.BLUP().adapt)
 
 
 def long_table(seed=0, slopes=False):
-    """Rows of six tasks with an offset of their own, and perhaps slopes."""
+    """Rows of six tasks with their own offsets, and optionally slopes."""
     random = np.random.default_rng(seed)
     task = np.repeat(np.arange(len(SIZES)), SIZES)
     x = random.normal(size=(len(task), IN))
-    offset, slope = (
-        random.normal(size=len(SIZES)),
-        0.7 * slopes * random.normal(size=(len(SIZES), IN)),
-    )
-    y = (
-        0.5
-        + x @ [1.0, -2.0, 0.3]
-        + offset[task]
-        + (x * slope[task]).sum(axis=1)
-        + 0.5 * random.normal(size=len(task))
-    )
-    return x, y, task
+    offset = random.normal(size=len(SIZES))
+    slope = 0.7 * slopes * random.normal(size=(len(SIZES), IN))
+    common = 0.5 + x @ [1.0, -2.0, 0.3]
+    noise = 0.5 * random.normal(size=len(task))
+    return x, common + offset[task] + (x * slope[task]).sum(axis=1) + noise, task
 
 
 def padded(x, y, task, garbage=0.0):
-    """The rows as points of tasks; what is beyond the end of a task is garbage of weight zero."""
+    """The rows as points of tasks, padded with garbage of weight zero."""
     length = max(SIZES) + 2
     px, py = np.full((len(SIZES), length, IN), garbage), np.full((len(SIZES), length, 1), garbage)
     weight = np.zeros((len(SIZES), length))
@@ -55,24 +49,23 @@ def table():
     return long_table()
 
 
-def test_ridge_per_task_is_that_of_one_task_after_the_other(table):
+def test_ridge_per_task_is_the_ridge_regression_of_each_task(table):
     x, y, task = table
     model = solve(ls.multitask.RidgePerTask(l2=0.7), padded(*table))
     for t in range(len(SIZES)):
-        mine = np.c_[np.ones((task == t).sum()), x[task == t]]
-        expected = normal_equations(mine, y[task == t], [0, 0.7, 0.7, 0.7])
+        own = np.c_[np.ones((task == t).sum()), x[task == t]]
+        expected = normal_equations(own, y[task == t], [0, 0.7, 0.7, 0.7])
         np.testing.assert_allclose(model.bias[t, 0], expected[0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(model.weight[t, :, 0], expected[1:], rtol=1e-4, atol=1e-5)
 
 
-def test_pooled_ridge_does_not_know_of_tasks(table):
+def test_pooled_ridge_ignores_tasks(table):
     x, y, _ = table
     model = solve(ls.multitask.PooledRidge(l2=0.7), padded(*table))
     expected = normal_equations(np.c_[np.ones(len(x)), x], y, [0, 0.7, 0.7, 0.7])
     for t in range(len(SIZES)):
-        np.testing.assert_allclose(
-            [model.bias[t, 0], *model.weight[t, :, 0]], expected, rtol=1e-4, atol=1e-5
-        )
+        ours = [model.bias[t, 0], *model.weight[t, :, 0]]
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_ridge_with_offsets_is_ridge_with_a_column_for_each_task(table):
@@ -85,37 +78,31 @@ def test_ridge_with_offsets_is_ridge_with_a_column_for_each_task(table):
 
 
 @pytest.mark.parametrize("alpha", (0.003, 0.05, 0.4))
-def test_multi_task_lasso_is_that_of_scikit_learn_where_rows_are_the_same(alpha):
+def test_multi_task_lasso_on_common_rows_is_that_of_scikit_learn(alpha):
     random = np.random.default_rng(1)
     x = random.normal(size=(60, 12)) @ (np.eye(12) + 0.3 * random.normal(size=(12, 12)))
     true = random.normal(size=(12, 4)) * (np.arange(12) < 5)[:, None]
     y = 3.0 + x @ true + 0.3 * random.normal(size=(60, 4))
     reference = linear_model.MultiTaskLasso(alpha=alpha, tol=1e-10, max_iter=100_000).fit(x, y)
     shared = np.broadcast_to(x, (4, *x.shape))
-    points = ls.Batch(
-        jnp.asarray(shared, jnp.float32),
-        jnp.asarray(y.T[..., None], jnp.float32),
-        jnp.ones((4, 60)),
-    )
+    arrays = (jnp.asarray(a, jnp.float32) for a in (shared, y.T[..., None], np.ones((4, 60))))
+    points = ls.Batch(*arrays)
     model = solve(ls.multitask.MultiTaskLasso(alpha), points)
     np.testing.assert_allclose(model.weight[..., 0], reference.coef_, atol=1e-4)
     np.testing.assert_allclose(model.bias[:, 0], reference.intercept_, atol=1e-4)
-    assert (
-        (np.abs(reference.coef_).max(axis=0) == 0)
-        == (np.abs(model.weight[..., 0]).max(axis=0) == 0)
-    ).all()
+    ours, theirs = (np.abs(w).max(axis=0) == 0 for w in (model.weight[..., 0], reference.coef_))
+    assert np.array_equal(ours, theirs)
 
 
-def test_multi_task_lasso_of_tasks_with_rows_of_their_own_is_stationary(table):
-    """Inputs that are used have a slope as long as the penalty, against their weights; others a shorter one."""
+def test_multi_task_lasso_on_different_rows_is_stationary(table):
+    """Inputs that are used have a slope as long as the penalty, along their weights; others a
+    shorter one."""
     x, y, task = table
     x = np.c_[x, np.random.default_rng(7).normal(size=(len(x), 1))][:, [0, 1, 2]]
     alpha, count = 0.25, len(x) / len(SIZES)
     model = solve(ls.multitask.MultiTaskLasso(alpha), padded(x, y, task))
-    weight, bias = (
-        np.asarray(model.weight[..., 0], np.float64),
-        np.asarray(model.bias[:, 0], np.float64),
-    )
+    weight = np.asarray(model.weight[..., 0], np.float64)
+    bias = np.asarray(model.bias[:, 0], np.float64)
     left = y - (x * weight[task]).sum(axis=1) - bias[task]
     slope = np.stack([x[task == t].T @ left[task == t] for t in range(len(SIZES))]) / count
     for j in range(IN):
@@ -127,7 +114,8 @@ def test_multi_task_lasso_of_tasks_with_rows_of_their_own_is_stationary(table):
 
 
 def minus_log_likelihood(logs, x, y, task, slopes):
-    """Of a mixed model with its fixed effects at their best, and these: dense, one covariance matrix for all rows."""
+    """Minus the log-likelihood of a mixed model at its best fixed effects, and these, by one dense
+    covariance matrix."""
     f = np.c_[np.ones(len(x)), x]
     z = f if slopes else f[:, :1]
     noise, spread = np.exp(logs[0]), np.exp(logs[1:])
@@ -144,54 +132,52 @@ def minus_log_likelihood(logs, x, y, task, slopes):
 @pytest.mark.parametrize("slopes", (False, True), ids=("offsets", "slopes"))
 def test_the_mixed_model_has_the_highest_likelihood(slopes):
     table = long_table(seed=3, slopes=slopes)
-    found = scipy.optimize.minimize(
-        lambda logs: minus_log_likelihood(logs, *table, slopes)[0], np.zeros(2 + IN * slopes), method="L-BFGS-B",
-        bounds=[(-12, 6)] * (2 + IN * slopes), options={"ftol": 1e-14, "gtol": 1e-8},
-    )  # fmt: skip
+    logs = 2 + IN * slopes  # of the variances
+    best = scipy.optimize.minimize(
+        lambda logs: minus_log_likelihood(logs, *table, slopes)[0],
+        np.zeros(logs),
+        method="L-BFGS-B",
+        bounds=[(-12, 6)] * logs,
+        options={"ftol": 1e-14, "gtol": 1e-8},
+    )
     with jax.enable_x64(True):
         model = solve(ls.MixedModel(slopes, l2=1e-9, steps=2000), padded(*table))
         noise, spread = float(model.noise[0]), np.asarray(model.spread[:, 0])
         fixed = np.asarray(model.fixed[:, 0])
-    mine = minus_log_likelihood(np.log([noise, *spread]), *table, slopes)[0]
-    assert mine - found.fun < 1e-3
-    np.testing.assert_allclose(fixed, minus_log_likelihood(found.x, *table, slopes)[1], atol=5e-3)
-    np.testing.assert_allclose(noise, np.exp(found.x[0]), rtol=5e-3)
-    np.testing.assert_allclose(spread, np.exp(found.x[1:]), rtol=2e-2, atol=2e-3)
+    ours = minus_log_likelihood(np.log([noise, *spread]), *table, slopes)[0]
+    assert ours - best.fun < 1e-3
+    np.testing.assert_allclose(fixed, minus_log_likelihood(best.x, *table, slopes)[1], atol=5e-3)
+    np.testing.assert_allclose(noise, np.exp(best.x[0]), rtol=5e-3)
+    np.testing.assert_allclose(spread, np.exp(best.x[1:]), rtol=2e-2, atol=2e-3)
 
 
-def test_effects_of_tasks_are_what_blup_finds_from_their_points(table):
+def test_effects_of_tasks_are_those_that_blup_finds_from_their_points(table):
     points = padded(*table)
     model = solve(ls.MixedModel(slopes=True), points)
     new = model.for_task(jnp.asarray(-1))
     for t in range(len(SIZES)):
         task = jax.tree.map(lambda leaf, t=t: leaf[t], points)
-        again = eqx.filter_jit(ls.multitask.BLUP().adapt)(new, task)
-        np.testing.assert_allclose(
-            again.fixed, model.for_task(jnp.asarray(t)).fixed, rtol=1e-3, atol=1e-4
-        )
+        ours, theirs = adapt(new, task).fixed, model.for_task(jnp.asarray(t)).fixed
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
 def test_blup_without_points_is_the_fixed_effects(table):
     new = solve(ls.MixedModel(), padded(*table)).for_task(jnp.asarray(-1))
     nothing = ls.Batch(jnp.ones((2, IN)), jnp.full((2, 1), jnp.nan), jnp.zeros(2))
-    np.testing.assert_allclose(ls.multitask.BLUP().adapt(new, nothing).fixed, new.fixed)
+    np.testing.assert_allclose(adapt(new, nothing).fixed, new.fixed)
 
 
 def test_effects_that_vary_without_bound_are_plain_offsets():
-    """Offsets a hundred times as far apart as the noise is large are not pulled to each other."""
+    """Offsets that differ by a hundred times the noise are not pulled towards each other."""
     x, y, task = long_table(seed=5)
     y = y + 100.0 * np.random.default_rng(5).normal(size=len(SIZES))[task]
     with jax.enable_x64(True):
         points = padded(x, y, task)
-        mixed, plain = (
-            solve(ls.MixedModel(), points),
-            solve(ls.multitask.OffsetRidge(l2=1e-6), points),
-        )
+        solvers = ls.MixedModel(), ls.multitask.OffsetRidge(l2=1e-6)
+        models = [solve(solver, points) for solver in solvers]
         for t in range(len(SIZES)):
-            mine, theirs = (
-                model.for_task(jnp.asarray(t))(jnp.ones(IN))[0] for model in (mixed, plain)
-            )
-            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-2)
+            mixed, plain = (model.for_task(jnp.asarray(t))(jnp.ones(IN))[0] for model in models)
+            np.testing.assert_allclose(mixed, plain, rtol=1e-3, atol=1e-2)
 
 
 SOLVERS = (
@@ -205,11 +191,10 @@ SOLVERS = (
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
 def test_points_without_weight_change_nothing(solver, table):
-    clean, dirty = solve(solver, padded(*table)), solve(solver, padded(*table, garbage=1e3))
-    dirty_labels = solve(
-        solver, eqx.tree_at(lambda b: b.y, padded(*table), padded(*table, garbage=np.nan).y)
-    )
-    for other in (dirty, dirty_labels):
+    points = padded(*table)
+    missing = eqx.tree_at(lambda b: b.y, points, padded(*table, garbage=np.nan).y)
+    clean = solve(solver, points)
+    for other in (solve(solver, padded(*table, garbage=1e3)), solve(solver, missing)):
         for a, b in zip(jax.tree.leaves(clean), jax.tree.leaves(other), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
@@ -223,7 +208,7 @@ BAD = (
 )
 
 
-@pytest.mark.parametrize("make, said", BAD, ids=[said for _, said in BAD])
-def test_a_penalty_that_means_nothing_is_refused(make, said):
-    with pytest.raises(ls.InputError, match=said):
+@pytest.mark.parametrize("make, words", BAD, ids=[words for _, words in BAD])
+def test_a_meaningless_penalty_is_refused(make, words):
+    with pytest.raises(ls.InputError, match=words):
         make()

@@ -1,4 +1,5 @@
-"""Balancers that look at gradients and remember: what their papers say, computed plainly over several steps."""
+"""Balancers of gradients with a state: the formulas of their papers, computed plainly over several
+steps."""
 
 import equinox as eqx
 import jax
@@ -40,9 +41,8 @@ def test_grad_norm_is_the_published_algorithm():
         norms = np.linalg.norm(GRADS[t], axis=1)
         left = LOSSES[t] / LOSSES[0]
         target = (weights * norms).mean() * (left / left.mean()) ** alpha
-        slope = (
-            np.sign(weights * norms - target) * norms
-        )  # of the sum of absolute differences, the target held
+        # Of the sum of absolute differences, with the target held fixed.
+        slope = np.sign(weights * norms - target) * norms
         mean, square = 0.9 * mean + 0.1 * slope, 0.999 * square + 0.001 * slope**2
         adam = mean / (1 - 0.9 ** (t + 1)) / (np.sqrt(square / (1 - 0.999 ** (t + 1))) + 1e-8)
         weights = np.maximum(weights - lr * adam, 0)
@@ -50,11 +50,9 @@ def test_grad_norm_is_the_published_algorithm():
     assert np.allclose(state.weights.value, weights, rtol=1e-4)
 
 
-def test_grad_norm_makes_gradients_equally_long_where_all_tasks_learn_at_one_rate():
-    grads, losses = (
-        np.tile(GRADS[0] / np.array([1.0, 5.0, 0.5])[:, None], (400, 1, 1)),
-        np.ones((400, TASKS)),
-    )
+def test_grad_norm_makes_gradients_equally_long_if_all_tasks_learn_at_one_rate():
+    unequal = GRADS[0] / np.array([1.0, 5.0, 0.5])[:, None]
+    grads, losses = np.tile(unequal, (400, 1, 1)), np.ones((400, TASKS))
     _, state = run(ls.GradNorm(num_tasks=TASKS, lr=0.01), grads, losses)
     weighted = state.weights.value * np.linalg.norm(grads[0], axis=1)
     assert np.allclose(weighted, weighted.mean(), rtol=0.1)
@@ -75,26 +73,21 @@ def test_grad_drop_keeps_one_sign_by_the_purity_of_signs():
 def test_grad_drop_gives_sums_of_the_gradients_of_one_sign():
     matrix = jnp.asarray(GRADS[0])
     positive, negative = np.maximum(GRADS[0], 0).sum(axis=0), np.minimum(GRADS[0], 0).sum(axis=0)
-    directions = np.asarray(
-        jax.vmap(lambda key: ls.multitask.GradDrop().direction(matrix, key=key))(jr.split(KEY, 50))
-    )
-    assert np.all(
-        np.isclose(directions, positive, rtol=1e-4) | np.isclose(directions, negative, rtol=1e-4)
-    )
-    assert (directions.std(axis=0) > 0).any()  # both happen, somewhere
+    draw = jax.vmap(lambda key: ls.multitask.GradDrop().direction(matrix, key=key))
+    directions = np.asarray(draw(jr.split(KEY, 50)))
+    signs = [np.isclose(directions, total, rtol=1e-4) for total in (positive, negative)]
+    assert np.all(signs[0] | signs[1])
+    assert (directions.std(axis=0) > 0).any()  # both signs occur for some parameter
 
 
 def test_grad_drop_that_leaks_everything_is_the_sum():
     matrix = jnp.asarray(GRADS[0])
-    assert np.allclose(
-        ls.multitask.GradDrop(leak=1.0).direction(matrix),
-        ls.multitask.Sum().direction(matrix),
-        rtol=1e-5,
-    )
+    leaking, total = ls.multitask.GradDrop(leak=1.0), ls.multitask.Sum()
+    assert np.allclose(leaking.direction(matrix), total.direction(matrix), rtol=1e-5)
 
 
 def nearest_on_simplex(point):
-    """By bisection on how much is taken off each."""
+    """By bisection on the amount that is subtracted from each."""
     low, high = point.min() - 1, point.max()
     for _ in range(100):
         middle = (low + high) / 2
@@ -114,7 +107,7 @@ def test_moco_is_the_published_algorithm():
     assert np.allclose(state.weights, weights, rtol=1e-4, atol=1e-6)
 
 
-def test_moco_on_gradients_that_stay_comes_to_the_shortest_combination():
+def test_moco_on_constant_gradients_approaches_the_shortest_combination():
     one, two = np.array([2.0, 1.0, 0.0, 0.0, 0.0]), np.array([-1.0, 0.5, 0.0, 0.0, 0.0])
     grads = np.tile(np.stack([one, two]), (200, 1, 1))
     method = ls.multitask.MoCo(num_tasks=2, beta=1.0, beta_decay=0.0, gamma=0.05, gamma_decay=0.0)
@@ -133,10 +126,11 @@ def test_db_mtl_is_the_published_algorithm():
         assert np.allclose(directions[t], (norms.max() / norms) @ average, rtol=1e-4, atol=1e-5)
 
 
-def test_db_mtl_does_not_see_units_of_losses():
+def test_db_mtl_does_not_depend_on_units_of_losses():
     units = np.array([1e-4, 3.0, 1e5])
-    scaled = run(ls.multitask.DBMTL(num_tasks=TASKS), GRADS * units[:, None], LOSSES * units)[0]
-    assert np.allclose(scaled, run(ls.multitask.DBMTL(num_tasks=TASKS))[0], rtol=1e-4, atol=1e-5)
+    method = ls.multitask.DBMTL(num_tasks=TASKS)
+    scaled = run(method, GRADS * units[:, None], LOSSES * units)[0]
+    assert np.allclose(scaled, run(method)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_excess_mtl_is_the_published_algorithm():
@@ -153,7 +147,7 @@ def test_excess_mtl_is_the_published_algorithm():
 
 
 @pytest.mark.parametrize("trim", (0, 1, 2))
-def test_trimmed_mean_is_scipys(trim):
+def test_trimmed_mean_is_that_of_scipy(trim):
     matrix = RNG.normal(size=(6, 9))
     ours = ls.multitask.TrimmedMean(trim=trim).direction(jnp.asarray(matrix))
     assert np.allclose(ours, trim_mean(matrix, trim / 6 + 1e-9, axis=0), atol=1e-6)
@@ -162,29 +156,22 @@ def test_trimmed_mean_is_scipys(trim):
 def test_trimmed_mean_withstands_as_many_liars_as_it_trims():
     honest = RNG.normal(size=(5, 9))
     lying = np.concatenate([honest, 1e12 * np.ones((1, 9)), -1e12 * np.ones((1, 9))])
-    assert np.allclose(
-        ls.multitask.TrimmedMean(trim=1).direction(jnp.asarray(lying)),
-        honest.mean(axis=0),
-        atol=1e-5,
-    )
+    ours = ls.multitask.TrimmedMean(trim=1).direction(jnp.asarray(lying))
+    assert np.allclose(ours, honest.mean(axis=0), atol=1e-5)
 
 
-def test_trimmed_mean_of_few_tasks_that_are_there_is_the_median():
-    matrix, present = (
-        jnp.asarray(RNG.normal(size=(6, 9))),
-        jnp.array([True, False, True, True, False, False]),
-    )
+def test_trimmed_mean_of_too_few_present_tasks_is_the_median():
+    matrix = jnp.asarray(RNG.normal(size=(6, 9)))
+    present = jnp.array([True, False, True, True, False, False])
     expected = np.median(np.asarray(matrix)[np.asarray(present)], axis=0)
-    assert np.allclose(
-        ls.multitask.TrimmedMean(trim=2).direction(matrix, present=present), expected
-    )
+    ours = ls.multitask.TrimmedMean(trim=2).direction(matrix, present=present)
+    assert np.allclose(ours, expected)
 
 
 def test_meta_balance_is_the_published_algorithm():
     relax, beta, main = 0.6, 0.8, 1
-    directions, _ = run(
-        ls.multitask.MetaBalance(num_tasks=TASKS, main=main, relax=relax, beta=beta)
-    )
+    method = ls.multitask.MetaBalance(num_tasks=TASKS, main=main, relax=relax, beta=beta)
+    directions, _ = run(method)
     lengths = np.zeros(TASKS)
     for t in range(STEPS):
         lengths = beta * lengths + (1 - beta) * np.linalg.norm(GRADS[t], axis=1)
@@ -192,32 +179,35 @@ def test_meta_balance_is_the_published_algorithm():
         assert np.allclose(directions[t], scale @ GRADS[t], rtol=1e-4, atol=1e-5)
 
 
-def test_meta_balance_scales_each_array_of_parameters_by_itself():
-    """With `relax=1`, without memory, each task's gradient is as long as the main one in weights and in biases."""
-    tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=3, points=12, key=KEY).draw(
-        3, ls.Split.TRAIN, key=KEY
-    )
-    model = ls.MLP(1, 1, width=3, depth=1, activation=jnp.tanh, key=KEY)
+def test_meta_balance_scales_each_array_of_parameters_separately():
+    """With `relax=1` and without memory, each task's gradient is as long as that of the main task,
+    in weights and in biases."""
+    x, y = jnp.asarray(RNG.normal(size=(2, 3, 6, 1)), jnp.result_type(float))
+    points = ls.Batch(x, y, jnp.ones((3, 6)))
+    tasks = ls.Task(points, points, jnp.arange(3), jnp.zeros((3, 0)))
     method = ls.multitask.MetaBalance(num_tasks=3, main=2, relax=1.0, beta=0.0)
-    step = eqx.filter_jit(lambda: method.gradient(model, tasks, method.init(model), key=KEY)[0])
-    grads = eqx.filter_jit(ls.multitask.task_gradients)(ls.mse, model, tasks)[1]
-    for ours, rows in zip(
-        jax.tree.leaves(step()), map(np.asarray, jax.tree.leaves(grads)), strict=True
-    ):
+
+    @eqx.filter_jit
+    def both():
+        model = ls.MLP(1, 1, width=3, depth=1, activation=jnp.tanh, key=KEY)
+        grads = ls.multitask.task_gradients(ls.mse, model, tasks)[1]
+        return method.gradient(model, tasks, method.init(model), key=KEY)[0], grads
+
+    for ours, rows in zip(*map(jax.tree.leaves, both()), strict=True):
+        rows = np.asarray(rows)
         norms = np.linalg.norm(rows.reshape(3, -1), axis=1)
         assert np.allclose(ours, np.tensordot(norms[2] / norms, rows, 1), rtol=1e-4, atol=1e-6)
 
 
 def test_meta_balance_does_not_take_a_late_task_for_a_weak_one():
-    method, there = ls.multitask.MetaBalance(num_tasks=2, relax=1.0), jnp.array([True, True])
+    method = ls.multitask.MetaBalance(num_tasks=2, relax=1.0)
     matrix = jnp.array([[1.0, 0.0], [0.0, 1.0]])
     state = method.init(matrix[0])
     for _ in range(20):
         stats = ls.multitask.TaskStats(jnp.ones(2), jnp.array([True, False]), jnp.arange(2))
         _, state = balance(method, matrix, stats, state)
-    direction, _ = balance(
-        method, matrix, ls.multitask.TaskStats(jnp.ones(2), there, jnp.arange(2)), state
-    )
+    stats = ls.multitask.TaskStats(jnp.ones(2), jnp.array([True, True]), jnp.arange(2))
+    direction, _ = balance(method, matrix, stats, state)
     assert np.allclose(direction, [1.0, 1.0], rtol=1e-5)
 
 
@@ -226,7 +216,7 @@ BAD = {
     "trim": (lambda: ls.multitask.TrimmedMean(trim=-1), "TrimmedMean: `trim=-1`"),
     "trims everything": (
         lambda: ls.multitask.TrimmedMean(trim=2).direction(jnp.ones((4, 2))),
-        "leaves nothing of 4 tasks",
+        "leaves none of 4 tasks",
     ),
     "main": (lambda: ls.multitask.MetaBalance(num_tasks=2, main=2), "MetaBalance: `main=2`"),
     "relax": (lambda: ls.multitask.MetaBalance(num_tasks=2, relax=1.5), "MetaBalance: `relax=1.5`"),

@@ -1,4 +1,5 @@
-"""The solvers behind the balancers: conditions of optimality on matrices of every kind, in both precisions."""
+"""The solvers of the balancers: conditions of optimality on matrices of every kind, in both
+precisions."""
 
 import jax
 import jax.numpy as jnp
@@ -24,15 +25,11 @@ def units(kind, seed):
     random = np.random.default_rng(seed)
     rows = random.normal(size=(SIZE, 40))
     if kind in ("dependent", "nearly dependent"):
-        rows = (
-            random.normal(size=(SIZE, 3)) @ random.normal(size=(3, 40))
-            + (kind != "dependent") * 1e-3 * rows
-        )
+        dependent = random.normal(size=(SIZE, 3)) @ random.normal(size=(3, 40))
+        rows = dependent + (kind != "dependent") * 1e-3 * rows
     if kind == "ill-conditioned":  # singular values down to 1e-4
-        turned, _ = np.linalg.qr(rows.T)
-        rows = (
-            np.linalg.qr(random.normal(size=(SIZE, SIZE)))[0] * np.logspace(0, -4, SIZE) @ turned.T
-        )
+        left, right = (np.linalg.qr(m)[0] for m in (random.normal(size=(SIZE, SIZE)), rows.T))
+        rows = left * np.logspace(0, -4, SIZE) @ right.T
     if kind == "opposed":
         rows -= 0.999 * rows.mean(axis=0)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -51,11 +48,10 @@ def test_conditions_of_optimality_hold_to_rounding_error(dtype, kind, seed):
         matrix = jnp.asarray((rows @ rows.T).astype(dtype))
         exact = np.asarray(matrix, np.float64)
         linear = exact @ start
-        found = minimum(
-            matrix, jnp.asarray(linear.astype(dtype)), jnp.asarray(start.sum().astype(dtype))
-        )
-        assert found.dtype == dtype
-    x = np.asarray(found, np.float64)
+        terms = jnp.asarray(start.sum().astype(dtype))
+        solution = minimum(matrix, jnp.asarray(linear.astype(dtype)), terms)
+        assert solution.dtype == dtype
+    x = np.asarray(solution, np.float64)
     gradient = exact @ x + linear
     rounding = 20 * np.finfo(dtype).eps * (start.sum() + x.sum())
     assert (x >= 0).all()
@@ -70,17 +66,16 @@ def test_the_minimum_is_that_of_scipy(kind, seed):
     gradient = np.random.default_rng(seed).uniform(size=SIZE) @ rows
     added, _ = scipy.optimize.nnls(rows.T, -gradient)
     with jax.enable_x64(True):
-        found = minimum(
-            jnp.asarray(rows @ rows.T), jnp.asarray(rows @ gradient), jnp.asarray(float(SIZE))
-        )
-    assert np.allclose(np.asarray(found) @ rows, added @ rows, atol=1e-8)
+        arrays = rows @ rows.T, rows @ gradient, float(SIZE)
+        solution = minimum(*map(jnp.asarray, arrays))
+    assert np.allclose(np.asarray(solution) @ rows, added @ rows, atol=1e-8)
 
 
 @pytest.mark.parametrize("dtype", (np.float32, np.float64))
-def test_one_hundred_and_twenty_eight_tasks_that_are_all_but_dependent(dtype):
+def test_the_shortest_mixture_of_128_nearly_dependent_gradients_is_optimal(dtype):
     random = np.random.default_rng(0)
-    turned, _ = np.linalg.qr(random.normal(size=(300, 128)))
-    rows = np.linalg.qr(random.normal(size=(128, 128)))[0] * np.logspace(0, -4, 128) @ turned.T
+    right, left = (np.linalg.qr(random.normal(size=(size, 128)))[0] for size in (300, 128))
+    rows = left * np.logspace(0, -4, 128) @ right.T
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     with jax.enable_x64(dtype == np.float64):
         gramian = jnp.asarray((rows @ rows.T).astype(dtype))
@@ -104,7 +99,7 @@ def test_fair_weights_solve_their_equation(dtype, seed, power):
 
 @quick
 @given(st.integers(0, 10_000))
-def test_gradients_all_but_in_contradiction_still_have_fair_weights(seed):
+def test_nearly_contradictory_gradients_still_have_fair_weights(seed):
     rows = units("opposed", seed)
     with jax.enable_x64(True):
         weights = np.asarray(fair(jnp.asarray(rows @ rows.T), jnp.asarray(1.0)))
@@ -113,11 +108,10 @@ def test_gradients_all_but_in_contradiction_still_have_fair_weights(seed):
 
 @quick
 @given(st.integers(0, 10_000), st.sampled_from((1e-10, 1.0, 1e15)))
-def test_cosines_do_not_know_lengths(seed, scale):
+def test_cosines_do_not_depend_on_lengths(seed, scale):
     rows = units("any", seed)
     lengths = scale * 10.0 ** np.random.default_rng(seed).uniform(-3, 3, size=(SIZE, 1))
-    between, norms = jax.jit(cosines)(
-        jnp.asarray((lengths * rows) @ (lengths * rows).T, jnp.float32)
-    )
+    gramian = (lengths * rows) @ (lengths * rows).T
+    between, norms = jax.jit(cosines)(jnp.asarray(gramian, jnp.float32))
     assert np.allclose(between, rows @ rows.T, atol=1e-6)
     assert np.allclose(norms, lengths[:, 0], rtol=1e-6)

@@ -1,6 +1,7 @@
-"""The scikit-learn estimators, in the world that they are made for.
+"""The scikit-learn estimators in the environment for which they are made.
 
-scikit-learn's own checks fit some 200 times; they take about 40 s on a free core, most of it compilation.
+scikit-learn's own checks fit about 200 times, which takes 40 s on a free core, most of it for
+compilation.
 """
 
 import io
@@ -30,60 +31,54 @@ SETTINGS = {"steps": 300, "random_state": 0}
 
 
 @parametrize_with_checks([MultiTaskRegressor(steps=200), MultiTaskClassifier(steps=200)])
-def test_scikit_learns_own_checks(estimator, check):
+def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 
-def test_tasks_that_contradict_each_other_are_told_apart_by_their_heads_and_by_separate_models_only():
-    scores = {
-        sharing: MultiTaskRegressor(sharing=sharing, **SETTINGS)
-        .fit(X, Y, task=TASK)
-        .score(X, Y, task=TASK)
-        for sharing in ("body", "all", "none")
-    }
-    assert scores["body"] > 0.95 and scores["none"] > 0.95
-    assert scores["all"] < 0.8  # a third of the variance is what tasks differ in
+def test_contradictory_tasks_need_heads_or_models_of_their_own():
+    def score(sharing):
+        model = MultiTaskRegressor(sharing=sharing, **SETTINGS).fit(X, Y, task=TASK)
+        return model.score(X, Y, task=TASK)
+
+    assert score("body") > 0.95 and score("none") > 0.95
+    assert score("all") < 0.8  # a third of the variance is between tasks
 
 
 def test_separate_linear_models_are_ordinary_least_squares_for_each_task():
     y = Y + 0.3 * RNG.normal(size=len(Y))
-    ours = (
-        MultiTaskRegressor(sharing="none", depth=0, **SETTINGS)
-        .fit(X, y, task=TASK)
-        .predict(X, task=TASK)
-    )
+    model = MultiTaskRegressor(sharing="none", depth=0, **SETTINGS).fit(X, y, task=TASK)
+    ours = model.predict(X, task=TASK)
     for name in np.unique(TASK):
-        here = TASK == name
-        theirs = LinearRegression().fit(X[here], y[here]).predict(X[here])
-        assert np.abs(ours[here] - theirs).max() < 2e-3
+        rows = TASK == name
+        theirs = LinearRegression().fit(X[rows], y[rows]).predict(X[rows])
+        assert np.abs(ours[rows] - theirs).max() < 2e-3
 
 
-def test_a_new_task_is_answered_by_the_mean_of_the_known_ones():
+def test_the_prediction_for_a_new_task_is_the_mean_over_known_tasks():
     model = MultiTaskRegressor(**SETTINGS).fit(X, Y, task=TASK)
     known = [model.predict(X, task=[name] * len(X)) for name in model.tasks_]
     assert np.allclose(model.predict(X, task=["south"] * len(X)), np.mean(known, axis=0), atol=1e-6)
     classes = MultiTaskClassifier(**SETTINGS).fit(X, Y > 0, task=TASK)
     known = [classes.predict_proba(X, task=[name] * len(X)) for name in model.tasks_]
-    assert np.allclose(
-        classes.predict_proba(X, task=["south"] * len(X)), np.mean(known, axis=0), atol=1e-6
-    )
+    new = classes.predict_proba(X, task=["south"] * len(X))
+    assert np.allclose(new, np.mean(known, axis=0), atol=1e-6)
 
 
 def test_a_task_column_is_the_same_as_metadata():
     number = np.unique(TASK, return_inverse=True)[1].astype(float)
-    told = MultiTaskRegressor(**SETTINGS).fit(X, Y, task=number)
+    metadata = MultiTaskRegressor(**SETTINGS).fit(X, Y, task=number)
     with_column = np.insert(X, 1, number, axis=1)
     column = MultiTaskRegressor(task_column=1, **SETTINGS).fit(with_column, Y)
     assert column.n_features_in_ == 4
-    assert np.array_equal(column.predict(with_column), told.predict(X, task=number))
+    assert np.array_equal(column.predict(with_column), metadata.predict(X, task=number))
 
 
-def test_a_data_frame_has_its_task_column_by_name():
+def test_the_task_column_of_a_data_frame_has_a_name():
     frame = pl.DataFrame({"a": X[:, 0], "region": TASK, "b": X[:, 1], "c": X[:, 2]})
     named = MultiTaskRegressor(task_column="region", **SETTINGS).fit(frame, Y)
-    told = MultiTaskRegressor(**SETTINGS).fit(X, Y, task=TASK)
+    metadata = MultiTaskRegressor(**SETTINGS).fit(X, Y, task=TASK)
     assert list(named.feature_names_in_) == ["a", "region", "b", "c"]
-    assert np.array_equal(named.predict(frame), told.predict(X, task=TASK))
+    assert np.array_equal(named.predict(frame), metadata.predict(X, task=TASK))
     with pytest.raises(ls.InputError, match="no such column. It has a, region, b, c"):
         MultiTaskRegressor(task_column="school").fit(frame, Y)
 
@@ -91,9 +86,9 @@ def test_a_data_frame_has_its_task_column_by_name():
 def test_several_columns_are_several_tasks_on_the_same_rows():
     columns = np.stack([Y, 100 + 50 * X[:, 2]], axis=1)  # of other units
     model = MultiTaskRegressor(**SETTINGS).fit(X, columns, task=TASK)
-    found = model.predict(X, task=TASK)
-    assert found.shape == columns.shape
-    assert ((found - columns) ** 2).mean(axis=0)[1] < 0.01 * columns[:, 1].var()
+    predicted = model.predict(X, task=TASK)
+    assert predicted.shape == columns.shape
+    assert ((predicted - columns) ** 2).mean(axis=0)[1] < 0.01 * columns[:, 1].var()
     assert model.score(X, columns, task=TASK) > 0.95
 
 
@@ -102,12 +97,11 @@ def test_rows_without_a_label_change_nothing():
     with_gaps = MultiTaskRegressor(**SETTINGS).fit(twice, targets, task=np.tile(TASK, 2))
     without = MultiTaskRegressor(**SETTINGS).fit(X, Y, task=TASK)
     assert np.allclose(with_gaps.predict(X, task=TASK), without.predict(X, task=TASK), atol=1e-4)
-    assert with_gaps.score(twice, targets, task=np.tile(TASK, 2)) == pytest.approx(
-        without.score(X, Y, task=TASK)
-    )
+    score = with_gaps.score(twice, targets, task=np.tile(TASK, 2))
+    assert score == pytest.approx(without.score(X, Y, task=TASK))
 
 
-def test_columns_of_classes_have_classes_of_their_own_and_missing_labels():
+def test_columns_of_classes_have_their_own_classes_and_missing_labels():
     colour = np.where(X[:, 0] > 0, "red", "blue").astype(object)
     size = np.digitize(X[:, 1], [-0.5, 0.5]).astype(object)
     labels = np.stack([colour, size], axis=1)
@@ -120,27 +114,25 @@ def test_columns_of_classes_have_classes_of_their_own_and_missing_labels():
 
 
 @pytest.mark.parametrize("method", [ls.Mean(), ls.Pooled()])
-def test_one_task_is_plain_training_whatever_the_method_and_whether_it_has_a_name(method):
+def test_one_task_is_plain_training_by_any_method_with_or_without_a_name(method):
     plain = MultiTaskRegressor(**SETTINGS).fit(X, Y)
     named = MultiTaskRegressor(method, **SETTINGS).fit(X, Y, task=["one"] * len(X))
     assert np.allclose(plain.predict(X), named.predict(X, task=["one"] * len(X)), atol=1e-5)
 
 
 def test_soft_sharing_pulls_separate_models_to_one():
-    apart = []
+    distances = []
     for strength in (0.0, 10.0):
         method = ls.SoftSharing(to_mean=strength)
         model = MultiTaskRegressor(method, sharing="none", **SETTINGS).fit(X, Y, task=TASK)
         east, west = (model.predict(X, task=[name] * len(X)) for name in ("east", "west"))
-        apart.append(np.abs(east - west).mean())
-    assert apart[1] < 0.2 * apart[0]
+        distances.append(np.abs(east - west).mean())
+    assert distances[1] < 0.2 * distances[0]
 
 
-def test_what_joblib_stores_answers_the_same():
-    for model, targets in (
-        (MultiTaskRegressor(**SETTINGS), Y),
-        (MultiTaskClassifier(**SETTINGS), Y > 0),
-    ):
+def test_a_model_stored_by_joblib_predicts_the_same():
+    models = MultiTaskRegressor(**SETTINGS), MultiTaskClassifier(**SETTINGS)
+    for model, targets in zip(models, (Y, Y > 0), strict=True):
         file = io.BytesIO()
         joblib.dump(model.fit(X, targets, task=TASK), file)
         file.seek(0)
@@ -151,30 +143,23 @@ def test_a_clone_has_the_same_settings_and_learns_the_same():
     model = MultiTaskRegressor(ls.Mean(), l2=0.01, **SETTINGS)
     copy = clone(model.fit(X, Y, task=TASK))
     assert repr(copy) == repr(model) and not hasattr(copy, "model_")
-    assert np.array_equal(
-        copy.fit(X, Y, task=TASK).predict(X, task=TASK), model.predict(X, task=TASK)
-    )
+    copy.fit(X, Y, task=TASK)
+    assert np.array_equal(copy.predict(X, task=TASK), model.predict(X, task=TASK))
 
 
 def test_tasks_are_routed_through_a_pipeline_and_a_search():
     with sklearn.config_context(enable_metadata_routing=True):
-        asks = (
-            MultiTaskRegressor(**SETTINGS).set_fit_request(task=True).set_predict_request(task=True)
-        )
-        pipeline = make_pipeline(StandardScaler(), asks.set_score_request(task=True))
-        grid = {
-            "multitaskregressor__sharing": ["all", "body"],
-            "multitaskregressor__l2": [0.0, 3.0],
-        }
+        model = MultiTaskRegressor(**SETTINGS).set_fit_request(task=True)
+        model = model.set_predict_request(task=True).set_score_request(task=True)
+        pipeline = make_pipeline(StandardScaler(), model)
+        sharing, l2 = "multitaskregressor__sharing", "multitaskregressor__l2"
+        grid = {sharing: ["all", "body"], l2: [0.0, 3.0]}
         search = GridSearchCV(pipeline, grid, cv=3).fit(X, Y, task=TASK)
-        assert search.best_params_ == {
-            "multitaskregressor__sharing": "body",
-            "multitaskregressor__l2": 0.0,
-        }
+        assert search.best_params_ == {sharing: "body", l2: 0.0}
         assert search.best_estimator_.predict(X, task=TASK).shape == Y.shape
 
 
-def test_forgotten_tasks_are_asked_for():
+def test_predictions_need_tasks_if_fit_had_them():
     with pytest.raises(ls.InputError, match="this call was not"):
         MultiTaskRegressor(**SETTINGS).fit(X, Y, task=TASK).predict(X)
 
@@ -199,7 +184,7 @@ def test_bad_settings_are_refused(settings, words):
 
 def test_bad_arrays_are_refused():
     empty = np.stack([Y, np.full(len(Y), np.nan)], axis=1)
-    with pytest.raises(ls.InputError, match="Column 1 of `y` has no label"):
+    with pytest.raises(ls.InputError, match="Column 1 of `y` has no labels"):
         MultiTaskRegressor().fit(X, empty)
     with pytest.raises(ls.InputError, match="`task` has 3 labels, but there are 120 rows"):
         MultiTaskRegressor().fit(X, Y, task=TASK[:3])
@@ -207,6 +192,6 @@ def test_bad_arrays_are_refused():
         MultiTaskRegressor(task_column=0).fit(X, Y, task=TASK)
 
 
-def test_a_step_size_that_is_too_large_is_named():
+def test_too_large_a_step_size_is_named():
     with pytest.raises(ls.DivergedError, match="`learning_rate=1e\\+30`"):
         MultiTaskRegressor(depth=3, learning_rate=1e30, steps=20).fit(X, Y)

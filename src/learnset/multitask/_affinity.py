@@ -1,4 +1,4 @@
-"""Which tasks help and which hurt each other while they are learnt together."""
+"""The affinity of tasks: which help and which hurt each other while they are learnt together."""
 
 import equinox as eqx
 import jax
@@ -21,7 +21,7 @@ from ._task_gradients import own_and_shared, shared_rows
 
 
 class Observed(eqx.Module):
-    """What `Affinity` remembers: sums over looks, and the state of the method."""
+    """The state of `Affinity`: sums over observations, and the state of the method."""
 
     cosine: Float[Array, "tasks tasks"]
     lookahead: Float[Array, "tasks tasks"]
@@ -31,29 +31,36 @@ class Observed(eqx.Module):
 
 
 class Affinity(AbstractMethod):
-    """Any method, with an eye on how tasks get on with each other: every so many steps the gradient of each task, for what
-    tasks share, is taken on given points, and two matrices are summed up.
+    """Any method, with an observation of how tasks affect each other: every `every` steps, each
+    task's gradient for the shared parameters is taken on given points, and two matrices are summed.
 
-    - `cosine[i, j]`: of the angle between the gradients of tasks `i` and `j`; below zero they are in conflict.
-    - `lookahead[i, j]`: by what part the loss of task `j` falls if shared parameters take one step for task `i` alone:
-      `1 - L_j(after) / L_j(before)`; below zero task `i` hurts task `j`. Not symmetric.
+    - `cosine[i, j]`: the cosine of the angle between the gradients of tasks `i` and `j`. Below
+      zero, the tasks are in conflict.
+    - `lookahead[i, j]`: the fraction by which the loss of task `j` falls if the shared parameters
+      take one step for task `i` alone, `1 - L_j(after) / L_j(before)`. Below zero, task `i` hurts
+      task `j`. It is not symmetric.
 
-    Training is that of the method. After it, `method.mean(run.state)` gives both as means over looks.
+    Training is that of the method. Afterwards, `method.mean(run.state)` gives both matrices as
+    means over observations.
 
-    Source: `lookahead` is the inter-task affinity of Fifty, Amid, Zhao, Yu, Anil & Finn 2021, *Efficiently Identifying Task
-    Groupings for Multi-Task Learning*, eq. 1 and 2, with a step of plain gradient descent; `cosine` as in Yu et al. 2020,
-    *Gradient Surgery for Multi-Task Learning*, §2.3.
+    Source: `lookahead` is the inter-task affinity of Fifty, Amid, Zhao, Yu, Anil & Finn 2021,
+    *Efficiently Identifying Task Groupings for Multi-Task Learning*, eq. 1 and 2, with a step of
+    plain gradient descent; `cosine` as in Yu et al. 2020, *Gradient Surgery for Multi-Task
+    Learning*, §2.3.
 
     **Arguments:**
 
-    - `method`: what is trained by; `loss`: of a predictor on points.
-    - `points`: of the tasks that are observed, "tasks points ..."; `index`: their numbers.
-    - `lr`: the step that looks ahead; `every`: steps between two looks.
+    - `method`: the method of training. `loss`: of a predictor on points.
+    - `points`: points of the observed tasks, "tasks points ...". `index`: the numbers of these
+      tasks.
+    - `lr`: the step size of the lookahead. `every`: steps between two observations.
 
     >>> import jax.numpy as jnp, jax.random as jr, optax, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
-    >>> method = ls.multitask.Affinity(ls.Pooled(ls.mse), ls.mse, tasks.points, jnp.arange(5), lr=0.01, every=2)
-    >>> run = ls.train(method, ls.MLP(1, 1, key=jr.key(1)), tasks, optax.adam(1e-3), steps=4, key=jr.key(2))
+    >>> pooled, index = ls.Pooled(ls.mse), jnp.arange(5)
+    >>> method = ls.multitask.Affinity(pooled, ls.mse, tasks.points, index, lr=0.01, every=2)
+    >>> model = ls.MLP(1, 1, key=jr.key(1))
+    >>> run = ls.train(method, model, tasks, optax.adam(1e-3), steps=4, key=jr.key(2))
     >>> cosine, lookahead = method.mean(run.state)
     >>> [round(float(c), 3) for c in jnp.diagonal(cosine)]
     [1.0, 1.0, 1.0, 1.0, 1.0]
@@ -90,7 +97,7 @@ class Affinity(AbstractMethod):
     def observe(
         self, model: Model
     ) -> tuple[Float[Array, "tasks tasks"], Float[Array, "tasks tasks"]]:
-        """Both matrices for a model as it is."""
+        """Both matrices for the present model."""
         moving, fixed = trainable(model)
 
         def losses(part: PyTree) -> Float[Array, "tasks"]:
@@ -113,7 +120,7 @@ class Affinity(AbstractMethod):
                 eqx.combine(own, jax.tree.map(lambda p, g: p - self.lr * g, shared, step))
             )
 
-        # One task's step after the other: all at once would hold the activations of tasks x tasks.
+        # One task's step at a time: all at once would hold the activations of tasks x tasks.
         ahead = jax.lax.map(after, steps)
         before = losses(moving)
         rows = shared_rows(grads)
@@ -125,6 +132,6 @@ class Affinity(AbstractMethod):
     def mean(
         self, state: Observed
     ) -> tuple[Float[Array, "tasks tasks"], Float[Array, "tasks tasks"]]:
-        """`cosine` and `lookahead` as means over looks."""
+        """`cosine` and `lookahead` as means over observations."""
         looks = jnp.maximum(state.looks, 1)
         return state.cosine / looks, state.lookahead / looks

@@ -1,4 +1,4 @@
-"""Gradients made orthogonal and of one length, with as little change as can be."""
+"""Gradients made orthogonal and equally long, with as little change as possible."""
 
 import enum
 
@@ -13,8 +13,8 @@ from ._task_gradients import even
 
 
 class AlignedScale(enum.Enum):
-    """How long `AlignedMTL` makes gradients: as the smallest singular value of their matrix, the median one (the lower one of
-    two), or the root of the mean square."""
+    """The length that `AlignedMTL` gives to gradients: the smallest singular value of their matrix,
+    the median (the lower of two), or the root of the mean square."""
 
     MIN = "min"
     MEDIAN = "median"
@@ -22,15 +22,16 @@ class AlignedScale(enum.Enum):
 
 
 class AlignedMTL(AbstractGramian):
-    """The mean of the gradients after all singular values of their matrix have been made equal: they are orthogonal then, and
-    of one length. Linearly dependent gradients share what they span.
+    """Aligned-MTL: the mean of the gradients after all singular values of their matrix have been
+    made equal, so that they are orthogonal and equally long. Linearly dependent gradients share
+    what they span.
 
-    Source: Senushkin et al. 2023, *Independent Component Alignment for Multi-Task Learning*, §4.2 and algorithm 1; the other
-    scales are those of the authors' program.
+    Source: Senushkin et al. 2023, *Independent Component Alignment for Multi-Task Learning*, §4.2
+    and algorithm 1; the other scales are those of the authors' code.
 
     **Arguments:**
 
-    - `scale`: which length gradients get.
+    - `scale`: the length that gradients get.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.multitask.AlignedMTL().direction(jnp.array([[2.0, 0.0], [0.0, 8.0]])).round(4).tolist()
@@ -50,19 +51,16 @@ class AlignedMTL(AbstractGramian):
         del key
         largest = one_over(jnp.diagonal(gramian).max())
         values, vectors = jnp.linalg.eigh(gramian * largest)  # from the smallest to the largest
-        there = values > len(values) * jnp.finfo(values.dtype).eps * values.max()
-        rank = there.sum()
+        positive = values > len(values) * jnp.finfo(values.dtype).eps * values.max()
+        rank = positive.sum()
+        median = (len(values) - rank + (rank - 1) // 2).clip(0, len(values) - 1)
+        mean = values.sum(where=positive) / jnp.maximum(rank, 1).astype(values.dtype)
         scales = {
-            AlignedScale.MIN: values.min(where=there, initial=jnp.inf),
-            AlignedScale.MEDIAN: values[
-                (len(values) - rank + (rank - 1) // 2).clip(0, len(values) - 1)
-            ],
-            AlignedScale.RMSE: values.sum(where=there) / jnp.maximum(rank, 1).astype(values.dtype),
+            AlignedScale.MIN: values.min(where=positive, initial=jnp.inf),
+            AlignedScale.MEDIAN: values[median],
+            AlignedScale.RMSE: mean,
         }
-        factors = jnp.where(
-            there,
-            jnp.sqrt(jnp.where(there, scales[self.scale] / jnp.where(there, values, 1), 0)),
-            0,
-        )
-        mean = even(present).astype(values.dtype)
-        return product(vectors, factors * product(vectors.T, mean))
+        ratio = jnp.where(positive, scales[self.scale] / jnp.where(positive, values, 1), 0)
+        factors = jnp.where(positive, jnp.sqrt(ratio), 0)
+        share = even(present).astype(values.dtype)
+        return product(vectors, factors * product(vectors.T, share))

@@ -1,4 +1,4 @@
-"""Tasks weighed by their gradients at the representation that they share."""
+"""Tasks weighted by their gradients at the shared representation."""
 
 import equinox as eqx
 import jax
@@ -25,22 +25,24 @@ from ._task_gradients import even, in_batch, own_and_shared
 
 
 class AtRepresentation(AbstractMethod):
-    """`method` with the inner products of the tasks' gradients at the shared representation in place of those at the
-    parameters: one pass forward and one backward through the body, whatever the number of tasks. With `MGDA` it is
-    MGDA-UB.
+    """A method that sees the inner products of the tasks' gradients at the shared representation
+    instead of at the parameters. It takes one forward and one backward pass through the body,
+    whatever the number of tasks. With `MGDA` it is MGDA-UB.
 
-    The tasks must be several targets of the same inputs, as `ManyTargets` draws them (`task.same_inputs`): the body is
-    computed once for all.
+    The tasks must be several targets of the same inputs (`task.same_inputs`), as drawn by
+    `ManyTargets`, because the body is computed once for all.
 
-    Source: Sener & Koltun 2018, *Multi-Task Learning as Multi-Objective Optimization*, §3.3. The norm of the weighted
-    gradient at the representation bounds that at the parameters, up to the norm of the body's derivative. As for other
-    methods, heads move by the mean of the tasks' losses; there each by its own.
+    Source: Sener & Koltun 2018, *Multi-Task Learning as Multi-Objective Optimization*, §3.3. The
+    norm of the weighted gradient at the representation bounds the one at the parameters, up to the
+    norm of the body's derivative. As for other methods here, heads move by the mean of the tasks'
+    losses; in the paper, each moves by its own loss.
 
     **Arguments:**
 
-    - `method`: weighs tasks by inner products of gradients.
+    - `method`: weights tasks by the inner products of their gradients.
 
-    **Raises:** `InputError` for tasks with inputs of their own, and for a model that is no `SharedBody` (or `Kinds` of one).
+    **Raises:** `InputError` for tasks with inputs of their own, and for a model that is not a
+    `SharedBody` (or `Kinds` of one).
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> class Cautious(ls.AbstractGramian):
@@ -51,7 +53,8 @@ class AtRepresentation(AbstractMethod):
     >>> tasks = ls.ManyTargets.from_arrays(x, x @ jr.normal(jr.key(1), (3, 4)))
     >>> model = ls.SharedBody(ls.MLP(3, 1, key=jr.key(2)), num_tasks=4, key=jr.key(3))
     >>> method = ls.multitask.AtRepresentation(Cautious())
-    >>> ls.train(method, model, tasks, optax.adam(1e-3), steps=2, tasks_per_step=4, key=jr.key(4)).steps
+    >>> options = {"steps": 2, "tasks_per_step": 4}
+    >>> ls.train(method, model, tasks, optax.adam(1e-3), **options, key=jr.key(4)).steps
     2
     """
 
@@ -84,33 +87,29 @@ class AtRepresentation(AbstractMethod):
             return jax.vmap(of_one)(tasks.index, z, points)
 
         z, to_body = jax.vjp(body, shared)
-        losses, to_heads = jax.vjp(
-            losses_at, own, jnp.broadcast_to(z[None], (len(tasks.index), *z.shape))
-        )
+        copies = jnp.broadcast_to(z[None], (len(tasks.index), *z.shape))
+        losses, to_heads = jax.vjp(losses_at, own, copies)
         stats = TaskStats(losses, in_batch(tasks), tasks.index)
-        at_z = to_heads(jnp.ones_like(losses))[
-            1
-        ]  # a loss depends on the features that its own task sees
-        weights, state = self.method.weigh(
-            gramian_of(at_z.reshape(len(at_z), -1)), stats, state, key=key
-        )
-        of_shared, of_own = (
-            to_body(mix(weights, at_z))[0],
-            to_heads(even(stats.present).astype(losses.dtype))[0],
-        )
+        at_z = to_heads(jnp.ones_like(losses))[1]  # each loss depends on its own copy only
+        gramian = gramian_of(at_z.reshape(len(at_z), -1))
+        weights, state = self.method.weigh(gramian, stats, state, key=key)
+        of_shared = to_body(mix(weights, at_z))[0]
+        of_own = to_heads(even(stats.present).astype(losses.dtype))[0]
         return eqx.combine(of_shared, of_own), state, weighting_metrics(stats, weights)
 
 
 def _check_shared(model: Model, tasks: Task) -> None:
     if not tasks.same_inputs:
         raise InputError(
-            "AtRepresentation: each task has inputs of its own, at which gradients cannot be compared. Give several targets of"
-            " the same rows (`ManyTargets`), or weigh the tasks by their gradients at the parameters."
+            "AtRepresentation: each task has inputs of its own, at which gradients cannot be"
+            " compared. Give several targets of the same rows (`ManyTargets`), or weight the tasks"
+            " by their gradients at the parameters."
         )
     while isinstance(model, Kinds):
         model = model.model
     if not isinstance(model, SharedBody):
         raise InputError(
-            f"AtRepresentation: the model is a {type(model).__name__}, but tasks need one representation to share: give a"
-            " `SharedBody`, or weigh the tasks by their gradients at the parameters."
+            f"AtRepresentation: the model is a {type(model).__name__}, but tasks must share one"
+            " representation. Give a `SharedBody`, or weight the tasks by their gradients at the"
+            " parameters."
         )

@@ -1,4 +1,4 @@
-"""Weights that make the next step good for fresh points."""
+"""Weights that are learnt by a look one step ahead."""
 
 import equinox as eqx
 import jax
@@ -7,31 +7,36 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from ..core import AbstractMethod, check_positive, Loss, Metrics, Model, mse, Task, trainable
 from ._balancer import TaskStats
-from ._bilevel import mean_there, query_only, support_only
+from ._bilevel import mean_of_present, query_only, support_only
 from ._memory import blank, check_num_tasks, Learnt, recall
 from ._task_gradients import in_batch, task_losses
 
 
 class AutoLambda(AbstractMethod):
-    """Learns a weight for each task by looking a step ahead: a task weighs more if a step along its gradient helps the
-    primary tasks on points that were not trained on. Which tasks help which is thereby found out, not assumed.
+    """Auto-λ: learns a weight for each task by a look one step ahead. A task weighs more if a step
+    along its gradient helps the primary tasks on points that were not trained on, so that which
+    tasks help which is learnt, not assumed.
 
-    Each step,
+    In each step,
 
-    1. the model goes, on trial, a step of `inner_lr` against the weighted sum of the losses on the support sets;
-    2. weights go a step of Adam against the slope of the primary tasks' summed loss on the query sets after that trial:
-       for task `i` it is `-inner_lr` times the inner product of its support gradient with that loss's gradient;
-    3. the gradient that is returned is that of the losses on the support sets, weighted anew.
+    1. the model takes a trial step of `inner_lr` against the weighted sum of the losses on the
+       support sets;
+    2. the weights take a step of Adam against the slope of the primary tasks' summed loss on the
+       query sets after that trial, which for task `i` is `-inner_lr` times the inner product of its
+       support gradient with the gradient of that loss;
+    3. the returned gradient is that of the losses on the support sets under the new weights.
 
-    Source: Liu et al. 2022, *Auto-Lambda: Disentangling Dynamic Task Relationships*, §3.2 and algorithm 1. The slope, which
-    is taken there by finite differences, is exact here and as cheap, by forward differentiation; the trial step knows
-    nothing of the optimiser's momentum. Weights are free: they may go below zero.
+    Source: Liu et al. 2022, *Auto-Lambda: Disentangling Dynamic Task Relationships*, §3.2 and
+    algorithm 1. The slope is by finite differences in the paper; here it is exact and as cheap, by
+    forward differentiation. The trial step ignores the optimiser's momentum. Weights are not
+    constrained: they may be negative.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `lr`: the step size for the weights, which begin at `begin`. `inner_lr`: of the trial step.
-    - `primary`: how much each numbered task's loss on fresh points matters; all the same, unless given.
+    - `num_tasks`: the number of numbered tasks.
+    - `lr`: the step size of the weights, which start at `begin`. `inner_lr`: the size of the trial
+      step.
+    - `primary`: how much the loss of each numbered task on fresh points matters. Default: equally.
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
@@ -74,8 +79,8 @@ class AutoLambda(AbstractMethod):
         helps = jax.jvp(lambda moving: losses_of(moving, support), (moving,), (outward,))[1]
         state = state.step(-self.inner_lr * helps, stats, lr=self.lr)
         metrics = {
-            "loss": mean_there(losses, stats.present),
-            "query_loss": mean_there(fresh, in_batch(query)),
+            "loss": mean_of_present(losses, stats.present),
+            "query_loss": mean_of_present(fresh, in_batch(query)),
         }
         return weighted(self._weights(state, stats))[0], state, metrics
 

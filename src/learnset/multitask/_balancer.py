@@ -1,5 +1,5 @@
-"""The three forms of a multi-task method: it weighs tasks by their losses, by the Gramian of their gradients, or makes
-one gradient out of the whole matrix of them."""
+"""The three forms of a multi-task method: it weights tasks by their losses, weights them by the
+Gramian of their gradients, or makes one gradient from the whole matrix of gradients."""
 
 import abc
 from typing import TYPE_CHECKING
@@ -23,18 +23,19 @@ from ._task_gradients import (
 )
 
 if TYPE_CHECKING:
-    from typing import (
-        ClassVar as AbstractVar,  # type checkers take an AbstractVar for the first argument
-    )
+    # Type checkers would take an AbstractVar for the first argument of the constructor.
+    from typing import ClassVar as AbstractVar
 else:
     from equinox import AbstractVar
 
 
 class TaskStats(eqx.Module):
-    """What a step saw of each task, beside its gradient.
+    """The numbers of each task in a step, apart from its gradient.
 
-    - `loss`; `present`: whether the task has any point in the batch (an absent task has no say, and a loss and a gradient
-      of zero); `index`: the number of the task, by which a method keeps what it remembers of each.
+    - `loss`: its loss.
+    - `present`: whether it has any point in the batch. An absent task does not count; its loss and
+      its gradient are zero.
+    - `index`: its number, by which a method remembers each task.
     """
 
     loss: Float[Array, "tasks"]
@@ -43,9 +44,10 @@ class TaskStats(eqx.Module):
 
 
 class AbstractBalancer(AbstractMethod):
-    """A multi-task method: makes one direction out of the gradients of several tasks.
+    """A multi-task method that makes one direction from the gradients of several tasks.
 
-    For gradients that were computed elsewhere, by any framework, `direction` takes them as a plain matrix.
+    Gradients that were computed elsewhere, by any framework, can be given to `direction` as a plain
+    matrix.
     """
 
     loss: AbstractVar[Loss]
@@ -59,7 +61,8 @@ class AbstractBalancer(AbstractMethod):
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "params"], State]:
-        """One gradient out of a row for each task, and the new state. The first state is `init(jacobian[0])`."""
+        """One gradient from a row for each task, and the new state. The first state is
+        `init(jacobian[0])`."""
 
     def direction(
         self,
@@ -69,34 +72,34 @@ class AbstractBalancer(AbstractMethod):
         present: Bool[Array, "tasks"] | None = None,
         key: Key[Array, ""] | None = None,
     ) -> Float[Array, "params"]:
-        """One gradient out of a row for each task, for a method that remembers nothing yet.
+        """One gradient from a row for each task, for a method that remembers nothing yet.
 
         **Arguments:**
 
         - `jacobian`: row `i` is the gradient of task `i`.
-        - `losses`: for methods that look at them; one each, unless given.
-        - `present`: which rows count; all, unless given.
-        - `key`: for methods that draw at random.
+        - `losses`: for methods that use them. Default: ones.
+        - `present`: which rows count. Default: all.
+        - `key`: for methods that draw random numbers.
 
         >>> import jax.numpy as jnp, learnset as ls
         >>> ls.Mean().direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).tolist()
         [0.5, 0.5]
         """
         tasks = len(jacobian)
-        there = jnp.ones(tasks, bool) if present is None else present
+        present = jnp.ones(tasks, bool) if present is None else present
         losses = jnp.ones(tasks, jacobian.dtype) if losses is None else losses
-        stats = TaskStats(jnp.where(there, losses, 0), there, jnp.arange(tasks))
-        jacobian = jnp.where(there[:, None], jacobian, 0)
-        return self.balance(
-            jacobian, stats, self.init(jacobian[0]), key=jr.key(0) if key is None else key
-        )[0]
+        key = jr.key(0) if key is None else key
+        stats = TaskStats(jnp.where(present, losses, 0), present, jnp.arange(tasks))
+        jacobian = jnp.where(present[:, None], jacobian, 0)
+        return self.balance(jacobian, stats, self.init(jacobian[0]), key=key)[0]
 
 
 class AbstractJacobian(AbstractBalancer):
-    """A balancer that needs the whole matrix of gradients. A subclass has a `loss` and says `balance`.
+    """A balancer that needs the whole matrix of gradients. A subclass has a `loss` and defines
+    `balance`.
 
-    What single tasks own (`model.own`, such as the heads of `SharedBody`) is left out of the matrix and moves by the mean of
-    the tasks' gradients.
+    Parameters that single tasks own (`model.own`, such as the heads of `SharedBody`) are left out
+    of the matrix and move by the mean of the tasks' gradients.
     """
 
     def gradient(
@@ -114,10 +117,11 @@ class AbstractJacobian(AbstractBalancer):
 
 
 class AbstractWeighting(AbstractBalancer):
-    """A balancer that weighs tasks by the inner products of their gradients, and may remember. A subclass has a `loss` and
-    says `weigh`; one that remembers nothing is an `AbstractGramian`.
+    """A balancer that weights tasks by the inner products of their gradients, and may have a state.
+    A subclass has a `loss` and defines `weigh`; one without a state is an `AbstractGramian`.
 
-    What single tasks own (`model.own`) has no part in the inner products and moves by the mean of the tasks' gradients.
+    Parameters that single tasks own (`model.own`) are left out of the inner products and move by
+    the mean of the tasks' gradients.
     """
 
     @abc.abstractmethod
@@ -129,8 +133,8 @@ class AbstractWeighting(AbstractBalancer):
         *,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, "tasks"], State]:
-        """How much each task's gradient counts, and the new state. Rows of absent tasks are zero; their weights do not
-        matter, but must be finite."""
+        """The weight of each task's gradient, and the new state. Rows of absent tasks are zero;
+        their weights do not matter, but must be finite."""
 
     def balance(
         self,
@@ -158,10 +162,11 @@ class AbstractWeighting(AbstractBalancer):
 
 
 class AbstractGramian(AbstractWeighting):
-    """A multi-task method which is one formula: how much each task weighs, given the Gramian of the task gradients.
+    """A multi-task method that is one formula: the weight of each task, given the Gramian of the
+    tasks' gradients.
 
-    A subclass has a `loss` and says `weights(gramian, present)`; the model's gradient is then the weighted sum of the
-    tasks'.
+    A subclass has a `loss` and defines `weights(gramian, present)`; the model's gradient is then
+    the weighted sum of the tasks' gradients.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> class Cautious(ls.AbstractGramian):
@@ -180,12 +185,14 @@ class AbstractGramian(AbstractWeighting):
         *,
         key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
-        """How much each task's gradient counts.
+        """The weight of each task's gradient.
 
         **Arguments:**
 
-        - `gramian`: inner products of the tasks' gradients; rows and columns of absent tasks are zero.
-        - `present`: which tasks are there. The weights of the others do not matter, but must be finite.
+        - `gramian`: the inner products of the tasks' gradients. Rows and columns of absent tasks
+          are zero.
+        - `present`: which tasks are in the batch. The weights of the others do not matter, but must
+          be finite.
         """
 
     def weigh(
@@ -200,15 +207,20 @@ class AbstractGramian(AbstractWeighting):
 
 
 class AbstractScalarisation(AbstractBalancer):
-    """A balancer that weighs tasks by their losses, and may remember: one backward pass, whatever the number of tasks.
-    A subclass has a `loss` and says `weigh`. All parameters move by the weighted sum, what single tasks own too."""
+    """A balancer that weights tasks by their losses, and may have a state. It takes one backward
+    pass, whatever the number of tasks.
+
+    A subclass has a `loss` and defines `weigh`. All parameters move by the weighted sum, including
+    those that single tasks own.
+    """
 
     @abc.abstractmethod
     def weigh(
         self, stats: TaskStats, state: State, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], State]:
-        """How much each task's loss counts, and the new state. For a loss that is one formula of the tasks' losses this is
-        its derivative by each of them. The weights of absent tasks do not matter, but must be finite."""
+        """The weight of each task's loss, and the new state. For a loss that is a formula of the
+        tasks' losses, the weights are its derivatives with respect to them. The weights of absent
+        tasks do not matter, but must be finite."""
 
     def balance(
         self,
@@ -236,7 +248,7 @@ class AbstractScalarisation(AbstractBalancer):
 
 
 def weighting_metrics(stats: TaskStats, weights: Float[Array, "tasks"]) -> Metrics:
-    """`loss`, the mean over the tasks that are there, and `largest_weight`."""
+    """The metrics `loss`, the mean over the present tasks, and `largest_weight`."""
     return {
         "loss": _mean_loss(stats),
         "largest_weight": jnp.abs(weights).max(where=stats.present, initial=0.0),

@@ -1,4 +1,4 @@
-"""One part of each task to train on, another to say whether that was good."""
+"""Two parts of each task: one to train on, and one to judge the result by."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -13,12 +13,14 @@ def support_only(tasks: Task) -> Task:
 
 
 def query_only(tasks: Task) -> Task:
-    """The tasks with their query sets alone."""
+    """The tasks with only their query sets."""
     return _of(tasks, tasks.query)
 
 
-def mean_there(losses: Float[Array, "tasks"], present: Bool[Array, "tasks"]) -> Float[Array, ""]:
-    """The mean over the tasks that are there; zero if none is."""
+def mean_of_present(
+    losses: Float[Array, "tasks"], present: Bool[Array, "tasks"]
+) -> Float[Array, ""]:
+    """The mean over the present tasks; zero if there are none."""
     return (even(present).astype(losses.dtype) * jnp.where(present, losses, 0)).sum()
 
 

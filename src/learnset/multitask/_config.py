@@ -11,13 +11,16 @@ from ._quadratic import product
 
 
 class ConFIG(AbstractGramian):
-    """The direction with the same cosine to every task's gradient, as long as the sum of the gradients' projections onto it.
+    """ConFIG: the direction with the same cosine to every task's gradient, whose length is the sum
+    of the gradients' projections onto it.
 
-    It is `IMTLG`'s direction, and longer the less gradients are in conflict. For one task it is the gradient. Where gradients
-    are linearly dependent, cosines are as equal as can be; zero comes out where no direction is any good.
+    It is the direction of `IMTLG`, and it is longer the less the gradients are in conflict. For one
+    task it is the gradient. If gradients are linearly dependent, the cosines are as equal as
+    possible; if no direction is good, the result is zero.
 
-    Source: Liu, Chu & Thuerey 2024, *ConFIG: Towards Conflict-free Training of Physics Informed Neural Networks*, eqs 2 and 3,
-    by the Gramian: singular values of unit gradients below the root of rounding error count as zero.
+    Source: Liu, Chu & Thuerey 2024, *ConFIG: Towards Conflict-free Training of Physics Informed
+    Neural Networks*, eqs. 2 and 3, computed from the Gramian: singular values of unit gradients
+    below the root of rounding error count as zero.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> direction = ls.multitask.ConFIG().direction(jnp.array([[1.0, 0.0], [0.0, 3.0]]))

@@ -1,4 +1,4 @@
-"""A weighted sum of losses that keeps to a direction."""
+"""A weighted sum of losses that stays close to a direction."""
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +10,18 @@ from ._memory import recall
 
 
 class COSMOS(AbstractScalarisation):
-    """The sum of the losses times preferences, minus `penalty` times the cosine between losses and preferences: tasks are
-    pulled towards losses in the proportions of the preferences.
+    """COSMOS: the sum of the losses times preferences, minus `penalty` times the cosine between
+    losses and preferences. It pulls the losses towards the proportions of the preferences.
 
-    Source: Ruchte & Grabocka 2021, *Scalable Pareto Front Approximation for Deep Multi-Objective Learning*, algorithm 1; its
-    `penalty` goes from 0.01 to 8, by data set. There new preferences are drawn at each step and the model is told them, so
-    as to learn the whole front; here they are given, and one point of it is learnt.
+    Source: Ruchte & Grabocka 2021, *Scalable Pareto Front Approximation for Deep Multi-Objective
+    Learning*, algorithm 1; whose `penalty` is between 0.01 and 8, depending on the data set. There,
+    preferences are drawn at each step and are an input of the model, which learns the whole front;
+    here they are fixed, and one point of the front is learnt.
 
     **Arguments:**
 
-    - `penalty`: how strongly the direction is kept to; zero for the weighted sum.
-    - `preference`: one for each numbered task; equal, unless given.
+    - `penalty`: the strength of the pull towards the direction; zero is the weighted sum.
+    - `preference`: a number for each numbered task. Default: all equal.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.multitask.COSMOS(penalty=0.0).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
@@ -43,9 +44,8 @@ class COSMOS(AbstractScalarisation):
         )
         preference = jnp.where(stats.present, given, 0)
         largest = jnp.abs(stats.loss).max(where=stats.present, initial=0.0)
-        scale = jnp.where(
-            largest > 0, largest, 1
-        )  # the cosine needs squares, which of losses as they are could overflow
+        # The cosine needs squares, which could overflow if losses were not scaled.
+        scale = jnp.where(largest > 0, largest, 1)
 
         def scalar(losses: Float[Array, "tasks"]) -> Float[Array, ""]:
             scaled = jnp.where(stats.present, losses, 0) / scale

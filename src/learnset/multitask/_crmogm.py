@@ -1,4 +1,4 @@
-"""Weights that are averaged over steps, whatever they come from."""
+"""The weights of another method, averaged over steps."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from ._memory import blank, check_num_tasks, recall, renew
 
 
 class CRMOGMState(eqx.Module):
-    """The averaged weights, which tasks have one already, and the state of the method within."""
+    """The averaged weights, which tasks already have one, and the state of the inner method."""
 
     weights: Float[Array, "numbered"]
     known: Float[Array, "numbered"]
@@ -18,22 +18,26 @@ class CRMOGMState(eqx.Module):
 
 
 class CRMOGM(AbstractWeighting):
-    """Correlation-reduced stochastic multi-objective gradient manipulation: the weights of another method, averaged over
-    steps. A batch's noise is in its weights and in its gradients; averaged weights correlate less with the gradients.
+    """CR-MOGM, correlation-reduced stochastic multi-objective gradient manipulation: the weights of
+    another method, averaged over steps. The noise of a batch is in its weights and in its
+    gradients; averaged weights correlate less with the gradients.
 
-    Source: Zhou et al. 2022, *On the Convergence of Stochastic Multi-Objective Gradient Manipulation and Beyond*, algorithm 1.
-    There `alpha` may grow with the steps; here it is one number, with the usual value of moving averages.
+    Source: Zhou et al. 2022, *On the Convergence of Stochastic Multi-Objective Gradient
+    Manipulation and Beyond*, algorithm 1. In the paper `alpha` may grow with the steps; here it is
+    constant, with the usual value of moving averages.
 
     **Arguments:**
 
-    - `method`: weighs tasks; its weights of a task's first step are taken as they are.
-    - `num_tasks`: how many numbered tasks there are.
-    - `alpha`: how much of the old weights is kept.
+    - `method`: the method that weights tasks. Its weights of a task's first step are used as they
+      are.
+    - `num_tasks`: the number of numbered tasks.
+    - `alpha`: the part of the old weights that is kept.
 
     **Raises:** `InputError` for an `alpha` that is not between zero and one.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.multitask.CRMOGM(ls.MGDA(), num_tasks=2).direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).round(4).tolist()
+    >>> method = ls.multitask.CRMOGM(ls.MGDA(), num_tasks=2)
+    >>> method.direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).round(4).tolist()
     [0.5, 0.5]
     """
 
@@ -46,17 +50,17 @@ class CRMOGM(AbstractWeighting):
         check_not_negative("CRMOGM", alpha=self.alpha)
         if isinstance(self.alpha, (int, float)) and self.alpha > 1:
             raise InputError(
-                f"CRMOGM: `alpha={self.alpha}`, but an average cannot keep more than all: at most 1."
+                f"CRMOGM: `alpha={self.alpha}`, but it is the part of an average: at most 1."
             )
 
+    # For type checkers, a callable field such as `loss` is a method.
     @property
-    def loss(self) -> Loss:
+    def loss(self) -> Loss:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.method.loss
 
     def init(self, model: Model) -> CRMOGMState:
-        return CRMOGMState(
-            blank(model, self.num_tasks), blank(model, self.num_tasks), self.method.init(model)
-        )
+        zero = blank(model, self.num_tasks)
+        return CRMOGMState(zero, zero, self.method.init(model))
 
     def weigh(
         self,

@@ -1,4 +1,4 @@
-"""Dual balancing: logarithms of losses, and gradients of one length."""
+"""Dual balancing: logarithms of losses, and gradients of equal length."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,27 +11,29 @@ from ._shares import inverses
 
 
 class DBMTLState(eqx.Module):
-    """Averages of the gradients of the logarithm of each loss."""
+    """The averaged gradients of the logarithm of each loss."""
 
     steps: Int[Array, ""]
     average: Float[Array, "numbered params"]
 
 
 class DBMTL(AbstractJacobian):
-    """Dual-balancing multi-task learning: gradients of the logarithms of the losses, averaged over steps, all made as long
-    as the longest, and summed. The units of a loss do not matter. Losses must be above zero.
+    """DB-MTL, dual-balancing multi-task learning: the sum of the gradients of the logarithms of the
+    losses, averaged over steps and all made as long as the longest. The units of a loss do not
+    matter. Losses must be above zero.
 
     At step `t` the average keeps `beta / t ** beta_decay` of itself.
 
-    Source: Lin et al. 2023, *Dual-Balancing for Multi-Task Learning*, algorithm 1; its default rates are LibMTL's. What
-    single tasks own, heads say, moves there by the gradient of the logarithm; here by that of the loss, as for all
-    balancers on gradients.
+    Source: Lin et al. 2023, *Dual-Balancing for Multi-Task Learning*, algorithm 1; default rates
+    are those of LibMTL. Parameters that single tasks own, such as heads, move by the gradient of
+    the logarithm in the paper; here they move by that of the loss, as for all balancers on
+    gradients.
 
-    It remembers as much as there are tasks times shared parameters.
+    Its state is as large as tasks times shared parameters.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
+    - `num_tasks`: the number of numbered tasks.
     - `beta`, `beta_decay`: how slowly gradients are averaged.
 
     >>> import jax.numpy as jnp, learnset as ls
@@ -50,7 +52,8 @@ class DBMTL(AbstractJacobian):
         check_not_negative("DBMTL", beta=self.beta, beta_decay=self.beta_decay)
         if isinstance(self.beta, (int, float)) and self.beta >= 1:
             raise InputError(
-                f"DBMTL: `beta={self.beta}`, but an average that learns keeps less than all: below one."
+                f"DBMTL: `beta={self.beta}`, but it is the part of an average that is kept: below"
+                " one."
             )
 
     def init(self, model: Model) -> DBMTLState:

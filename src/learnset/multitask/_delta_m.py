@@ -1,4 +1,4 @@
-"""One number for many measures of many tasks."""
+"""Δm: one number for many measures of many tasks."""
 
 from collections.abc import Sequence
 
@@ -13,33 +13,38 @@ def delta_m(
     baseline: Float[Array | np.ndarray, "measures"],
     higher_is_better: Sequence[bool],
 ) -> Float[np.ndarray, "*methods"]:
-    """Δm: by how much a method is worse than the baseline, the mean over measures of the relative change.
+    """Δm: how much worse a method is than the baseline, as the mean over measures of the relative
+    change.
 
     **Arguments:**
 
-    - `values`: of each measure, for one method or for many.
-    - `baseline`: the same measures, of one model for each task.
-    - `higher_is_better`: for each measure, whether it should be large.
+    - `values`: the value of each measure, for one method or several.
+    - `baseline`: the values of the same measures for separate models of the tasks.
+    - `higher_is_better`: whether each measure should be large.
 
-    **Returns:** per cent; lower is better, and below zero is better than the baseline.
+    **Returns:** per cent. Lower is better, and a negative value is better than the baseline.
 
-    **Raises:** `InputError` for a baseline that is zero, to which nothing is relative, and for lists of other lengths.
+    **Raises:** `InputError` for a baseline of zero, to which no change is relative, and for lists
+    of different lengths.
 
-    Source: Maninis et al. 2019, *Attentive Single-Tasking of Multiple Tasks*, eq. 4, with the sign of Navon et al. 2022,
-    *Multi-Task Learning as a Bargaining Game*, §6.
+    Source: Maninis et al. 2019, *Attentive Single-Tasking of Multiple Tasks*, eq. 4, with the sign
+    of Navon et al. 2022, *Multi-Task Learning as a Bargaining Game*, §6.
 
     >>> import numpy as np, learnset as ls
-    >>> float(ls.multitask.delta_m(np.array([0.45, 11.0]), np.array([0.5, 10.0]), [True, False]).round(3))
+    >>> values, baseline = np.array([0.45, 11.0]), np.array([0.5, 10.0])
+    >>> float(ls.multitask.delta_m(values, baseline, [True, False]).round(3))
     10.0
     """
     measured, base = np.asarray(values, float), np.asarray(baseline, float)
     if len(higher_is_better) != len(base):
         raise InputError(
-            f"delta_m: {len(base)} measures, but `higher_is_better` has {len(higher_is_better)} entries."
+            f"delta_m: there are {len(base)} measures, but `higher_is_better` has"
+            f" {len(higher_is_better)} entries."
         )
     if (base == 0).any():
         raise InputError(
-            "delta_m: a measure of the baseline is zero, and nothing is relative to zero. Leave it out."
+            "delta_m: a measure of the baseline is zero, and no change is relative to zero. Leave"
+            " it out."
         )
     worse = np.where(np.asarray(higher_is_better), -1.0, 1.0)
     return np.asarray(100 * (worse * (measured - base) / base).mean(axis=-1))

@@ -1,4 +1,4 @@
-"""The mean gradient, turned until it hurts no task."""
+"""The mean gradient, rotated until it hurts no task."""
 
 from jaxtyping import Array, Bool, Float, Key
 
@@ -10,10 +10,12 @@ from ._task_gradients import even
 
 
 class DualProj(AbstractGramian):
-    """The mean gradient, projected onto the directions along which no task gets worse: the nearest that hurts none.
+    """DualProj: the mean gradient, projected onto the directions along which no task gets worse. It
+    is the nearest direction that hurts no task.
 
-    Source: Lopez-Paz & Ranzato 2017, *Gradient Episodic Memory for Continual Learning*, eq. 11; as a way to balance tasks
-    Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*, §4.
+    Source: Lopez-Paz & Ranzato 2017, *Gradient Episodic Memory for Continual Learning*, eq. 11; as
+    a multi-task method in Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*,
+    §4.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.multitask.DualProj().direction(jnp.array([[1.0, 1.0], [-2.0, 0.0]])).round(4).tolist()

@@ -1,4 +1,4 @@
-"""Weights by how slowly losses fall."""
+"""Weights by how slowly the losses fall."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,8 +11,8 @@ from ._shares import softmax
 
 
 class DWAState(eqx.Module):
-    """Losses of the window that is going on (`total` of `count` steps), of the last, and of the one before; zero where
-    none is known."""
+    """The losses of the current window (`total` over `count` steps), of the last one, and of the
+    one before it; zero if unknown."""
 
     steps: Int[Array, ""]
     total: Float[Array, "numbered"]
@@ -22,17 +22,20 @@ class DWAState(eqx.Module):
 
 
 class DWA(AbstractScalarisation):
-    """Dynamic weight average: tasks weigh more whose loss fell less between the last two windows of steps.
+    """DWA, dynamic weight average: a task whose loss fell less between the last two windows of
+    steps weighs more.
 
-    The weights of the tasks that are there sum to their number. They are equal until a task has two windows behind it.
+    The weights of the present tasks sum to their number. They are equal until two windows have
+    passed.
 
-    Source: Liu, Johns & Davison 2019, *End-to-End Multi-Task Learning with Attention*, eq. 7. Their window is an epoch.
+    Source: Liu, Johns & Davison 2019, *End-to-End Multi-Task Learning with Attention*, eq. 7. Their
+    window is an epoch.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `temperature`: the larger, the more equal the weights.
-    - `window`: how many steps a mean loss is taken over.
+    - `num_tasks`: the number of numbered tasks.
+    - `temperature`: the larger it is, the more equal the weights.
+    - `window`: the number of steps over which losses are averaged.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.multitask.DWA(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()

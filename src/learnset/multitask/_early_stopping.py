@@ -1,4 +1,4 @@
-"""The model that did best on the way, on rows that are not trained on."""
+"""The best model during training, judged by points that are not trained on."""
 
 import equinox as eqx
 import jax
@@ -20,7 +20,8 @@ from ..core import (
 
 
 class EarlyStoppingState(eqx.Module):
-    """What `EarlyStopping` remembers: the parameters that did best, how well they did, and the state of the method."""
+    """The state of `EarlyStopping`: the best parameters, their error, and the state of the
+    method."""
 
     best: PyTree
     error: Float[Array, ""]
@@ -29,24 +30,27 @@ class EarlyStoppingState(eqx.Module):
 
 
 class EarlyStopping(AbstractMethod):
-    """Any method, with an eye on held-out points: every so many steps the loss on them is taken, over all tasks, each point
-    counting the same, and the best model so far is kept. Training goes on to its end; what comes out is the best model:
+    """Any method, with early stopping: every `every` steps the loss on held-out points of all tasks
+    is computed, in which each point counts the same, and the best model so far is kept. Training
+    continues to its end; `best` then gives the best model:
 
         run = ls.train(method, model, tasks, optimiser, steps=1000, key=key)
         best = method.best(run.model, run.state)
 
-    Source: Prechelt 1998, *Early Stopping - But When?*; here without a rule that saves the rest of the steps.
+    Source: Prechelt 1998, *Early Stopping - But When?*; here without a rule that would save the
+    remaining steps.
 
     **Arguments:**
 
-    - `method`: what is trained by.
-    - `held_out`: points of all tasks in their order, "tasks points ..."; `loss`: what is taken on them.
-    - `every`: steps between two looks.
+    - `method`: the method of training.
+    - `held_out`: points of all tasks in their order, "tasks points ...". `loss`: the loss on them.
+    - `every`: steps between two evaluations.
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
     >>> method = ls.multitask.EarlyStopping(ls.Pooled(ls.mse), tasks.held_out, ls.mse, every=2)
-    >>> run = ls.train(method, ls.MLP(1, 1, key=jr.key(1)), tasks, optax.adam(1e-3), steps=4, key=jr.key(2))
+    >>> model = ls.MLP(1, 1, key=jr.key(1))
+    >>> run = ls.train(method, model, tasks, optax.adam(1e-3), steps=4, key=jr.key(2))
     >>> method.best(run.model, run.state).head.bias.shape
     (1,)
     """
@@ -81,7 +85,7 @@ class EarlyStopping(AbstractMethod):
         return grads, EarlyStoppingState(best, error, state.step + 1, inner), metrics
 
     def best(self, model: Model, state: EarlyStoppingState) -> Model:
-        """The best model that was seen, the last one included."""
+        """The best model of all that were evaluated, including the last."""
         better = held_out_loss(self.loss, model, self.held_out) < state.error
         moving, fixed = trainable(model)
         return eqx.combine(
@@ -90,7 +94,7 @@ class EarlyStopping(AbstractMethod):
 
 
 def held_out_loss(loss: Loss, model: Model, points: Batch) -> Float[Array, ""]:
-    """The loss on points of all tasks, each point counting the same."""
+    """The loss on points of all tasks, in which each point counts the same."""
     index = jnp.arange(len(points.weight))
     losses = jax.vmap(lambda i, batch: loss(for_task(model, i), batch))(index, points)
     share = points.weight.reshape(len(index), -1).sum(axis=1)

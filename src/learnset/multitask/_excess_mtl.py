@@ -1,4 +1,4 @@
-"""Weights by how far tasks are from their best."""
+"""Weights by how far the tasks are from their optimum."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,7 +11,8 @@ from ._shares import softmax
 
 
 class ExcessMTLState(eqx.Module):
-    """Sums of squared gradients, the first excess of each task (zero where none was seen), and logarithms of weights."""
+    """The sums of squared gradients, the first excess of each task (zero if there was none), and
+    the logarithms of the weights."""
 
     squares: Float[Array, "numbered params"]
     first: Float[Array, "numbered"]
@@ -19,22 +20,25 @@ class ExcessMTLState(eqx.Module):
 
 
 class ExcessMTL(AbstractJacobian):
-    """Tasks weigh more the further they are from the best that they could do, which noisy labels do not change as they
-    change the loss.
+    """ExcessMTL: tasks weigh more the further they are from their optimum. Noisy labels change this
+    excess risk less than the loss.
 
-    How far that is, the excess risk, is estimated from a task's gradient alone, `g · g / sqrt(sum of squares so far)`
-    summed over the parameters, and taken relative to its first value. Each step multiplies weights by `exp(lr excess)`.
+    The excess is estimated from a task's gradient alone, as `g · g / sqrt(sum of squares so far)`
+    summed over the parameters, relative to its first value. Each step multiplies the weights by
+    `exp(lr excess)`.
 
-    Source: He et al. 2024, *Robust Multi-Task Learning with Excess Risks*, eqs. 6, 7 and 9; the `1e-7` beside the squares
-    is its code's. It remembers as much as there are tasks times shared parameters.
+    Source: He et al. 2024, *Robust Multi-Task Learning with Excess Risks*, eqs. 6, 7 and 9; the
+    `1e-7` that is added to the squares is that of its code. Its state is as large as tasks times
+    shared parameters.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `lr`: the step size of the weights, which begin equal.
+    - `num_tasks`: the number of numbered tasks.
+    - `lr`: the step size of the weights, which start equal.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.multitask.ExcessMTL(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).round(6).tolist()
+    >>> matrix = jnp.array([[2.0, 0.0], [0.0, 4.0]])
+    >>> ls.multitask.ExcessMTL(num_tasks=2).direction(matrix).round(6).tolist()
     [1.0, 2.0]
     """
 
@@ -76,8 +80,8 @@ class ExcessMTL(AbstractJacobian):
 def _centred(
     new: Float[Array, "numbered"], old: Float[Array, "numbered"], stats: TaskStats
 ) -> Float[Array, "numbered"]:
-    """Only differences of logarithms matter; so that they cannot grow for ever, their mean over the tasks that are there
-    stays what it was."""
-    _, there = by_number(stats.loss, stats, len(new))
-    share = there.astype(new.dtype) / jnp.maximum(there.sum(), 1).astype(new.dtype)
-    return jnp.where(there, new - (share * (new - old)).sum(), new)
+    """New logarithms of weights, whose mean over the present tasks stays the same. Only their
+    differences matter, and so they cannot grow without bound."""
+    _, present = by_number(stats.loss, stats, len(new))
+    share = present.astype(new.dtype) / jnp.maximum(present.sum(), 1).astype(new.dtype)
+    return jnp.where(present, new - (share * (new - old)).sum(), new)

@@ -1,4 +1,4 @@
-"""Gains shared out by a chosen idea of fairness."""
+"""Gains that are shared by a chosen degree of fairness."""
 
 from jaxtyping import Array, Bool, Float, Key
 
@@ -9,17 +9,18 @@ from ._task_gradients import even
 
 
 class FairGrad(AbstractGramian):
-    """The weighted sum of gradients whose products with the gradients are fair to degree `alpha`: the larger, the more counts
-    the task that gains least.
+    """FairGrad: the weighted sum of gradients whose products with the gradients are fair to degree
+    `alpha`. The larger it is, the more the task that gains least counts.
 
-    The weights solve `G w = w ** (-1 / alpha)`: 0 is the mean, 1 shares in proportion (Nash-MTL's direction, uncut), 2 makes
-    the mean delay least, and a very large number is fair as max-min is. The direction's length is what the equation says,
-    for one task too: the gradient, to length `|g| ** ((1 - alpha) / (1 + alpha))`.
+    The weights solve `G w = w ** (-1 / alpha)`: 0 is the mean, 1 is proportional fairness (the
+    direction of Nash-MTL, not clipped), 2 minimises the mean delay, and a very large number is
+    max-min fairness. The length of the direction is that of the equation; for one task it is the
+    gradient, scaled to the length `|g| ** ((1 - alpha) / (1 + alpha))`.
 
-    Source: Ban & Ji 2024, *Fair Resource Allocation in Multi-Task Learning*, algorithm 1; `alpha` is that of their
-    program. Theirs solves by least squares of the equation.
+    Source: Ban & Ji 2024, *Fair Resource Allocation in Multi-Task Learning*, algorithm 1; `alpha`
+    is that of their code, which solves the equation by least squares.
 
-    **Raises:** `InputError` for an `alpha` below zero.
+    **Raises:** `InputError` for a negative `alpha`.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> direction = ls.multitask.FairGrad(alpha=1.0).direction(jnp.array([[5.0, 0.0], [0.0, 90.0]]))

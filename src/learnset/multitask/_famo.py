@@ -1,4 +1,4 @@
-"""All losses fall at one rate, at the price of one backward pass."""
+"""Losses that fall at the same rate, for the cost of one backward pass."""
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ from ._task_gradients import in_batch, task_losses
 
 
 class FAMOState(eqx.Module):
-    """Logits of the tasks, and the parameters before the last update, if there was one."""
+    """The logits of the tasks, and the parameters before the last update, if there was one."""
 
     logits: Learnt
     previous: PyTree
@@ -21,22 +21,26 @@ class FAMOState(eqx.Module):
 
 
 class FAMO(AbstractScalarisation):
-    """Fast adaptive multi-task optimisation: weights under which the logarithms of all losses fall at one rate.
+    """FAMO, fast adaptive multi-task optimisation: weights under which the logarithms of all losses
+    fall at the same rate.
 
-    A task weighs `softmax(logits) / loss`, scaled to sum to one. Logits are learnt from how much the logarithm of each
-    loss fell by the last update: a task that fell less gains weight. Losses must be above `min_losses`.
+    The weights are `softmax(logits) / loss`, scaled to sum to one. The logits are learnt from how
+    much the logarithm of each loss fell by the last update: a task whose loss fell less gains
+    weight. Losses must be above `min_losses`.
 
-    Source: Liu et al. 2023, *FAMO: Fast Adaptive Multitask Optimization*, algorithm 1; Adam for the logits as in its
-    code. There losses before and after an update are those of the batch that it was made of. Here the method comes to see
-    an update at the next step: parameters of before are remembered, and both are scored on the next batch, which costs a
-    forward pass and one copy of the parameters. Where each step sees all points the two are the same.
+    Source: Liu et al. 2023, *FAMO: Fast Adaptive Multitask Optimization*, algorithm 1; Adam for the
+    logits as in its code. In the paper, the losses before and after an update are those of the
+    batch of the update. Here the method sees an update only at the next step: the previous
+    parameters are kept, and both are scored on the next batch, for the cost of a forward pass and a
+    copy of the parameters. If each step has all points, the two are the same.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `lr`, `decay`: step size for the logits, and how strongly they are pulled to zero.
-    - `min_losses`: the least that each task's loss can be; zero, unless given. A loss that comes near it takes nearly all
-      the weight. Where that may happen, as it does without noise, give a number below what can be reached.
+    - `num_tasks`: the number of numbered tasks.
+    - `lr`, `decay`: the step size of the logits, and how strongly they are pulled to zero.
+    - `min_losses`: a lower bound of each task's loss. Default: zero. A loss near its bound gets
+      nearly all the weight. If that may happen, as it does without noise, give a number below what
+      can be reached.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> matrix, losses = jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([1.0, 3.0])
@@ -64,9 +68,8 @@ class FAMO(AbstractScalarisation):
         self, stats: TaskStats, state: FAMOState, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, "tasks"], FAMOState]:
         del key
-        return softmax(
-            recall(state.logits.value, stats) - self._logs(stats.loss, stats), stats.present
-        ), state
+        logits = recall(state.logits.value, stats) - self._logs(stats.loss, stats)
+        return softmax(logits, stats.present), state
 
     def gradient(
         self, model: Model, tasks: Task, state: FAMOState, *, key: Key[Array, ""]
@@ -74,14 +77,13 @@ class FAMO(AbstractScalarisation):
         moving, fixed = trainable(model)
         before = task_losses(self.loss, eqx.combine(state.previous, fixed), tasks)
         after = task_losses(self.loss, model, tasks)
-        learnt = self.learn(
-            state, before, TaskStats(after, in_batch(tasks) & state.began, tasks.index)
-        )
-        state = FAMOState(learnt, moving, jnp.asarray(True))
+        stats = TaskStats(after, in_batch(tasks) & state.began, tasks.index)
+        state = FAMOState(self.learn(state, before, stats), moving, jnp.asarray(True))
         return super().gradient(model, tasks, state, key=key)
 
     def learn(self, state: FAMOState, before: Float[Array, "tasks"], stats: TaskStats) -> Learnt:
-        """The logits after an update of the model under which losses went from `before` to `stats.loss`."""
+        """The logits after an update of the model by which losses went from `before` to
+        `stats.loss`."""
         fall = self._logs(before, stats) - self._logs(stats.loss, stats)
         logits = recall(state.logits.value, stats)
         slope = jax.vjp(lambda logits: softmax(logits, stats.present), logits)[1](fall)[0]

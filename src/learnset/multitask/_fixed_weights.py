@@ -1,4 +1,4 @@
-"""Weights that were chosen beforehand."""
+"""Weights that are chosen beforehand."""
 
 import equinox as eqx
 from jaxtyping import Array, Float, Key
@@ -9,17 +9,18 @@ from ._memory import recall
 
 
 class FixedWeights(AbstractScalarisation):
-    """The sum of the tasks' losses, each times a number of its own that never changes: linear scalarisation.
+    """Linear scalarisation: the sum of the tasks' losses, each times a constant weight.
 
-    Source: Xin et al. 2022, *Do Current Multi-Task Optimization Methods in Deep Learning Even Help?*; it is what they
-    tune, and find to reach all that balancers reach.
+    Source: Xin et al. 2022, *Do Current Multi-Task Optimization Methods in Deep Learning Even
+    Help?*; they tune it, and find that it reaches all that balancers reach.
 
     **Arguments:**
 
-    - `weights`: one for each numbered task.
+    - `weights`: a weight for each numbered task.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.multitask.FixedWeights(ls.mse, weights=jnp.array([1.0, 0.5])).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    >>> method = ls.multitask.FixedWeights(weights=jnp.array([1.0, 0.5]))
+    >>> method.direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [2.0, 2.0]
     """
 

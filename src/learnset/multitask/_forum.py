@@ -1,4 +1,4 @@
-"""Fresh points are fitted evenly, under the condition that training stays solved."""
+"""Fresh points are fitted evenly, subject to training being solved."""
 
 import equinox as eqx
 import jax
@@ -19,17 +19,18 @@ from ..core import (
     trainable,
 )
 from ._balancer import TaskStats
-from ._bilevel import mean_there, query_only, support_only
+from ._bilevel import mean_of_present, query_only, support_only
 from ._gramian import gramian_of
 from ._memory import blank, check_num_tasks, Learnt, recall, renew
 from ._shares import softmax, to_simplex
 from ._task_gradients import in_batch, task_gradients, task_losses
 
-ITERATIONS = 300
+ITERATIONS = 300  # of accelerated projected gradient descent
 
 
 class FORUMState(eqx.Module):
-    """Logits of the training weights; averages of the validation weights, and of how many steps they are."""
+    """The logits of the training weights; the averages of the validation weights, and the number of
+    steps that they average."""
 
     logits: Learnt
     mixture: Float[Array, "numbered"]
@@ -37,30 +38,37 @@ class FORUMState(eqx.Module):
 
 
 class FORUM(AbstractMethod):
-    """First-order bilevel balancing: the losses on the query sets are lowered together, while the weighted sum of the
-    losses on the support sets is kept near the least that it can be; the weights of that sum are learnt as well.
+    """FORUM, first-order bilevel balancing: lowers the losses on the query sets together, while the
+    weighted sum of the losses on the support sets stays near its minimum. The weights of that sum
+    are learnt as well.
 
-    Each step,
+    In each step,
 
-    1. `steps` of gradient descent solve the training problem, the support losses weighted by `softmax(logits)`, a little
-       further; `q` is how much that lowers it, and is differentiated by logits and model, the solution held fixed;
-    2. query gradients are made of length one, and weights of them, one in all, are found for the shortest direction
-       whose descent lowers `q` at a rate of `phi` times its squared slope at least: the dual of that quadratic problem, by
-       accelerated projected gradient;
-    3. those weights are averaged, a task's `k`-th with the rate `k ** -0.75`; the direction is the weighted sum of query
-       gradients plus the slope of `q` times its own multiplier, the least that keeps that rate;
-    4. logits go a step of Adam along their part of it; the rest is the gradient that is returned.
+    1. `steps` of gradient descent bring the training problem, the support losses weighted by
+       `softmax(logits)`, closer to its solution; `q` is how much that lowers it, differentiated by
+       logits and model with the solution held fixed;
+    2. query gradients are scaled to length one, and their weights, which sum to one, are those of
+       the shortest direction whose descent lowers `q` at a rate of at least `phi` times its squared
+       slope: the dual of that quadratic problem is solved by accelerated projected gradient
+       descent;
+    3. those weights are averaged, a task's `k`-th with the rate `k ** -0.75`; the direction is the
+       weighted sum of query gradients plus the slope of `q` times its multiplier, the smallest that
+       keeps that rate;
+    4. the logits take a step of Adam along their part of the direction; the rest is the returned
+       gradient.
 
-    Source: Ye et al. 2024, *A First-Order Multi-Gradient Algorithm for Multi-Objective Bi-Level Optimization*, algorithm 1;
-    lengths of one, Adam and defaults are those of its code (LibMTL), which lowers the rate by epochs and not by steps, and
-    has the squares of the dual without their half. A step of descent that does not lower the training problem ends it;
-    there it ends where the loss passes 100 000.
+    Source: Ye et al. 2024, *A First-Order Multi-Gradient Algorithm for Multi-Objective Bi-Level
+    Optimization*, algorithm 1; unit lengths, Adam and defaults are those of its code (LibMTL),
+    which lowers the rate by epochs, not steps, and omits the factor of one half of the squares in
+    the dual. Here a step that does not lower the training problem ends its descent; there it ends
+    when the loss exceeds 100 000.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `lr`: the step size for the logits. `inner_lr`, `steps`: of the descent on the training problem.
-    - `phi`: how fast training has to come nearer to being solved.
+    - `num_tasks`: the number of numbered tasks.
+    - `lr`: the step size of the logits. `inner_lr`, `steps`: of the descent on the training
+      problem.
+    - `phi`: how fast training must approach its solution.
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
@@ -81,7 +89,7 @@ class FORUM(AbstractMethod):
         check_positive("FORUM", lr=self.lr, inner_lr=self.inner_lr, phi=self.phi)
         if not isinstance(self.steps, int) or self.steps < 1:
             raise InputError(
-                f"FORUM: `steps={self.steps}`, but it is a number of steps: a whole number, at least 1."
+                f"FORUM: `steps={self.steps}`, but it must be a whole number, at least 1."
             )
 
     def init(self, model: Model) -> FORUMState:
@@ -108,8 +116,8 @@ class FORUM(AbstractMethod):
         multiplier = jnp.maximum((weights * pull).sum(), 0)
         logits = state.logits.step(multiplier * of_logits, trained, lr=self.lr)
         metrics = {
-            "loss": mean_there(losses, trained.present),
-            "query_loss": mean_there(fresh, validated.present),
+            "loss": mean_of_present(losses, trained.present),
+            "query_loss": mean_of_present(fresh, validated.present),
         }
         return (
             shaped(weights @ matrix + multiplier * slope),
@@ -120,19 +128,18 @@ class FORUM(AbstractMethod):
     def _slope_of_gap(
         self, model: Model, support: Task, state: FORUMState
     ) -> tuple[Float[Array, "tasks"], Float[Array, "tasks"], PyTree]:
-        """Losses on the support sets, and how the gap between the training problem here and at its solution changes with
-        the logits and with the model."""
+        """The losses on the support sets, and the derivatives by logits and model of the gap
+        between the training problem here and at its solution."""
         moving, fixed = trainable(model)
-        there = in_batch(support)
-        logits = recall(
-            state.logits.value, TaskStats(there.astype(state.count.dtype), there, support.index)
-        )
+        present = in_batch(support)
+        stats = TaskStats(present.astype(state.count.dtype), present, support.index)
+        logits = recall(state.logits.value, stats)
 
         def problem(
             logits: Float[Array, "tasks"], moving: PyTree
         ) -> tuple[Float[Array, ""], Float[Array, "tasks"]]:
             losses = task_losses(self.loss, eqx.combine(moving, fixed), support)
-            return (softmax(logits, there) * losses).sum(), losses
+            return (softmax(logits, present) * losses).sum(), losses
 
         def descend(_: int, carry: tuple[PyTree, Array, PyTree]) -> tuple[PyTree, Array, PyTree]:
             kept, least, ahead = carry
@@ -171,10 +178,11 @@ def validation_weights(
     pull: Float[Array, "tasks"],
     size: Float[Array, ""],
 ) -> Float[Array, "tasks"]:
-    """Weights `w`, one in all, that make `w · gramian w - size max(w · pull, 0)²` least, by accelerated projected gradient
-    descent. What is subtracted must be part of the directions' length, so that the whole is convex.
-    """
-    # What is subtracted only flattens it, so that the largest row of the Gramian bounds the curvature.
+    """The weights `w` that sum to one and minimise `w · gramian w - size max(w · pull, 0)²`, by
+    accelerated projected gradient descent. The subtracted term must be part of the length of the
+    directions, so that the whole is convex."""
+    # The subtracted term only flattens it, so that the largest row of the Gramian bounds the
+    # curvature.
     bound = jnp.abs(gramian).sum(axis=1).max()
     rate = jnp.where(bound > 0, 1 / jnp.where(bound > 0, bound, 1), 0)
 
@@ -182,11 +190,10 @@ def validation_weights(
         weights, ahead, momentum = both
         slope = gramian @ ahead - size * jnp.maximum((ahead * pull).sum(), 0) * pull
         new = to_simplex(ahead - rate * slope, present)
-        momentum = jnp.where(
-            ((ahead - new) * (new - weights)).sum() > 0, 1, momentum
-        )  # begins anew where it overshot
+        overshot = ((ahead - new) * (new - weights)).sum() > 0
+        momentum = jnp.where(overshot, 1, momentum)
         faster = (1 + jnp.sqrt(1 + 4 * momentum**2)) / 2
         return new, new + (momentum - 1) / faster * (new - weights), faster
 
-    begin = to_simplex(jnp.zeros_like(pull), present)
-    return jax.lax.fori_loop(0, ITERATIONS, step, (begin, begin, jnp.ones((), pull.dtype)))[0]
+    even = to_simplex(jnp.zeros_like(pull), present)
+    return jax.lax.fori_loop(0, ITERATIONS, step, (even, even, jnp.ones((), pull.dtype)))[0]

@@ -11,10 +11,11 @@ from ._task_gradients import even
 
 
 class GLS(AbstractScalarisation):
-    """Geometric loss strategy: descends on the geometric mean of the losses, so that only relative changes count and the
-    units of a loss do not matter. Losses must be above zero.
+    """GLS, geometric loss strategy: descends on the geometric mean of the losses, so that only
+    relative changes count and the units of a loss do not matter. Losses must be above zero.
 
-    Source: Chennupati et al. 2019, *MultiNet++: Multi-Stream Feature Aggregation and Geometric Loss Strategy*.
+    Source: Chennupati et al. 2019, *MultiNet++: Multi-Stream Feature Aggregation and Geometric Loss
+    Strategy*.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> matrix, losses = jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([1.0, 4.0])

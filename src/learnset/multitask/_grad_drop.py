@@ -1,4 +1,4 @@
-"""Gradients of one sign for each parameter."""
+"""Gradients of a single sign for each parameter."""
 
 from collections.abc import Callable
 
@@ -16,19 +16,22 @@ def _identity(purity: Float[Array, "params"]) -> Float[Array, "params"]:
 
 
 class GradDrop(AbstractJacobian):
-    """Just pick a sign: for each parameter one sign is drawn, the positive one as likely as gradients of the tasks are
-    positive there by absolute value, and gradients of the other sign are dropped. The rest is summed.
+    """GradDrop, gradient sign dropout: draws a sign for each parameter and drops the gradients of
+    the other sign. The positive sign is as likely as the share of positive gradients, by absolute
+    value. The remaining gradients are summed.
 
-    Source: Chen et al. 2020, *Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout*, algorithm 1,
-    lines 10 to 15.
+    Source: Chen et al. 2020, *Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign
+    Dropout*, algorithm 1, lines 10 to 15.
 
     **Arguments:**
 
-    - `leak`: the part of each gradient that is never dropped, from zero to one.
-    - `probability`: an increasing function from the purity of signs, zero to one, to the probability of the positive one.
+    - `leak`: the part of each gradient that is never dropped, between zero and one.
+    - `probability`: an increasing function from the purity of signs, between zero and one, to the
+      probability of the positive sign.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.multitask.GradDrop().direction(jnp.array([[1.0, -2.0], [3.0, -4.0]])).tolist()  # nothing in conflict
+    >>> matrix = jnp.array([[1.0, -2.0], [3.0, -4.0]])  # nothing is in conflict
+    >>> ls.multitask.GradDrop().direction(matrix).tolist()
     [4.0, -6.0]
     """
 
@@ -38,9 +41,7 @@ class GradDrop(AbstractJacobian):
 
     def __check_init__(self):
         if isinstance(self.leak, (int, float)) and not 0 <= self.leak <= 1:
-            raise InputError(
-                f"GradDrop: `leak={self.leak}`, but it is a part of the gradient: from zero to one."
-            )
+            raise InputError(f"GradDrop: `leak={self.leak}`, but it must be between zero and one.")
 
     def balance(
         self,

@@ -1,4 +1,4 @@
-"""Learnt weights that make gradients about equally long."""
+"""Weights that are learnt so that gradients are about equally long."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,27 +11,30 @@ from ._task_gradients import even
 
 
 class GradNormState(eqx.Module):
-    """Weights, and the first loss of each task; zero where none was seen."""
+    """The weights, and the first loss of each task; zero if there was none."""
 
     weights: Learnt
     first: Float[Array, "numbered"]
 
 
 class GradNorm(AbstractWeighting):
-    """Learns weights under which the gradients of all tasks are about equally long, those of tasks that lag behind longer.
+    """GradNorm: learns weights under which the gradients of all tasks are about equally long, and
+    longer for tasks that lag behind.
 
-    How long the weighted gradient of a task should be is the mean length times `r ** alpha`, where `r` is what is left of
-    the task's first loss, relative to the other tasks. Weights move against the slope of the absolute difference, by Adam;
-    they stay at zero or above, and the sum over the tasks that are there is kept.
+    The weighted gradient of a task should be as long as the mean length times `r ** alpha`, where
+    `r` is the fraction of the task's first loss that is left, relative to the other tasks. The
+    weights move against the slope of the absolute difference, by Adam. They are never negative, and
+    their sum over the present tasks stays the same.
 
-    Source: Chen et al. 2018, *GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask Networks*,
-    algorithm 1. There lengths are those of the gradient of the last shared layer; here of all that tasks share.
+    Source: Chen et al. 2018, *GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep
+    Multitask Networks*, algorithm 1. In the paper, lengths are those of the gradient of the last
+    shared layer; here, of all shared parameters.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
+    - `num_tasks`: the number of numbered tasks.
     - `alpha`: how strongly tasks that lag behind are favoured.
-    - `lr`: the step size for the weights, which begin at one.
+    - `lr`: the step size of the weights, which start at one.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.GradNorm(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
@@ -49,9 +52,8 @@ class GradNorm(AbstractWeighting):
         check_not_negative("GradNorm", alpha=self.alpha)
 
     def init(self, model: Model) -> GradNormState:
-        return GradNormState(
-            Learnt(blank(model, self.num_tasks, fill=1.0)), blank(model, self.num_tasks)
-        )
+        ones = blank(model, self.num_tasks, fill=1.0)
+        return GradNormState(Learnt(ones), blank(model, self.num_tasks))
 
     def weigh(
         self,
@@ -72,18 +74,18 @@ class GradNorm(AbstractWeighting):
         target = (share * weights * norms).sum() * rate**self.alpha
         slope = jnp.sign(weights * norms - target) * norms
         learnt = state.weights.step(slope, stats, lr=self.lr)
-        kept = eqx.tree_at(
-            lambda learnt: learnt.value, learnt, _same_sum(learnt.value, weights, stats)
-        )
-        return weights, GradNormState(kept, renew(state.first, stats, first))
+        value = _same_sum(learnt.value, weights, stats)
+        learnt = eqx.tree_at(lambda learnt: learnt.value, learnt, value)
+        return weights, GradNormState(learnt, renew(state.first, stats, first))
 
 
 def _same_sum(
     new: Float[Array, "numbered"], old: Float[Array, "tasks"], stats: TaskStats
 ) -> Float[Array, "numbered"]:
-    """New weights, none below zero, scaled so that those of the tasks that are there sum to what the old ones do."""
-    before, there = by_number(old, stats, len(new))
-    new = jnp.where(there, jnp.maximum(new, 0), new)
-    total = jnp.where(there, new, 0).sum()
+    """New weights, none of them negative, scaled so that those of the present tasks have the same
+    sum as the old ones."""
+    before, present = by_number(old, stats, len(new))
+    new = jnp.where(present, jnp.maximum(new, 0), new)
+    total = jnp.where(present, new, 0).sum()
     scale = jnp.where(total > 0, before.sum() / jnp.where(total > 0, total, 1), 1)
-    return jnp.where(there, scale * new, new)
+    return jnp.where(present, scale * new, new)

@@ -1,4 +1,4 @@
-"""Gradients that are turned towards each other until they agree as much as they usually do."""
+"""Gradients that are rotated towards each other until they agree as much as they usually do."""
 
 import equinox as eqx
 import jax
@@ -14,24 +14,27 @@ from ._memory import blank, check_num_tasks, recall
 
 
 class GradVac(AbstractWeighting):
-    """Gradient vaccine: the sum of the gradients, each of which has been turned, in random order, towards every gradient with
-    which it agrees less than the two have done on average.
+    """GradVac, gradient vaccine: the sum of the gradients, each of which has been rotated, in
+    random order, towards every gradient with which it agrees less than the two have agreed on
+    average.
 
-    Remembers the average cosine of each pair of tasks, zero at first: then it is `PCGrad`, but for cosines below those that
-    it has just remembered.
+    Its state is the average cosine of each pair of tasks, zero at first: then it is `PCGrad`,
+    except for cosines that it has updated within the same step.
 
-    Source: Wang et al. 2021, *Gradient Vaccine: Investigating and Improving Multi-task Optimization in Massively Multilingual
-    Models*, algorithm 1, for all parameters together; the default of `beta` is LibMTL's.
+    Source: Wang et al. 2021, *Gradient Vaccine: Investigating and Improving Multi-task Optimization
+    in Massively Multilingual Models*, algorithm 1, for all parameters together; the default of
+    `beta` is that of LibMTL.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `beta`: how far an average goes towards each new cosine.
+    - `num_tasks`: the number of numbered tasks.
+    - `beta`: how far an average moves towards each new cosine.
 
     **Raises:** `InputError` for a `beta` that is not between zero and one.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.multitask.GradVac(num_tasks=2).direction(jnp.array([[1.0, 0.0], [-1.0, 1.0]])).round(4).tolist()
+    >>> matrix = jnp.array([[1.0, 0.0], [-1.0, 1.0]])
+    >>> ls.multitask.GradVac(num_tasks=2).direction(matrix).round(4).tolist()
     [0.5, 1.5]
     """
 
@@ -44,7 +47,7 @@ class GradVac(AbstractWeighting):
         check_not_negative("GradVac", beta=self.beta)
         if isinstance(self.beta, (int, float)) and self.beta > 1:
             raise InputError(
-                f"GradVac: `beta={self.beta}`, but an average cannot go further than all the way: at most 1."
+                f"GradVac: `beta={self.beta}`, but it must be at most 1, which is all the way."
             )
 
     def init(self, model: Model) -> Float[Array, "numbered numbered"]:

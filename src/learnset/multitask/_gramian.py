@@ -1,18 +1,18 @@
-"""Inner products of the tasks' gradients, in the form that a CPU does fast."""
+"""Inner products of the tasks' gradients, in a form that is fast on a CPU."""
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, PyTree
 
-PIECE = 2**18  # numbers: what a core keeps close to itself
+PIECE = 2**18  # numbers, which fit into the cache of a core
 
 
 def gramian_of(jacobian: Float[Array, "tasks params"]) -> Float[Array, "tasks tasks"]:
-    """Inner products of all rows, in full precision.
+    """The inner products of all rows, in full precision.
 
-    The product is symmetric, and a CPU computes little more than half of it, of a piece of all rows at a time: XLA's
-    product of two long rows with few others is slow there.
+    The product is symmetric, and on a CPU little more than half of it is computed, for a piece of
+    all rows at a time: XLA's product of a few long rows is slow there.
 
     >>> import jax.numpy as jnp
     >>> gramian_of(jnp.array([[1.0, 2.0], [0.0, 1.0]])).tolist()
@@ -35,15 +35,16 @@ def gramian_of(jacobian: Float[Array, "tasks params"]) -> Float[Array, "tasks ta
 
 
 def gramian_by_leaf(grads: PyTree, losses: Float[Array, "tasks"]) -> Float[Array, "tasks tasks"]:
-    """Inner products of the tasks' gradients, the sum of those of each leaf: no copy of all of them as one matrix."""
+    """The inner products of the tasks' gradients as the sum of those of each leaf, without a copy
+    of all gradients as one matrix."""
     leaves = [gramian_of(leaf.reshape(len(leaf), -1)) for leaf in jax.tree.leaves(grads)]
     return sum(leaves, jnp.zeros((len(losses),) * 2, losses.dtype))
 
 
 def _lower(rows: Float[Array, "tasks params"]) -> Float[Array, "tasks tasks"]:
-    """Inner products on and below the diagonal; some of those above are zero."""
+    """The inner products on and below the diagonal. Some of those above it are zero."""
     tasks = len(rows)
-    width = 8 * -(-tasks // 32)  # four blocks of columns at the most, of whole vector registers
+    width = 8 * -(-tasks // 32)  # at most four blocks of columns, of whole vector registers
     blocks = [_products(rows[i:], rows[i : i + width]) for i in range(0, tasks, width)]
     return jnp.concatenate([jnp.pad(b, ((tasks - len(b), 0), (0, 0))) for b in blocks], axis=1)
 
@@ -51,5 +52,5 @@ def _lower(rows: Float[Array, "tasks params"]) -> Float[Array, "tasks tasks"]:
 def _products(
     left: Float[Array, "some params"], right: Float[Array, "others params"]
 ) -> Float[Array, "some others"]:
-    # Not `left @ right.T`: with a transpose before it, the product would come in a slow form.
+    # Not `left @ right.T`: after a transpose, the product would have a slow form.
     return lax.dot_general(left, right, (((1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST)

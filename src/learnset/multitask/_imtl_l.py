@@ -1,4 +1,4 @@
-"""Impartial multi-task learning, on losses."""
+"""Impartial multi-task learning on losses."""
 
 import equinox as eqx
 import jax
@@ -11,17 +11,19 @@ from ._memory import blank, check_num_tasks, Learnt, recall
 
 
 class IMTLL(AbstractScalarisation):
-    """Learns a scale for each task, so that all scaled losses become one: a task adds `exp(s) loss - s`.
+    """IMTL-L: learns a scale for each task, so that all scaled losses become one. A task adds
+    `exp(s) loss - s` to the total loss.
 
-    Losses in other units give the same weighted losses in the end. `UW` for regression is half of it, with `-s` for `s`.
+    In the end, weighted losses do not depend on the units of the losses. `UW` for regression is
+    half of it, with `-s` for `s`.
 
-    Source: Liu et al. 2021, *Towards Impartial Multi-task Learning*, loss balance (IMTL-L). They learn `s`
-    together with the model; here it has an Adam of its own.
+    Source: Liu et al. 2021, *Towards Impartial Multi-task Learning*, loss balance (IMTL-L). There,
+    `s` is learnt together with the model; here it has its own Adam.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `lr`: the step size for `s`, which begins at zero.
+    - `num_tasks`: the number of numbered tasks.
+    - `lr`: the step size of `s`, which starts at zero.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.multitask.IMTLL(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()

@@ -10,16 +10,18 @@ from ._quadratic import product
 
 
 class IMTLG(AbstractGramian):
-    """The weighted sum whose projections onto the tasks' gradients are equal and not negative, by weights whose sum is one, or
-    minus one.
+    """IMTL-G: the weighted sum whose projections onto the tasks' gradients are equal and not
+    negative, with weights that sum to one or to minus one.
 
-    Weights may be negative, and so may their sum where there are more than two tasks. As published it is one then too, with
-    projections below zero: every task would get worse. Ours goes the other way. Where gradients are linearly dependent the
-    projections are as equal as can be, and zero comes out where the weights' sum is lost to rounding.
+    Weights may be negative, and with more than two tasks so may their sum. The published method
+    then scales the sum to one, and all projections are negative, so that every task would get
+    worse; ours goes in the opposite direction. If gradients are linearly dependent, the projections
+    are as equal as possible, and the result is zero if the sum of the weights is lost to rounding.
 
-    Source: Liu et al. 2021, *Towards Impartial Multi-task Learning*, §3.1; for dependent gradients, by the pseudo-inverse,
-    Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*, appendix. Ours inverts the cosines and theirs
-    the Gramian: where gradients are dependent, none counts more for being longer.
+    Source: Liu et al. 2021, *Towards Impartial Multi-task Learning*, §3.1; for dependent gradients,
+    by the pseudo-inverse, Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*,
+    appendix. They invert the Gramian; here the cosines are inverted, so that of dependent gradients
+    the longer ones do not count more.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.IMTLG().direction(jnp.array([[1.0, 0.0], [0.0, 3.0]])).tolist()
@@ -37,26 +39,23 @@ class IMTLG(AbstractGramian):
     ) -> Float[Array, "tasks"]:
         del present, key
         between, norms = cosines(gramian)
-        inverse = jnp.where(
-            norms > 0, norms.min(where=norms > 0, initial=jnp.inf) * one_over(norms), 0
-        )
+        least = norms.min(where=norms > 0, initial=jnp.inf)
+        inverse = jnp.where(norms > 0, least * one_over(norms), 0)
         weights = inverse * impartial(between)
-        total, lost = (
-            jnp.abs(weights.sum()),
-            len(norms) * jnp.finfo(norms.dtype).eps * jnp.abs(weights).sum(),
-        )
+        total = jnp.abs(weights.sum())
+        lost = len(norms) * jnp.finfo(norms.dtype).eps * jnp.abs(weights).sum()
         return weights * one_over(jnp.where(total > lost, total, 0))
 
 
 def impartial(between: Float[Array, "tasks tasks"]) -> Float[Array, "tasks"]:
-    """How much of each unit gradient makes a sum whose product with every one of them is one: the pseudo-inverse of the
-    cosines, times ones.
+    """The weights of unit gradients whose sum has a product of one with each of them: the
+    pseudo-inverse of the cosines, times ones.
 
     >>> import jax.numpy as jnp
     >>> impartial(jnp.array([[1.0, 1.0], [1.0, 1.0]])).round(4).tolist()
     [0.5, 0.5]
     """
     values, vectors = jnp.linalg.eigh(between)
-    there = values > len(values) * jnp.finfo(values.dtype).eps * values.max()
-    inverse = jnp.where(there, 1 / jnp.where(there, values, 1), 0)
+    positive = values > len(values) * jnp.finfo(values.dtype).eps * values.max()
+    inverse = jnp.where(positive, 1 / jnp.where(positive, values, 1), 0)
     return product(vectors, inverse * vectors.sum(axis=0))

@@ -1,4 +1,4 @@
-"""The gradients that have the nearest neighbours."""
+"""The gradients with the nearest neighbours."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
@@ -9,19 +9,23 @@ from ._cosines import one_over
 
 
 class Krum(AbstractGramian):
-    """The mean of the gradients whose nearest neighbours are nearest: what is far from the crowd has no say.
+    """Krum: the mean of the gradients whose nearest neighbours are nearest, so that outliers do not
+    count.
 
-    The score of a gradient is the sum of squared distances to its `tasks - num_wrong - 2` nearest ones (at least to one).
+    The score of a gradient is the sum of squared distances to its `tasks - num_wrong - 2` nearest
+    neighbours (at least one).
 
-    Source: Blanchard et al. 2017, *Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent*, §4; with more
-    than one selected, multi-Krum, §6.
+    Source: Blanchard et al. 2017, *Machine Learning with Adversaries: Byzantine Tolerant Gradient
+    Descent*, §4; with more than one selected, multi-Krum, §6.
 
     **Arguments:**
 
-    - `num_wrong`: how many tasks may give any gradient whatever; there must be at least three tasks more.
-    - `num_selected`: of how many the mean is taken; of all that are there, if they are fewer.
+    - `num_wrong`: the number of tasks that may have arbitrarily wrong gradients. There must be at
+      least three more tasks than that.
+    - `num_selected`: the number of gradients in the mean; all present ones, if they are fewer.
 
-    **Raises:** `InputError` for a number below zero, none selected, or, in use, too few tasks for `num_wrong`.
+    **Raises:** `InputError` for a negative number, none selected, or, in use, too few tasks for
+    `num_wrong`.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> matrix = jnp.array([[1.0, 0.0], [1.0, 0.1], [0.9, 0.0], [-50.0, 7.0]])
@@ -37,7 +41,7 @@ class Krum(AbstractGramian):
         check_not_negative("Krum", num_wrong=self.num_wrong)
         if self.num_selected < 1:
             raise InputError(
-                f"Krum: `num_selected={self.num_selected}`, but at least one gradient must be selected."
+                f"Krum: `num_selected={self.num_selected}`, but it must be at least 1."
             )
 
     def weights(
@@ -51,8 +55,8 @@ class Krum(AbstractGramian):
         size = len(gramian)
         if self.num_wrong > 0 and size < self.num_wrong + 3:
             raise InputError(
-                f"Krum: `num_wrong={self.num_wrong}` of {size} tasks, but what the crowd is can be told from three tasks"
-                " more at the least. Lower `num_wrong`, or take more tasks a step."
+                f"Krum: `num_wrong={self.num_wrong}` of {size} tasks, but there must be at least"
+                " three more tasks. Lower `num_wrong`, or train on more tasks in each step."
             )
         count, ranks = present.sum(), jnp.arange(size)
         gramian = gramian * one_over(jnp.diagonal(gramian).max())
@@ -63,7 +67,5 @@ class Krum(AbstractGramian):
         among = (ranks < jnp.maximum(count - self.num_wrong - 2, 1))[None] & jnp.isfinite(nearest)
         scores = jnp.where(present, jnp.where(among, nearest, 0).sum(axis=1), jnp.inf)
         selected = jnp.minimum(self.num_selected, count)
-        place = jnp.argsort(jnp.argsort(scores))
-        return (place < selected).astype(gramian.dtype) / jnp.maximum(selected, 1).astype(
-            gramian.dtype
-        )
+        best = jnp.argsort(jnp.argsort(scores)) < selected
+        return best.astype(gramian.dtype) / jnp.maximum(selected, 1).astype(gramian.dtype)

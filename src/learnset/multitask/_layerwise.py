@@ -24,17 +24,20 @@ from ._task_gradients import in_batch, own_and_shared, weighted_gradient
 
 
 class Layerwise(AbstractMethod):
-    """The same gradient as `method` gives, without ever holding the whole matrix of the tasks' gradients: for large models.
+    """Layer-wise balancing for large models: the same gradient as `method` gives, without the whole
+    matrix of the tasks' gradients in memory.
 
-    The Gramian is the sum over layers of that of each layer, whose gradients are forgotten as soon as their inner products
-    are known. A second backward pass takes the gradient of the weighted loss. Memory is that of all tasks' gradients of
-    the largest layer, two or three times, beside the model; time is that of about one more backward pass.
+    The Gramian is the sum of the Gramians of the layers, whose gradients are freed as soon as their
+    inner products are known. A second backward pass takes the gradient of the weighted loss. Apart
+    from the model, this needs the memory of all tasks' gradients of the largest layer, two or three
+    times, and the time of about one more backward pass.
 
     **Arguments:**
 
-    - `method`: weighs tasks by the inner products of their gradients.
-    - `chunk`: of how many tasks gradients are held at a time, an even number; of all tasks, unless said otherwise. For
-      a single huge layer. Gradients are then taken anew for each pair of halves, `2 tasks / chunk - 1` times.
+    - `method`: weights tasks by the inner products of their gradients.
+    - `chunk`: the number of tasks whose gradients are in memory at a time, an even number, for a
+      single huge layer. Gradients are then computed again for each pair of halves,
+      `2 tasks / chunk - 1` times. Default: all tasks.
 
     **Raises:** `InputError` for a `chunk` that is odd or less than two.
 
@@ -43,9 +46,9 @@ class Layerwise(AbstractMethod):
     ...     loss: ls.core.Loss = ls.mse
     ...     def weights(self, gramian, present, *, key):
     ...         return 1 / gramian.diagonal() ** 0.5
-    >>> model = ls.MLP(1, 1, key=jr.key(0))
-    >>> run = ls.train(ls.multitask.Layerwise(Cautious()), model, ls.Sinusoids(), optax.adam(1e-3), steps=2, key=jr.key(1))
-    >>> run.steps
+    >>> model, tasks = ls.MLP(1, 1, key=jr.key(0)), ls.Sinusoids()
+    >>> method = ls.multitask.Layerwise(Cautious())
+    >>> ls.train(method, model, tasks, optax.adam(1e-3), steps=2, key=jr.key(1)).steps
     2
     """
 
@@ -55,8 +58,8 @@ class Layerwise(AbstractMethod):
     def __check_init__(self):
         if self.chunk is not None and (self.chunk < 2 or self.chunk % 2):
             raise InputError(
-                f"Layerwise: `chunk={self.chunk}`, but inner products are taken between the halves of a chunk: it must be"
-                " an even number of tasks, at least 2."
+                f"Layerwise: `chunk={self.chunk}`, but inner products are taken between the halves"
+                " of a chunk: it must be an even number of tasks, at least 2."
             )
 
     def init(self, model: Model) -> State:
@@ -77,33 +80,29 @@ class Layerwise(AbstractMethod):
     def _gramian(
         self, model: Model, tasks: Task
     ) -> tuple[Float[Array, "tasks"], Float[Array, "tasks tasks"]]:
-        """The loss of each task, and the inner products of their gradients."""
+        """The losses of the tasks, and the inner products of their gradients."""
         total = len(tasks.index)
         if self.chunk is None or self.chunk >= total:
             return _leaf_by_leaf(self.method.loss, model, tasks)
-        # Each pair of half chunks once; the last may hold its last task more than once, which writes the same numbers.
+        # Each pair of half chunks once. The last may repeat its last task, which writes the same
+        # numbers.
         half = self.chunk // 2
-        halves = jnp.minimum(
-            jnp.arange(0, total, half)[:, None] + jnp.arange(half)[None], total - 1
-        )
+        starts = jnp.arange(0, total, half)
+        halves = jnp.minimum(starts[:, None] + jnp.arange(half)[None], total - 1)
         pairs = jnp.asarray([*itertools.combinations(range(len(halves)), 2)])
 
         def add(
             known: tuple[Float[Array, "tasks"], Float[Array, "tasks tasks"]], pair: Int[Array, "2"]
         ) -> tuple[tuple[Float[Array, "tasks"], Float[Array, "tasks tasks"]], None]:
             of = halves[pair].ravel()
-            losses, gramian = _leaf_by_leaf(
-                self.method.loss, model, jax.tree.map(lambda leaf: leaf[of], tasks)
-            )
-            return (
-                known[0].at[of].set(losses),
-                known[1].at[of[:, None], of[None]].set(gramian),
-            ), None
+            some = jax.tree.map(lambda leaf: leaf[of], tasks)
+            losses, gramian = _leaf_by_leaf(self.method.loss, model, some)
+            known = (known[0].at[of].set(losses), known[1].at[of[:, None], of[None]].set(gramian))
+            return known, None
 
         dtype = tasks.support.weight.dtype
-        return jax.lax.scan(
-            add, (jnp.zeros(total, dtype), jnp.zeros((total, total), dtype)), pairs
-        )[0]
+        unknown = jnp.zeros(total, dtype), jnp.zeros((total, total), dtype)
+        return jax.lax.scan(add, unknown, pairs)[0]
 
 
 def _leaf_by_leaf(
@@ -118,5 +117,5 @@ def _leaf_by_leaf(
         )(shared)
 
     losses, grads = jax.vmap(of_one)(tasks)
-    # XLA frees each leaf after its product, since nothing else reads it. A test watches that.
+    # XLA frees each leaf after its product, since nothing else reads it. A test checks that.
     return losses, gramian_by_leaf(grads, losses)

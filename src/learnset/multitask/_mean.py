@@ -1,4 +1,4 @@
-"""All tasks weigh the same."""
+"""Equal weights for all tasks."""
 
 from jaxtyping import Array, Float, Key
 
@@ -8,10 +8,11 @@ from ._task_gradients import even
 
 
 class Mean(AbstractScalarisation):
-    """The mean of the losses of the tasks that are there: the baseline, hard to beat when it is tuned as the others are.
+    """Mean: the mean of the losses of the present tasks. It is a baseline that is hard to beat if
+    it is tuned as well as the others.
 
-    Source: "unitary scalarisation" of Kurin et al. 2022, *In Defense of the Unitary Scalarization for Deep Multi-Task
-    Learning*, up to the number of tasks.
+    Source: "unitary scalarisation" of Kurin et al. 2022, *In Defense of the Unitary Scalarization
+    for Deep Multi-Task Learning*, up to the number of tasks.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.Mean().direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()

@@ -1,4 +1,4 @@
-"""Gradients made about as long as the main task's."""
+"""Gradients scaled towards the length of the main task's."""
 
 import equinox as eqx
 import jax
@@ -12,31 +12,36 @@ from ._task_gradients import even, in_batch, mean_of_own, own_and_shared, task_g
 
 
 class MetaBalanceState(eqx.Module):
-    """How often each task was seen, and an average of the length of its gradient for each array of parameters."""
+    """The number of steps of each task, and the averaged length of its gradient for each array of
+    parameters."""
 
     steps: Float[Array, "numbered"]
     lengths: PyTree[Float[Array, "numbered"]]
 
 
 class MetaBalance(AbstractBalancer):
-    """For one task that matters and others that help it: separately for each array of parameters, the gradients of the
-    others are scaled towards the length of the main task's, and all are summed.
+    """MetaBalance, for a main task and auxiliary tasks that help it: separately for each array of
+    parameters, the gradients of the auxiliary tasks are scaled towards the length of the main
+    task's gradient, and all are summed.
 
-    A gradient `g` becomes `relax * (main length / own length) * g + (1 - relax) * g`, of lengths that are averages over
-    steps. Until the main task was seen nothing is scaled.
+    A gradient `g` becomes `relax * (main length / own length) * g + (1 - relax) * g`, with lengths
+    that are averaged over steps. Nothing is scaled before the main task has been in a batch.
 
-    Source: He et al. 2022, *MetaBalance: Improving Multi-Task Recommendations via Adapting Gradient Magnitudes of Auxiliary
-    Tasks*, algorithm 1. Averages are corrected for their beginning at zero, as Adam's are, so that a task that is first
-    seen late is not taken to have short gradients; where all tasks are there in each step, that changes nothing.
+    Source: He et al. 2022, *MetaBalance: Improving Multi-Task Recommendations via Adapting Gradient
+    Magnitudes of Auxiliary Tasks*, algorithm 1. Averages are corrected for their start at zero, as
+    in Adam, so that a task that appears late does not seem to have short gradients. If all tasks
+    are present in each step, that changes nothing.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are. `main`: the number of the one that matters.
-    - `relax`: from zero, nothing is scaled, to one, all gradients are as long as the main one.
+    - `num_tasks`: the number of numbered tasks. `main`: the index of the main task.
+    - `relax`: between zero, where nothing is scaled, and one, where all gradients are as long as
+      that of the main task.
     - `beta`: how slowly lengths are averaged.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.multitask.MetaBalance(num_tasks=2, relax=1.0).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    >>> method = ls.multitask.MetaBalance(num_tasks=2, relax=1.0)
+    >>> method.direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [2.0, 2.0]
     """
 
@@ -50,11 +55,14 @@ class MetaBalance(AbstractBalancer):
         check_num_tasks("MetaBalance", self.num_tasks)
         if not 0 <= self.main < self.num_tasks:
             raise InputError(
-                f"MetaBalance: `main={self.main}`, but tasks are numbered 0 to {self.num_tasks - 1}."
+                f"MetaBalance: `main={self.main}`, but tasks are numbered 0 to"
+                f" {self.num_tasks - 1}."
             )
         for name, value, most in (("relax", self.relax, 1.0), ("beta", self.beta, 0.999999)):
             if isinstance(value, (int, float)) and not 0 <= value <= most:
-                raise InputError(f"MetaBalance: `{name}={value}`, but it must be from 0 to {most}.")
+                raise InputError(
+                    f"MetaBalance: `{name}={value}`, but it must be between 0 and {most}."
+                )
 
     def init(self, model: Model) -> MetaBalanceState:
         shared = own_and_shared(trainable(model)[0])[1]
@@ -95,11 +103,10 @@ class MetaBalance(AbstractBalancer):
 
         def summed(leaf: Array, lengths: Array) -> Array:
             corrected = jnp.where(steps > 0, lengths / (1 - self.beta ** jnp.maximum(steps, 1)), 0)
-            main, mine = corrected[self.main], recall(corrected, stats)
-            known = (main > 0) & (mine > 0)
-            scale = jnp.where(
-                known, self.relax * (main / jnp.where(known, mine, 1)) + 1 - self.relax, 1
-            )
+            main, own = corrected[self.main], recall(corrected, stats)
+            known = (main > 0) & (own > 0)
+            ratio = main / jnp.where(known, own, 1)
+            scale = jnp.where(known, self.relax * ratio + 1 - self.relax, 1)
             return jnp.tensordot(jnp.where(stats.present, scale, 0), leaf, 1)
 
         lengths = jax.tree.map(averaged, grads, state.lengths)

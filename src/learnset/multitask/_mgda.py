@@ -1,4 +1,4 @@
-"""The shortest vector that a weighted mean of the gradients can be."""
+"""The shortest weighted mean of the gradients."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
@@ -10,13 +10,16 @@ from ._quadratic import nonnegative_minimum
 
 
 class MGDA(AbstractGramian):
-    """The shortest convex combination of the tasks' gradients: zero where no direction helps all of them.
+    """MGDA: the shortest convex combination of the tasks' gradients, which is zero if no direction
+    helps all of them.
 
-    Its product with no task's gradient is less than its own squared length, so that no task gets worse.
+    Its product with each task's gradient is at least its own squared length, so that no task gets
+    worse.
 
-    Source: Désidéri 2012, *Multiple-gradient descent algorithm (MGDA) for multiobjective optimization*, §2; for
-    neural networks Sener & Koltun 2018, *Multi-Task Learning as Multi-Objective Optimization*, eq. 3. Theirs takes
-    Frank-Wolfe steps towards the weights; here they are solved for.
+    Source: Désidéri 2012, *Multiple-gradient descent algorithm (MGDA) for multiobjective
+    optimization*, §2; for neural networks Sener & Koltun 2018, *Multi-Task Learning as
+    Multi-Objective Optimization*, eq. 3. Theirs approaches the weights by Frank-Wolfe steps; here
+    they are solved for.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.MGDA().direction(jnp.array([[1.0, 1.0], [3.0, -1.0]])).round(4).tolist()
@@ -39,10 +42,11 @@ class MGDA(AbstractGramian):
 def shortest(
     gramian: Float[Array, "tasks tasks"], present: Bool[Array, "tasks"]
 ) -> Float[Array, "tasks"]:
-    """Weights of the shortest convex combination, zero for absent tasks.
+    """The weights of the shortest convex combination, zero for absent tasks.
 
-    Adding a square to the Gramian, `½ w'Gw + ½ (a'w - 1)²`, leaves non-negative weights to be found, which are those asked
-    for up to their sum (Wolfe 1976, *Finding the nearest point in a polytope*, §4).
+    With an additional square, `½ w'Gw + ½ (a'w - 1)²`, the weights only have to be non-negative,
+    and the solution is the required one up to its sum (Wolfe 1976, *Finding the nearest point in a
+    polytope*, §4).
 
     >>> import jax.numpy as jnp
     >>> shortest(jnp.array([[1.0, 0.0], [0.0, 3.0]]), jnp.array([True, True])).round(4).tolist()
@@ -50,7 +54,8 @@ def shortest(
     """
     between, norms = cosines(gramian)
     least = jnp.where(present, norms, jnp.inf).min()
-    # How much one unit of a gradient's direction is of the gradient. One of zero is all that is needed.
+    # The part of a gradient that is one unit of its direction. A zero gradient alone is the
+    # solution.
     share = jnp.where(present, jnp.where(norms > 0, least * one_over(norms), 1), 0)
     unit = share * one_over(jnp.sqrt(share @ share))
     weights = share * nonnegative_minimum(between + unit[:, None] * unit[None], -unit)

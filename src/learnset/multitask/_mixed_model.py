@@ -1,4 +1,4 @@
-"""A linear model with effects of each task that are drawn from a common distribution."""
+"""A linear model with random effects of each task."""
 
 import equinox as eqx
 import jax
@@ -10,20 +10,25 @@ from ._solver import AbstractSolution, AbstractSolver
 
 
 class MixedModel(AbstractSolver):
-    """The linear mixed model: `y = b + W'x + u_t'z + noise`, in which the effects `u_t` of each task are normal with mean
-    zero. With `slopes=False` a task has an offset of its own (`z = 1`), with `slopes=True` also a slope of its own for each
-    input (`z = [1, x]`); effects are independent, each with its variance.
+    """The linear mixed model `y = b + W'x + u_t'z + noise`, in which the effects `u_t` of each task
+    are normal with mean zero.
 
-    Variances are those of highest likelihood, and effects of tasks their expectations given these: tasks with few points
-    are pulled to the others. `b` and `W` are profiled out. Of several outputs each is a model of its own.
+    With `slopes=False` a task has its own offset (`z = 1`); with `slopes=True` it also has its own
+    slope for each input (`z = [1, x]`). Effects are independent, each with its own variance.
 
-    Source: Laird & Ware 1982, *Random-effects models for longitudinal data*, §3; the steps are those of expectation
-    maximisation with fixed effects in closed form (Liu & Rubin 1994, *The ECME algorithm*, §4).
+    Variances maximise the likelihood, and the effects of tasks are their expectations given the
+    variances: tasks with few points are pulled towards the others. `b` and `W` are profiled out.
+    Each of several outputs has a model of its own.
+
+    Source: Laird & Ware 1982, *Random-effects models for longitudinal data*, §3; its steps are
+    those of expectation maximisation, with fixed effects in closed form (Liu & Rubin 1994, *The
+    ECME algorithm*, §4).
 
     **Arguments:**
 
     - `slopes`: whether inputs have effects that differ between tasks.
-    - `l2`: a small penalty on `W`, in units of the noise's variance, so that inputs may depend on each other.
+    - `l2`: a small penalty on `W`, in units of the variance of the noise, so that inputs may be
+      linearly dependent.
     - `steps`: of expectation maximisation.
 
     >>> import jax.numpy as jnp, learnset as ls
@@ -53,19 +58,21 @@ class MixedModel(AbstractSolver):
         y: Float[Array, "tasks points"],
         weight: Float[Array, "tasks points"],
     ) -> tuple[Array, Array, Array, Array]:
-        """Fixed effects (offset first), effects of tasks, the noise's variance, and the variances of effects."""
+        """The fixed effects (offset first), the effects of tasks, the variance of the noise, and
+        the variances of the effects."""
         root, ones = jnp.sqrt(weight), jnp.ones_like(y)[..., None]
         f = root[..., None] * jnp.concatenate([ones, x], axis=-1)
         z, y = f if self.slopes else f[..., :1], root * y
         zz, zf, zy = (jnp.einsum("tpi,tp...->ti...", z, other) for other in (z, f, y))
         ff, fy = jnp.einsum("tpi,tpj->ij", f, f), jnp.einsum("tpi,tp->i", f, y)
-        # Inputs that depend on each other must not make the system singular in the arithmetic at hand.
+        # Linearly dependent inputs must not make the system singular in the given precision.
         least = 8 * jnp.finfo(y.dtype).eps * jnp.trace(ff)
         shrink = jnp.maximum(self.l2 * jnp.ones_like(fy).at[0].set(0), least)
         count, tasks, size = weight.sum(), len(y), z.shape[-1]
 
         def expected(noise: Array, spread: Array) -> tuple[Array, Array, Array]:
-            """Fixed effects, effects of tasks, and these effects' covariances, given the variances."""
+            """The fixed effects, the effects of tasks and their covariances, given the
+            variances."""
             inverse = jnp.linalg.inv(zz / noise + jnp.diag(1 / spread)[None])
             left = jnp.einsum("tqi,tqr->tir", zf, inverse) / noise
             system = ff - jnp.einsum("tir,trj->ij", left, zf) + jnp.diag(shrink)
@@ -91,7 +98,8 @@ class MixedModel(AbstractSolver):
 
 
 class MixedPredictor(eqx.Module):
-    """What a mixed model predicts for one task, and the variances that a new task is learnt by."""
+    """The predictor of a mixed model for one task, with the variances by which a new task is
+    learnt."""
 
     fixed: Float[Array, "in+1 out"]  # the offset first
     noise: Float[Array, "out"]
@@ -102,10 +110,12 @@ class MixedPredictor(eqx.Module):
 
 
 class MixedEffects(AbstractSolution):
-    """What `MixedModel` comes to. A new task sees the fixed effects; `BLUP` adds what its points tell.
+    """The solution of `MixedModel`. A new task is predicted by the fixed effects; `BLUP` adds
+    effects from its points.
 
-    - `fixed`: offset and weights that all tasks share; `effects`: what each task adds to the first of them.
-    - `noise`, `spread`: variances of the noise and of the effects.
+    - `fixed`: the offset and the weights that all tasks share. `effects`: what each task adds to
+      the first of them.
+    - `noise`, `spread`: the variances of the noise and of the effects.
     """
 
     fixed: Float[Array, "in+1 out"]
@@ -119,8 +129,9 @@ class MixedEffects(AbstractSolution):
 
 
 class BLUP(AbstractAdapter):
-    """The best linear unbiased prediction of a new task's effects, from its support set and the variances of a mixed model:
-    with no points it is the fixed effects, with many the task's own regression.
+    """BLUP, the best linear unbiased prediction of a new task's effects, from its support set and
+    the variances of a mixed model. Without points it gives the fixed effects; with many, the task's
+    own regression.
 
     Source: Robinson 1991, *That BLUP is a good thing*, §2.
 
@@ -128,7 +139,8 @@ class BLUP(AbstractAdapter):
     >>> y = jnp.array([[0.0, 1.1, 2.0], [10.0, 11.0, 12.1], [5.1, 6.0, 7.0]])[..., None]
     >>> points = ls.Batch(jnp.array([[0.0, 1.0, 2.0]] * 3)[..., None], y, jnp.ones((3, 3)))
     >>> new = ls.MixedModel().solve(points).for_task(jnp.asarray(-1))
-    >>> round(float(ls.multitask.BLUP().adapt(new, ls.Batch(jnp.zeros((1, 1)), jnp.full((1, 1), 20.0)))(jnp.ones(1))[0]))
+    >>> support = ls.Batch(jnp.zeros((1, 1)), jnp.full((1, 1), 20.0))
+    >>> round(float(ls.multitask.BLUP().adapt(new, support)(jnp.ones(1))[0]))
     21
     """
 
@@ -140,9 +152,8 @@ class BLUP(AbstractAdapter):
             left = root[:, 0] * present(y, support.weight) - f @ fixed
             return jnp.linalg.solve(z.T @ z + jnp.diag(noise / spread), z.T @ left)
 
-        own = jax.vmap(effects, in_axes=-1, out_axes=-1)(
-            model.fixed, support.y, model.noise, model.spread
-        )
+        of_all = jax.vmap(effects, in_axes=-1, out_axes=-1)
+        own = of_all(model.fixed, support.y, model.noise, model.spread)
         return MixedPredictor(_added(model.fixed, own), model.noise, model.spread)
 
 

@@ -1,4 +1,4 @@
-"""Tracked gradients, against the bias of those of small batches."""
+"""Tracked gradients, against the bias from small batches."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from ._shares import to_simplex
 
 
 class MoCoState(eqx.Module):
-    """Tracked gradients, and the weight of each task."""
+    """The tracked gradient and the weight of each task."""
 
     steps: Int[Array, ""]
     tracked: Float[Array, "numbered params"]
@@ -20,28 +20,31 @@ class MoCoState(eqx.Module):
 
 
 class MoCo(AbstractJacobian):
-    """Multi-objective gradient correction: the weights of `MGDA`, followed slowly, on gradients that are averages over
-    steps, so that the noise of small batches does not bias them.
+    """MoCo, multi-objective gradient correction: follows the weights of `MGDA` slowly, on gradients
+    that are averaged over steps, so that the noise of small batches does not bias them.
 
-    At step `t` the tracked gradient `y` of a task goes `beta / t ** beta_decay` of the way to its new gradient; weights go
-    a step of `gamma / t ** gamma_decay` against the slope of `weights (Y Yᵀ + rho I) weights / 2` and are projected back
-    to the simplex; the direction is the weighted sum of tracked gradients.
+    At step `t` the tracked gradient `y` of a task moves `beta / t ** beta_decay` of the way to its
+    new gradient. The weights take a step of `gamma / t ** gamma_decay` against the slope of
+    `weights (Y Yᵀ + rho I) weights / 2` and are projected back onto the simplex. The direction is
+    the weighted sum of tracked gradients.
 
-    Source: Fernando et al. 2023, *Mitigating Gradient Bias in Multi-objective Learning: A Provably Convergent Approach*,
-    algorithm 1; default rates are LibMTL's, which also scales gradients to the length of the loss and takes a softmax in
-    place of the projection: neither is done here.
+    Source: Fernando et al. 2023, *Mitigating Gradient Bias in Multi-objective Learning: A Provably
+    Convergent Approach*, algorithm 1; default rates are those of LibMTL, which also scales
+    gradients to the length of the loss and uses a softmax instead of the projection; neither is
+    done here.
 
-    It remembers as much as there are tasks times shared parameters.
+    Its state is as large as tasks times shared parameters.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
+    - `num_tasks`: the number of numbered tasks.
     - `beta`, `beta_decay`: how fast gradients are tracked.
-    - `gamma`, `gamma_decay`: how fast weights move.
-    - `rho`: pulls weights towards equal ones.
+    - `gamma`, `gamma_decay`: how fast the weights move.
+    - `rho`: the pull towards equal weights.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.multitask.MoCo(num_tasks=2, beta=1.0).direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).tolist()
+    >>> matrix = jnp.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> ls.multitask.MoCo(num_tasks=2, beta=1.0).direction(matrix).tolist()
     [0.5, 0.5]
     """
 
@@ -62,9 +65,8 @@ class MoCo(AbstractJacobian):
 
     def init(self, model: Model) -> MoCoState:
         tracked = blank(model, self.num_tasks, num_shared(model))
-        return MoCoState(
-            jnp.asarray(0), tracked, blank(model, self.num_tasks, fill=1 / self.num_tasks)
-        )
+        weights = blank(model, self.num_tasks, fill=1 / self.num_tasks)
+        return MoCoState(jnp.asarray(0), tracked, weights)
 
     def balance(
         self,

@@ -1,4 +1,4 @@
-"""Weights that follow a slope which is right on average."""
+"""Weights that follow an unbiased slope."""
 
 import equinox as eqx
 from jaxtyping import Array, Float, Key
@@ -12,23 +12,26 @@ from ._two_batches import AbstractTwoBatches, recall_shares
 
 
 class MoDo(AbstractTwoBatches):
-    """Multi-objective gradient with double sampling: `MGDA`'s weights, followed by one step of projected gradient descent at a
-    time, whose slope is taken from two independent batches and so is right on average.
+    """MoDo, multi-objective gradient with double sampling: follows the weights of `MGDA` by one
+    step of projected gradient descent at a time, whose slope is unbiased because it comes from two
+    independent batches.
 
-    The two batches are the support and the query sets. Weights go `gamma` against `(J₁ J₂ᵀ + rho I) weights` and back to the
-    simplex. The rate is for gradients as they are: their scale matters.
+    The two batches are the support and the query sets. The weights take a step of `gamma` against
+    `(J₁ J₂ᵀ + rho I) weights` and are projected back onto the simplex. Gradients are not scaled, so
+    that the best rate depends on their length.
 
-    Source: Chen et al. 2023, *Three-Way Trade-Off in Multi-Objective Learning: Optimization, Generalization and
-    Conflict-Avoidance*, algorithm 2; default rates are those of TorchJD.
+    Source: Chen et al. 2023, *Three-Way Trade-Off in Multi-Objective Learning: Optimization,
+    Generalization and Conflict-Avoidance*, algorithm 2; default rates are those of TorchJD.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
+    - `num_tasks`: the number of numbered tasks.
     - `gamma`: the step size of the weights.
-    - `rho`: pulls weights towards equal ones.
+    - `rho`: the pull towards equal weights.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> direction = ls.multitask.MoDo(num_tasks=2, rho=0.0).direction(jnp.array([[1.0, 0.0], [0.0, 3.0]]))
+    >>> method = ls.multitask.MoDo(num_tasks=2, rho=0.0)
+    >>> direction = method.direction(jnp.array([[1.0, 0.0], [0.0, 3.0]]))
     >>> [round(x, 3) for x in direction.tolist()]
     [0.7, 0.9]
     """
@@ -56,7 +59,6 @@ class MoDo(AbstractTwoBatches):
     ) -> tuple[Float[Array, "tasks"], Float[Array, "numbered"]]:
         del key
         old = recall_shares(state, stats)
-        weights = to_simplex(
-            old - self.gamma * (product(gramian, old) + self.rho * old), stats.present
-        )
+        slope = product(gramian, old) + self.rho * old
+        weights = to_simplex(old - self.gamma * slope, stats.present)
         return weights, renew(state, stats, weights)

@@ -1,4 +1,4 @@
-"""Weights under which one step of training is good for every task's fresh points."""
+"""Weights under which a step of training is good for every task's fresh points."""
 
 import equinox as eqx
 import jax
@@ -18,7 +18,7 @@ from ..core import (
     trainable,
 )
 from ._balancer import TaskStats
-from ._bilevel import mean_there, query_only, support_only
+from ._bilevel import mean_of_present, query_only, support_only
 from ._gramian import gramian_of
 from ._memory import blank, check_num_tasks, Learnt, recall
 from ._mgda import shortest
@@ -27,24 +27,29 @@ from ._task_gradients import in_batch, task_gradients
 
 
 class MOML(AbstractMethod):
-    """Multi-objective meta-learning of task weights: weights are moved such that a step of training under them lowers the
-    losses of all tasks on points that were not trained on, by `MGDA` on the weights' own gradients.
+    """MOML, multi-objective meta-learning of task weights: moves the weights so that a step of
+    training under them lowers the losses of all tasks on points that were not trained on, by `MGDA`
+    on the gradients of the weights.
 
-    Each step,
+    In each step,
 
-    1. the model goes, on trial, a step of `inner_lr` against the support losses weighted by `softmax(logits)`;
-    2. for each task, the slope of its query loss after that trial by the logits is taken, exactly: it needs inner products
-       of query gradients there with support gradients here, and no second derivatives;
-    3. logits go a step of Adam along the shortest convex combination of those slopes, each made of length one;
-    4. the gradient that is returned is that of the support losses under the new weights.
+    1. the model takes a trial step of `inner_lr` against the support losses weighted by
+       `softmax(logits)`;
+    2. for each task, the slope by the logits of its query loss after that trial is computed
+       exactly: it needs inner products of query gradients there with support gradients here, and no
+       second derivatives;
+    3. the logits take a step of Adam along the shortest convex combination of those slopes, each
+       scaled to length one;
+    4. the returned gradient is that of the support losses under the new weights.
 
-    Source: Ye et al. 2021, *Multi-Objective Meta Learning*, algorithm 1 with one inner step, for task weights; lengths of
-    one, Adam and defaults are those of its code in LibMTL, which trains on support and query sets together.
+    Source: Ye et al. 2021, *Multi-Objective Meta Learning*, algorithm 1 with one inner step, for
+    task weights; unit lengths, Adam and defaults are those of its code in LibMTL, which trains on
+    support and query sets together.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `lr`: the step size for the logits. `inner_lr`: of the trial step.
+    - `num_tasks`: the number of numbered tasks.
+    - `lr`: the step size of the logits. `inner_lr`: the size of the trial step.
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> tasks = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=5, points=20, key=jr.key(0))
@@ -77,15 +82,14 @@ class MOML(AbstractMethod):
         ahead = jax.tree.map(lambda p, g: p - self.inner_lr * g, moving, mix(weights, grads))
         fresh, outward = task_gradients(self.loss, eqx.combine(ahead, fixed), query)
         by_weights = -self.inner_lr * rows(outward) @ rows(grads).T
-        slopes = (by_weights - (by_weights @ weights)[:, None]) * weights[
-            None
-        ]  # through the softmax
+        # Through the softmax.
+        slopes = (by_weights - (by_weights @ weights)[:, None]) * weights[None]
         norms = jnp.linalg.norm(slopes, axis=1, keepdims=True)
         slopes = slopes / jnp.where(norms > 0, norms, 1)
         validated = in_batch(query)
         state = state.step(shortest(gramian_of(slopes), validated) @ slopes, stats, lr=self.lr)
         metrics = {
-            "loss": mean_there(losses, stats.present),
-            "query_loss": mean_there(fresh, validated),
+            "loss": mean_of_present(losses, stats.present),
+            "query_loss": mean_of_present(fresh, validated),
         }
         return mix(softmax(recall(state.value, stats), stats.present), grads), state, metrics

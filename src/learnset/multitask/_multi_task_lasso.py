@@ -1,4 +1,4 @@
-"""A linear model of many tasks that use the same few inputs."""
+"""Linear models of many tasks that use the same few inputs."""
 
 import jax
 import jax.numpy as jnp
@@ -9,20 +9,22 @@ from ._solver import AbstractSolver, centred, LinearTasks, products
 
 
 class MultiTaskLasso(AbstractSolver):
-    """Linear regressions of all tasks whose weights are zero for the same inputs.
+    """The multi-task lasso: linear regressions of all tasks whose weights are zero for the same
+    inputs.
 
-    Minimises `1/(2n) sum_ti weight_ti |y_ti - W_t'x_ti - b_t|² + alpha sum_j |W_.j|`, in which `W_.j` are all weights of
-    input `j`, of all tasks, and `n` is the mean number of points of a task. Where all tasks are on the same points this is
-    what scikit-learn's `MultiTaskLasso` minimises; tasks may also have points of their own, and miss labels.
+    Minimises `1/(2n) sum_ti weight_ti |y_ti - W_t'x_ti - b_t|² + alpha sum_j |W_.j|`, where `W_.j`
+    are the weights of input `j` in all tasks, and `n` is the mean number of points of a task. If
+    all tasks have the same points, this is the objective of scikit-learn's `MultiTaskLasso`; tasks
+    may also have different points and missing labels.
 
-    Source: Obozinski, Taskar & Jordan 2010, *Joint covariate selection and joint subspace selection for multiple
-    classification problems*, eq. 3. Solved by accelerated proximal gradient descent (Beck & Teboulle 2009, FISTA, §4) with
-    the restarts of O'Donoghue & Candès 2015, §3.2, `steps` of them.
+    Source: Obozinski, Taskar & Jordan 2010, *Joint covariate selection and joint subspace selection
+    for multiple classification problems*, eq. 3. Solved by accelerated proximal gradient descent
+    (Beck & Teboulle 2009, FISTA, §4) with the restarts of O'Donoghue & Candès 2015, §3.2.
 
     **Arguments:**
 
-    - `alpha`: strength of the penalty, in units of inputs times targets.
-    - `steps`: fixed, so that many are solved in one program.
+    - `alpha`: the strength of the penalty, in units of inputs times targets.
+    - `steps`: of the descent, a fixed number, so that many problems are solved in one program.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> x = jr.normal(jr.key(0), (50, 5))
@@ -50,16 +52,11 @@ class MultiTaskLasso(AbstractSolver):
             weight, ahead, pace = carry
             slope = jnp.matmul(gram, ahead, precision=jax.lax.Precision.HIGHEST) - cross
             new = self._shrunk(ahead - step * slope, step)
-            back = (
-                (ahead - new) * (new - weight)
-            ).sum() > 0  # momentum points uphill: it begins anew
-            pace = jnp.where(back, 1.0, pace)
+            uphill = ((ahead - new) * (new - weight)).sum() > 0  # then momentum starts again
+            pace = jnp.where(uphill, 1.0, pace)
             faster = (1 + jnp.sqrt(1 + 4 * pace**2)) / 2
-            return (
-                new,
-                new + jnp.where(back, 0.0, (pace - 1) / faster) * (new - weight),
-                faster,
-            ), None
+            momentum = jnp.where(uphill, 0.0, (pace - 1) / faster)
+            return (new, new + momentum * (new - weight), faster), None
 
         start = (jnp.zeros_like(cross), jnp.zeros_like(cross), jnp.ones((), cross.dtype))
         weight = jax.lax.scan(descend, start, length=self.steps)[0][0]
@@ -68,6 +65,6 @@ class MultiTaskLasso(AbstractSolver):
     def _shrunk(
         self, weight: Float[Array, "tasks in out"], step: Float[Array, ""]
     ) -> Float[Array, "tasks in out"]:
-        """Each input's weights, of all tasks, shorter by `step * alpha`, or zero."""
+        """The weights of each input in all tasks, shortened by `step * alpha`, or zero."""
         length = jnp.sqrt((weight**2).sum(axis=(0, 2), keepdims=True))
         return weight * jnp.maximum(1 - step * self.alpha / jnp.maximum(length, 1e-30), 0)

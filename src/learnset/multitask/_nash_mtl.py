@@ -1,4 +1,4 @@
-"""What tasks would agree on if they bargained."""
+"""The direction on which tasks would agree if they bargained."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
@@ -10,18 +10,21 @@ from ._fairness import fair_weights
 
 
 class NashMTL(AbstractGramian):
-    """The Nash bargaining solution: no task can gain, in proportion to its gain, without others losing as much in all.
+    """Nash-MTL: the Nash bargaining solution, in which no task can gain, in proportion to its gain,
+    without the others losing as much in total.
 
-    The weights solve `G w = 1 / w`, so that the direction does not depend on the scale of any task's gradient; for two tasks
-    it halves the angle between the gradients. Its length is the root of `|G| tasks`, cut at `max_norm`, for one task too;
-    |G| is the Frobenius norm. Gradients of zero have no say.
+    The weights solve `G w = 1 / w`, so that the direction does not depend on the scale of any
+    task's gradient; for two tasks it halves the angle between the gradients. Its length is the root
+    of `|G| tasks`, clipped at `max_norm`, even for one task; |G| is the Frobenius norm. Zero
+    gradients do not count.
 
-    Source: Navon et al. 2022, *Multi-Task Learning as a Bargaining Game*, claim 3.1 and algorithm 1; length and cut are those
-    of the authors' program. Theirs approaches the weights by a sequence of convex programs; here they are solved for.
+    Source: Navon et al. 2022, *Multi-Task Learning as a Bargaining Game*, claim 3.1 and algorithm
+    1; length and clipping are those of the authors' code. Theirs approaches the weights by a
+    sequence of convex programs; here they are solved for.
 
     **Arguments:**
 
-    - `max_norm`: of the direction; `math.inf` for no cut.
+    - `max_norm`: of the direction; `math.inf` for no clipping.
 
     **Raises:** `InputError` for a `max_norm` that is not above zero.
 
@@ -37,7 +40,8 @@ class NashMTL(AbstractGramian):
     def __check_init__(self):
         if isinstance(self.max_norm, (int, float)) and not self.max_norm > 0:
             raise InputError(
-                f"NashMTL: `max_norm={self.max_norm}`, but it must be above zero; `math.inf` cuts nothing."
+                f"NashMTL: `max_norm={self.max_norm}`, but it must be above zero. `math.inf` means"
+                " no clipping."
             )
 
     def weights(
@@ -48,7 +52,7 @@ class NashMTL(AbstractGramian):
         key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
         del present, key
-        # The entries are divided before they are squared, which might be more than a number can hold.
+        # The entries are divided before they are squared, because the squares might overflow.
         largest = jnp.diagonal(gramian).max()
         size = largest * jnp.sqrt(((gramian * one_over(largest)) ** 2).sum())
         weights = fair_weights(gramian * one_over(size))

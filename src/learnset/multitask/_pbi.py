@@ -1,4 +1,4 @@
-"""Distance along a direction and away from it."""
+"""Distances along a direction and away from it."""
 
 import jax
 import jax.numpy as jnp
@@ -10,23 +10,24 @@ from ._memory import recall
 
 
 class PBI(AbstractScalarisation):
-    """Penalty-based boundary intersection: how far the losses lie along the direction of the preferences, plus `penalty`
-    times how far they lie away from it. A task that is ahead of the direction may get a weight below zero: it is given up
-    so that the others come level.
+    """PBI, penalty-based boundary intersection: the distance of the losses along the direction of
+    the preferences, plus `penalty` times their distance from it. A task that is ahead of the
+    direction may get a negative weight: it gets worse until the others catch up.
 
-    Source: Zhang & Li 2007, *MOEA/D: A Multiobjective Evolutionary Algorithm Based on Decomposition*, §II-C, and the
-    `penalty` of its experiments. Distances away that are below a millionth of the largest loss count as none, so that the
-    slope exists.
+    Source: Zhang & Li 2007, *MOEA/D: A Multiobjective Evolutionary Algorithm Based on
+    Decomposition*, §II-C, and the `penalty` of its experiments. A distance from the direction below
+    a millionth of the largest loss counts as zero, so that the slope exists.
 
     **Arguments:**
 
-    - `penalty`: of the distance away from the direction.
-    - `preference`: the direction, one number for each numbered task; equal, unless given.
-    - `ideal`: the losses that distances are taken from; zero, unless given.
+    - `penalty`: the weight of the distance from the direction.
+    - `preference`: the direction, a number for each numbered task. Default: all equal.
+    - `ideal`: the losses from which distances are measured. Default: zero.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> towards = ls.multitask.PBI().direction(jnp.array([[3.0, 0.0], [0.0, 4.0]]), losses=jnp.array([2.0, 1.0]))
-    >>> [round(float(x), 3) for x in towards]
+    >>> matrix, losses = jnp.array([[3.0, 0.0], [0.0, 4.0]]), jnp.array([2.0, 1.0])
+    >>> direction = ls.multitask.PBI().direction(matrix, losses=losses)
+    >>> [round(float(x), 3) for x in direction]
     [12.728, -11.314]
     """
 
@@ -49,7 +50,7 @@ class PBI(AbstractScalarisation):
         direction = preference / jnp.sqrt(jnp.maximum((preference**2).sum(), 1e-12))
         ideal = 0 if self.ideal is None else recall(self.ideal, stats)
         largest = jnp.abs(stats.loss - ideal).max(where=stats.present, initial=0.0)
-        scale = jnp.where(largest > 0, largest, 1)  # squares of losses as they are could overflow
+        scale = jnp.where(largest > 0, largest, 1)  # squares of unscaled losses could overflow
 
         def distance(losses: Float[Array, "tasks"]) -> Float[Array, ""]:
             scaled = jnp.where(stats.present, losses - ideal, 0) / scale

@@ -1,4 +1,4 @@
-"""One task first, as long as the others get their share."""
+"""A primary task first, as long as the others get their share."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,29 +12,32 @@ from ._quadratic import nonnegative_minimum, product
 
 
 class PCDState(eqx.Module):
-    """The averaged square of each task's gradient, and over how many steps."""
+    """The averaged square of each task's gradient, and the number of its steps."""
 
     square: Float[Array, "numbered"]
     steps: Float[Array, "numbered"]
 
 
 class PCD(AbstractWeighting):
-    """Priority-constrained descent: the primary task's gradient, changed as little as possible so that every other task gains
-    at least the fraction `tau` of what its own gradient would give it; as long as the primary gradient.
+    """PCD, priority-constrained descent: the primary task's gradient, changed as little as possible
+    so that every other task gains at least the fraction `tau` of what its own gradient would give
+    it. The direction is as long as the primary gradient.
 
-    Gradients are first divided by the root of the average of their squared lengths over steps. Where the shares cannot be
-    given to all, the primary gradient is taken as it is. A batch without the primary task moves nothing.
+    Gradients are first divided by the root of their squared lengths, averaged over steps. If it is
+    impossible to give every task its share, the direction is the primary gradient. A batch without
+    the primary task does not move the model.
 
-    Source: *Not All Objectives Are Born Equal: Priority-Constrained Descent for Hierarchical Multi-Objective Optimization*
-    (TMLR 2026), eq. 5 and appendix B.2. Theirs goes through all sets of constraints; here the dual is solved.
+    Source: *Not All Objectives Are Born Equal: Priority-Constrained Descent for Hierarchical
+    Multi-Objective Optimization* (TMLR 2026), eq. 5 and appendix B.2. Theirs tries all sets of
+    constraints; here the dual is solved.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `primary`: the number of the task that goes first.
+    - `num_tasks`: the number of numbered tasks.
+    - `primary`: the index of the primary task.
     - `tau`: the fraction of progress, between zero and one.
-    - `beta`: how much an average of squares keeps, below one.
-    - `eps`: added to it.
+    - `beta`: the part of the averaged squares that is kept, below one.
+    - `eps`: is added to the averages.
 
     **Raises:** `InputError` for numbers outside of these ranges.
 
@@ -57,11 +60,11 @@ class PCD(AbstractWeighting):
         for name, value, most in (("tau", self.tau, 1), ("beta", self.beta, 1 - 1e-9)):
             if isinstance(value, (int, float)) and value > most:
                 raise InputError(
-                    f"PCD: `{name}={value}`, but it is a fraction, and `beta` is below one."
+                    f"PCD: `{name}={value}`, but it must be a fraction, and `beta` below one."
                 )
         if self.primary >= self.num_tasks:
             raise InputError(
-                f"PCD: `primary={self.primary}`, but the tasks are numbered 0 to {self.num_tasks - 1}."
+                f"PCD: `primary={self.primary}`, but tasks are numbered 0 to {self.num_tasks - 1}."
             )
 
     def init(self, model: Model) -> PCDState:
@@ -82,7 +85,8 @@ class PCD(AbstractWeighting):
         scale = one_over(jnp.sqrt(square / (1 - self.beta**steps) + self.eps))
         first = (stats.present & (stats.index == self.primary)).astype(norms.dtype)
         other = (1 - first) * (norms > 0).astype(norms.dtype)
-        # In units of each scaled gradient: what is added of it, and how much of its share the primary does not give it.
+        # In units of each scaled gradient: the part of its share that the primary gradient does not
+        # give.
         lengths = scale * norms
         length = first @ lengths
         lacking = other * (self.tau * lengths - length * product(between, first))
@@ -93,9 +97,7 @@ class PCD(AbstractWeighting):
         mixed = jnp.where(given, added, 0) * one_over(relative) + length * first
         norm = jnp.sqrt(jnp.maximum(mixed @ product(between, mixed), 0))
         lost = 4 * jnp.sqrt(jnp.finfo(norms.dtype).eps) * mixed.sum()
-        weights = (
-            mixed * one_over(norms) * (first @ norms) * one_over(jnp.where(norm > lost, norm, 0))
-        )
-        return weights, PCDState(
-            renew(state.square, stats, square), renew(state.steps, stats, steps)
-        )
+        weights = mixed * one_over(norms) * (first @ norms)
+        weights = weights * one_over(jnp.where(norm > lost, norm, 0))
+        state = PCDState(renew(state.square, stats, square), renew(state.steps, stats, steps))
+        return weights, state

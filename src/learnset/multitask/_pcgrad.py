@@ -1,4 +1,4 @@
-"""Each task's gradient, without what contradicts the others."""
+"""Each task's gradient, without the part that conflicts with the others."""
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ from ._cosines import one_over
 
 
 class PCGrad(AbstractGramian):
-    """The sum of the tasks' gradients, each of which has been projected, one after the other and in random order, onto the
-    normal plane of every gradient that it was in conflict with.
+    """PCGrad: the sum of the tasks' gradients, each of which has been projected, in random order,
+    onto the normal plane of every gradient with which it was in conflict.
 
     Source: Yu et al. 2020, *Gradient Surgery for Multi-Task Learning*, algorithm 1.
 
@@ -31,14 +31,13 @@ class PCGrad(AbstractGramian):
         *,
         key: Key[Array, ""],
     ) -> Float[Array, "tasks"]:
-        del present  # conflicts with nothing: its products are zero
+        del present  # an absent task conflicts with none: its products are zero
         tasks = jnp.arange(len(gramian))
         inverse = one_over(jnp.diagonal(gramian))
 
         def project(mixed: Array, other: Array) -> tuple[Array, None]:
-            conflict = jnp.where(
-                other == tasks, 0, jnp.minimum((gramian[other] * mixed).sum(axis=1), 0)
-            )
+            along = (gramian[other] * mixed).sum(axis=1)
+            conflict = jnp.where(other == tasks, 0, jnp.minimum(along, 0))
             return mixed.at[tasks, other].add(-conflict * inverse[other]), None
 
         orders = jax.vmap(lambda key: jr.permutation(key, len(tasks)))(jr.split(key, len(tasks)))

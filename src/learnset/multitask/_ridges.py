@@ -1,4 +1,5 @@
-"""Ridge regression of many tasks: each alone, all as one, and all as one but for an offset of each."""
+"""Ridge regression of many tasks: each alone, all as one, and all as one with an offset for
+each."""
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +10,14 @@ from ._solver import AbstractSolver, centred, LinearTasks, products
 
 
 class RidgePerTask(AbstractSolver):
-    """A ridge regression for each task, with one strength of the penalty for all: nothing is shared.
+    """A separate ridge regression for each task, with the same penalty for all: nothing is shared.
 
-    Minimises `sum_i weight_i |y_i - W'x_i - b|² + l2 |W|²` for each task. Source: Hoerl & Kennard 1970.
+    Minimises `sum_i weight_i |y_i - W'x_i - b|² + l2 |W|²` for each task. Source: Hoerl & Kennard
+    1970.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> points = ls.Batch(jnp.arange(6.0).reshape(2, 3, 1), jnp.arange(6.0).reshape(2, 3, 1), jnp.ones((2, 3)))
+    >>> x = jnp.arange(6.0).reshape(2, 3, 1)
+    >>> points = ls.Batch(x, x, jnp.ones((2, 3)))
     >>> ls.multitask.RidgePerTask(l2=1e-3).solve(points).weight.shape
     (2, 1, 1)
     """
@@ -31,11 +34,12 @@ class RidgePerTask(AbstractSolver):
 
 
 class PooledRidge(AbstractSolver):
-    """One ridge regression for the points of all tasks, as if there were one task.
+    """A single ridge regression for the points of all tasks, as if there were one task.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> points = ls.Batch(jnp.arange(6.0).reshape(2, 3, 1), jnp.arange(6.0).reshape(2, 3, 1), jnp.ones((2, 3)))
-    >>> [round(float(w), 3) for w in ls.multitask.PooledRidge(l2=1e-3).solve(points).weight.ravel()]
+    >>> x = jnp.arange(6.0).reshape(2, 3, 1)
+    >>> model = ls.multitask.PooledRidge(l2=1e-3).solve(ls.Batch(x, x, jnp.ones((2, 3))))
+    >>> [round(float(w), 3) for w in model.weight.ravel()]
     [1.0, 1.0]
     """
 
@@ -51,10 +55,10 @@ class PooledRidge(AbstractSolver):
 
 
 class OffsetRidge(AbstractSolver):
-    """One ridge regression for the points of all tasks, with an offset for each task that is not shrunk: the "within"
-    regression, or the model of fixed effects.
+    """A single ridge regression for the points of all tasks, with an offset for each task that is
+    not shrunk: the "within" regression, or fixed-effects model.
 
-    Minimises `sum_ti weight_ti |y_ti - W'x_ti - b_t|² + l2 |W|²`. A new task sees the mean offset.
+    Minimises `sum_ti weight_ti |y_ti - W'x_ti - b_t|² + l2 |W|²`. A new task gets the mean offset.
     Source: Baltagi 2021, *Econometric Analysis of Panel Data*, §2.2.
 
     >>> import jax.numpy as jnp, learnset as ls
@@ -73,14 +77,12 @@ class OffsetRidge(AbstractSolver):
         x, y, x_mean, y_mean = centred(points)
         gram, cross = (leaf.sum(axis=0) for leaf in products(x, y))
         weight = _solved(gram, cross, self.l2)
-        return LinearTasks(
-            jnp.broadcast_to(weight, (len(x), *weight.shape)), y_mean - x_mean @ weight
-        )
+        of_tasks = jnp.broadcast_to(weight, (len(x), *weight.shape))
+        return LinearTasks(of_tasks, y_mean - x_mean @ weight)
 
 
 def _solved(
     gram: Float[Array, "in in"], cross: Float[Array, "in out"], l2: float | Float[Array, ""]
 ) -> Array:
-    return jax.scipy.linalg.solve(
-        gram + l2 * jnp.eye(len(gram), dtype=gram.dtype), cross, assume_a="pos"
-    )
+    penalised = gram + l2 * jnp.eye(len(gram), dtype=gram.dtype)
+    return jax.scipy.linalg.solve(penalised, cross, assume_a="pos")

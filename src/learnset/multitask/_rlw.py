@@ -9,11 +9,11 @@ from ._shares import softmax
 
 
 class RLW(AbstractScalarisation):
-    """Random loss weighting: at each step new weights, the softmax of standard normal numbers. A control that other
-    balancers should beat, and often do not.
+    """RLW, random loss weighting: new weights at each step, the softmax of standard normal numbers.
+    It is a control that other balancers should beat, and often do not.
 
-    Source: Lin et al. 2022, *Reasonable Effectiveness of Random Weighting: A Litmus Test for Multi-Task Learning*,
-    algorithm 2.
+    Source: Lin et al. 2022, *Reasonable Effectiveness of Random Weighting: A Litmus Test for
+    Multi-Task Learning*, algorithm 2.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> round(float(ls.multitask.RLW().direction(jnp.eye(2), key=jr.key(0)).sum()), 6)

@@ -1,4 +1,4 @@
-"""A direction that hurts no task, pulled towards the mean."""
+"""A direction that hurts no task, pulled towards the mean gradient."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,23 +16,26 @@ from ._two_batches import AbstractTwoBatches, recall_shares
 
 
 class SDMGrad(AbstractTwoBatches):
-    """Stochastic direction-oriented gradient descent: the shortest of all mixtures of gradients to which the mean gradient,
-    `strength` times, has been added. Zero is `MGDA`, and a large number the mean.
+    """SDMGrad, stochastic direction-oriented gradient descent: the shortest of all mixtures of
+    gradients plus `strength` times the mean gradient. A strength of zero is `MGDA`, and a large one
+    is the mean.
 
-    The weights go on from those of the last step, by `steps` of projected gradient descent with momentum on the products of
-    gradients of two independent batches, the support and the query sets, over the square of their mean length.
+    The weights start from those of the last step and take `steps` of projected gradient descent
+    with momentum, on the products of gradients of two independent batches, the support and the
+    query sets, divided by the square of their mean length.
 
-    Source: Xiao, Ban & Ji 2023, *Direction-oriented Multi-objective Learning: Simple and Provable Stochastic Algorithms*,
-    algorithm 1; rates and `strength` are those of the authors' experiments.
+    Source: Xiao, Ban & Ji 2023, *Direction-oriented Multi-objective Learning: Simple and Provable
+    Stochastic Algorithms*, algorithm 1; rates and `strength` are those of the authors' experiments.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `strength`: of the pull towards the mean (λ).
+    - `num_tasks`: the number of numbered tasks.
+    - `strength`: of the pull towards the mean gradient (λ).
     - `lr`, `momentum`, `steps`: of the descent.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> ls.multitask.SDMGrad(num_tasks=2).direction(jnp.array([[1.0, 0.0], [0.0, 1.0]])).round(4).tolist()
+    >>> matrix = jnp.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> ls.multitask.SDMGrad(num_tasks=2).direction(matrix).round(4).tolist()
     [0.5, 0.5]
     """
 
@@ -49,7 +52,8 @@ class SDMGrad(AbstractTwoBatches):
         check_positive("SDMGrad", lr=self.lr, steps=self.steps)
         if isinstance(self.momentum, (int, float)) and self.momentum >= 1:
             raise InputError(
-                f"SDMGrad: `momentum={self.momentum}`, but it must be below one, or steps grow for ever."
+                f"SDMGrad: `momentum={self.momentum}`, but it must be below one, or steps grow"
+                " without bound."
             )
 
     def init(self, model: Model) -> Float[Array, "numbered"]:
@@ -73,7 +77,6 @@ class SDMGrad(AbstractTwoBatches):
             velocity = self.momentum * velocity + product(gramian, weights + self.strength * mean)
             return to_simplex(weights - self.lr * velocity, stats.present), velocity
 
-        weights = lax.fori_loop(
-            0, self.steps, step, (recall_shares(state, stats), jnp.zeros_like(mean))
-        )[0]
+        start = recall_shares(state, stats), jnp.zeros_like(mean)
+        weights = lax.fori_loop(0, self.steps, step, start)[0]
         return (weights + self.strength * mean) / (1 + self.strength), renew(state, stats, weights)

@@ -1,4 +1,4 @@
-"""Models of their own for each task, pulled together."""
+"""A model for each task, pulled together."""
 
 import equinox as eqx
 import jax
@@ -10,17 +10,21 @@ from ._task_gradients import task_losses
 
 
 class SoftSharing(AbstractMethod):
-    """The pooled loss plus penalties that pull each task's parameters to zero or to the tasks' mean.
+    """Soft sharing: the pooled loss plus penalties that pull each task's parameters to zero or to
+    the mean of the tasks' parameters.
 
-    The model is `Separate`: one model for each task. With both penalties zero it learns every task alone.
+    The model is `Separate`: one model for each task. With both penalties zero, every task is learnt
+    alone.
 
-    Source: Evgeniou & Pontil 2004, *Regularized Multi-Task Learning*, eq. 8 (pull to the mean); as baselines of
-    meta-learning Finn, Abbeel & Levine 2017, appendix C, table 2 ("multi-task": no penalty, l2, to the mean).
+    Source: Evgeniou & Pontil 2004, *Regularized Multi-Task Learning*, eq. 8 (pull to the mean); as
+    baselines of meta-learning in Finn, Abbeel & Levine 2017, appendix C, table 2 ("multi-task": no
+    penalty, l2, to the mean).
 
     **Arguments:**
 
-    - `to_zero`: times the mean over tasks of the squared norm of the parameters.
-    - `to_mean`: times the mean over tasks of the squared distance to the mean of all tasks' parameters.
+    - `to_zero`: the weight of the mean over tasks of the squared norm of the parameters.
+    - `to_mean`: the weight of the mean over tasks of the squared distance to the mean of all tasks'
+      parameters.
 
     >>> import jax.random as jr, optax, learnset as ls
     >>> model = ls.models.separate(lambda key: ls.MLP(1, 1, key=key), 30, key=jr.key(0))
@@ -54,7 +58,6 @@ class SoftSharing(AbstractMethod):
     def _penalty(self, models: PyTree) -> Float[Array, ""]:
         leaves = [leaf for leaf in jax.tree.leaves(models) if eqx.is_inexact_array(leaf)]
         size = sum((leaf**2).sum() for leaf in leaves) / len(leaves[0])
-        spread = sum(
-            ((leaf - leaf.mean(axis=0, keepdims=True)) ** 2).sum() for leaf in leaves
-        ) / len(leaves[0])
+        distances = (leaf - leaf.mean(axis=0, keepdims=True) for leaf in leaves)
+        spread = sum((distance**2).sum() for distance in distances) / len(leaves[0])
         return jnp.asarray(self.to_zero * size + self.to_mean * spread)

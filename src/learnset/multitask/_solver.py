@@ -1,4 +1,5 @@
-"""Multi-task learning in closed form: all points of all tasks in, a model with a part for each task out."""
+"""Multi-task learning in closed form: from all points of all tasks to a model with a part for each
+task."""
 
 import abc
 
@@ -11,30 +12,32 @@ from ..core import Batch, Predictor, present
 
 
 class AbstractSolver(eqx.Module):
-    """Solves all tasks at once, without steps of an optimiser that `train` takes. A new one says `solve`."""
+    """A solver that learns all tasks at once, without `train` and its optimiser. A subclass defines
+    `solve`."""
 
     @abc.abstractmethod
     def solve(self, points: Batch) -> "AbstractSolution":
-        """Learns all tasks.
+        """The model of all tasks.
 
         **Arguments:**
 
-        - `points`: of all tasks, "tasks points ..."; those of weight zero change nothing. Weights are of points.
+        - `points`: of all tasks, "tasks points ...". Those of weight zero change nothing. There is
+          a weight for each point.
 
-        **Returns:** a model: `for_task(index)` is the predictor of a task, and that of a new one for -1.
+        **Returns:** a model whose `for_task(index)` is the predictor of a task; -1 is a new task.
         """
 
 
 class AbstractSolution(eqx.Module):
-    """What a solver comes to."""
+    """The solution of a solver: a model of all tasks."""
 
     @abc.abstractmethod
     def for_task(self, index: Int[Array, ""]) -> Predictor:
-        """The predictor of task number `index`; of a task that no set numbers for -1."""
+        """The predictor of task number `index`; -1 is a new task."""
 
 
 class LinearPredictor(eqx.Module):
-    """`x @ weight + bias`."""
+    """The linear predictor `x @ weight + bias`."""
 
     weight: Float[Array, "in out"]
     bias: Float[Array, "out"]
@@ -44,7 +47,7 @@ class LinearPredictor(eqx.Module):
 
 
 class LinearTasks(AbstractSolution):
-    """A linear predictor for each task; a new task sees the mean of all of them.
+    """A linear predictor for each task. A new task gets the mean of all of them.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> model = ls.multitask.LinearTasks(jnp.ones((3, 2, 1)), jnp.array([[0.0], [1.0], [5.0]]))
@@ -71,7 +74,8 @@ def centred(
     Float[Array, "tasks in"],
     Float[Array, "tasks out"],
 ]:
-    """Inputs and targets less the means of their task, and these means; zero where a point has no weight."""
+    """Inputs and targets minus the means of their task, zero for points of weight zero; and these
+    means."""
     weight = points.weight[..., None]
     total = jnp.maximum(weight.sum(axis=1), 1e-12)
     y = present(points.y, weight)

@@ -1,4 +1,4 @@
-"""The smooth worst case of the losses."""
+"""A smooth worst case of the losses."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from ._shares import inverses, logs, softmax
 
 
 class STCHState(eqx.Module):
-    """How many steps there were, and the losses that make the nadir."""
+    """The number of steps, and the losses that make the nadir."""
 
     steps: Int[Array, ""]
     total: Float[Array, "numbered"]
@@ -19,21 +19,23 @@ class STCHState(eqx.Module):
 
 
 class STCH(AbstractScalarisation):
-    """Smooth Tchebycheff scalarisation: descends on a smooth form of the worst task, `mu log(sum exp(f / mu))` times the
-    number of tasks, where `f` is the logarithm of the loss over its nadir.
+    """STCH, smooth Tchebycheff scalarisation: descends on a smooth form of the loss of the worst
+    task, `mu log(sum exp(f / mu))` times the number of tasks, where `f` is the logarithm of the
+    loss over its nadir.
 
-    Training begins on the sum of the logarithms of the losses, `warmup` steps and `window` more, and the mean loss of the
-    latter is a task's nadir; a task that was not there then has its first loss as nadir. The smaller `mu`, the nearer to
-    training the worst task alone. Losses must be above zero.
+    Training starts on the sum of the logarithms of the losses, for `warmup` steps and `window`
+    more, and the mean loss of the latter is a task's nadir. A task that was absent from them has
+    its first loss as nadir. The smaller `mu`, the closer it is to training only the worst task.
+    Losses must be above zero.
 
-    Source: Lin et al. 2024, *Smooth Tchebycheff Scalarization for Multi-Objective Optimization*, with an ideal point
-    of zero and equal preferences; logarithms, warm-up and nadir are those of its multi-task code, which warms up for four
-    epochs and takes the nadir from the fifth.
+    Source: Lin et al. 2024, *Smooth Tchebycheff Scalarization for Multi-Objective Optimization*,
+    with an ideal point of zero and equal preferences; logarithms, warm-up and nadir are those of
+    its multi-task code, which warms up for four epochs and takes the nadir from the fifth.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `mu`: how smooth.
+    - `num_tasks`: the number of numbered tasks.
+    - `mu`: the smoothness.
     - `warmup`, `window`: in steps.
 
     >>> import jax.numpy as jnp, learnset as ls

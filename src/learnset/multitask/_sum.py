@@ -8,11 +8,11 @@ from ._balancer import AbstractScalarisation, TaskStats
 
 
 class Sum(AbstractScalarisation):
-    """The sum of the losses of the tasks that are there. With Adam it is `Mean`; with plain gradient descent it is `Mean`
-    with a step size that grows with the number of tasks.
+    """Sum: the sum of the losses of the present tasks. With Adam it is `Mean`; with plain gradient
+    descent it is `Mean` with a step size that grows with the number of tasks.
 
-    Source: "unitary scalarisation" of Kurin et al. 2022, *In Defense of the Unitary Scalarization for Deep Multi-Task
-    Learning*.
+    Source: "unitary scalarisation" of Kurin et al. 2022, *In Defense of the Unitary Scalarization
+    for Deep Multi-Task Learning*.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.multitask.Sum().direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()

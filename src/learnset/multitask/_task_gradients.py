@@ -1,4 +1,4 @@
-"""The gradient of each task, and which parameters tasks share."""
+"""The gradients of tasks, and the parameters that tasks share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +12,9 @@ from ..core import for_task, Loss, mix, Model, rows, Task, trainable
 
 
 def task_gradients(loss: Loss, model: Model, tasks: Task) -> tuple[Float[Array, "tasks"], PyTree]:
-    """The loss of each task on all its points, and its gradient.
+    """The losses and the gradients of tasks, each on all its points.
 
-    **Returns:** losses, and gradients of the model's structure with a leading `tasks` axis.
+    **Returns:** losses, and gradients with the structure of the model and a leading `tasks` axis.
 
     >>> import jax.random as jr, learnset as ls
     >>> tasks = ls.Sinusoids().draw(4, ls.Split.TRAIN, key=jr.key(0))
@@ -38,9 +38,10 @@ def task_losses(loss: Loss, model: Model, tasks: Task) -> Float[Array, "tasks"]:
 
 
 def each_task(function: Callable[[Task], Any], tasks: Task) -> Any:
-    """What the function makes of each task. Inputs that are the same for all are not mapped over, so that what depends on
-    them alone is computed once, and so is the way back of a sum over tasks. For a gradient of each task it was measured to
-    be no quicker: its products come in a form that is slow on a CPU."""
+    """The function of each task. Inputs that all tasks share are not mapped over, so that what
+    depends only on them is computed once, also in the backward pass of a sum over tasks. For a
+    gradient of each task this was measured to be no faster, because its products have a form that
+    is slow on a CPU."""
     if not tasks.same_inputs:
         return jax.vmap(function)(tasks)
     inputs = tasks.support.x[0], tasks.query.x[0]
@@ -55,20 +56,21 @@ def _inputs(task: Task) -> tuple[Any, Any]:
 
 
 def in_batch(tasks: Task) -> Bool[Array, "tasks"]:
-    """Which tasks have any point or label with weight: the others are absent from the batch."""
+    """Which tasks are present in the batch: those with any point or label that has weight."""
     return jax.vmap(lambda task: task.points.weight.max() > 0)(tasks)
 
 
 def own_and_shared(tree: PyTree) -> tuple[PyTree, PyTree]:
-    """Splits parameters (or gradients of their structure) into those that single tasks own, `model.own`, such as the
-    heads of `SharedBody`, and those that tasks share. Only about the latter can tasks be in conflict."""
+    """The parameters (or gradients) that single tasks own, `model.own`, such as the heads of
+    `SharedBody`; and those that tasks share. Only about the latter can tasks be in conflict."""
     if not hasattr(tree, "own"):
         return jax.tree.map(lambda _: None, tree), tree
     return trainable(tree, lambda model: model.own)
 
 
 def shared_rows(grads: PyTree) -> Float[Array, "tasks params"]:
-    """Gradients of tasks, with a leading `tasks` axis, as a matrix of the parameters that are shared."""
+    """The gradients of tasks, which have a leading `tasks` axis, as a matrix over the shared
+    parameters."""
     shared = own_and_shared(grads)[1]
     if jax.tree.leaves(shared):
         return rows(shared)
@@ -76,27 +78,28 @@ def shared_rows(grads: PyTree) -> Float[Array, "tasks params"]:
 
 
 def mean_of_own(grads: PyTree, present: Bool[Array, "tasks"]) -> PyTree:
-    """The mean over the tasks that are there of the gradients of what single tasks own; `None` for what is shared."""
+    """The mean over the present tasks of the gradients of parameters that single tasks own; `None`
+    for shared parameters."""
     return mix(even(present), own_and_shared(grads)[0])
 
 
 def weighted_gradient(
     loss: Loss, model: Model, tasks: Task, weights: Float[Array, "tasks"]
 ) -> PyTree:
-    """The gradient of the weighted loss for what tasks share, and of their mean loss for what single tasks own."""
+    """The gradient of the weighted loss for shared parameters, and of the mean loss for parameters
+    that single tasks own."""
     moving, fixed = trainable(model)
     own, shared = own_and_shared(moving)
 
     def total(own: PyTree, shared: PyTree, weights: Float[Array, "tasks"]) -> Float[Array, ""]:
         return weights @ task_losses(loss, eqx.combine(own, shared, fixed), tasks)
 
+    equal = even(in_batch(tasks)).astype(weights.dtype)
     of_shared = jax.grad(total, argnums=1)(own, shared, weights)
-    return eqx.combine(
-        of_shared, jax.grad(total)(own, shared, even(in_batch(tasks)).astype(weights.dtype))
-    )
+    return eqx.combine(of_shared, jax.grad(total)(own, shared, equal))
 
 
 def even(present: Bool[Array, "tasks"]) -> Float[Array, "tasks"]:
-    """The same weight for each task that is there, one in all."""
-    there = present.astype(float)
-    return there / jnp.maximum(there.sum(), 1)
+    """Equal weights of the present tasks, which sum to one."""
+    ones = present.astype(float)
+    return ones / jnp.maximum(ones.sum(), 1)

@@ -1,4 +1,5 @@
-"""Balancers that learn weights from two batches, so that the noise of one does not bias them."""
+"""Balancers that learn weights from two batches, so that the noise of a batch does not bias
+them."""
 
 import equinox as eqx
 import jax
@@ -13,31 +14,29 @@ from ._task_gradients import in_batch, mean_of_own, own_and_shared, shared_rows,
 
 
 class AbstractTwoBatches(AbstractWeighting):
-    """A weighting of the products between gradients of two batches, the support and the query sets, that are independent of
-    each other: the expected product is then that of the expected gradients. A subclass has a `loss` and says `weigh`; the
-    model moves by the weighted sum of the means of both gradients.
+    """A weighting of the products between gradients of two independent batches, the support and the
+    query sets, so that the expected product is that of the expected gradients.
 
-    `direction`, which knows one matrix, takes it for both.
+    A subclass has a `loss` and defines `weigh`; the model moves by the weighted sum of the means of
+    both gradients. `direction` uses its matrix for both batches.
     """
 
     def gradient(
         self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
-        halves = [
-            eqx.tree_at(
-                lambda t, part=part: getattr(t, part).weight, tasks, replace_fn=jnp.zeros_like
-            )
-            for part in ("query", "support")
-        ]
+        def without(part: str) -> Task:
+            weight = getattr(tasks, part).weight
+            return eqx.tree_at(lambda t: getattr(t, part).weight, tasks, jnp.zeros_like(weight))
+
+        halves = [without("query"), without("support")]
         (one, grads_one), (two, grads_two) = (
             task_gradients(self.loss, model, half) for half in halves
         )
         in_one, in_two = (in_batch(half).astype(one.dtype) for half in halves)
         parts = jnp.maximum(in_one + in_two, 1)
         stats = TaskStats((one * in_one + two * in_two) / parts, in_batch(tasks), tasks.index)
-        weights, state = self.weigh(
-            product(shared_rows(grads_one), shared_rows(grads_two).T), stats, state, key=key
-        )
+        products = product(shared_rows(grads_one), shared_rows(grads_two).T)
+        weights, state = self.weigh(products, stats, state, key=key)
         grads = jax.tree.map(lambda a, b: _scaled(1 / parts, a + b), grads_one, grads_two)
         shared = mix(weights, own_and_shared(grads)[1])
         return (
@@ -48,13 +47,12 @@ class AbstractTwoBatches(AbstractWeighting):
 
 
 def recall_shares(memory: Float[Array, "numbered"], stats: TaskStats) -> Float[Array, "tasks"]:
-    """Remembered weights of the tasks that are there, one in all; zero for the others."""
+    """The remembered weights of the present tasks, scaled to sum to one; zero for the others."""
     known = jnp.where(stats.present, recall(memory, stats), 0)
     total = known.sum()
-    there = stats.present.astype(known.dtype)
-    return jnp.where(
-        total > 0, known / jnp.where(total > 0, total, 1), there / jnp.maximum(there.sum(), 1)
-    )
+    ones = stats.present.astype(known.dtype)
+    equal = ones / jnp.maximum(ones.sum(), 1)
+    return jnp.where(total > 0, known / jnp.where(total > 0, total, 1), equal)
 
 
 def _scaled(factors: Float[Array, "tasks"], leaf: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Each task's gradient, turned until it hurts no task."""
+"""Each task's gradient, rotated until it hurts no task."""
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,14 @@ from ._task_gradients import even
 
 
 class UPGrad(AbstractGramian):
-    """The mean of the tasks' gradients, each projected onto the directions along which no task gets worse (the dual cone of
-    all gradients).
+    """UPGrad: the mean of the tasks' gradients, each projected onto the directions along which no
+    task gets worse (the dual cone of all gradients).
 
-    Hurts no task, and is linear in the scale of each gradient: a task whose loss is doubled counts twice, and its conflicts
-    do not.
+    It hurts no task, and it is linear in the scale of each gradient: a task whose loss is doubled
+    counts twice, but its conflicts do not.
 
-    Source: Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*, §3.1 and proposition 1.
+    Source: Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*, §3.1 and
+    proposition 1.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.UPGrad().direction(jnp.array([[1.0, 0.0], [-1.0, 1.0]])).round(4).tolist()
@@ -39,5 +40,6 @@ class UPGrad(AbstractGramian):
         added = jax.vmap(lambda row: nonnegative_minimum(between, row))(between)
         projected = jnp.eye(len(norms), dtype=norms.dtype) + added
         mean = even(present).astype(norms.dtype)
-        # Norms are divided before they are summed: their quotients may be all that a number can hold.
+        # Norms are divided before they are summed, because only their quotients may be
+        # representable.
         return (mean[:, None] * projected * norms[:, None] * one_over(norms)[None]).sum(axis=0)

@@ -1,4 +1,4 @@
-"""Learnt uncertainties of the tasks."""
+"""Weights by learnt uncertainties of the tasks."""
 
 import equinox as eqx
 import jax
@@ -11,24 +11,26 @@ from ._memory import blank, check_num_tasks, Learnt, recall
 
 
 class UW(AbstractScalarisation):
-    """Uncertainty weighting: each task has a learnt noise variance, and weighs as much as its labels are certain.
+    """UW, uncertainty weighting: each task has a learnt noise variance, and weighs more the more
+    certain its labels are.
 
-    With `s` the logarithm of the variance a task of regression adds `exp(-s) loss / 2 + s / 2`, the negative
-    log-likelihood of a Gaussian, and a task of classification `exp(-s) loss + s / 2`, that of a softmax whose logits are
-    divided by the variance. Both are smallest where the task weighs `1 / (2 loss)`, so in the end large losses count as
-    much as small ones.
+    With `s` the logarithm of the variance, a regression task adds `exp(-s) loss / 2 + s / 2` to the
+    total loss, the negative log-likelihood of a Gaussian; a classification task adds
+    `exp(-s) loss + s / 2`, that of a softmax whose logits are divided by the variance. Both are
+    smallest if the task weighs `1 / (2 loss)`, so that in the end large losses count as much as
+    small ones.
 
-    Source: Kendall, Gal & Cipolla 2018, *Multi-Task Learning Using Uncertainty to Weigh Losses*, eqs. 7 and 10;
-    `positive` is the revision of Liebel & Körner 2018, *Auxiliary Tasks in Multi-task Learning*, with
-    `log(1 + exp(s))` for `s / 2`, so that the whole loss stays positive. They learn `s` together with the model; here it
-    has an Adam of its own.
+    Source: Kendall, Gal & Cipolla 2018, *Multi-Task Learning Using Uncertainty to Weigh Losses*,
+    eqs. 7 and 10; `positive` is the revision of Liebel & Körner 2018, *Auxiliary Tasks in
+    Multi-task Learning*, with `log(1 + exp(s))` instead of `s / 2`, so that the total loss stays
+    positive. In both papers `s` is learnt together with the model; here it has its own Adam.
 
     **Arguments:**
 
-    - `num_tasks`: how many numbered tasks there are.
-    - `lr`: the step size for the logarithms of the variances, which begin at zero.
-    - `classification`: whether the tasks are of classification: for all, or for each numbered task.
-    - `positive`: the revised form.
+    - `num_tasks`: the number of numbered tasks.
+    - `lr`: the step size of the logarithms of the variances, which start at zero.
+    - `classification`: whether tasks are classification tasks, for all or for each numbered task.
+    - `positive`: whether to use the revised form.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> ls.UW(num_tasks=2).direction(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()

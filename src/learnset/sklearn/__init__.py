@@ -1,4 +1,5 @@
-"""Multi-task learning as scikit-learn estimators. Needs `learnset[sklearn]`; `import learnset` does not load this file.
+"""Multi-task learning as scikit-learn estimators. It needs `pip install 'learnset[sklearn]'`, and
+`import learnset` does not load it.
 
 >>> import numpy as np
 >>> from learnset.sklearn import MultiTaskRegressor
@@ -9,5 +10,8 @@
 >>> model.predict([[1.0], [1.0]], task=["east", "west"]).round() + 0
 array([ 1., -1.])"""
 
-from ._classifier import MultiTaskClassifier as MultiTaskClassifier
-from ._regressor import MultiTaskRegressor as MultiTaskRegressor
+from ..core import needs
+
+with needs("sklearn"):
+    from ._classifier import MultiTaskClassifier as MultiTaskClassifier
+    from ._regressor import MultiTaskRegressor as MultiTaskRegressor

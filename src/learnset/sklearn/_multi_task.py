@@ -1,4 +1,4 @@
-"""What both estimators have in common."""
+"""The part that both estimators have in common."""
 
 from typing import Any
 
@@ -8,22 +8,19 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import (
-    check_array,
-    check_is_fitted,
-    check_random_state,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, check_random_state, column_or_1d
 
 from ..core import check_not_negative, check_positive, DivergedError, InputError
 from ..multitask import Mean, SoftSharing
-from ._arrays import padded_tasks, room, without_column
-from ._program import ALL, asked, BODY, NONE, trained
+from ._arrays import check_array, padded_tasks, room, validate_data, without_column
+from ._program import ALL, answers, BODY, NONE, trained
 
 
 class MultiTask(BaseEstimator):
-    """What both estimators have in common: tasks are numbered, padded, trained together and asked."""
+    """The part that both estimators have in common: tasks are numbered, padded and trained
+    together, and answer for rows."""
+
+    n_outputs_: int  # columns of `y`
 
     def __init__(
         self,
@@ -56,28 +53,21 @@ class MultiTask(BaseEstimator):
         tags.target_tags.multi_output = True
         return tags
 
-    # Arrays in
+    # Arrays
 
     def _inputs(
         self, x: Any, task: Any, *, fitting: bool, y: Any = "no_validation"
     ) -> tuple[Any, Any]:
-        """Scaled inputs and the label of each row's task, the task column taken out of the former."""
+        """The scaled inputs, without the task column, and the label of each row's task."""
+        y = None if y is None else "no_validation"
         if self.task_column is None:
-            inputs = validate_data(
-                self, x, None if y is None else "no_validation", reset=fitting, dtype="numeric"
-            )
+            inputs = validate_data(self, x, y, reset=fitting, dtype="numeric")
         else:
             if task is not None:
                 raise InputError(
-                    "`task` and `task_column` both say which task a row is of. Give one of them."
+                    "`task` and `task_column` both give the tasks of the rows. Give one of them."
                 )
-            validate_data(
-                self,
-                x,
-                None if y is None else "no_validation",
-                reset=fitting,
-                skip_check_array=True,
-            )
+            validate_data(self, x, y, reset=fitting, skip_check_array=True)
             x, task = without_column(x, self.task_column)
             inputs = check_array(x)
         inputs = inputs.astype(np.float64)
@@ -87,7 +77,7 @@ class MultiTask(BaseEstimator):
         return ((inputs - self.x_mean_) / self.x_scale_).astype(np.float32), task
 
     def _labels(self, task: Any, rows: int) -> np.ndarray:
-        """The labels of the rows' tasks, one and the same where none are given."""
+        """The labels of the rows' tasks; by default, all the same."""
         labels = np.zeros(rows, int) if task is None else column_or_1d(task)
         if len(labels) != rows:
             raise InputError(
@@ -96,10 +86,11 @@ class MultiTask(BaseEstimator):
         return labels
 
     def _numbers(self, task: Any, rows: int) -> Int[np.ndarray, "rows"]:
-        """The numbers of the rows' tasks, -1 for tasks that `fit` did not see."""
+        """The numbers of the rows' tasks; -1 for tasks that were not in `fit`."""
         if task is None and self.has_tasks_:
             raise InputError(
-                "`fit` was told the task of each row, and this call was not. Give `task`, one for each row."
+                "`fit` was given the task of each row, but this call was not. Give `task`, with a"
+                " label for each row."
             )
         labels = self._labels(task, rows)
         known = {label: number for number, label in enumerate(self.tasks_.tolist())}
@@ -107,7 +98,7 @@ class MultiTask(BaseEstimator):
 
     @property
     def _groups(self) -> int:
-        """How many tasks of rows the model tells apart."""
+        """The number of tasks of rows between which the model distinguishes."""
         return 1 if self.sharing == ALL else len(self.tasks_)
 
     def _group(self, number: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "rows"]:
@@ -119,7 +110,7 @@ class MultiTask(BaseEstimator):
         self,
         x: Any,
         y: Float[np.ndarray, "rows columns out"],
-        there: np.ndarray,
+        known: np.ndarray,
         task: Any,
         loss: Any,
     ) -> None:
@@ -127,9 +118,9 @@ class MultiTask(BaseEstimator):
         labels = self._labels(task, len(x))
         self.has_tasks_ = task is not None
         self.tasks_, number = np.unique(labels, return_inverse=True)
-        points = padded_tasks(x, y, there, self._group(number), self._groups)
+        points = padded_tasks(x, y, known, self._group(number), self._groups)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        # Numbers that a search goes through are arrays, so that a new value compiles nothing anew.
+        # Numbers that a search varies are arrays, so that a new value needs no new compilation.
         numbers = jnp.float32(self.learning_rate), jnp.float32(self.l2)
         sizes = (self.width, self.depth, self.steps, min(self.batch_size, points.x.shape[1]))
         method = Mean() if self.method is None else self.method
@@ -139,8 +130,8 @@ class MultiTask(BaseEstimator):
         )
         if not finite:
             raise DivergedError(
-                f"{type(self).__name__} met NaN or infinity. Usually `learning_rate={self.learning_rate}` is too large:"
-                " try a tenth of it."
+                f"{type(self).__name__} met NaN or infinity. Usually"
+                f" `learning_rate={self.learning_rate}` is too large: try a tenth of it."
             )
         self.loss_curve_ = np.asarray(losses)
 
@@ -160,25 +151,19 @@ class MultiTask(BaseEstimator):
         check_not_negative(name, l2=self.l2)
         if isinstance(self.method, SoftSharing) and self.sharing != NONE:
             raise InputError(
-                f"{name}: SoftSharing pulls separate models together. Set `sharing={NONE!r}` with it."
+                f"{name}: SoftSharing pulls separate models together. Set `sharing={NONE!r}`."
             )
 
     # Answers
 
     def _answers(self, x: Any, task: Any, final: Any) -> Float[np.ndarray, "rows columns out"]:
-        """`final` of the model's outputs; its mean over the known tasks for a task that is new."""
+        """`final` of the model's outputs; for a new task, its mean over the known tasks."""
         check_is_fitted(self)
         inputs, task = self._inputs(x, task, fitting=False)
         number = self._group(self._numbers(task, len(inputs)))
-        length = room(len(inputs))  # few lengths, and so few programs
+        length = room(len(inputs))  # few lengths, and so few compiled programs
         inputs = np.pad(inputs, ((0, length - len(inputs)), (0, 0)))
         padded = np.pad(number, (0, length - len(number)))
-        found = asked(
-            self.model_,
-            jnp.asarray(inputs),
-            jnp.asarray(padded),
-            self._groups,
-            self.n_outputs_,
-            final,
-        )
-        return np.asarray(found, float)[: len(number)]
+        arrays = jnp.asarray(inputs), jnp.asarray(padded)
+        outputs = answers(self.model_, *arrays, self._groups, self.n_outputs_, final)
+        return np.asarray(outputs, float)[: len(number)]

@@ -1,4 +1,5 @@
-"""What is compiled: one program that trains, and one that answers, for all data of about the same shape."""
+"""The compiled programs: one that trains and one that answers, for all data of about the same
+shape."""
 
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..models import MLP, separate, SharedBody
 from ..tasks import FiniteTasks
 from ..training import train
 
-BODY, ALL, NONE = "body", "all", "none"  # what tasks share
+BODY, ALL, NONE = "body", "all", "none"  # the parts that tasks share
 
 
 @eqx.filter_jit
@@ -27,7 +28,8 @@ def trained(
     l2: Float[Array, ""],
     key: Key[Array, ""],
 ) -> tuple[Model, Float[Array, "steps"], Bool[Array, ""]]:
-    """A model for these tasks, initialised and trained in one program, the loss of each step, and whether all is finite."""
+    """A model of these tasks, initialised and trained in one program; the loss of each step; and
+    whether all parameters are finite."""
     width, depth, steps, batch = sizes
     model_key, head_key, train_key = jr.split(key, 3)
     ins, outs, count = points.x.shape[-1], points.y.shape[-1], len(points.weight)
@@ -49,20 +51,22 @@ def trained(
 
 
 @eqx.filter_jit
-def asked(
+def answers(
     model: Model, x: Any, group: Any, groups: int, columns: int, final: Any
 ) -> Float[Array, "rows columns out"]:
+    """The answer for each row: that of its group, or the mean over all groups for a group of -1."""
+
     def of_one(both: tuple[Array, Array]) -> Float[Array, "columns out"]:
         x, group = both
         outputs = jax.vmap(lambda index: for_task(model, index)(x))(jnp.arange(groups * columns))
-        answers = jax.vmap(final)(outputs.reshape(groups, columns, -1))
-        return jnp.where(group < 0, answers.mean(axis=0), answers[group])
+        of_groups = jax.vmap(final)(outputs.reshape(groups, columns, -1))
+        return jnp.where(group < 0, of_groups.mean(axis=0), of_groups[group])
 
     return jax.lax.map(of_one, (x, group), batch_size=256)
 
 
 class Probabilities(eqx.Module):
-    """Logits to probabilities of the classes that each column has."""
+    """The probabilities of the classes that each column has, from logits."""
 
     possible: Array
 
@@ -70,7 +74,7 @@ class Probabilities(eqx.Module):
         return jax.nn.softmax(jnp.where(self.possible, logits, -jnp.inf))
 
 
-def _relu(x: Array) -> Array:  # functions with a name in a module can be stored by joblib
+def _relu(x: Array) -> Array:  # joblib can store functions that have a name in a module
     return jax.nn.relu(x)
 
 

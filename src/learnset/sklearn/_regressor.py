@@ -5,43 +5,48 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_array, check_consistent_length
+from sklearn.utils.validation import check_consistent_length
 
 from ..core import mse
-from ._arrays import mean_over_columns, some_in_each_column
+from ._arrays import check_array, check_each_column, mean_over_columns
 from ._multi_task import MultiTask
 from ._program import as_it_is
 
 
 class MultiTaskRegressor(RegressorMixin, MultiTask):
-    """Regression of several tasks that are learnt together.
+    """A regressor of several tasks that are learnt together.
 
-    Tasks come in two ways, also both at once: rows of different tasks (schools, patients, sensors) by `task`, one label for
-    each row, or by a column of `X`; and columns of `y`, where every column is a task on the same rows, and NaN is a
-    missing label. Without either everything is one task.
+    Tasks come in two forms, or both at once: rows may belong to different tasks (schools, patients,
+    sensors), by `task`, a label for each row, or by a column of `X`; and each column of `y` is a
+    task on the same rows, in which NaN is a missing label. Without either, everything is one task.
 
-    Inputs are standardised, and each column of `y`; rows of all tasks together. Categorical columns must be encoded before.
+    Inputs are standardised, and so is each column of `y`, over the rows of all tasks. Categorical
+    columns must be encoded beforehand.
 
-    A task that `fit` did not see is answered by the mean of what all tasks answer.
+    The prediction for a task that was not in `fit` is the mean of the predictions of all tasks.
 
     **Arguments:**
 
-    - `method`: a balancer such as `learnset.UPGrad()`, or `SoftSharing`; the mean of the tasks' losses, unless given. Its
-      loss is replaced by the squared error.
-    - `sharing`: `"body"` is one body and a head for each task; `"all"` one model for all tasks, told nothing of them (but
-      the columns of `y` are told apart); `"none"` a model for each.
-    - `width`, `depth`: of hidden layers. With `depth=0` there is one, and it is linear: tasks then share `width` linear features.
-    - `steps`, `learning_rate`: of Adam, whose step size falls to zero as a cosine.
+    - `method`: a balancer such as `learnset.UPGrad()`, or `SoftSharing`. Default: the mean of the
+      tasks' losses. Its loss is replaced by the squared error.
+    - `sharing`: `"body"` is one body with a head for each task; `"all"` is one model for all tasks
+      of rows, between which it does not distinguish (columns of `y` stay separate); `"none"` is a
+      model for each task.
+    - `width`, `depth`: of hidden layers. With `depth=0` there is a single linear one: tasks then
+      share `width` linear features.
+    - `steps`, `learning_rate`: of Adam, whose step size falls to zero along a cosine.
     - `l2`: adds `l2 / 2` times the squared norm of all parameters to the loss.
     - `batch_size`: points of each task in one step.
-    - `task_column`: the index or name of the column of `X` that says the task.
+    - `task_column`: the index or name of the column of `X` with the task of each row.
     - `random_state`: of initial parameters and batches.
 
-    **Attributes:** `tasks_`: labels of the tasks of rows; `model_`: an Equinox module; `loss_curve_`: the mean loss at each step.
+    **Attributes:** `tasks_`: the labels of the tasks of rows. `model_`: an Equinox module.
+    `loss_curve_`: the mean loss at each step.
 
-    **Raises:** `InputError`, a `ValueError`, for settings and arrays that cannot work; `DivergedError` where training does.
+    **Raises:** `InputError`, a `ValueError`, for invalid settings and arrays; `DivergedError` if
+    training diverges.
 
-    With metadata routing, `task` reaches a step of a pipeline, or a search, once it is asked for:
+    With metadata routing, `task` reaches the steps of a pipeline, or a search, that request it:
 
     >>> import numpy as np, sklearn
     >>> from learnset.sklearn import MultiTaskRegressor
@@ -57,7 +62,11 @@ class MultiTaskRegressor(RegressorMixin, MultiTask):
     """
 
     def fit(self, X: Any, y: Any, *, task: Any = None) -> Self:
-        """Learns all tasks. `X`: (rows, columns); `y`: (rows,) or (rows, tasks), NaN where missing; `task`: (rows,)."""
+        """The estimator, fitted to all tasks.
+
+        **Arguments:** `X`: (rows, columns). `y`: (rows,) or (rows, tasks), NaN where missing.
+        `task`: (rows,).
+        """
         inputs, task = self._inputs(X, task, fitting=True, y=y)
         targets = check_array(
             y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
@@ -66,25 +75,24 @@ class MultiTaskRegressor(RegressorMixin, MultiTask):
         self._one_column = targets.ndim == 1
         targets = targets.reshape(len(targets), -1)
         self.n_outputs_ = targets.shape[1]
-        there = some_in_each_column(np.isfinite(targets))
-        count = np.maximum(there.sum(axis=0), 1)
-        self.y_mean_ = np.where(there, targets, 0).sum(axis=0) / count
-        spread = np.sqrt((np.where(there, targets - self.y_mean_, 0) ** 2).sum(axis=0) / count)
+        known = np.isfinite(targets)
+        check_each_column(known)
+        count = np.maximum(known.sum(axis=0), 1)
+        self.y_mean_ = np.where(known, targets, 0).sum(axis=0) / count
+        spread = np.sqrt((np.where(known, targets - self.y_mean_, 0) ** 2).sum(axis=0) / count)
         self.y_scale_ = np.where(spread > 0, spread, 1.0)
-        scaled = np.where(there, (targets - self.y_mean_) / self.y_scale_, 0)
-        self._fit(inputs, scaled[:, :, None], there, task, mse)
+        scaled = np.where(known, (targets - self.y_mean_) / self.y_scale_, 0)
+        self._fit(inputs, scaled[:, :, None], known, task, mse)
         return self
 
     def predict(self, X: Any, *, task: Any = None) -> np.ndarray:
-        """Targets, in the shape and the units of `y`."""
+        """The predicted targets, in the shape and the units of `y`."""
         answers = self._answers(X, task, as_it_is)[:, :, 0]
         answers = answers * self.y_scale_ + self.y_mean_
         return answers[:, 0] if self._one_column else answers
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, task: Any = None) -> float:
-        """R², the mean over columns of `y`, missing labels left out."""
-        found, y = (
-            self.predict(X, task=task).reshape(len(y), -1),
-            np.asarray(y, float).reshape(len(y), -1),
-        )
-        return mean_over_columns(r2_score, y, found, ~np.isnan(y), sample_weight)
+        """R², averaged over the columns of `y`, without missing labels."""
+        y = np.asarray(y, float).reshape(len(y), -1)
+        predicted = self.predict(X, task=task).reshape(y.shape)
+        return mean_over_columns(r2_score, y, predicted, ~np.isnan(y), sample_weight)

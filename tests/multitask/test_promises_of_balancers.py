@@ -1,4 +1,5 @@
-"""What every balancer of losses, and every one that remembers, promises: whatever it is given, and whoever is absent."""
+"""The promises of every balancer of losses, and of every one with a state, whatever the gradients
+and whichever tasks are absent."""
 
 import equinox as eqx
 import jax
@@ -18,7 +19,8 @@ INDEX = np.array([5, 0, 3, 2])
 
 MANY = {"num_tasks": NUMBERED}
 WEIGHTS = jnp.arange(1.0, NUMBERED + 1)
-BALANCERS = {  # and what a single task's first gradient, of a task with a loss of 2, is multiplied by
+# With the factor of the first gradient of a single task, whose loss is 2.
+BALANCERS = {
     "sum": (ls.multitask.Sum(), 1),
     "fixed weights": (ls.multitask.FixedWeights(weights=WEIGHTS), 6),
     "uw": (ls.UW(**MANY), 0.5),
@@ -44,8 +46,9 @@ balance = eqx.filter_jit(
 )
 
 
-@pytest.fixture(params=BALANCERS)
+@pytest.fixture(scope="module", params=BALANCERS)
 def name(request):
+    """All tests of one balancer run one after the other, and share what is compiled."""
     return request.param
 
 
@@ -53,12 +56,10 @@ def run(method, grads, losses, present, index):
     """The directions of all steps, and the last state, in NumPy."""
     state, directions = method.init(jnp.zeros(grads.shape[-1])), []
     for matrix, line in zip(grads, losses, strict=True):
-        there = jnp.asarray(present)
         loss = jnp.asarray(np.where(present, line, 0), jnp.result_type(float))
         matrix = jnp.asarray(np.where(present[:, None], matrix, 0), loss.dtype)
-        direction, state = balance(
-            method, matrix, ls.multitask.TaskStats(loss, there, jnp.asarray(index)), state
-        )
+        stats = ls.multitask.TaskStats(loss, jnp.asarray(present), jnp.asarray(index))
+        direction, state = balance(method, matrix, stats, state)
         directions.append(np.asarray(direction))
     return np.array(directions), [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
 
@@ -74,15 +75,14 @@ def close(left, right):
 ALL = np.ones(ROWS, bool)
 
 
-def test_absent_tasks_have_no_say_and_lose_no_memory(name):
+def test_absent_tasks_change_nothing_and_keep_their_memory(name):
     if name == "rlw":
         pytest.skip("it draws as many numbers as there are rows: tested below")
     method = BALANCERS[name][0]
     present = np.array([True, True, False, True])
     padded = run(method, GRADS, LOSSES, present, INDEX)
-    assert close(
-        padded, run(method, GRADS[:, present], LOSSES[:, present], ALL[present], INDEX[present])
-    )
+    without = run(method, GRADS[:, present], LOSSES[:, present], ALL[present], INDEX[present])
+    assert close(padded, without)
     begin = [np.asarray(leaf) for leaf in jax.tree.leaves(method.init(jnp.zeros(PARAMS)))]
     for before, after in zip(begin, padded[1], strict=True):
         if before.shape[:1] == (NUMBERED,):
@@ -90,11 +90,10 @@ def test_absent_tasks_have_no_say_and_lose_no_memory(name):
             assert np.array_equal(before[others], after[others])
 
 
-def test_random_weights_leave_out_absent_tasks():
+def test_random_weights_of_absent_tasks_are_zero():
     present = np.array([True, True, False, True])
-    directions, _ = run(
-        ls.multitask.RLW(), np.tile(np.eye(ROWS), (2, 1, 1)), np.ones((2, ROWS)), present, INDEX
-    )
+    grads, losses = np.tile(np.eye(ROWS), (2, 1, 1)), np.ones((2, ROWS))
+    directions, _ = run(ls.multitask.RLW(), grads, losses, present, INDEX)
     assert np.all(directions[:, 2] == 0) and np.allclose(directions.sum(axis=1), 1)
 
 
@@ -117,9 +116,8 @@ def test_a_single_task_is_plain_training(name):
 @pytest.mark.parametrize("scale", (1e-10, 1e15, "mixed"))
 def test_directions_and_memories_are_finite_however_badly_scaled(name, scale):
     scales = np.array([1e-10, 1e15, 1.0, 1e6]) if scale == "mixed" else np.full(ROWS, scale)
-    directions, state = run(
-        BALANCERS[name][0], GRADS * scales[:, None], LOSSES * scales, ALL, INDEX
-    )
+    grads, losses = GRADS * scales[:, None], LOSSES * scales
+    directions, state = run(BALANCERS[name][0], grads, losses, ALL, INDEX)
     assert all(np.isfinite(x).all() for x in [directions, *state])
 
 
@@ -127,40 +125,44 @@ def test_directions_and_memories_are_finite_however_badly_scaled(name, scale):
 def test_a_step_with_nothing_to_learn_from_is_finite(name, what):
     grads = np.zeros_like(GRADS) if what == "gradients" else GRADS
     losses = np.zeros_like(LOSSES) if what == "losses" else LOSSES
-    directions, state = run(
-        BALANCERS[name][0], grads, losses, np.full(ROWS, what != "tasks"), INDEX
-    )
+    present = np.full(ROWS, what != "tasks")
+    directions, state = run(BALANCERS[name][0], grads, losses, present, INDEX)
     assert all(np.isfinite(x).all() for x in [directions, *state])
     if what != "losses":
         assert np.all(directions == 0)
 
 
-REMEMBER_EACH = ("uw", "imtl-l", "dwa", "stch", "metabalance")  # whatever else is there
+# Their memory of a task does not depend on the other tasks.
+REMEMBER_EACH = ("uw", "imtl-l", "dwa", "stch", "metabalance")
 
 
-@pytest.mark.parametrize("name", REMEMBER_EACH)
-def test_a_task_that_is_there_twice_is_remembered_once(name):
-    twice = np.array([0, 0, 1, 2, 3])
-    once = run(BALANCERS[name][0], GRADS, LOSSES, ALL, INDEX)[1]
-    both = run(
-        BALANCERS[name][0], GRADS[:, twice], LOSSES[:, twice], np.ones(5, bool), INDEX[twice]
-    )[1]
+def test_a_task_that_is_in_a_batch_twice_is_remembered_once(name):
+    if name not in REMEMBER_EACH:
+        pytest.skip("its memory of a task depends on the others")
+    twice, method = np.array([0, 0, 1, 2, 3]), BALANCERS[name][0]
+    once = run(method, GRADS, LOSSES, ALL, INDEX)[1]
+    both = run(method, GRADS[:, twice], LOSSES[:, twice], np.ones(5, bool), INDEX[twice])[1]
     assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(once, both, strict=True))
 
 
-def test_what_is_remembered_is_numbers(name):
-    leaves = jax.tree.leaves(BALANCERS[name][0].init(jnp.zeros(PARAMS)))
+STATEFUL = [name for name, (method, _) in BALANCERS.items() if method.init(jnp.zeros(PARAMS))]
+
+
+@pytest.mark.parametrize("stateful", STATEFUL)
+def test_a_state_is_numbers(stateful):
+    leaves = jax.tree.leaves(BALANCERS[stateful][0].init(jnp.zeros(PARAMS)))
+    assert leaves
     assert all(jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool for leaf in leaves)
 
 
-def test_all_of_it_works_in_double_precision(name):
+def test_directions_in_double_precision_are_those_in_single(name):
+    def doubled(leaf):
+        return leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf
+
     with jax.enable_x64(True):
-        method = jax.tree.map(
-            lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf,
-            BALANCERS[name][0],
-        )
+        method = jax.tree.map(doubled, BALANCERS[name][0])
         directions, _ = run(method, GRADS, LOSSES, ALL, INDEX)
     single, _ = run(BALANCERS[name][0], GRADS, LOSSES, ALL, INDEX)
     assert directions.dtype == np.float64
-    if name not in ("rlw", "graddrop"):  # random numbers of two types are no equals
+    if name not in ("rlw", "graddrop"):  # random numbers of the two types differ
         assert np.allclose(directions, single, rtol=1e-3, atol=1e-4)
