@@ -1,4 +1,4 @@
-"""The front door: a table of contents, written by hand. Each name is loaded when it is first used."""
+"""The front door: a table of contents, written by hand. A name is loaded when it is first used."""
 
 # Folders that hold the rest
 from . import (

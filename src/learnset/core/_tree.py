@@ -34,8 +34,8 @@ def head(model: Any) -> Any:
 
 
 def head_size(model: Any) -> int:
-    """The number of features that the head of a model takes; its weights have the axes "in out", but
-    for the linear layer of Equinox.
+    """The number of features that the head of a model takes; its weights have the axes "in out",
+    but for the linear layer of Equinox.
 
     >>> import equinox as eqx, jax.random as jr, learnset as ls
     >>> model = ls.MLP(3, 2, width=8, key=jr.key(0))
