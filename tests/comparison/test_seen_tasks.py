@@ -254,3 +254,8 @@ def test_answers_that_are_damaged_are_refused_in_one_line(damage, tmp_path):
     with pytest.raises(ls.InputError, match="is damaged") as error:
         compared(table, RIDGES[1:2], out=out, resume=True)
     assert "\n" not in str(error.value) and "Delete it" in str(error.value)
+
+
+def test_a_recipe_with_nothing_to_choose_can_be_the_best(comparison):
+    """Its value on validation rows is known, too: the best of recipes is chosen by it."""
+    assert all(np.isfinite(outcome.validation).all() for outcome in comparison)

@@ -201,8 +201,8 @@ BAD = {
     "MLP has no kind. Wrap the model in `Kinds`": lambda: ls.models.by_kind(
         ls.MLP(1, 1, key=KEY), padded(0)
     ),
-    r"`ys\[0\]` has shape \(6,\), but must be \(rows, columns\)": lambda: ls.tasks.padded_tasks(
-        [np.ones((6, 1))], [np.ones(6)]
+    r"`ys\[0\]` has the shape \(6,\), but it must be": lambda: ls.tasks.padded_tasks(
+        ls.tasks.padded_tasks([np.ones((6, 1))], [np.ones(6)])
     ),
     "task 0 has 6 rows of inputs and 5 of targets": lambda: ls.tasks.padded_tasks(
         [np.ones((6, 1))], [np.ones((5, 1))]

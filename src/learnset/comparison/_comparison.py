@@ -8,7 +8,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ..core import DivergedError, finite, interval
+from ..core import DivergedError, finite, InputError, interval
 from ._measure import AbstractMeasure
 from ._outcome import Choice, Cost, Outcome
 from ._question import AbstractQuestion
@@ -104,8 +104,13 @@ class Comparison(eqx.Module):
         if len(outcomes) < 2:
             return outcomes[0] if outcomes else None
         validation = np.stack([outcome.validation for outcome in outcomes])
-        scores = np.where(np.isnan(validation), -np.inf, self.measure.sign * validation)
-        which = np.argmax(scores, axis=0)  # "shots seeds"
+        if np.isnan(validation).any():
+            names = ", ".join(outcome.name for outcome in outcomes)
+            raise InputError(
+                f"{names}: none of them is the best, because they were not asked on validation"
+                " tasks. Let the question choose steps, or give it validation tasks."
+            )
+        which = np.argmax(self.measure.sign * validation, axis=0)  # "shots seeds"
         picked = [[outcomes[i] for i in of_shots] for of_shots in which]
         return _picked(name, picked, validation, which)
 

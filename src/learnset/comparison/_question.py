@@ -73,8 +73,10 @@ class AbstractQuestion(eqx.Module):
         return scores
 
     def chooses(self, candidates: int) -> bool:
-        """Whether there is anything to choose among that many candidates."""
-        return candidates > 1
+        """Whether validation tasks are asked of a recipe with that many candidates: to choose among
+        them, and among recipes."""
+        del candidates
+        return True
 
     def for_measure(self, asked: Any) -> Any:
         """What the measure needs to know of what was asked."""
