@@ -7,7 +7,10 @@ import tempfile
 
 # Most of the suite is compilation; LLVM's lowest level halves it, and XLA's older way to write
 # loops halves it again. Processes that tests start inherit both.
-FAST = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+FAST = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1"
+)
 os.environ["XLA_FLAGS"] = f"{FAST} {os.environ.get('XLA_FLAGS', '')}"
 
 # All processes of one run share what they compiled; nothing is written into the user's own cache.
