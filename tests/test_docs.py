@@ -27,6 +27,7 @@ def test_code_in_pages_runs(page, tmp_path, monkeypatch):
     exec(compile(shortened(code(page)), str(page), "exec"), {"__name__": page.stem})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_examples_run_and_are_short(example, tmp_path, monkeypatch, capsys):
     assert len(example.read_text().splitlines()) < 100

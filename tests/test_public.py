@@ -80,6 +80,7 @@ def annotations(function) -> dict:
     return named | {"return": signature.return_annotation}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(name)

@@ -256,6 +256,7 @@ def test_every_method_keeps_its_promises(name):
     check_method(method(), model(), tasks)
 
 
+@pytest.mark.slow
 def test_a_method_keeps_its_promises_in_double_precision():
     with jax.enable_x64(True):
         check_method(ls.MAML(steps=2, inner_lr=0.05), net(), SINES, tolerance=1e-9)
@@ -297,6 +298,7 @@ def test_every_adapter_keeps_its_promises(name):
     ls.checks.adapter(adapter(), model(), tasks)
 
 
+@pytest.mark.slow
 def test_an_adapter_keeps_its_promises_in_double_precision():
     with jax.enable_x64(True):
         ls.checks.adapter(ls.Ridge(), net(), SINES, tolerance=1e-9)

@@ -172,6 +172,7 @@ def test_one_shot_runs_follow_their_table(folder):
     assert (run.test[1, :, :, 0] == 255 * drawing(3)).all()
 
 
+@pytest.mark.slow
 @real
 def test_the_background_set_has_964_characters_of_30_alphabets_drawn_by_20_people(cache):
     data = omniglot.background()

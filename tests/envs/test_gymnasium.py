@@ -23,6 +23,7 @@ def test_every_kind_of_environment_is_registered():
     assert set(NAMES) == {f"learnset/{kind}-v0" for kind in kinds}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_gymnasium_s_own_checks_pass_without_a_warning(name):
     env = gymnasium.make(name)

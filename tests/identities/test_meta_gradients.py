@@ -136,6 +136,7 @@ def test_no_gradient_reaches_the_context_that_every_task_resets(getkey, batch):
     assert grads.model.layers[0].weight[1:].any()  # but the weights of the context have one
 
 
+@pytest.mark.slow
 def test_imaml_approaches_the_gradient_through_an_inner_loop_that_converges(getkey, batch):
     with jax.enable_x64(True):
         model = wide(ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=getkey()))

@@ -31,6 +31,7 @@ def network(filters):
     return ls.models.classifier(encoder, 2, key=jr.key(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", (ls.MAML(ls.cross_entropy, 0.1), ls.ProtoNet()), ids=("MAML", "ProtoNet")
 )

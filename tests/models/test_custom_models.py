@@ -129,6 +129,7 @@ def test_pooled_training_lowers_the_loss_and_leaves_fixed_parts(name, getkey):
     assert moved(run.model, model) and still(name, run.model, model)
 
 
+@pytest.mark.slow
 @each_model
 def test_maml_lowers_the_loss_and_its_model_adapts(name, getkey):
     model, run = train(name, ls.MAML(ls.mse, inner_lr=0.02), getkey())

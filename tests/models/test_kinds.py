@@ -168,6 +168,7 @@ def test_padded_tasks_keep_rows_and_absent_labels():
         assert np.allclose(labels[:, : OUT[task]], ys[task][:3], equal_nan=True)
 
 
+@pytest.mark.slow
 def test_tasks_of_all_kinds_are_learnt_together():
     """Targets of four kinds and three widths that inputs determine: every error falls by half or
     more."""

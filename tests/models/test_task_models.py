@@ -122,6 +122,7 @@ def at(tree, *index):
     return [jax.tree.map(lambda leaf: leaf[index], layer) for layer in tree.layers]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_the_parts_of_a_task_influence_no_other_task(name):
     # Leading axes: the task of the loss, the task that owns the part.

@@ -104,6 +104,7 @@ def test_a_balancer_without_state_has_none(name, uncut):
     assert uncut.state[name] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STATEFUL)
 def test_a_run_that_was_cut_continues_from_its_state(name, uncut, resumed):
     whole, continued = ((run.model.of[name], run.state[name]) for run in (uncut, resumed))
@@ -111,6 +112,7 @@ def test_a_run_that_was_cut_continues_from_its_state(name, uncut, resumed):
     assert not eqx.tree_equal(uncut.state[name], STATEFUL[name].init(MODEL))
 
 
+@pytest.mark.slow
 def test_two_seeds_at_once_are_one_after_the_other():
     keys = jr.split(jr.key(3), 2)
     method, options = STATEFUL["famo"], {"steps": 2}

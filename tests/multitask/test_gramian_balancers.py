@@ -58,6 +58,7 @@ def name(request):
     return request.param
 
 
+@pytest.mark.slow
 @quick
 @given(any_gradients, st.sampled_from(SCALES))
 def test_directions_are_always_finite(name, jacobian, scale):
@@ -126,6 +127,7 @@ def test_directions_in_double_precision_are_those_in_single(name):
     assert np.allclose(direction(BALANCERS[name], jacobian), double, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_many_at_once_are_as_one_after_the_other(name):
     kinds = ("any", "unequal", "any")
     many = np.stack([gradients(kind, (5, 9), seed) for seed, kind in enumerate(kinds)])

@@ -249,6 +249,7 @@ def architectures():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", architectures())
 def test_an_absent_task_changes_nothing(name):
     """Neither the gradient of the model nor the Gramian of the other tasks, whatever its points

@@ -196,6 +196,7 @@ PUBLISHED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "published"), PUBLISHED, ids=lambda part: getattr(type(part), "__name__", None)
 )

@@ -46,6 +46,7 @@ def near(values, expected):
     return np.all(np.abs(np.asarray(values) - np.asarray(expected)) < 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", (A2C, PPO), ids=("A2C", "PPO"))
 def test_the_ladder_of_probes_is_climbed(learned, method):
     """Values to 0.1, and the best action with a probability of at least 0.9."""
@@ -61,6 +62,7 @@ def test_the_ladder_of_probes_is_climbed(learned, method):
         assert near(probe.value[step], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", (A2C, PPO), ids=("A2C", "PPO"))
 def test_the_same_key_trains_the_same_agents_at_once_or_resumed(method, tmp_path):
     """Bit for bit, including the state of PPO's own optimiser."""

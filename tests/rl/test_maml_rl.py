@@ -336,6 +336,7 @@ def test_the_baseline_is_least_squares(experience):
     assert np.allclose(np.ravel(fitted), features @ solution, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_one_step_leads_far_from_a_meta_learnt_policy(getkey):
     """All that can be learnt in advance is how far to follow the evidence."""
     tasks, start, key = OneOfTwo(), Scaled(jnp.zeros(2), jnp.array(1.0)), getkey()

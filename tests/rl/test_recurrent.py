@@ -195,6 +195,7 @@ def trained(agent, steps):
     return ls.train(method, agent, TASKS, adam, steps=steps, key=KEY, **options).model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ("senses_reward", "keeps_memory"))
 def test_without_reward_or_memory_it_stays_at_chance(missing):
     """In every trial: no other input tells which object has the food."""
@@ -202,5 +203,6 @@ def test_without_reward_or_memory_it_stays_at_chance(missing):
     assert np.all(np.abs(correct - 0.5) < 4 * np.sqrt(0.25 / 1000))
 
 
+@pytest.mark.slow
 def test_with_reward_and_memory_it_learns_in_as_many_steps():
     assert share_correct(trained(new_agent(), 100))[-1] > 0.8

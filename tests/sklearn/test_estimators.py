@@ -30,11 +30,13 @@ Y = SLOPE * X[:, 0] + X[:, 1]
 SETTINGS = {"steps": 300, "random_state": 0}
 
 
+@pytest.mark.slow
 @parametrize_with_checks([MultiTaskRegressor(steps=200), MultiTaskClassifier(steps=200)])
 def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 def test_contradictory_tasks_need_heads_or_models_of_their_own():
     def score(sharing):
         model = MultiTaskRegressor(sharing=sharing, **SETTINGS).fit(X, Y, task=TASK)
@@ -120,6 +122,7 @@ def test_one_task_is_plain_training_by_any_method_with_or_without_a_name(method)
     assert np.allclose(plain.predict(X), named.predict(X, task=["one"] * len(X)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_soft_sharing_pulls_separate_models_to_one():
     distances = []
     for strength in (0.0, 10.0):
