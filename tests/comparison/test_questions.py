@@ -101,3 +101,14 @@ def test_given_tasks_without_others_to_choose_on_leave_nothing_to_choose():
     chosen = experience.ask(given(validation=tasks)[0], [several])["several"]
     by_hand = [((tasks.query.y - value) ** 2).mean() for value in (0.0, 1.0)]
     assert {choice.adapter for choice in chosen.chosen[0]} == {int(np.argmin(by_hand))}
+
+
+def test_the_best_of_recipes_that_were_not_validated_cannot_be_chosen():
+    zero, one = (
+        ls.Recipe(str(value), ls.Setting.SCRATCH, adapters=(ls.transfer.Constant(value),))
+        for value in (0.0, 1.0)
+    )
+    question, _ = given()
+    comparison = learnt(question).ask(question, [zero, one])
+    with pytest.raises(ls.InputError, match="The best of 0.0, 1.0 cannot be chosen"):
+        comparison.best_of("best", list(comparison))

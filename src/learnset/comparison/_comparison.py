@@ -107,8 +107,8 @@ class Comparison(eqx.Module):
         if np.isnan(validation).any():
             names = ", ".join(outcome.name for outcome in outcomes)
             raise InputError(
-                f"{names}: none of them is the best, because they were not asked on validation"
-                " tasks. Let the question choose steps, or give it validation tasks."
+                f"The best of {names} cannot be chosen: not all were asked on validation tasks."
+                " Compare with one of them."
             )
         which = np.argmax(self.measure.sign * validation, axis=0)  # "shots seeds"
         picked = [[outcomes[i] for i in of_shots] for of_shots in which]
