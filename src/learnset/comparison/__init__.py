@@ -24,6 +24,7 @@ from ._lives import (
 )
 from ._measure import (
     AbstractMeasure as AbstractMeasure,
+    AbstractPointMeasure as AbstractPointMeasure,
     AbstractRowMeasure as AbstractRowMeasure,
     Accuracy as Accuracy,
     ExplainedVariance as ExplainedVariance,

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ..core import InputError, Model, Split
+from ..core import InputError, Model
 from ..training import digest
 from ._learner import Budget
 from ._outcome import Choice, Cost, Outcome
 from ._question import AbstractQuestion
-from ._recipe import in_full, Recipe, slug
+from ._recipe import Recipe, slug
 
 
 class Answers(NamedTuple):
-    """What a recipe answered, and how it came to that."""
+    """What a recipe answered, with the settings that were chosen for it."""
 
     observed: list[np.ndarray]  # for each number of shots, "seeds tasks steps ..."
     chosen: list[tuple[Choice, ...]]
@@ -25,10 +25,9 @@ class Answers(NamedTuple):
     cost: Cost
     models: Model
     transductive: bool
-    asked: Any
 
-    def outcome(self, recipe: Recipe, question: AbstractQuestion) -> Outcome:
-        """The values of the answers."""
+    def outcome(self, recipe: Recipe, question: AbstractQuestion, asked: Any) -> Outcome:
+        """The values of the answers. `asked` is what the measure knows of what was asked."""
         measure = question.measure
         places = [[self.watched.index(c.steps) for c in chosen] for chosen in self.chosen]
         calibration = [
@@ -39,8 +38,8 @@ class Answers(NamedTuple):
         return Outcome(
             recipe,
             question.shots,
-            np.stack([measure.of_tasks(observed, self.asked) for observed in self.observed]),
-            np.stack([measure.overall(observed, self.asked) for observed in self.observed]),
+            np.stack([measure.of_tasks(observed, asked) for observed in self.observed]),
+            np.stack([measure.overall(observed, asked) for observed in self.observed]),
             self.validation,
             self.watched,
             tuple(self.chosen),
@@ -67,7 +66,7 @@ class KeptAnswers:
         resume: bool,
     ):
         self.folder = None if folder is None or question.tasks == "new" else folder / "recipes"
-        self.resume, self.question, self.key = resume, question, key
+        self.resume = resume
         self.common = None
         if self.folder is not None:
             self.folder.mkdir(exist_ok=True)
@@ -104,7 +103,6 @@ class KeptAnswers:
             Cost(*about["cost"]),
             None,
             about["transductive"],
-            self.question.for_measure(self.question.ask(Split.TEST, in_full, self.key)),
         )
 
     def write(self, recipe: Recipe, answers: Answers) -> None:

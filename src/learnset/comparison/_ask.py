@@ -96,7 +96,6 @@ class Asking:
             cost,
             best,
             recipe.adapters[0].transductive or is_transductive(best),
-            test[1],
         )
 
     def _ask_all(self, split: Split, view: Callable[[Any], Any]) -> tuple[Any, Any]:
@@ -118,7 +117,7 @@ class Asking:
         candidates: list[_Candidate],
         validation: tuple[Any, Any] | None,
         test: tuple[Any, Any],
-    ) -> "_Round":
+    ) -> _Round:
         """Chooses for one number of shots, and asks what was chosen."""
         seeds, measure = self.question.seeds, self.question.measure
         chosen, value, places = [candidates[0]] * seeds, np.full(seeds, np.nan), None
@@ -129,7 +128,9 @@ class Asking:
             chosen = [candidates[candidate] for candidate, _ in best]
             places = [place for _, place in best]
             value = np.array([measure.sign * scores[s, c, p] for s, (c, p) in enumerate(best)])
-            if _shapes(test[0]) != _shapes(validation[0]):  # compiles, so that the next is timed
+            first = shots == self.question.shots[0]
+            if first and _shapes(test[0]) != _shapes(validation[0]):
+                # Compiles, so that what follows is timed: one program serves all numbers of shots.
                 self._ask(recipe, models, chosen, test[0], shots)
         observed, seconds, of_seeds = self._ask(recipe, models, chosen, test[0], shots)
         if not np.isfinite(measure.overall(observed, test[1])).any():

@@ -222,7 +222,7 @@ def _picked(
     those that were chosen, and no others."""
     first = picked[0][0]
     seeds = range(len(picked[0]))
-    pairs = [(shots, of_shots) for shots, of_shots in zip(first.shots, picked, strict=True)]
+    pairs = list(zip(first.shots, picked, strict=True))
     of_tasks = [[of[s].at(shots)[s] for s in seeds] for shots, of in pairs]
     overall = [[of[s].overall_at(shots)[s] for s in seeds] for shots, of in pairs]
     predictions = None

@@ -100,7 +100,7 @@ class Experience:
             costs = (learnt.seconds, learnt.compile_seconds)
             answers = asking.answers(recipe, learnt.models, *costs)
             kept.write(recipe, answers)
-        return answers.outcome(recipe, asking.question)
+        return answers.outcome(recipe, asking.question, asking.asked_of_all())
 
     def learnt(self, recipe: Recipe) -> Learnt:
         """What a recipe learnt; it learns now, if it has not been asked before. What was trained on

@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ..core import AbstractAdapter, Batch, check_positive, Model, Predictor, Split
+from ..core import AbstractAdapter, check_positive, Model, Split
 from ..envs import AbstractAgent, AbstractEnv, AbstractEnvs, Life, live
 from ._measure import AbstractMeasure
 from ._question import AbstractQuestion
@@ -29,9 +29,6 @@ class AbstractLifeMeasure(AbstractMeasure):
         """What candidates are chosen by, from their scores (higher is better) in each trial: the
         mean."""
         return scores.mean(axis=-1)
-
-    def observe(self, predictor: Predictor, query: Batch) -> Array:
-        raise NotImplementedError  # agents are no predictors of points: `of_life` is asked
 
     def of_tasks(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds tasks steps"]:
         return observed

@@ -12,8 +12,7 @@ from ._rows import roc_auc, Rows
 
 
 class AbstractMeasure(eqx.Module):
-    """A measure of predictions. `observe` is compiled and sees one task; the rest is computed on
-    the host from what was observed of all tasks.
+    """A measure: values that are computed on the host from what a question observed of all tasks.
 
     - `name`, `higher_is_better`, `percent`: how the number is shown.
     - `over_tasks`: whether the overall value is the mean over tasks, so that tasks are the units of
@@ -33,10 +32,6 @@ class AbstractMeasure(eqx.Module):
         return 1 if self.higher_is_better else -1
 
     @abc.abstractmethod
-    def observe(self, predictor: Predictor, query: Batch) -> Array:
-        """Everything of one task's predictions that the values are computed from."""
-
-    @abc.abstractmethod
     def of_tasks(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds tasks steps"]:
         """The value of each task; NaN where it is not defined, such as ROC-AUC of one class."""
 
@@ -52,7 +47,15 @@ class AbstractMeasure(eqx.Module):
         return None
 
 
-class MeanSquaredError(AbstractMeasure):
+class AbstractPointMeasure(AbstractMeasure):
+    """A measure of predictions for points. `observe` is compiled and sees one task."""
+
+    @abc.abstractmethod
+    def observe(self, predictor: Predictor, query: Batch) -> Array:
+        """Everything of one task's predictions that the values are computed from."""
+
+
+class MeanSquaredError(AbstractPointMeasure):
     """The mean squared error of a task's queries."""
 
     name = "mean squared error"
@@ -66,7 +69,7 @@ class MeanSquaredError(AbstractMeasure):
         return np.where(np.isnan(observed), np.inf, observed)
 
 
-class Accuracy(AbstractMeasure):
+class Accuracy(AbstractPointMeasure):
     """The part of a task's queries whose class is right, with the calibration of confidences."""
 
     name = "accuracy"
@@ -84,7 +87,7 @@ class Accuracy(AbstractMeasure):
         return calibration_error(chosen[..., 0, :], chosen[..., 1, :])
 
 
-class AbstractRowMeasure(AbstractMeasure):
+class AbstractRowMeasure(AbstractPointMeasure):
     """A measure of predictions for all rows of all tasks, which are observed as they are."""
 
     over_tasks = False

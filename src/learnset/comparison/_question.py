@@ -24,7 +24,7 @@ from ..core import (
 from ..data import Table
 from ..tasks import AbstractTasks, by_rows, FiniteTasks
 from ..training import draw_seeds, score
-from ._measure import AbstractMeasure, MeanSquaredError, measure_of_rows
+from ._measure import AbstractMeasure, AbstractPointMeasure, MeanSquaredError, measure_of_rows
 from ._rows import Rows
 from ._seeds import Purpose, seed_keys
 
@@ -101,6 +101,7 @@ class AbstractNewTasks(AbstractQuestion):
     - `at_once`: how many tasks are answered at once, where all of them would take too much memory.
     """
 
+    measure: AbstractVar[AbstractPointMeasure]
     family: AbstractVar[AbstractTasks]
     watched: AbstractVar[tuple[int, ...] | None]
     chooses_steps: AbstractVar[bool]
@@ -168,7 +169,7 @@ class NewTasks(AbstractNewTasks):
     """
 
     family: AbstractTasks
-    measure: AbstractMeasure = MeanSquaredError()
+    measure: AbstractPointMeasure = MeanSquaredError()
     seeds: int = 5
     shots: tuple[int, ...] = (2, 5, 10, 20)
     queries: int = 50
@@ -217,7 +218,7 @@ class GivenTasks(AbstractNewTasks):
     family: AbstractTasks
     test: Task
     validation: Task | None = None
-    measure: AbstractMeasure = MeanSquaredError()
+    measure: AbstractPointMeasure = MeanSquaredError()
     seeds: int = 1
     shots: tuple[int, ...] = (1,)
     watched: tuple[int, ...] | None = None
@@ -242,7 +243,7 @@ def _learn_new(
     models: Model,
     asked: Task,
     points: Array,
-    measure: AbstractMeasure,
+    measure: AbstractPointMeasure,
     steps: tuple[int, ...] | None,
 ) -> Array:
     # Points beyond these get weight zero instead of being cut off: one program then serves all
@@ -269,7 +270,7 @@ class SeenTasks(AbstractQuestion):
     """
 
     sets: FiniteTasks
-    measure: AbstractMeasure
+    measure: AbstractPointMeasure
     one_target: bool = True
     shots: ClassVar[tuple[int | None, ...]] = (None,)
     tasks: ClassVar[str] = "seen"
@@ -369,7 +370,7 @@ def _ask_seen(
     adapters: AbstractAdapter,
     models: Model,
     sets: FiniteTasks,
-    measure: AbstractMeasure,
+    measure: AbstractPointMeasure,
     split: Split,
 ) -> Array:
     def of_seed(adapter: AbstractAdapter, model: Model, tasks: FiniteTasks) -> Array:

@@ -4,7 +4,6 @@ from ._evaluate import (
     draw_seeds as draw_seeds,
     evaluate as evaluate,
     score as score,
-    score_seeds as score_seeds,
 )
 from ._identity import difference as difference, digest as digest, identity as identity
 from ._keep import load as load, save as save

@@ -2,8 +2,6 @@
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ..core import (
@@ -88,37 +86,6 @@ def draw_seeds(
 ) -> Task:
     """Tasks for each of several seeds: arrays have leading axes `seeds tasks`."""
     return jax.vmap(lambda key: tasks.draw(num_tasks, split, key=key))(keys)
-
-
-def score_seeds(
-    adapter: AbstractAdapter,
-    models: Model,
-    batch: Task,
-    points: int,
-    metric: Loss,
-    steps: tuple[int, ...] | None = None,
-) -> Float[np.ndarray, "seeds tasks steps"]:
-    """`score` for each of several seeds, with the first `points` support points of each task."""
-    return np.asarray(
-        _score_seeds(traced(adapter), models, batch, jnp.asarray(points), metric, steps)
-    )
-
-
-@eqx.filter_jit
-def _score_seeds(
-    adapter: AbstractAdapter,
-    models: Model,
-    batch: Task,
-    points: Array,
-    metric: Loss,
-    steps: tuple[int, ...] | None,
-) -> Array:
-    # The other points get weight zero instead of being cut off: one program serves all shots.
-    weight = batch.support.weight
-    counts = jnp.expand_dims(jnp.arange(weight.shape[2]) < points, (0, 1, *range(3, weight.ndim)))
-    batch = eqx.tree_at(lambda b: b.support.weight, batch, jnp.where(counts, weight, 0))
-    seeds = eqx.filter_vmap(lambda model, tasks: score(adapter, model, tasks, metric, steps))
-    return fast_dots(seeds)(models, batch)
 
 
 def _counted(batch: Task) -> Array:

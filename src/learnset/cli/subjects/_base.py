@@ -66,12 +66,11 @@ def record_of(
 
 def _question(comparison: Comparison) -> dict[str, Any]:
     measure = comparison.measure
-    baseline = comparison.baseline()
     return {
         "tasks": comparison.question.tasks,
         "measure": measure.name,
         "higher_is_better": measure.higher_is_better,
         "seeds": comparison.question.seeds,
         "shots": [shots for shots in comparison.shots if shots is not None],
-        "baselines": [o.name for o in comparison if o.recipe.baseline] if baseline else [],
+        "baselines": [o.name for o in comparison if o.recipe.baseline],
     }
