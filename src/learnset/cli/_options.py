@@ -58,11 +58,7 @@ class TrainingOptions(RunOptions):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("steps", "checkpoint_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                flag = name.replace("_", "-")
-                raise InputError(f"`--{flag} {value}`, but it must be at least 1.")
+        check_counts(self, "steps", "checkpoint_every")
 
     @property
     def saving(self) -> dict[str, Any]:
@@ -72,6 +68,24 @@ class TrainingOptions(RunOptions):
             "resume": self.resume,
             "overwrite": self.overwrite,
         }
+
+
+def check_counts(options: Any, *names: str) -> None:
+    """Raises `InputError` unless each of these options is at least 1, where it is given."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            flag = name.replace("_", "-")
+            raise InputError(f"`--{flag} {value}`, but it must be at least 1.")
+
+
+def check_rising(flag: str, numbers: Sequence[int]) -> None:
+    """Raises `InputError` unless numbers of shots are different and rise, from 1 at least."""
+    if not numbers or min(numbers) < 1 or list(numbers) != sorted(set(numbers)):
+        given = " ".join(map(str, numbers))
+        raise InputError(
+            f"`{flag} {given}`, but they must be different whole numbers, rising, at least 1."
+        )
 
 
 def say_notes(notes: Sequence[str], console: Console) -> None:

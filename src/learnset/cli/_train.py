@@ -21,7 +21,7 @@ from ..tasks import Episodes, Sinusoids
 from ..training import evaluate, restore, train, write_json
 from ..transfer import FineTune, Pooled
 from ._families import AnyMethod, AnyTasks, Family, family, word
-from ._options import FORMAT, origin, say_notes, TrainingOptions, versions
+from ._options import check_counts, FORMAT, origin, say_notes, TrainingOptions, versions
 from .subjects import AbstractSource
 
 
@@ -38,10 +38,7 @@ class Train(TrainingOptions):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.tasks_per_step is not None and self.tasks_per_step < 1:
-            raise InputError(
-                f"`--tasks-per-step {self.tasks_per_step}`, but it must be at least 1."
-            )
+        check_counts(self, "tasks_per_step")
         if not 0 < self.lr < float("inf"):
             raise InputError(
                 f"`--lr {self.lr}`, but a step size must be a finite number above zero."

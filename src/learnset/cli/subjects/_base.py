@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from rich.console import Console
 
-from ...comparison import Comparison
+from ...comparison import Comparison, Recipe
 from ...report import Page
 from .._options import FORMAT, RunOptions
 
@@ -38,6 +38,10 @@ class AbstractSubject(RunOptions, abc.ABC):
     @abc.abstractmethod
     def answer(self, folder: Path, console: Console) -> Answer:
         """Compares recipes on this subject."""
+
+    def chosen(self, recipes: Sequence[Recipe]) -> list[Recipe]:
+        """The recipes that this run has time for."""
+        return [recipe for recipe in recipes if recipe.quick or not self.quick]
 
 
 def record_of(

@@ -70,24 +70,17 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
         del console
         family, key = self.family, jr.key(self.seed)
         seeds = self.seeds if self.seeds is not None else 3 if self.quick else 5
-        question = NewTasks(family, seeds=seeds, shots=self.test_shots)
-        budget = Budget(self.steps or 2000)
+        held_out: dict[str, Any] = {}
         if self.quick:
-            question = NewTasks(
-                family,
-                seeds=seeds,
-                shots=self.test_shots,
-                queries=20,
-                validation_tasks=50,
-                test_tasks=50,
-            )
-            budget = Budget(self.steps or 500)
+            held_out = {"queries": 20, "validation_tasks": 50, "test_tasks": 50}
+        question = NewTasks(family, seeds=seeds, shots=self.test_shots, **held_out)
+        budget = Budget(self.steps or (500 if self.quick else 2000))
         network = Network(*sizes(family))
         options: dict[str, Any] = {"key": key, "budget": budget} | self.saving
-        recipes = self._chosen(self.recipes())
+        recipes = self.chosen(self.recipes())
         new = compare(recipes, network, question, out=folder, **options)
         seen = compare(
-            self._chosen(regression.seen()),
+            self.chosen(regression.seen()),
             network,
             SeenTasks.of_family(family, seeds=seeds, key=key),
             out=folder / "seen-tasks",
@@ -111,9 +104,6 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
             "Control: `learnset compare unrelated` is the same comparison on tasks that share"
             " nothing."
         )
-
-    def _chosen(self, recipes: Sequence[Recipe]) -> list[Recipe]:
-        return [recipe for recipe in recipes if recipe.quick or not self.quick]
 
 
 @dataclasses.dataclass(frozen=True)

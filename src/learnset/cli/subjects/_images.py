@@ -80,7 +80,7 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
         recipes = classes.standard(count, steps=5 if self.quick else 10)
         network = source.network(episodes)
         new = compare(
-            [recipe for recipe in recipes if recipe.quick or not self.quick],
+            self.chosen(recipes),
             network,
             question,
             key=jr.key(self.seed),

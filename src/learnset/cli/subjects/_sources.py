@@ -23,6 +23,7 @@ from ...models import (
     SupportNorm,
 )
 from ...tasks import Affine, Episodes
+from .._options import check_rising
 
 NORMALISATION: dict[str, type[AbstractNormalisation]] = {
     "support": SupportNorm,
@@ -60,11 +61,7 @@ class AbstractSource(abc.ABC):
     tasks"""
 
     def __post_init__(self):
-        if not self.shots or min(self.shots) < 1 or list(self.shots) != sorted(set(self.shots)):
-            words = " ".join(map(str, self.shots))
-            raise InputError(
-                f"`--shots {words}`, but they must be different whole numbers, rising, at least 1."
-            )
+        check_rising("--shots", self.shots)
 
     @abc.abstractmethod
     def splits(self) -> Splits:

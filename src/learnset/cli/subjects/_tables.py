@@ -26,7 +26,7 @@ from ...recipes import held_out, rows
 from ...recipes.affinity import affinities
 from ...report import draw_table, Page, page_of_table, TableResult
 from ...tasks import by_rows, by_tasks, HeldOutTasks
-from .._options import say_notes
+from .._options import check_counts, check_rising, say_notes
 from ._base import AbstractSubject, Answer, record_of
 from ._network import Network
 
@@ -158,17 +158,8 @@ class AbstractTableSubject(AbstractSubject):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("steps", "seeds"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"`--{name} {value}`, but it must be at least 1.")
-        shots = self.test_shots
-        if not shots or min(shots) < 1 or list(shots) != sorted(set(shots)):
-            words = " ".join(map(str, shots))
-            raise InputError(
-                f"`--test-shots {words}`, but they must be different whole numbers, rising, at"
-                " least 1."
-            )
+        check_counts(self, "steps", "seeds")
+        check_rising("--test-shots", self.test_shots)
 
     @property
     def source(self) -> AbstractTable:
@@ -202,7 +193,7 @@ class AbstractTableSubject(AbstractSubject):
         options |= {"lrs": (0.01,)} if self.quick else {}
         recipes = rows.standard(len(table), table.x.shape[1], **options)
         return compare(
-            [recipe for recipe in recipes if recipe.quick or not self.quick],
+            self.chosen(recipes),
             Network(*question.sizes),
             question,
             key=jr.key(self.seed),
@@ -222,7 +213,7 @@ class AbstractTableSubject(AbstractSubject):
         measure = Accuracy() if classes else MeanSquaredError()
         options: dict[str, Any] = {"validation_tasks": 60, "test_tasks": 90, "queries": 30}
         return compare(
-            [recipe for recipe in recipes if recipe.quick or not self.quick],
+            self.chosen(recipes),
             Network(tasks.train.x.shape[-1], tasks.train.y.shape[-1]),
             NewTasks(tasks, measure, 3, shots, **options),
             key=jr.key(self.seed),
