@@ -466,3 +466,14 @@ def test_adapt_and_predict_have_no_other_options(capsys):
     """Those of `adapt` are tested in test_few_shot.py."""
     assert flags(["adapt"], capsys) == {"--out", "--overwrite"}
     assert flags(["predict"], capsys) == set()
+
+
+@pytest.mark.parametrize("option", [["--quick"], ["--steps", "3"], ["--seed", "1"], ["--resume"]])
+def test_a_study_that_is_only_drawn_takes_no_option_of_a_run(option, tmp_path, capsys):
+    assert main(["study", "school", "--redraw", str(tmp_path), *option]) == 2
+    assert f"`{option[0]}` has no meaning with `--redraw`" in capsys.readouterr().err
+
+
+def test_a_study_is_either_quick_or_full(capsys):
+    assert main(["study", "omniglot", "--quick", "--full"]) == 2
+    assert "`--quick` and `--full` are different sizes" in capsys.readouterr().err

@@ -74,7 +74,10 @@ def recipe(*agents, name="agent", **options):
 
 
 def compare(question, *recipes, key=3):
-    network = lambda key: AtRandom(2)  # noqa: E731
+
+    def network(key):
+        return AtRandom(2)
+
     return ls.compare(recipes, network, question, key=jr.key(key), progress=False)
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import learnset as ls
+from learnset.cli import main
 
 
 def table(folder):
@@ -45,6 +46,17 @@ def test_a_missing_package_gets_one_line_that_says_what_to_install(package, tmp_
     what, remedy = str(caught.value).split(". ")
     assert what == f"The package `{package}` is not installed"
     assert remedy == f"Install it with: pip install 'learnset[{extra}]'."
+
+
+@pytest.mark.parametrize("package", ["jinja2", "markdown_it", "matplotlib"])
+def test_a_comparison_without_the_packages_of_its_page_does_not_begin(
+    package, tmp_path, monkeypatch, capsys
+):
+    hide(package, monkeypatch)
+    assert main(["compare", "sinusoids", "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert f"`{package}` is not installed" in error and "learnset[report]" in error
+    assert not (tmp_path / "run").exists()
 
 
 def test_estimators_need_scikit_learn(monkeypatch):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
-from ..report import write_page
+from ..report import check_report, write_page
 from ..training import write_json
 from ._options import called, origin
 from .subjects import (
@@ -65,6 +65,7 @@ class Compare:
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         began = time.perf_counter()
+        check_report()
         subject: AbstractSubject = self.subject
         folder = subject.folder(f"compare-{subject.word}")
         answer = subject.answer(folder, console)

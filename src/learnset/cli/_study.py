@@ -14,7 +14,7 @@ import tyro
 from rich.console import Console
 
 from ..core import InputError
-from ..report import Page, Study as AnyStudy, write_page
+from ..report import check_report, Page, Study as AnyStudy, write_page
 from ..training import claim, write_json
 from ._options import FORMAT, origin, TrainingOptions
 
@@ -34,12 +34,28 @@ class Study(TrainingOptions):
     redraw: Path | None = None
     """draw the finished run in this directory again, from its result.json alone"""
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.quick and self.full:
+            raise InputError("`--quick` and `--full` are different sizes: give one of them.")
+        if self.redraw is not None:
+            self._check_alone("redraw")
+
+    def _check_alone(self, option: str) -> None:
+        """Raises `InputError` where an option is given that has no meaning next to this one."""
+        for field in dataclasses.fields(self):
+            given = getattr(self, field.name) != field.default
+            if given and field.name not in ("name", option):
+                flag = field.name.replace("_", "-")
+                raise InputError(f"`--{flag}` has no meaning with `--{option}`. Leave it out.")
+
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         if not self.name:
             for name in sorted(_installed()):
                 console.print(name, highlight=False)
             return
         kind = _study(self.name)
+        check_report()
         if self.redraw is not None:
             return redraw(kind, self.redraw, console)
         began = time.perf_counter()

@@ -3,7 +3,7 @@
 from ._episodes import draw_episode as draw_episode
 from ._few_shot import draw_few_shot as draw_few_shot
 from ._figures import draw_comparison as draw_comparison, draw_tasks as draw_tasks
-from ._html import html_of as html_of
+from ._html import check_report as check_report, html_of as html_of
 from ._look import (
     amount as amount,
     Look as Look,

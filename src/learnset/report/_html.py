@@ -1,17 +1,27 @@
 """A page as HTML that opens offline and needs nothing else."""
 
 import base64
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
+from ..core import needs
 from ._values import Bullets, Grid, Markdown, Page, Paragraph, Picture
 
 IMAGES = {".gif": "image/gif", ".png": "image/png"}
 
 
+def check_report() -> None:
+    """Raises `InputError` unless the packages are there that draw figures and write pages: to be
+    called before a long run, and not after it."""
+    with needs("report"):
+        for package in ("jinja2", "markdown_it", "matplotlib"):
+            import_module(package)
+
+
 def html_of(page: Page, folder: Path) -> str:
     """The page as one file of HTML. Figures are taken from `folder` and put inside of it."""
+    check_report()
     import jinja2
     from markupsafe import Markup
 

@@ -133,7 +133,7 @@ def _less_data(result: TableResult) -> str:
     baseline = new.baseline()
     others = [o for o in new if o.recipe.setting is not Setting.SCRATCH]
     if baseline is None or not others:
-        return f"{lead} No recipe came to an answer."
+        return f"{lead} No recipe has an answer."
     best = max(others, key=lambda o: sign * float(o.overall_at(few).mean()))
     target = float(baseline.overall_at(many).mean())
     reached = next(
