@@ -153,7 +153,7 @@ BAD = (
     (["--task-column", "school", "--target", "scores"], "Did you mean 'score'?"),
     (["--target", "score"], "only one task"),
     ([], "which columns?"),
-    ([*WORDS, "--min-rows", "1000"], "Lower `min_rows`"),
+    ([*WORDS, "--min-rows", "1000"], "Lower `--min-rows`"),
     ([*WORDS, "--test-shots", "5", "5"], "rising"),
     ([*WORDS, "--kind", "guess"], "guess"),
     ([*WORDS, "--seeds", "0"], "`--seeds 0`"),

@@ -6,11 +6,13 @@ before JAX starts is set before it does.
 
 import difflib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 # Compiled programs are kept between runs: compiling is most of a short run's time.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "learnset" / "xla"
@@ -54,7 +56,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Most of a short run is compilation, of which LLVM's last levels take a quarter.
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=1 {flags}"
-    return import_module("._run", __package__).run(_with_subject(arguments))
+    if threading.current_thread() is not threading.main_thread():
+        return import_module("._run", __package__).run(arguments)
+    before = signal.signal(signal.SIGINT, _stop)
+    try:
+        return import_module("._run", __package__).run(arguments)
+    except KeyboardInterrupt:  # before the command began
+        return say(1, "Stopped.")
+    finally:
+        if signal.getsignal(signal.SIGINT) is _stop:
+            signal.signal(signal.SIGINT, before)
+
+
+def _stop(*_: Any) -> NoReturn:
+    """The first Ctrl-C ends a command in order; a second one, while it ends, ends it at once."""
+    signal.signal(signal.SIGINT, leave)
+    raise KeyboardInterrupt
+
+
+def leave(*_: Any) -> NoReturn:
+    """Ends the program at once."""
+    os.write(2, b"learnset: Stopped.\n")
+    os._exit(1)
 
 
 def _help() -> int:
@@ -75,17 +98,17 @@ def _unknown(word: str) -> int:
     return say(2, f"There is no command {word!r}. {hint}")
 
 
-def _with_subject(arguments: list[str]) -> list[str]:
+def with_subject(arguments: Sequence[str]) -> list[str]:
     """`compare path/to/folder` means `compare files path/to/folder`; so it is for an .npz file, and
     for `draw`. `compare data.csv` means `compare table data.csv`."""
     if len(arguments) > 1 and arguments[0] in ("compare", "draw"):
         word = arguments[1]
         if arguments[0] == "compare" and Path(word).suffix.lower() in TABLES:
             return [arguments[0], "table", *arguments[1:]]
-        is_folder = os.sep in word or Path(word).is_dir()
+        is_folder = os.sep in word or os.path.isdir(word)
         if word.endswith(".npz") or (not word.startswith("-") and is_folder):
             return [arguments[0], "files", *arguments[1:]]
-    return arguments
+    return list(arguments)
 
 
 def say(code: int, message: str) -> int:
@@ -93,10 +116,9 @@ def say(code: int, message: str) -> int:
 
     **Returns:** `code`.
     """
-    from rich.console import Console
+    from ._console import terminal
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    console.print(f"learnset: {message}")
+    terminal(errors=True).print(f"learnset: {' '.join(message.split())}")
     return code
 
 

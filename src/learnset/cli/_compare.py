@@ -1,15 +1,14 @@
 """`learnset compare`."""
 
-import csv
 import dataclasses
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
+from ..core import write_csv
 from ..report import check_report, write_page
 from ..training import write_json
 from ._options import called, origin
@@ -75,16 +74,7 @@ class Compare:
         )
         for name, records in answer.tables().items():
             write_csv(folder / name, records)
+        console.print(f"{folder / 'result.json'} has the numbers.")
         page = answer.draw(folder, about["command"])
         write_page(page._replace(origin=about), folder, console)
-        console.print(
-            f"{folder / 'report.html'} has the figures, {folder / 'result.json'} the numbers."
-        )
-
-
-def write_csv(path: Path, records: Sequence[dict[str, Any]]) -> None:
-    """One line for each record."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(records[0]))
-        writer.writeheader()
-        writer.writerows(records)
+        console.print(f"{folder / 'report.html'} has the figures.")

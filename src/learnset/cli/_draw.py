@@ -13,6 +13,7 @@ from ..report import draw_episode, draw_tasks
 from ..tasks import Sinusoids
 from ..training import claim
 from ._families import AnyTasks, family, word
+from ._limits import check_room
 from ._options import say_notes
 from .subjects import AbstractSource
 
@@ -38,8 +39,10 @@ class Draw:
         name = word(self.tasks)
         if isinstance(self.tasks, AbstractSource):
             return self._episode(self.tasks, name, console)
+        tasks = family(self.tasks).tasks
+        check_room(tasks, self.number, "`--number`, or what a task has")
         folder = claim(self.out, resume=True)
-        draw_tasks(family(self.tasks).tasks, folder, name, seed=self.seed, number=self.number)
+        draw_tasks(tasks, folder, name, seed=self.seed, number=self.number)
         console.print(f"{folder / name}.png and .svg")
 
     def _episode(self, source: AbstractSource, name: str, console: Console) -> None:

@@ -91,7 +91,7 @@ def check_rising(flag: str, numbers: Sequence[int]) -> None:
 def say_notes(notes: Sequence[str], console: Console) -> None:
     """What is to be known of the data, in a line each."""
     for line in notes:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def origin(arguments: Sequence[str], began: float) -> dict[str, Any]:

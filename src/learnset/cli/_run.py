@@ -1,8 +1,10 @@
 """Runs one command: parses its words, and turns errors into one line."""
 
 import os
-import re
+import signal
 import sys
+import traceback
+import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from importlib import import_module
@@ -12,10 +14,14 @@ from typing import Any
 import jax
 import tyro
 from jaxtyping import AbstractArray
-from rich.console import Console
 
-from ..core import DivergedError, InputError, Interrupted
-from . import CACHE, COMMANDS, say
+from ..core import DivergedError, InputError
+from . import CACHE, COMMANDS, leave, say, with_subject
+from ._console import terminal
+from ._limits import check_numbers
+from ._messages import as_typed, is_memory, of_parser, of_system, unexpected
+
+TRACEBACK = "LEARNSET_TRACEBACK"  # a variable that shows where an error was raised
 
 
 def run(arguments: list[str]) -> int:
@@ -26,16 +32,48 @@ def run(arguments: list[str]) -> int:
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(CACHE))
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    try:
-        command = parse(arguments)
-        command.run(Console(width=None if sys.stdout.isatty() else 120), arguments)
-    except InputError as error:
-        return say(2, str(error))
-    except (DivergedError, Interrupted) as error:
-        return say(1, str(error))
-    except KeyboardInterrupt:
-        return say(1, "Stopped.")
+    shown = bool(os.environ.get(TRACEBACK)) or "--traceback" in arguments
+    arguments = [word for word in arguments if word != "--traceback"]
+    command = None
+    with warnings.catch_warnings():
+        warnings.showwarning = _say_warning
+        try:
+            arguments = with_subject(arguments)
+            command = parse(arguments)
+            command.run(terminal(), arguments)
+        except KeyboardInterrupt as error:
+            signal.signal(signal.SIGINT, leave)
+            return say(1, str(error) or "Stopped.")
+        except Exception as error:
+            if shown:
+                traceback.print_exc()
+            return say(*_code_and_line(error, arguments, command))
     return 0
+
+
+def _code_and_line(error: Exception, arguments: list[str], command: Any) -> tuple[int, str]:
+    match error:
+        case InputError():
+            return 2, as_typed(str(error), arguments, command)
+        case DivergedError():
+            return 1, str(error)
+        case BrokenPipeError():  # nobody reads on, as after `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1, "The output is not read any more."
+        case OSError():
+            return 1, of_system(error)
+        case _ if is_memory(error):
+            return 1, (
+                "There is not enough memory for that. Lower the sizes, the number of seeds, or the"
+                " number of tasks at once."
+            )
+    return 1, unexpected(error)
+
+
+def _say_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """A warning of ours in one line; those of other libraries are for programmers."""
+    if category is UserWarning:
+        say(0, str(message))
 
 
 def parse(arguments: Sequence[str]) -> Any:
@@ -43,16 +81,23 @@ def parse(arguments: Sequence[str]) -> Any:
 
     **Raises:** `InputError`, in one line.
     """
-    name, *options = arguments
+    for word in arguments:
+        try:
+            readable = b"\0" not in os.fsencode(word)
+        except UnicodeEncodeError:
+            readable = False
+        if not readable:
+            raise InputError(f"{word!r} is no text that a file or a word could be called.")
+    name, *words = arguments
     word = COMMANDS[name]
-    command = getattr(import_module(f".{word.module}", __package__), word.name)
+    kind = getattr(import_module(f".{word.module}", __package__), word.name)
     errors = StringIO()
     try:
         with redirect_stderr(errors):
-            return tyro.cli(
-                command,
+            command = tyro.cli(
+                kind,
                 prog=f"learnset {name}",
-                args=options,
+                args=words,
                 registry=_registry(),
                 config=(
                     tyro.conf.SuppressFixed,
@@ -63,7 +108,9 @@ def parse(arguments: Sequence[str]) -> Any:
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise InputError(_one_line(errors.getvalue())) from None
+        raise InputError(of_parser(errors.getvalue(), f"learnset {name}")) from None
+    check_numbers(command)
+    return command
 
 
 def _registry() -> tyro.constructors.ConstructorRegistry:
@@ -88,24 +135,3 @@ def _registry() -> tyro.constructors.ConstructorRegistry:
         )
 
     return registry
-
-
-def _one_line(box: str) -> str:
-    """The words of tyro's error box as one line."""
-    misplaced = re.findall(r"(--[\w-]+)\s+\(applied to ([^)]+)\)", " ".join(box.split()))
-    if misplaced:
-        flag, command = misplaced[0]
-        return f"`{flag}` is no option of `{command}`. See `{command} --help`."
-    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in box.splitlines()]
-    lines = [re.sub(r"[╭╮╰╯│─]+|-{5,}|[+|]", " ", line).strip() for line in plain]
-    words = " ".join(line for line in lines[1:] if line)
-    refused = re.match(
-        r"Error parsing [\w -]+: (.*?)( For full helptext.*| See learnset.*)?$", words
-    )
-    if refused:  # by a class of ours, whose message needs no more words
-        return " ".join(refused[1].split())
-    return (
-        " ".join(words.split())
-        .replace("For full helptext, run", "See")
-        .replace("For full helptext, see", "See")
-    )

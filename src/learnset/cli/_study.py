@@ -67,6 +67,7 @@ class Study(TrainingOptions):
         about = {"format": FORMAT, "study": self.name, "sizes": sizes}
         result = about | found | {"meta": origin(arguments, began)}
         write_json(folder / "result.json", result)
+        console.print(f"{folder / 'result.json'} has the numbers.")
         redraw(kind, folder, console)
 
     def _sized(self, kind: type[AnyStudy]) -> tuple[Any, dict[str, Any]]:
@@ -108,7 +109,7 @@ def redraw(kind: type[AnyStudy], folder: Path, console: Console) -> None:
     kind.draw(result, folder)
     page: Page = kind.page(result)
     write_page(page._replace(origin=result["meta"]), folder, console)
-    console.print(f"{folder / 'report.html'} has the pictures, {path} the numbers.")
+    console.print(f"{folder / 'report.html'} has the pictures.")
 
 
 def _installed() -> dict[str, metadata.EntryPoint]:

@@ -21,6 +21,7 @@ from ..tasks import Episodes, Sinusoids
 from ..training import evaluate, restore, train, write_json
 from ..transfer import FineTune, Pooled
 from ._families import AnyMethod, AnyTasks, Family, family, word
+from ._limits import check_room
 from ._options import check_counts, FORMAT, origin, say_notes, TrainingOptions, versions
 from .subjects import AbstractSource
 
@@ -50,8 +51,10 @@ class Train(TrainingOptions):
             family(self.tasks),
         )
         say_notes(given.notes, console)
-        model_key, train_key = jr.split(jr.key(self.seed))
         images = isinstance(self.tasks, AbstractSource)
+        at_once = self.tasks_per_step or (4 if images else 25)
+        check_room(given.tasks, at_once, "`--tasks-per-step`, or what a task has")
+        model_key, train_key = jr.split(jr.key(self.seed))
         trained = train(
             given.method(self.method),
             given.model(self.method, model_key),
@@ -59,7 +62,7 @@ class Train(TrainingOptions):
             optax.adam(self.lr),
             steps=self.steps or (500 if self.quick else 2_000 if images else 20_000),
             key=train_key,
-            tasks_per_step=self.tasks_per_step or (4 if images else 25),
+            tasks_per_step=at_once,
             out=folder,
             **self.saving,
         )
@@ -105,6 +108,7 @@ class Evaluate:
         began = time.perf_counter()
         path = self.folder / "result.json"
         _check_replaceable(path)
+        check_counts(self, "tasks")
         training = training_of(self.folder)
         given, model = training.restored(self.folder)
         adapter, rows = training.adapter(given), []
@@ -116,6 +120,7 @@ class Evaluate:
             if source is not None and isinstance(given.tasks, Episodes):
                 queries = source.queries_for(shots, given.tasks)
             tasks = given.tasks.with_shots(shots, queries)
+            check_room(tasks, self.tasks, "`--tasks` or `--shots`")
             options = {"num_tasks": self.tasks, "metric": given.metric}
             result = evaluate(adapter, model, tasks, key=jr.key(self.seed), **options)
             console.print(f"{amount(shots, unit)}: {result}")

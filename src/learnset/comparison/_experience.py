@@ -74,6 +74,11 @@ class Experience:
         names = [recipe.name for recipe in recipes]
         if len(set(names)) < len(names):
             raise InputError(f"Recipes need different names to be told apart; these are {names}.")
+        if self.folder is not None and len({slug(name) for name in names}) < len(names):
+            raise InputError(
+                f"Names of recipes become names of files, and some of {names} differ in signs or"
+                " capital letters alone. Give them other words."
+            )
         if question.seeds != self.seeds:
             raise InputError(f"{question.seeds} seeds are asked, but {self.seeds} have learnt.")
         kept = KeptAnswers(

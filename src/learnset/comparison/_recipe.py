@@ -1,5 +1,6 @@
 """A recipe: one way to use past tasks, from learning to adaptation."""
 
+import hashlib
 from collections.abc import Callable
 
 import equinox as eqx
@@ -9,6 +10,8 @@ from ..tasks import AbstractTasks
 from ..transfer import AsIs
 from ._learner import AbstractLearner, NothingLearnt
 from ._setting import Setting
+
+MOST = 40  # letters of a file's name
 
 
 def in_full(tasks: AbstractTasks) -> AbstractTasks:
@@ -22,7 +25,11 @@ def slug(name: str) -> str:
     >>> slug("shared body + FAMO")
     'shared-body-famo'
     """
-    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+    words = "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+    if 0 < len(words) <= MOST:
+        return words
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    return f"{words[:MOST]}-{digest}".strip("-")
 
 
 class Recipe(eqx.Module):

@@ -10,6 +10,7 @@ from ._errors import (
     needs as needs,
 )
 from ._figure import (
+    attempt as attempt,
     COLOURS as COLOURS,
     FAINT as FAINT,
     INK as INK,
@@ -34,6 +35,12 @@ from ._method import (
     AbstractMethod as AbstractMethod,
     Metrics as Metrics,
     trace as trace,
+)
+from ._names import (
+    cell as cell,
+    short as short,
+    visible as visible,
+    write_csv as write_csv,
 )
 from ._predict import (
     features as features,

@@ -24,6 +24,7 @@ from ._table_result import TableResult as TableResult
 from ._terminal import print_page as print_page
 from ._values import (
     Bullets as Bullets,
+    code as code,
     escaped as escaped,
     Grid as Grid,
     Markdown as Markdown,

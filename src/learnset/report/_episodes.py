@@ -6,7 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import Batch, COLOURS, FAINT, INK, InputError, new_figure, Task, write_figure
+from ..core import (
+    Batch,
+    COLOURS,
+    FAINT,
+    INK,
+    InputError,
+    new_figure,
+    short,
+    Task,
+    visible,
+    write_figure,
+)
 
 MOST = 10  # images of a class in each set that fit on a page
 
@@ -93,13 +104,13 @@ def _counted(rows: list[np.ndarray]) -> str:
 def _label(name: str, lines: int) -> str:
     """A class's name in at most `lines` lines of 18 characters; each part between slashes begins a
     line."""
-    parts = [part.replace("_", " ") for part in name.split("/")]
+    parts = [visible(part.replace("_", " ")) for part in name.split("/")]
     whole = "\n".join(textwrap.fill(part, 18) for part in parts)
     if whole.count("\n") < lines:
         return whole
     if lines >= len(parts):
-        return "\n".join(textwrap.shorten(part, 18, placeholder=" …") for part in parts)
-    return textwrap.shorten(" ".join(parts), 24, placeholder=" …")
+        return "\n".join(short(part, 18) for part in parts)
+    return short(" ".join(parts), 24)
 
 
 def _check(task: Task) -> int:

@@ -1,7 +1,6 @@
 """Pictures of few-shot classification: a task, its features before and after adaptation, and the
 confusion of its classes."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from jaxtyping import Array, Float
 
 from ..comparison import Comparison, Outcome, Setting
 from ..core import (
+    attempt,
     COLOURS,
     FAINT,
     features,
@@ -22,6 +22,7 @@ from ..core import (
     new_figure,
     predict,
     settled,
+    short,
     Split,
     Task,
     write_figure,
@@ -47,21 +48,22 @@ def draw_few_shot(
     """
     key = jr.key(seed)
     task, names = episodes.with_shots(shots, episodes.queries).named(Split.TEST, key=key)
-    drawn = []
+    drawn: list[str] = []
     if task.support.x.ndim == 4 and task.support.x.shape[-1] in (1, 3):
-        draw_episode(task, names, folder, "episode")
-        drawn.append("episode")
+        drawn += attempt("episode", lambda: draw_episode(task, names, folder, "episode"))
     if episodes.ways <= MOST_CLASSES:
         views = _views(comparison, make_model(key), task, shots)
         if views:
-            draw_embeddings(task, views, folder)
-            drawn.append("embeddings")
+            drawn += attempt("embeddings", lambda: draw_embeddings(task, views, folder))
     best = _best(comparison, shots)
     if best is not None:
         smallest = episodes.pool(Split.TEST).smallest
-        many, names = episodes.with_shots(shots, smallest - shots).named(Split.TEST, key=key)
-        draw_confusion(_predictor(best, many, shots), many, names, best.name, folder)
-        drawn.append("confusion")
+        many, classes = episodes.with_shots(shots, smallest - shots).named(Split.TEST, key=key)
+
+        def draw() -> None:
+            draw_confusion(_predictor(best, many, shots), many, classes, best.name, folder)
+
+        drawn += attempt("confusion", draw)
     return drawn
 
 
@@ -176,9 +178,7 @@ def draw_confusion(
                     fontsize=8,
                     color=shade,
                 )
-    numbered = [
-        f"{textwrap.shorten(name, 34, placeholder=' …')}  {i + 1}" for i, name in enumerate(names)
-    ]
+    numbered = [f"{short(name, 34)}  {i + 1}" for i, name in enumerate(names)]
     axis.set_yticks(range(ways), numbered, fontsize=8)
     axis.set_xticks(range(ways), [str(i + 1) for i in range(ways)], fontsize=8)
     axis.grid(False)

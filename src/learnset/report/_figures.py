@@ -8,7 +8,7 @@ import jax.random as jr
 import numpy as np
 
 from ..comparison import Comparison, Outcome, Setting
-from ..core import COLOURS, FAINT, INK, interval, new_figure, Split, write_figure
+from ..core import attempt, COLOURS, FAINT, INK, interval, new_figure, Split, write_figure
 from ..tasks import AbstractTasks, Sinusoids
 from ._look import amount, look, Numbers
 
@@ -22,10 +22,12 @@ def draw_comparison(
 
     **Returns:** their names, without endings.
     """
-    draw_steps(comparisons[0], shots, folder, unit=unit)
-    draw_shots(comparisons[0], folder, unit=unit)
-    draw_differences(comparisons, shots, folder, unit=unit)
-    return ["steps", "shots", "differences"]
+    new = comparisons[0]
+    return [
+        *attempt("steps", lambda: draw_steps(new, shots, folder, unit=unit)),
+        *attempt("shots", lambda: draw_shots(new, folder, unit=unit)),
+        *attempt("differences", lambda: draw_differences(comparisons, shots, folder, unit=unit)),
+    ]
 
 
 def draw_steps(comparison: Comparison, shots: int, folder: Path, *, unit: str) -> None:

@@ -5,7 +5,7 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
-from ..core import needs
+from ..core import needs, visible
 from ._values import Bullets, Grid, Markdown, Page, Paragraph, Picture
 
 IMAGES = {".gif": "image/gif", ".png": "image/png"}
@@ -32,8 +32,9 @@ def html_of(page: Page, folder: Path) -> str:
     markdown = _renderer()
     environment.filters["markdown"] = lambda text: Markup(markdown.render(text))
     environment.filters["cell"] = lambda text: (
-        Markup(markdown.renderInline(text)) if isinstance(text, Markdown) else text
+        Markup(markdown.renderInline(text)) if isinstance(text, Markdown) else visible(text)
     )
+    environment.filters["visible"] = visible
     environment.filters["inline"] = lambda text: Markup(markdown.renderInline(text))
     environment.filters["image"] = lambda name: Markup(_image(folder, name))
     environment.tests["paragraph"] = lambda part: isinstance(part, Paragraph)

@@ -98,7 +98,7 @@ def answers_of(comparison: Comparison, shots: int, unit: str) -> list[str]:
 
     best = max(contrasted, key=lambda outcome: sign * value(outcome))
     sentences = [
-        f"{numbers.best} on new tasks from {amount(shots, unit)}: {best.name},"
+        f"{numbers.best} on new tasks from {amount(shots, unit)}: {escaped(best.name)},"
         f" {numbers.text(*comparison.value(best, shots))}; {baseline.name} has"
         f" {numbers.one(value(baseline))}."
     ]
@@ -107,7 +107,7 @@ def answers_of(comparison: Comparison, shots: int, unit: str) -> list[str]:
         outcome, benefit = min(faster, key=lambda pair: (pair[1].reached, -sign * value(pair[0])))
         sentences.append(
             f"Faster learning: {baseline.name} reaches {numbers.one(benefit.target)} in"
-            f" {benefit.baseline:.0f} steps, {outcome.name} in {benefit.reached:.0f}"
+            f" {benefit.baseline:.0f} steps, {escaped(outcome.name)} in {benefit.reached:.0f}"
             f" ({benefit.ratio:.3g}×)."
         )
     fewer = _helped([(o, comparison.sample_efficiency(o)) for o in contrasted])
@@ -116,7 +116,7 @@ def answers_of(comparison: Comparison, shots: int, unit: str) -> list[str]:
         most, least = ("at most ", "at least ") if benefit.at_most else ("", "")
         sentences.append(
             f"Less data: {baseline.name} reaches {numbers.one(benefit.target)} with"
-            f" {amount(int(benefit.baseline), unit)}, {outcome.name} with"
+            f" {amount(int(benefit.baseline), unit)}, {escaped(outcome.name)} with"
             f" {most}{benefit.reached:.3g} ({least}{benefit.ratio:.3g}×)."
         )
     return sentences
@@ -254,7 +254,7 @@ def below_constant(comparison: Comparison) -> list[str]:
         for shots in comparison.shots:
             apart = outcome.at(shots) - constant.at(shots)
             if apart.mean() + quantile * apart.std() / apart.size**0.5 < 0:
-                below.append(f"{outcome.name} at {shots} points")
+                below.append(f"{escaped(outcome.name)} at {shots} points")
     return below
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from ..core import COLOURS, FAINT, INK, new_figure, write_figure
+from ..core import attempt, COLOURS, FAINT, INK, new_figure, short, write_figure
 from ._figures import draw_shots
 from ._look import look, Numbers
 from ._table_result import TableResult
@@ -20,18 +20,14 @@ def draw_table(result: TableResult, folder: Path) -> list[str]:
 
     **Returns:** their names, without endings.
     """
-    names = ["recipes"]
-    draw_recipes(result, folder)
-    gains = result.gains()
+    names = attempt("recipes", lambda: draw_recipes(result, folder))
+    gains, new = result.gains(), result.new
     if gains is not None:
-        draw_gains(result, *gains, folder)
-        names.append("gains")
+        names += attempt("gains", lambda: draw_gains(result, *gains, folder))
     if len(result.affinities.index) > 1:
-        draw_affinity(result, folder)
-        names.append("affinity")
-    if result.new is not None:
-        draw_shots(result.new, folder, unit="row")
-        names.append("shots")
+        names += attempt("affinity", lambda: draw_affinity(result, folder))
+    if new is not None:
+        names += attempt("shots", lambda: draw_shots(new, folder, unit="row"))
     return names
 
 
@@ -87,7 +83,7 @@ def draw_gains(
         for place, i in enumerate(order):
             options = {"color": colour[i], "capsize": 2, "markersize": 4}
             axis.errorbar(gain[i], place, xerr=half[i], fmt="o", **options)
-        axis.set_yticks(range(len(order)), [_short(rows.names[i]) for i in order])
+        axis.set_yticks(range(len(order)), [short(rows.names[i], LONGEST) for i in order])
         axis.set_xlabel(label)
         axis.axvline(0, color=INK, linewidth=1)
     write_figure(figure, folder, "gains")
@@ -99,7 +95,7 @@ def draw_affinity(result: TableResult, folder: Path) -> None:
     size = len(some.index)
     side = max(3.4, min(8.5, 0.24 * size + 1.2))
     figure, axes = new_figure(1, 2, width=2 * side + 2.4, height=side + 0.6)
-    names = [_short(result.table.names[i]) for i in some.index]
+    names = [short(result.table.names[i], LONGEST) for i in some.index]
     off = ~np.eye(size, dtype=bool)
     reach = 100 * max(1e-6, float(np.nanpercentile(np.abs(some.lookahead[off]), 98)))
     near = max(0.02, float(np.nanpercentile(np.abs(some.cosine[off]), 99)))
@@ -124,7 +120,3 @@ def draw_affinity(result: TableResult, folder: Path) -> None:
     axes[0][0].set_title("gradients", fontsize=11)
     axes[0][1].set_title("effect of a step for the row's task on the column's", fontsize=11)
     write_figure(figure, folder, "affinity")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

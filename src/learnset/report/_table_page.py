@@ -8,13 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..comparison import BestOf, Comparison, described, Outcome, Setting
+from ..core import short
 from ..data import Table
 from ..multitask import delta_m
 from ._look import number, Numbers, percent
 from ._table_figures import MOST_NAMED
 from ._table_result import TableResult
-from ._values import Bullets, escaped, Grid, Markdown, Page, Paragraph, Picture, Section
+from ._values import Bullets, code, escaped, Grid, Markdown, Page, Paragraph, Picture, Section
 
+LONGEST = 80  # letters of a task's name on the page
 CAPTIONS = {
     "recipes": "Each recipe on rows that were not trained on, with its 95 % interval over"
     " divisions.",
@@ -33,7 +35,7 @@ def page_of_table(result: TableResult, figures: Sequence[str], command: str) -> 
     table, seen = result.table, result.seen
     lead = (
         f"{len(table.x):,} rows, {table.x.shape[1]} inputs, {_target(table)}. Made by"
-        f" `{command.replace('`', '')}`."
+        f" {code(command)}."
     )
     failures = tuple(Paragraph(str(escaped(message))) for message in seen.failures.values())
     pictures = tuple(Picture(name, CAPTIONS[name]) for name in figures)
@@ -146,7 +148,7 @@ def _less_data(result: TableResult) -> str:
         enough = f"with {reached} rows{fewer} it does as well as {from_scratch}"
     kind = "an accuracy" if result.table.classes else "an error (in variances of the target)"
     return (
-        f"{lead} From {few} rows of a held-out task, {best.name} has {kind} of"
+        f"{lead} From {few} rows of a held-out task, {escaped(best.name)} has {kind} of"
         f" {numbers.text(*new.value(best, few))}, and learning from scratch"
         f" {numbers.text(*new.value(baseline, few))}; {enough}."
     )
@@ -156,7 +158,7 @@ def _conflicts(result: TableResult) -> str:
     some, size = result.affinities, len(result.affinities.index)
     off = ~np.eye(size, dtype=bool)
     cosine, ahead = some.cosine[off], some.lookahead[off]
-    names = [escaped(result.table.names[i]) for i in some.index]
+    names = [escaped(short(result.table.names[i], LONGEST)) for i in some.index]
     i, j = np.unravel_index(np.where(off, some.lookahead, np.inf).argmin(), off.shape)
     among = "" if size == len(result.table) else f"Among the {size} tasks with most rows, "
     worst = "No task's step raises the loss of another on average."
@@ -188,18 +190,18 @@ def _would_uniform_do(result: TableResult) -> list[str]:
     ]
 
 
-def _who(outcome: Outcome) -> str:
+def _who(outcome: Outcome) -> Markdown:
     """The recipes that validation rows chose, and how often."""
     if not isinstance(outcome, BestOf):
-        return outcome.name
+        return escaped(outcome.name)
     counts = Counter(outcome.members[-1])
     if len(counts) == 1:
-        return next(iter(counts))
-    return ", ".join(f"{name} {count}×" for name, count in counts.items())
+        return escaped(next(iter(counts)))
+    return escaped(", ".join(f"{name} {count}×" for name, count in counts.items()))
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = [str(escaped(name)) for name in names]
+    shown = [str(escaped(short(name, LONGEST))) for name in names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
@@ -300,7 +302,7 @@ def _task_parts(result: TableResult) -> tuple[Paragraph | Grid, ...]:
         text = "" if gain is None else f"{100 * gain:+.1f}"
         text += "" if half is None else f" ± {100 * half:.1f}"
         cells = ("" if record[head] is None else number(record[head]) for head in heads)
-        lines.append((record["task"], f"{record['scored_rows']:.0f}", *cells, text))
+        lines.append((short(record["task"], LONGEST), f"{record['scored_rows']:.0f}", *cells, text))
     grid = Grid(("task", "rows scored", *heads, f"gain ({unit})"), tuple(lines))
     return (grid,) if len(shown) == len(order) else (Paragraph(lead), grid)
 

@@ -5,6 +5,7 @@ from rich.markdown import Markdown as Rendered
 from rich.table import Table
 from rich.text import Text
 
+from ..core import visible
 from ._values import Bullets, Grid, Markdown, Page, Paragraph, Part
 
 
@@ -29,7 +30,7 @@ def _print(part: Part, console: Console) -> None:
 
 def table_of(grid: Grid) -> Table:
     """A grid as a table of Rich; names are no markup."""
-    table = Table(title=Text(grid.title) if grid.title else None)
+    table = Table(title=Text(visible(grid.title)) if grid.title else None)
     columns = range(len(grid.head)) if grid.brief is None else grid.brief
     for column in columns:
         words = column < grid.left
@@ -45,4 +46,4 @@ def table_of(grid: Grid) -> Table:
 
 
 def _plain(cell: str) -> str:
-    return cell.plain if isinstance(cell, Markdown) else cell
+    return visible(cell.plain if isinstance(cell, Markdown) else cell)

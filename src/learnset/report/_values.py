@@ -3,6 +3,8 @@
 import re
 from typing import Any, NamedTuple
 
+from ..core import visible
+
 
 class Markdown(str):
     """Text with inline Markdown, written by us. Every other string on a page is plain: it is shown
@@ -103,5 +105,18 @@ def escaped(text: str) -> Markdown:
     >>> print(escaped("a|b ![](http://x) <b>"))
     a\\|b \\!\\[\\]\\(http://x\\) \\<b\\>
     """
-    one_line = " ".join(text.split())
-    return Markdown(re.sub(r"([\\`*_{}\[\]<>()#!|~&$])", r"\\\1", one_line))
+    line = re.sub(r"([\\`*_{}\[\]<>()#!|~&$])", r"\\\1", " ".join(visible(text).split()))
+    return Markdown(re.sub(r"^(\d*)([-+=.])", r"\1\\\2", line))  # what begins a list
+
+
+def code(text: str) -> Markdown:
+    """A command as Markdown that can be copied, whatever quotes it has.
+
+    >>> from learnset.report import code
+    >>> print(code("learnset compare a`b.csv"))
+    ``learnset compare a`b.csv``
+    """
+    text = " ".join(visible(text).split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    edge = " " if text.startswith("`") or text.endswith("`") else ""
+    return Markdown(f"{fence}{edge}{text}{edge}{fence}")

@@ -13,6 +13,7 @@ from ...comparison import Budget, compare, Comparison, NewTasks, Recipe, SeenTas
 from ...recipes import regression
 from ...report import draw_comparison, Page, page_of_new_tasks, verdict_of_control
 from ...tasks import AbstractTasks, LinearGaussian, Sinusoids, Unrelated
+from .._limits import check_room
 from .._options import TrainingOptions
 from ._base import AbstractSubject, Answer, record_of
 from ._network import Network, sizes
@@ -73,6 +74,8 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
         held_out: dict[str, Any] = {}
         if self.quick:
             held_out = {"queries": 20, "validation_tasks": 50, "test_tasks": 50}
+        for tasks in (family, family.with_shots(max(self.test_shots, default=1), 50)):
+            check_room(tasks, 120 * seeds, "`--seeds`, `--test-shots`, or what a task has")
         question = NewTasks(family, seeds=seeds, shots=self.test_shots, **held_out)
         budget = Budget(self.steps or (500 if self.quick else 2000))
         network = Network(*sizes(family))
