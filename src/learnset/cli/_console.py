@@ -32,7 +32,7 @@ class ShowAll(RenderHook):
 
 def terminal(*, errors: bool = False) -> Console:
     """Standard output, or standard error. Square brackets and `:words:` are no markup."""
-    stream = sys.stderr if errors else sys.stdout
+    stream: Any = sys.stderr if errors else sys.stdout
     if hasattr(stream, "reconfigure"):  # a terminal in another encoding shows what it can
         stream.reconfigure(errors="backslashreplace")
     width = None if stream.isatty() else 120

@@ -66,7 +66,7 @@ def write_figure(figure: "Figure", folder: Path, name: str) -> None:
     import matplotlib
 
     _show_as_it_is(figure)
-    look = {"svg.hashsalt": "learnset", "svg.fonttype": "path"}
+    look: Any = {"svg.hashsalt": "learnset", "svg.fonttype": "path"}
     with matplotlib.rc_context(look), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of names that leave a panel no room
         figure.savefig(folder / f"{name}.png", dpi=130, facecolor="white")
