@@ -23,6 +23,7 @@ from learnset.comparison import (
     NothingLearnt,
     Recipe,
     Setting,
+    slug,
 )
 from learnset.core import (
     AbstractAdapter,
@@ -76,12 +77,14 @@ class Characters(abc.ABC):
 
     name: ClassVar[str]
     cells: ClassVar[tuple[tuple[int, int], ...]]  # ways, shots
+    trained_shots: ClassVar[tuple[int, ...]] = (1,)  # of networks that adapt by gradient descent
     reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps", "checkpoint_every", "resume"})
     draw = staticmethod(draw)
 
     @abc.abstractmethod
-    def data(self) -> tuple[Splits, str]:
-        """Characters to train, validate and test on, and words about them."""
+    def protocols(self) -> dict[str, tuple[Splits, str]]:
+        """Ways to divide the characters, by name: those to train, validate and test on, and words
+        about them."""
 
     @abc.abstractmethod
     def queries(self, ways: int) -> int:
@@ -89,9 +92,9 @@ class Characters(abc.ABC):
 
     @abc.abstractmethod
     def compared(
-        self, learner: str, ways: int, shots: int, accuracy: float, half: float
+        self, protocol: str, learner: str, ways: int, shots: int, accuracy: float, half: float
     ) -> dict[str, Any]:
-        """The fields of a row about published values and goals."""
+        """The fields of a row about published values."""
 
     @staticmethod
     @abc.abstractmethod
@@ -100,7 +103,7 @@ class Characters(abc.ABC):
 
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
-            if min(np.ravel(value)) < 1:
+            if not isinstance(value, bool) and min(np.ravel(value)) < 1:
                 raise InputError(f"{self.name}: `{name}={value}`, but it must be at least 1.")
 
     def with_steps(self, steps: int) -> "Characters":
@@ -109,25 +112,45 @@ class Characters(abc.ABC):
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
         """Trains and scores. `options` go to `learn`."""
-        splits, origin = self.data()
-        scored = self.scored(splits)
-        arguments: dict[str, Any] = {"key": key} | options
-        adapted = learn(self.classifier, self._of_five_ways(splits), out=folder, **arguments)
-        compared = learn(
-            self.encoder, self._of_many_ways(splits), out=folder / "comparing", **arguments
-        )
+        parts = [
+            self._run(folder, protocol, splits, words, {"key": key} | options)
+            for protocol, (splits, words) in self.protocols().items()
+        ]
+        return {"rows": [row for part in parts for row in part.pop("rows")], "protocols": parts}
+
+    def _run(
+        self, folder: Path, protocol: str, splits: Splits, words: str, options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The part of one protocol."""
+        folder, scored = folder / slug(protocol), self.scored(splits)
         untrained, adapting = [raw_pixels(), from_scratch()], self.adapting()
-        comparing = self.comparing(splits.train)
-        learnt = {recipe.name: compared.learnt(recipe) for recipe in comparing}
-        learnt |= {recipe.name: adapted.learnt(recipe) for recipe in adapting}
-        rows = self._rows(adapted, [*untrained, *adapting], scored)
+        comparing, rows = self.comparing(splits.train), []
+        seconds: dict[str, float] = {}
+        for shots in self.trained_shots:
+            of_five_ways = self._of_five_ways(splits, shots)
+            where = folder / f"{shots}-shot"
+            adapted = learn(self.classifier, of_five_ways, out=where, **options)
+            seconds |= {f"{r.name} {shots}-shot": adapted.learnt(r).seconds for r in adapting}
+            first = shots == self.trained_shots[0]
+            rows += self._rows(adapted, [*(untrained if first else []), *adapting], scored, shots)
+        compared = learn(
+            self.encoder, self._of_many_ways(splits), out=folder / "comparing", **options
+        )
         for recipe in comparing:
+            seconds[recipe.name] = compared.learnt(recipe).seconds
             rows += self._rows_of_features(compared, recipe, scored)
+        for row in rows:
+            row["protocol"] = protocol
+            if row["tasks"] == "new":
+                cell = (row["recipe"], row["ways"], row["shots"], row["value"], row["ci95"])
+                row |= self.compared(protocol, *cell)
         order = [recipe.name for recipe in (*untrained, *comparing, *adapting)]
         return {
             "rows": sorted(rows, key=lambda row: order.index(row["recipe"])),
-            "training": {name: each.seconds for name, each in learnt.items()},
-            "data": origin,
+            "protocol": protocol,
+            "data": words,
+            "training": seconds,
+            "trained_shots": list(self.trained_shots),
             "classes": {
                 "train": len(splits.train),
                 "validation": len(splits.validation),
@@ -160,9 +183,9 @@ class Characters(abc.ABC):
         parts = (turned(splits.train, mirrored=True), *_unused(self.ways))
         return self.question(Episodes(*parts, self.ways, shots=1, queries=5, augment=Affine()))
 
-    def _of_five_ways(self, splits: Splits) -> NewTasks:
+    def _of_five_ways(self, splits: Splits, shots: int) -> NewTasks:
         parts = (turned(splits.train), splits.validation, splits.test)
-        return self.question(Episodes(*parts, WAYS, shots=1, queries=5, augment=Affine()))
+        return self.question(Episodes(*parts, WAYS, shots=shots, queries=5, augment=Affine()))
 
     # Recipes
 
@@ -219,14 +242,22 @@ class Characters(abc.ABC):
         )
 
     def _rows(
-        self, experience: Experience, recipes: list[Recipe], splits: Splits
+        self, experience: Experience, recipes: list[Recipe], splits: Splits, trained_shots: int
     ) -> list[dict[str, Any]]:
-        """Accuracy in each cell on new characters; of a classifier in those of its ways."""
+        """Accuracy in each cell on new characters; of a classifier in those of its ways, after
+        training with as many shots where there was such a training."""
         rows = []
         for ways, shots in self.cells:
-            able = [one for one in recipes if ways == WAYS or one.name == "raw pixels"]
-            comparison = experience.ask(self.question(self.tasks(splits, ways, shots)), able)
-            rows += [self._row(comparison, one.name, ways) for one in able]
+            nearest = shots if shots in self.trained_shots else self.trained_shots[0]
+            able = [
+                one
+                for one in recipes
+                if one.name == "raw pixels"
+                or (ways == WAYS and (nearest == trained_shots or not one.learns))
+            ]
+            if able:
+                comparison = experience.ask(self.question(self.tasks(splits, ways, shots)), able)
+                rows += [self._row(comparison, one.name, ways) for one in able]
         return rows
 
     def _rows_of_features(
@@ -255,7 +286,6 @@ class Characters(abc.ABC):
         outcome, (shots,) = comparison[name], comparison.shots
         assert shots is not None  # they are new tasks
         accuracy, half = (100 * number for number in comparison.value(outcome, shots))
-        compared = self.compared(name, ways, shots, accuracy, half) if which == "new" else {}
         return {
             "part": "table",
             "recipe": name,
@@ -268,7 +298,7 @@ class Characters(abc.ABC):
             "ci95": half,
             "num_tasks": outcome.at(shots).size,
             "transductive": outcome.transductive,
-        } | compared
+        }
 
 
 # Parts of recipes

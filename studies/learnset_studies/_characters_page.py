@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from learnset.comparison import slug
 from learnset.core import COLOURS, FAINT, INK, new_figure, write_figure
 from learnset.report import Bullets, Grid, Markdown, Page, Paragraph, Picture, Section
 
@@ -12,9 +13,18 @@ NUMBERS = {2: "two", 5: "five", 20: "twenty"}
 
 
 def draw(result: dict[str, Any], folder: Path) -> None:
-    """`accuracy`: ours and the published values, a panel for each cell; chance as a dotted line."""
-    rows, cells = _rows(result, "new"), _cells(result)
-    names = list(dict.fromkeys(row["recipe"] for row in rows))
+    """A figure for each protocol: ours and the published values, a panel for each cell; chance as a
+    dotted line."""
+    for part in result["protocols"]:
+        _draw(_rows(result, part["protocol"], "new"), folder, _picture(part["protocol"]))
+
+
+def _picture(protocol: str) -> str:
+    return f"accuracy-{slug(protocol)}"
+
+
+def _draw(rows: list[dict[str, Any]], folder: Path, name: str) -> None:
+    cells, names = _cells(rows), list(dict.fromkeys(row["recipe"] for row in rows))
     figure, axes = new_figure(1, len(cells), width=12, height=3.6)
     for axis, (ways, shots) in zip(axes[0], cells, strict=True):
         for row in rows:
@@ -34,48 +44,73 @@ def draw(result: dict[str, Any], folder: Path) -> None:
         axes[0][0].plot([], [], "o", color=COLOURS[0], label="ours")
         axes[0][0].plot([], [], "D", color=COLOURS[1], label="published")
         axes[0][0].legend(frameon=False, fontsize=8, labelcolor=INK)
-    write_figure(figure, folder, "accuracy")
+    write_figure(figure, folder, name)
 
 
 def characters_page(
     result: dict[str, Any],
     title: str,
-    about: str,
+    command: str,
     notes: str,
-    *last: Section,
+    *,
     training: str = "",
-    published: Mapping[str, tuple[float, ...]] = MappingProxyType({}),
+    published: Mapping[str, Mapping[str, tuple[float, ...]]] = MappingProxyType({}),
 ) -> Page:
     """The page of a study of characters.
 
     **Arguments:**
 
-    - `about`: the command and the data. `notes`: what is said below the table.
-    - `last`: further sections. `training`: what else is said of training.
-    - `published`: accuracies by learner, in the order of the cells.
+    - `command`: that made it. `notes`: what is said below the first table.
+    - `training`: what else is said of training.
+    - `published`: accuracies by protocol and learner, in the order of the cells.
     """
-    caption = "Accuracy on new characters with its 95 % interval; the dotted line is chance."
-    caption += " Diamonds are published values." if published else ""
-    counts, tasks = result["classes"], result["sizes"]["test_tasks"]
+    tasks, device = result["sizes"]["test_tasks"], result.get("meta", {}).get("device", "")
     about = (
-        f"{about} There are {counts['train']:,} characters to train on and {counts['test']} to test"
-        f" on, and {tasks:,} held-out tasks for each column, the same for all learners. All numbers"
-        " are in [result.json](result.json)."
+        f"Made by `{command}`{' on one ' + device if device else ''}. There are {tasks:,} held-out"
+        " tasks for each column, the same for all learners. All numbers are in"
+        " [result.json](result.json)."
     )
+    first, *others = result["protocols"]
+    sections = [_section(result, first, published, notes), _section_seen(result, first)]
+    for part in others:
+        sections += [_section(result, part, published), _section_seen(result, part)]
+    intro = (Paragraph(_answer(result, first["protocol"]), boxed=True), Paragraph(about))
+    seconds = " ".join(map(_seconds, result["protocols"]))
     return Page(
         title,
         (
-            Section("", (Paragraph(_answer(result), boxed=True), Paragraph(about)), brief=True),
-            Section(
-                "New characters",
-                (_table(result, published), Paragraph(notes), Picture("accuracy", caption)),
-                brief=True,
-            ),
-            Section("Characters seen in training", (_seen(result), Paragraph(_SEEN))),
-            Section("Training", (_training(result), Paragraph(_seconds(result) + training))),
-            *last,
+            Section("", intro, brief=True),
+            *sections,
+            Section("Training", (_training(result), Paragraph(seconds + training))),
         ),
     )
+
+
+def _section(
+    result: dict[str, Any],
+    part: dict[str, Any],
+    published: Mapping[str, Mapping[str, tuple[float, ...]]],
+    notes: str = "",
+) -> Section:
+    """Accuracy on new characters under one protocol."""
+    protocol, counts = part["protocol"], part["classes"]
+    theirs = published.get(protocol, {})
+    caption = "Accuracy on new characters with its 95 % interval; the dotted line is chance."
+    caption += " Diamonds are published values." if theirs else ""
+    data = (
+        f"Data: {part['data']}. There are {counts['train']:,} characters to train on,"
+        f" {counts['validation']} to choose settings on and {counts['test']} to test on."
+    )
+    table = _table(_rows(result, protocol, "new"), theirs)
+    parts = (Paragraph(data), table, *([Paragraph(notes)] if notes else []))
+    picture = Picture(_picture(protocol), caption)
+    return Section(f"New characters: {protocol}", (*parts, picture), brief=True)
+
+
+def _section_seen(result: dict[str, Any], part: dict[str, Any]) -> Section:
+    protocol = part["protocol"]
+    seen = _seen(_rows(result, protocol, "seen"))
+    return Section(f"Characters seen in training: {protocol}", (seen, Paragraph(_SEEN)))
 
 
 _SEEN = (
@@ -84,13 +119,14 @@ _SEEN = (
 )
 
 
-def _rows(result: dict[str, Any], tasks: str) -> list[dict[str, Any]]:
-    return [row for row in result["rows"] if row["tasks"] == tasks]
+def _rows(result: dict[str, Any], protocol: str, tasks: str) -> list[dict[str, Any]]:
+    rows = result["rows"]
+    return [row for row in rows if (row["protocol"], row["tasks"]) == (protocol, tasks)]
 
 
-def _cells(result: dict[str, Any]) -> list[tuple[int, int]]:
+def _cells(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
     """Ways and shots, in the order of the table."""
-    return list(dict.fromkeys((row["ways"], row["shots"]) for row in result["rows"]))
+    return list(dict.fromkeys((row["ways"], row["shots"]) for row in rows))
 
 
 def _cell_name(ways: int, shots: int) -> str:
@@ -101,11 +137,11 @@ def _with_interval(row: dict[str, Any] | None) -> str:
     return "" if row is None else f"{row['value']:.2f} ± {row['ci95']:.2f}"
 
 
-def _answer(result: dict[str, Any]) -> str:
+def _answer(result: dict[str, Any], protocol: str) -> str:
     """The best learner in the one-shot cells, against raw pixels."""
-    sentences = []
-    for ways in (way for way, shots in _cells(result) if shots == 1):
-        rows = [r for r in _rows(result, "new") if (r["ways"], r["shots"]) == (ways, 1)]
+    sentences, new = [], _rows(result, protocol, "new")
+    for ways in (way for way, shots in _cells(new) if shots == 1):
+        rows = [r for r in new if (r["ways"], r["shots"]) == (ways, 1)]
         pixels, *learners = sorted(rows, key=lambda row: row["recipe"] != "raw pixels")
         best = max(learners, key=lambda row: row["value"])
         published = f" (published: {best['published']:.1f} %)" if "published" in best else ""
@@ -117,10 +153,10 @@ def _answer(result: dict[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def _table(result: dict[str, Any], published: Mapping[str, tuple[float, ...]]) -> Grid:
+def _table(rows: list[dict[str, Any]], published: Mapping[str, tuple[float, ...]]) -> Grid:
     """Accuracy by learner and cell, and the published value below; a star where queries see each
     other."""
-    rows, cells = _rows(result, "new"), _cells(result)
+    cells = _cells(rows)
     of = {(row["recipe"], row["ways"], row["shots"]): row for row in rows}
     lines = []
     for name in dict.fromkeys(row["recipe"] for row in rows):
@@ -133,9 +169,9 @@ def _table(result: dict[str, Any], published: Mapping[str, tuple[float, ...]]) -
     return Grid(head, tuple(lines))
 
 
-def _seen(result: dict[str, Any]) -> Grid:
+def _seen(rows: list[dict[str, Any]]) -> Grid:
     """Accuracy on tasks of the characters of training."""
-    rows, cells = _rows(result, "seen"), _cells(result)
+    cells = _cells(rows)
     of = {(row["recipe"], row["ways"], row["shots"]): row for row in rows}
     names = dict.fromkeys(row["recipe"] for row in rows)
     lines = [(name, *(_with_interval(of.get((name, *cell))) for cell in cells)) for name in names]
@@ -144,7 +180,13 @@ def _seen(result: dict[str, Any]) -> Grid:
 
 
 def _training(result: dict[str, Any]) -> Bullets:
-    sizes = result["sizes"]
+    sizes, shots = result["sizes"], result["protocols"][0]["trained_shots"]
+    five = (
+        "five-way training with one shot"
+        if shots == [1]
+        else ("five-way training, for each number of shots,")
+    )
+    other = " The one-shot network is also tested with five shots." if shots == [1] else ""
     filters = ", ".join(map(str, sizes["filters"]))
     return Bullets(
         (
@@ -154,10 +196,9 @@ def _training(result: dict[str, Any]) -> Bullets:
             " are classes of their own, and images are turned, stretched and moved a little. The"
             " networks are normalised by statistics of training images.",
             f"*MAML, FOMAML and ANIL*: four strided convolutions of {sizes['gradient_filters']}"
-            f" filters; five-way one-shot training for {sizes['maml_steps']:,} steps (MAML) and"
+            f" filters; {five} for {sizes['maml_steps']:,} steps (MAML) and"
             f" {sizes['gradient_steps']:,} (the others) of {sizes['gradient_tasks']} tasks; one"
-            " inner step of 0.4, three when tested. The one-shot network is also tested with five"
-            " shots.",
+            f" inner step of 0.4, three when tested.{other}",
             "*From scratch*: the same network untrained, 20 steps on each task, of the step size"
             " that is best on validation tasks.",
         )
@@ -169,6 +210,6 @@ def matching_steps(steps: int) -> int:
     return max(1, steps // 2)
 
 
-def _seconds(result: dict[str, Any]) -> str:
-    times = [f"{name} {seconds:.0f} s" for name, seconds in result["training"].items()]
-    return f"Training took: {', '.join(times)}."
+def _seconds(part: dict[str, Any]) -> str:
+    times = [f"{name} {seconds:.0f} s" for name, seconds in part["training"].items()]
+    return f"Training on {part['protocol']} took: {', '.join(times)}."

@@ -26,36 +26,33 @@ class GlyphStudy(Characters):
         """A fast run of all parts, whose networks have not learnt much."""
         return GlyphStudy(20, 20, (8, 8, 16, 16), 20, 20, 2, 16, 40)
 
-    def data(self) -> tuple[Splits, str]:
+    def protocols(self) -> dict[str, tuple[Splits, str]]:
         """Whole scripts to train, validate and test on."""
         test = ", ".join(glyphs.TEST)
         words = f"characters in the fonts that Matplotlib brings along; tested on {test}"
-        return glyphs.split(), words
+        return {"new scripts": (glyphs.split(), words)}
 
     def queries(self, ways: int) -> int:
         return 5  # many characters are in a dozen fonts only
 
     def compared(
-        self, learner: str, ways: int, shots: int, accuracy: float, half: float
+        self, protocol: str, learner: str, ways: int, shots: int, accuracy: float, half: float
     ) -> dict[str, Any]:
-        del learner, shots, accuracy, half
+        del protocol, learner, shots, accuracy, half
         return {"chance": 100 / ways}
 
     @staticmethod
     def page(result: dict[str, Any]) -> Page:
         """The page of results, all of its numbers from `result`."""
-        about = (
-            f"Made by `learnset study glyphs`. Data: {result['data']}. An image is a character in"
-            " one font, so that another image of it is of another font. Characters to test on are"
-            ' of other scripts and in ten fonts or more. "2-way 4-shot" is the problem that'
-            " lectures show."
-        )
         chances = {row["ways"]: row["chance"] for row in result["rows"] if "chance" in row}
         chance = ", ".join(f"{ways}-way {each:g} %" for ways, each in sorted(chances.items()))
         notes = (
-            "± is the 95 % interval over tasks of one training. \\* Its queries see each other"
+            "An image is a character in one font, so that another image of it is of another font."
+            ' Characters to test on are of other scripts and in ten fonts or more. "2-way 4-shot"'
+            " is the problem that lectures show. ± is the 95 % interval over tasks of one training."
+            " \\* Its queries see each other"
             f" (batch normalisation). Chance: {chance}. There are no published numbers for these"
             " images."
         )
         title = "Glyphs: characters of a new script from one font, or from a few"
-        return characters_page(result, title, about, notes)
+        return characters_page(result, title, "learnset study glyphs", notes)

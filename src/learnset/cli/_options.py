@@ -95,10 +95,15 @@ def say_notes(notes: Sequence[str], console: Console) -> None:
 
 
 def origin(arguments: Sequence[str], began: float) -> dict[str, Any]:
-    """How a result came about, for `result.json` and the page."""
+    """How a result came about, for `result.json` and the page. An accelerator is named; a processor
+    has no name of its own."""
+    import jax  # here and not above: the command begins without it
+
     command = shlex.join(["learnset", *arguments])
     seconds = round(time.perf_counter() - began, 1)
-    return {"command": command, "seconds": seconds, "versions": versions()}
+    found = {"command": command, "seconds": seconds, "versions": versions()}
+    device = jax.devices()[0]
+    return found if device.platform == "cpu" else found | {"device": device.device_kind}
 
 
 def versions() -> dict[str, str]:
