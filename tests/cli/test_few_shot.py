@@ -11,6 +11,7 @@ from result_format import faults
 
 from learnset.cli import main
 from learnset.recipes import classes
+from learnset.training import digest
 
 SOME = ("scratch", "SimpleShot", "TIM", "ProtoNet", "MAML")
 DATA = "--ways 2 --shots 1 --size 12".split()
@@ -171,29 +172,30 @@ BAD = [
     ("draw {here}/single", "No classes are left"),
     ("draw {here}/broken.npz", "broken.npz"),
     ("draw {here}/other.npz", "no array `x`"),
-    ("draw {here}/pictures --ways 50", "`ways=50`"),
-    ("draw {here}/pictures --ways 1", "`ways=1`"),
+    ("draw {here}/pictures --ways 50", "`--ways 50`"),
+    ("draw {here}/pictures --ways 1", "`--ways 1`"),
     ("draw {here}/pictures --ways 2 --shots 7", "`--shots 7`"),
     ("draw {here}/pictures --shots 5 1", "`--shots 5 1`"),
     ("draw {here}/pictures --shots 0", "`--shots 0`"),
-    ("draw {here}/pictures --size 0", "`size=0`"),
+    ("draw {here}/pictures --size 0", "`--size 0`"),
     ("draw {here}/numbers.npz --ways 2 --shots 1 --turned", "`--turned`"),
     ("draw {here}/numbers.npz --ways 2 --shots 1", "Only images are drawn"),
-    ("train pooled files {here}/pictures --ways 2 --shots 1", "`pooled` is not for classes here"),
+    ("train pooled files {here}/pictures --ways 2 --shots 1", "pooled` is not for classes here"),
     ("train protonet files {here}/pictures --ways 2 --shots 1 --filters 0", "`out_size=0`"),
     (
         "train protonet files {here}/pictures --ways 2 --shots 1 --size 12 --pooled",
         "nothing is left of images of 12 by 12 pixels",
     ),
-    ("train protonet files {here}/pictures --ways 2 --shots 1 --queries 9", "`queries=9`"),
+    ("train protonet files {here}/pictures --ways 2 --shots 1 --queries 9", "`--queries 9`"),
     ("adapt {here}/protonet {here}/own.npz", "examples of shape (4,)"),
     ("adapt {here}/protonet {here}/nowhere", "does not exist"),
     ("adapt {here}/nowhere {here}/own", "no finished run"),
     ("predict {here}/nowhere {here}/own/class-00/0.png", "no classifier"),
     ("predict {here}/kept {here}/broken.npz", "is not a complete `.npz` file"),
     ("predict {here}/kept {here}/numbers.npz", "examples of shape (4,)"),
-    ("predict {here}/kept {here}/notes.txt", "not an image"),
+    ("predict {here}/kept {here}/notes.txt", "it is broken, or not an image"),
     ("predict {here}/kept-numbers {here}/own/class-00/0.png", "reads features of shape (4,)"),
+    ("predict {here}/kept-damaged {here}/own/class-00/0.png", "classes.json is damaged"),
     ("predict {here}/kept {here}/nowhere.png", "There is no file"),
 ]
 
@@ -209,9 +211,13 @@ def mistaken(here):
     words = ["adapt", str(here / "protonet"), str(here / "own")]
     assert main([*words, "--out", str(here / "kept")]) == 0
     shutil.copytree(here / "kept", here / "kept-numbers")
+    known = {"names": ["0", "1", "2"], "shape": [4], "ranges": {}}
     (here / "kept-numbers" / "classes.json").write_text(
-        json.dumps({"names": ["0", "1", "2"], "shape": [4]})
+        json.dumps({"classes": known, "digest": digest(known)})
     )
+    shutil.copytree(here / "kept", here / "kept-damaged")
+    text = (here / "kept" / "classes.json").read_text()
+    (here / "kept-damaged" / "classes.json").write_text(text.replace("class-00", "class-90"))
     return here
 
 

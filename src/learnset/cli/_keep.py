@@ -16,9 +16,9 @@ from rich.table import Table
 from tyro.conf import arg
 
 from ..core import AbstractAdapter, Batch, InputError, Model
-from ..data import Classes, from_folder, from_image, from_npz, Labelled, left_out, rows_of
+from ..data import Classes, from_folder, from_images, from_npz, Labelled, left_out, Ranges, rows_of
 from ..tasks import Episodes
-from ..training import claim, load, save, write_json
+from ..training import claim, digest, load, save, write_json
 from ._options import say_notes
 from ._train import training_of
 
@@ -57,7 +57,12 @@ class Adapt:
         predictor = eqx.filter_jit(adapter.adapt)(model, support)
         folder = claim(self.out, overwrite=self.overwrite)
         save(folder / "predictor", predictor, support.x[0])
-        write_json(folder / "classes.json", {"names": list(classes.names), "shape": list(shape)})
+        known = {
+            "names": list(classes.names),
+            "shape": list(shape),
+            "ranges": {kind: bounds and list(bounds) for kind, bounds in classes.ranges.items()},
+        }
+        write_json(folder / "classes.json", {"classes": known, "digest": digest(known)})
         console.print(
             f"{folder} tells {len(classes)} classes apart, from {len(classes.x)} examples. Use it"
             f" with `learnset predict {folder} IMAGE`."
@@ -106,19 +111,21 @@ class Predict:
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments
-        names, shape = self._classes()
+        names, shape, ranges = self._classes()
         predictor = load(self.classifier / "predictor")
         if not self.images:
             raise InputError("No image was given. `learnset predict CLASSIFIER IMAGE...`.")
-        found = [example for path in self.images for example in _examples(path, tuple(shape))]
-        x = jnp.asarray(np.stack([x for _, x in found]), jnp.result_type(float))
-        chances = np.asarray(jax.nn.softmax(predictor(x), axis=1))
         table = Table("example", "class", "confidence")
-        for (name, _), chance in zip(found, chances, strict=True):
-            table.add_row(name, names[int(chance.argmax())], f"{chance.max():.1%}")
+        for path in self.images:
+            labels, x, notes = _examples(path, shape, ranges)
+            say_notes([f"{path}: {line}" for line in notes], console)
+            scores = predictor(jnp.asarray(x, jnp.result_type(float)))
+            chances = np.asarray(jax.nn.softmax(scores, axis=1))
+            for label, chance in zip(labels, chances, strict=True):
+                table.add_row(label, names[int(chance.argmax())], f"{chance.max():.1%}")
         console.print(table)
 
-    def _classes(self) -> tuple[list[str], list[int]]:
+    def _classes(self) -> tuple[list[str], tuple[int, ...], Ranges]:
         path = self.classifier / "classes.json"
         if not path.is_file():
             raise InputError(
@@ -126,26 +133,41 @@ class Predict:
                 " `learnset adapt`."
             )
         try:
-            known = json.loads(path.read_text())
-            return known["names"], known["shape"]
-        except (ValueError, KeyError, TypeError) as error:
+            content = json.loads(path.read_text())
+            known, damaged = content["classes"], content["digest"] != digest(content["classes"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
-                f"{path} cannot be read ({type(error).__name__}): it is damaged."
+                f"{path} cannot be read ({type(error).__name__}): it is damaged, or of another"
+                " version. Make the classifier again with `learnset adapt`."
             ) from None
+        if damaged:
+            raise InputError(f"{path} is damaged. Make the classifier again with `learnset adapt`.")
+        return known["names"], tuple(known["shape"]), _ranges(known["ranges"])
 
 
-def _examples(path: Path, shape: tuple[int, ...]) -> list[tuple[str, np.ndarray]]:
-    """The examples of one file with their names, as a classifier of this shape reads them."""
+def _ranges(known: dict[str, list[float] | None]) -> Ranges:
+    return {
+        kind: None if bounds is None else (bounds[0], bounds[1]) for kind, bounds in known.items()
+    }
+
+
+def _examples(
+    path: Path, shape: tuple[int, ...], ranges: Ranges
+) -> tuple[list[str], np.ndarray, tuple[str, ...]]:
+    """The names and examples of one file, as a classifier of this shape reads them, and what is to
+    be known of them."""
     if path.suffix == ".npz":
-        x = rows_of(path)
+        x, notes = rows_of(path, ranges=ranges)
         if x.shape[1:] != shape:
             raise InputError(
                 f"{path} has examples of shape {x.shape[1:]}, but the classifier reads {shape}."
             )
-        x = x / 255 if x.dtype == np.uint8 else x
-        return [(f"{path}, row {i}", row) for i, row in enumerate(x)]
-    if len(shape) != 3:
+        labels = [f"{path}, row {i}" for i in range(len(x))]
+    elif len(shape) != 3:
         raise InputError(
             f"The classifier reads features of shape {shape}: give an .npz file with an array `x`."
         )
-    return [(str(path), from_image(path, size=shape[:2], channels=shape[-1]) / 255)]
+    else:
+        x, notes = from_images([path], size=shape[:2], channels=shape[-1], ranges=ranges)
+        labels = [str(path)]
+    return labels, x / np.float32(255) if x.dtype == np.uint8 else x, notes

@@ -2,6 +2,7 @@
 
 from . import glyphs as glyphs, omniglot as omniglot
 from ._arrays import from_npz as from_npz, rows_of as rows_of
+from ._averaged import area_averaged as area_averaged
 from ._classes import Classes as Classes
 from ._digits import digits as digits
 from ._encoding import Encoding as Encoding
@@ -11,13 +12,19 @@ from ._files import (
     read_columns as read_columns,
     reading as reading,
 )
-from ._folder import from_folder as from_folder, from_image as from_image
+from ._folder import (
+    from_folder as from_folder,
+    from_image as from_image,
+    from_images as from_images,
+)
 from ._labelled import (
-    area_averaged as area_averaged,
     Labelled as Labelled,
     left_out as left_out,
     Splits as Splits,
 )
+from ._layout import given_parts as given_parts
+from ._npz import read_npz as read_npz
+from ._ranges import Ranges as Ranges
 from ._read_table import read_table as read_table
 from ._sarcos import sarcos as sarcos
 from ._school import school as school

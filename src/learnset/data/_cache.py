@@ -32,9 +32,9 @@ def kept(name: str, make: Callable[[], Labelled]) -> Labelled:
 def _read(path: Path) -> Labelled:
     # Opened here, because NumPy does not close a file that turns out to be damaged.
     with path.open("rb") as stream, np.load(stream) as file:
-        strings = {name: tuple(file[name].tolist()) for name in ("names", "groups", "skipped")}
+        strings = (tuple(file[name].tolist()) for name in ("names", "groups", "skipped"))
         sizes = file["sizes"]
-        return Labelled(file["x"], np.cumsum(sizes) - sizes, sizes, **strings)
+        return Labelled(file["x"], np.cumsum(sizes) - sizes, sizes, *strings)
 
 
 def _write(path: Path, data: Labelled) -> None:

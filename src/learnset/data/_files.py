@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core import InputError
+from ._npz import read_npz
 
 DATA = "LEARNSET_DATA"  # the environment variable that names the folder of all data
 
@@ -39,6 +40,8 @@ def reading(path: Path) -> Iterator[None]:
     """A context that turns any failure to read a file into an `InputError` that names the file."""
     try:
         yield
+    except InputError as error:  # which names the file
+        raise InputError(f"{error} Download it again.") from error
     except (
         OSError,
         ValueError,
@@ -55,9 +58,10 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an npz file. As is NumPy's default, no pickle is loaded."""
-    with reading(path), open(path, "rb") as file, np.load(file) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    """All arrays of an npz file, as `read_npz` reads it."""
+    with reading(path):
+        path.stat()  # says that there is no such file
+        return read_npz(path)
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:

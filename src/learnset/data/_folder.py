@@ -1,14 +1,23 @@
 """Image folders, in which each folder is a class."""
 
 from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from ..core import InputError, needs
-from ._labelled import area_averaged, Labelled, some
+from ..core import InputError
+from ._image import BROKEN, FORMATS, Picture, picture
+from ._labelled import Labelled
+from ._layout import classes_in, Notes, twins
+from ._ranges import as_bytes, range_of, Ranges, words_of
+
+LARGEST = 4096  # pixels of a side that images may be brought to
+FORMAT = f"files whose names are not those of images that are read ({', '.join(FORMATS)})"
+ENDINGS = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+    *(".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+)
 
 
 def from_folder(
@@ -17,13 +26,22 @@ def from_folder(
     size: int | tuple[int, int] = 28,
     channels: int | None = None,
     min_size: int = 2,
+    ranges: Ranges | None = None,
 ) -> Labelled:
-    """Classes of images from `path/CLASS/IMAGE` or `path/GROUP/CLASS/IMAGE`, of any format that
-    Pillow opens.
+    """Classes of images from `path/CLASS/IMAGE` or `path/GROUP/CLASS/IMAGE`: PNG, JPEG, GIF, BMP,
+    TIFF, WebP and PPM.
 
     A folder that contains images is a class; one that contains only folders is a group. Transparent
     images are put on white, and photographs are turned as their camera recorded. Names that begin
     with a dot are ignored.
+
+    Groups called `train`, `val` and `test` (or so) are parts of one data set. Where they have
+    classes in common, folders of the same name are one class, whose name has no group; where each
+    class is in one part, the parts are groups, and `given_parts` divides classes by them.
+
+    Images with more than a byte for a pixel are brought to bytes by a range that all of them share:
+    the smallest usual depth (8, 10, 12, 14, 16 bits, or floats to 1 or 255) that holds the values
+    of all, or else their smallest and largest value.
 
     **Arguments:**
 
@@ -31,126 +49,143 @@ def from_folder(
       it, whatever their proportions; each pixel is the mean over the area that it covers.
     - `channels`: 1 for grey, 3 for colour. Default: 3 if any image has colour.
     - `min_size`: classes with fewer images are left out.
+    - `ranges`: black and white of images with more than a byte for a pixel, as `Labelled.ranges` of
+      other images. Default: as above.
 
     **Returns:** the classes in the order of their names. `skipped` counts broken images, files that
-    are not images, empty folders, small classes, and images that were resized.
+    are not images, empty folders, small classes, the same file in two places, and images that were
+    resized or brought to bytes.
 
     **Raises:** `InputError` if `path` is not a folder, or nothing in it can be used.
     """
-    root, shape = Path(path), (size, size) if isinstance(size, int) else tuple(size)
+    root, shape = Path(path), _shape(size)
     if not root.is_dir():
         raise InputError(
             f"{root} {'is a file' if root.exists() else 'does not exist'}; give a folder of"
             " folders."
         )
-    if len(shape) != 2 or min(shape) < 1:
-        raise InputError(f"`size={size}`, but it must be a number of pixels, or (height, width).")
     if channels not in (None, 1, 3):
         raise InputError(f"`channels={channels}`, but it must be 1 (grey) or 3 (colour).")
-    notes: dict[str, list[str]] = defaultdict(list)
-    images, class_of, names, groups = [], [], [], []
-    for group, folder in _classes(root, notes):
-        intact = _read(folder, root, shape, notes)
+    notes = Notes(root)
+    pictures, class_of, names, groups, files = [], [], [], [], []
+    for group, name, folders in classes_in(root, ENDINGS, notes):
+        intact = [pair for folder in folders for pair in _read(folder, shape, notes)]
         if not intact:
-            notes["folders without an intact image"].append(str(folder.relative_to(root)))
+            notes.add("folders without an intact image", *folders)
             continue
-        images += intact
+        pictures += [each for _, each in intact]
+        files += [file for file, _ in intact]
         class_of += [len(names)] * len(intact)
-        names.append(folder.relative_to(root).as_posix())
+        names.append(name)
         groups.append(group)
-    lines = tuple(f"{len(paths)} {what}: {some(paths)}." for what, paths in notes.items())
-    if not images:
+    if not pictures:
         layout = "It contains no folders of images; the layout is FOLDER/CLASS/IMAGE."
-        raise InputError(f"No image in {root} can be used. {' '.join(lines) or layout}")
+        raise InputError(f"No image in {root} can be used. {' '.join(notes.lines) or layout}")
+    twins(files, class_of, notes)
+    images, used = _bytes(pictures, files, ranges, notes)
     grey = channels == 1 or channels is None and all(image.shape[2] == 1 for image in images)
     x = np.stack([_with_channels(image, 1 if grey else 3) for image in images])
     sizes = np.bincount(class_of)
-    return Labelled(x, np.cumsum(sizes) - sizes, sizes, tuple(names), tuple(groups), lines).of_size(
-        min_size
+    classes = Labelled(
+        x, np.cumsum(sizes) - sizes, sizes, tuple(names), tuple(groups), notes.lines, used
     )
+    return classes.of_size(min_size)
 
 
 def from_image(
-    path: str | Path, *, size: int | tuple[int, int] = 28, channels: int = 1
+    path: str | Path,
+    *,
+    size: int | tuple[int, int] = 28,
+    channels: int = 1,
+    ranges: Ranges | None = None,
 ) -> UInt8[np.ndarray, "h w c"]:
-    """One image as `from_folder` reads it.
+    """One image as `from_folder` reads it. Give the `ranges` of the folder that it is compared
+    with: they matter for more than a byte a pixel.
 
     **Raises:** `InputError` for a file that does not exist or is not an intact image.
     """
-    path, shape = Path(path), (size, size) if isinstance(size, int) else tuple(size)
-    if not path.is_file():
-        raise InputError(f"There is no file {path}.")
-    image = _opened(path)
-    if image is None:
-        raise InputError(f"{path} is damaged, or not an image that Pillow can open.")
-    return _with_channels(area_averaged(image[None], *shape)[0], channels)
+    return from_images([path], size=size, channels=channels, ranges=ranges)[0][0]
 
 
-def _classes(root: Path, notes: dict[str, list[str]]) -> Iterable[tuple[str, Path]]:
-    """The group and the folder of each class, in order."""
-    for folder in _folders(root):
-        inner = _folders(folder)
-        if inner and not any(_is_image(file) for file in folder.iterdir()):
-            yield from ((folder.name, each) for each in inner)
-            continue
-        if inner:
-            notes["folders inside a class"] += [str(each.relative_to(root)) for each in inner]
-        yield "", folder
+def from_images(
+    paths: list[str | Path],
+    *,
+    size: int | tuple[int, int] = 28,
+    channels: int = 1,
+    ranges: Ranges | None = None,
+) -> tuple[UInt8[np.ndarray, "images h w c"], tuple[str, ...]]:
+    """Images as `from_image` reads each, and what is to be known of them, a line each."""
+    shape, files = _shape(size), [Path(path) for path in paths]
+    notes, pictures = Notes(None), []
+    for file in files:
+        image = picture(file, shape)
+        if isinstance(image, str):
+            if not file.exists():
+                raise InputError(f"There is no file {file}.")
+            reason = "it is broken, or not an image" if image == BROKEN else f"as are all {image}"
+            raise InputError(
+                f"{file} cannot be read: {reason}. Formats that are read: {', '.join(FORMATS)}."
+            )
+        pictures.append(image)
+    images, _ = _bytes(pictures, files, ranges, notes)
+    return np.stack([_with_channels(image, channels) for image in images]), notes.lines
 
 
-def _folders(path: Path) -> list[Path]:
-    return sorted(
-        each for each in path.iterdir() if each.is_dir() and not each.name.startswith(".")
-    )
+def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
+    shape = (size, size) if isinstance(size, int) else tuple(size)
+    if len(shape) != 2 or not 1 <= min(shape) <= max(shape) <= LARGEST:
+        raise InputError(
+            f"`size={size}`, but it must be a number of pixels from 1 to {LARGEST}, or (height,"
+            " width)."
+        )
+    return shape
 
 
-def _is_image(path: Path) -> bool:
-    with needs("images"):
-        from PIL import Image
-
-    return path.suffix.lower() in Image.registered_extensions() and not path.name.startswith(".")
-
-
-def _read(
-    folder: Path, root: Path, shape: tuple[int, int], notes: dict[str, list[str]]
-) -> list[np.ndarray]:
+def _read(folder: Path, shape: tuple[int, int], notes: Notes) -> list[tuple[Path, Picture]]:
     """The intact images of one folder, at `shape`; the other files go into `notes`."""
     intact = []
     for file in sorted(folder.iterdir()):
-        name = file.relative_to(root).as_posix()
         if file.is_dir() or file.name.startswith("."):
             continue
-        if not _is_image(file):
-            notes["files whose names are not those of images"].append(name)
+        if file.suffix.lower() not in ENDINGS:
+            notes.add(FORMAT, file)
             continue
-        image = _opened(file)
-        if image is None:
-            notes["broken images"].append(name)
+        image = picture(file, shape)
+        if isinstance(image, str):
+            notes.add(image, file)
             continue
-        if image.shape[:2] != shape:
-            notes[f"images resized to {shape[0]}×{shape[1]} pixels"].append(name)
-        intact.append(area_averaged(image[None], *shape)[0])
+        for what in image.notes:
+            notes.add(what, file)
+        if image.size != shape:
+            notes.add(f"images resized to {shape[0]}×{shape[1]} pixels", file)
+        intact.append((file, image))
     return intact
 
 
-def _opened(file: Path) -> UInt8[np.ndarray, "height width channels"] | None:
-    """One image, with one channel if all its pixels are grey; None if it is damaged."""
-    with needs("images"):
-        from PIL import Image, ImageOps
-
-    try:
-        with Image.open(file) as image:
-            image = ImageOps.exif_transpose(image)
-            # Sixteen bits for each pixel, which Pillow would cut off at 255.
-            if image.mode.startswith("I"):
-                image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
-            if image.has_transparency_data:
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image.convert("RGBA"))
-            x = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError):
-        return None
-    return x[..., :1] if (x == x[..., :1]).all() else x
+def _bytes(
+    pictures: list[Picture], files: list[Path], ranges: Ranges | None, notes: Notes
+) -> tuple[list[np.ndarray], dict[str, tuple[float, float] | None]]:
+    """Images as bytes, and the ranges that were used."""
+    images, used = [image.x for image in pictures], dict(ranges or {})
+    of_kind = defaultdict(list)
+    for i, image in enumerate(pictures):
+        of_kind[image.kind].append(i)
+    for kind, numbers in of_kind.items():
+        if kind == "bytes":
+            continue
+        low = min(pictures[i].low for i in numbers)
+        high = max(pictures[i].high for i in numbers)
+        bounds = used.get(kind) or range_of(kind, low, high)
+        used[kind] = bounds
+        depth = f"images of more than a byte for a pixel ({words_of(kind, bounds)})"
+        for i in numbers:
+            images[i] = as_bytes(images[i], bounds)
+            notes.add(f"{depth}, brought to bytes", files[i])
+            if pictures[i].low < bounds[0] or pictures[i].high > bounds[1]:
+                notes.add(f"{depth}, cut off because they have values beyond", files[i])
+            elif pictures[i].high - bounds[0] < (bounds[1] - bounds[0]) / 16:
+                notes.add(f"{depth}, nearly black because others are brighter", files[i])
+    return images, used
 
 
 def _with_channels(image: UInt8[np.ndarray, "height width some"], channels: int) -> np.ndarray:

@@ -5,9 +5,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import Int, Shaped
 
 from ..core import InputError
+from ._averaged import area_averaged
+from ._examples import labels_from, rows_from
+from ._ranges import Ranges
 
 
 class Splits(NamedTuple):
@@ -25,6 +28,8 @@ class Labelled:
 
     `names` and `groups` have an entry for each class; a group is a set of related classes (an
     alphabet, a script), or "". Each line of `skipped` says what was left out on reading, and why.
+    `ranges` has the values that were black and white in images with more than a byte for a pixel:
+    other images are compared with these only if they are read by the same `ranges`.
 
     >>> import numpy as np, learnset as ls
     >>> data = ls.data.Labelled.from_arrays(np.zeros((5, 2)), ["b", "a", "b", "a", "b"])
@@ -39,6 +44,7 @@ class Labelled:
     names: tuple[str, ...]
     groups: tuple[str, ...]
     skipped: tuple[str, ...] = ()
+    ranges: Ranges = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         lengths = {len(self.starts), len(self.sizes), len(self.names), len(self.groups)}
@@ -64,22 +70,25 @@ class Labelled:
         names: Sequence[str] | None = None,
         groups: Sequence[str] | None = None,
         min_size: int = 1,
+        ranges: Ranges | None = None,
     ) -> "Labelled":
         """Classes from arrays: rows are sorted by class, and rows of one class keep their order.
 
         **Arguments:**
 
-        - `x`: uint8 images, "points height width" or "points height width channels"; anything else
-          becomes float32.
+        - `x`: images, "points height width" or "points height width channels", which become uint8
+          (floats from -10 to 10 stay as they are); anything else becomes float32.
         - `y`: the class of each row: whole numbers or strings.
         - `names`, `groups`: of the classes, in the order of their sorted labels. Default: the
           labels, and "".
         - `min_size`: classes with fewer rows are left out, and `skipped` says so.
+        - `ranges`: black and white of images with more than a byte for a pixel, as `ranges` of
+          other examples. Default: the smallest usual depth that holds them, or their extremes.
 
-        **Raises:** `InputError` for no rows, lengths that differ, NaN or infinite features, and
-        labels that are floats.
+        **Raises:** `InputError` for no rows, lengths that differ, NaN or infinite features, images
+        with channels first, and labels that are floats.
         """
-        rows, labels = _rows(x), _labels(y)
+        (rows, notes, used), labels = rows_from(x, ranges), labels_from(y)
         if len(rows) != len(labels):
             raise InputError(
                 f"`x` has {len(rows)} rows and `y` has {len(labels)}; each row needs one label."
@@ -98,7 +107,7 @@ class Labelled:
         order = np.argsort(class_of, kind="stable")
         starts = np.cumsum(sizes) - sizes
         names, groups = (tuple(map(str, entries)) for entries in (names, groups))
-        return cls(rows[order], starts, sizes, names, groups).of_size(min_size)
+        return cls(rows[order], starts, sizes, names, groups, notes, used).of_size(min_size)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -137,7 +146,14 @@ class Labelled:
         rows = np.concatenate([int(self.starts[i]) + np.arange(int(self.sizes[i])) for i in chosen])
         sizes = self.sizes[chosen]
         names, groups = (tuple(entries[i] for i in chosen) for entries in (self.names, self.groups))
-        return Labelled(self.x[rows], np.cumsum(sizes) - sizes, sizes, names, groups, self.skipped)
+        return dataclasses.replace(
+            self,
+            x=self.x[rows],
+            starts=np.cumsum(sizes) - sizes,
+            sizes=sizes,
+            names=names,
+            groups=groups,
+        )
 
     def of_groups(self, groups: Sequence[str]) -> "Labelled":
         """The classes of these groups, in their present order."""
@@ -226,85 +242,6 @@ class Labelled:
         if min(height, width) < 1:
             raise InputError(f"`size={size}`, but an image has at least one pixel.")
         return dataclasses.replace(self, x=area_averaged(self.x, height, width))
-
-
-def area_averaged(
-    images: UInt8[np.ndarray, "points old_height old_width channels"], height: int, width: int
-) -> UInt8[np.ndarray, "points height width channels"]:
-    """Images at another size. Each new pixel is the mean over the area that it covers; halves are
-    rounded up."""
-    if images.shape[1:3] == (height, width):
-        return images
-    down, across = _coverage(images.shape[1], height), _coverage(images.shape[2], width)
-    result = np.empty((len(images), height, width, images.shape[3]), np.uint8)
-    # In parts, because the floats take four times the memory.
-    for start in range(0, len(images), 1000):
-        part = images[start : start + 1000].transpose(0, 3, 2, 1).astype(np.float32)
-        mean = _last_axis(_last_axis(part, down).swapaxes(2, 3), across)
-        # A little more than one half rounds halves up whatever the last bit of a float is.
-        result[start : start + 1000] = np.floor(mean + 0.501).transpose(0, 2, 3, 1)
-    return result
-
-
-def _last_axis(
-    x: Float[np.ndarray, "... old"], coverage: Float[np.ndarray, "new old"]
-) -> np.ndarray:
-    # One matrix product: many small ones take a hundred times as long on busy cores.
-    return (x.reshape(-1, x.shape[-1]) @ coverage.T).reshape(*x.shape[:-1], -1)
-
-
-def _coverage(old: int, new: int) -> Float[np.ndarray, "new old"]:
-    """The part of each new pixel that each old one covers, along one axis. Rows sum to one."""
-    edges = np.arange(new + 1) * (old / new)
-    low, high = edges[:-1, None], edges[1:, None]
-    pixel = np.arange(old)[None]
-    overlap = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
-    return (overlap * (new / old)).astype(np.float32)
-
-
-def _rows(x: np.ndarray) -> np.ndarray:
-    """Images as uint8 with channels; anything else as finite float32."""
-    x = np.asarray(x)
-    if x.dtype.kind not in "biuf":
-        raise InputError(
-            f"`x` has the type {x.dtype}; it must be numbers: uint8 images or float features."
-        )
-    if x.ndim < 2:
-        raise InputError(
-            f"`x` has the shape {x.shape}; it needs a second axis, because the first one is for the"
-            " examples."
-        )
-    if x.dtype == np.uint8 and x.ndim >= 3:
-        if x.ndim > 4:
-            raise InputError(
-                f"`x` has the shape {x.shape}; images must be (points, height, width, channels)."
-            )
-        return x[..., None] if x.ndim == 3 else x
-    with np.errstate(over="ignore"):
-        x = x.astype(np.float32)
-    bad = len(x) - int(np.isfinite(x).reshape(len(x), -1).all(axis=1).sum()) if len(x) else 0
-    if bad:
-        raise InputError(
-            f"`x` has {bad} rows with numbers that are NaN or infinite. Fill the rows in or leave"
-            " them out."
-        )
-    return x
-
-
-def _labels(y: np.ndarray | Sequence) -> np.ndarray:
-    y = np.asarray(y)
-    if y.ndim != 1:
-        raise InputError(
-            f"`y` has the shape {y.shape}; it must have one label for each row, (points,)."
-        )
-    if y.dtype.kind == "f" and len(y):
-        raise InputError(
-            "`y` has floats, but labels must be whole numbers or strings. Convert them with"
-            " `y.astype(int)`."
-        )
-    if y.dtype.kind not in "biuUf":
-        raise InputError(f"`y` has the type {y.dtype}; labels must be whole numbers or strings.")
-    return y
 
 
 def _check_parts(parts: Sequence[float], available: int, counts: bool, kind: str) -> None:

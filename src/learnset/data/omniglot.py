@@ -19,8 +19,9 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from ..core import InputError, needs
+from ._averaged import area_averaged
 from ._cache import cache_folder, kept
-from ._labelled import area_averaged, Labelled, Splits
+from ._labelled import Labelled, Splits
 
 ADDRESS = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 # Of the official files: the first two as in torchvision, the others as in TensorFlow Datasets.

@@ -12,7 +12,17 @@ from jaxtyping import Array, Key
 from tyro.conf import Positional
 
 from ...core import InputError, Model, Split
-from ...data import DEVICE_BYTES, from_folder, from_npz, glyphs, Labelled, omniglot, Splits, turned
+from ...data import (
+    DEVICE_BYTES,
+    from_folder,
+    from_npz,
+    given_parts,
+    glyphs,
+    Labelled,
+    omniglot,
+    Splits,
+    turned,
+)
 from ...models import (
     AbstractNormalisation,
     BatchNorm,
@@ -67,10 +77,14 @@ class AbstractSource(abc.ABC):
     def splits(self) -> Splits:
         """Classes to train on, to choose settings on, to score on."""
 
+    @property
+    def least(self) -> int:
+        """Examples that a class has at least."""
+        return self.shots[-1] + FEWEST_QUERIES
+
     def episodes(self) -> Episodes:
         """Tasks as they are trained on."""
-        least = self.shots[-1] + FEWEST_QUERIES
-        train, validation, test = (self._of_size(part, least) for part in self.splits())
+        train, validation, test = (self.of_size(part) for part in self.splits())
         if (self.turned or self.augmented) and train.x.ndim != 4:
             raise InputError(
                 "`--turned` and `--augmented` are for images; these examples are features."
@@ -82,14 +96,16 @@ class AbstractSource(abc.ABC):
         sizes, limit = (self.ways, self.shots[0], queries), self.device_bytes
         return Episodes(train, validation, test, *sizes, augment, device_bytes=limit)
 
-    def _of_size(self, part: Labelled, least: int) -> Labelled:
+    def of_size(self, part: Labelled) -> Labelled:
+        """The classes that are large enough."""
         largest = int(part.sizes.max())
-        if largest < least:
+        if largest < self.least:
             raise InputError(
-                f"`--shots {self.shots[-1]}` and {FEWEST_QUERIES} queries need {least} examples of"
-                f" a class, but the largest has {largest}. Lower `--shots`, or give more examples."
+                f"`--shots {self.shots[-1]}` and {FEWEST_QUERIES} queries need {self.least}"
+                f" examples of a class, but the largest has {largest}. Lower `--shots`, or give"
+                " more examples."
             )
-        return part.of_size(least)
+        return part.of_size(self.least)
 
     def queries_for(self, shots: int, episodes: Episodes) -> int:
         """How many examples of each class are queries, next to `shots` to learn from: fifteen, or
@@ -165,9 +181,13 @@ class Files(AbstractSource):
     """which classes are trained on, validated on and tested on"""
 
     def splits(self) -> Splits:
-        """Six tenths of the classes to train on, and two tenths each to validate and to test on;
-        whole groups stay together where there are enough of them."""
-        classes = self.classes()
+        """The parts that folders `train`, `val` and `test` make of the classes; otherwise six
+        tenths of the classes to train on, and two tenths each to validate and to test on. Whole
+        groups stay together where there are enough of them."""
+        classes = self.of_size(self.classes())  # first, so that each part has classes enough
+        given = given_parts(classes, seed=self.split_seed)
+        if given is not None:
+            return given
         groups = len(set(classes.groups))
         return classes.split((0.6, 0.2, 0.2), by_group=groups >= 10, seed=self.split_seed)
 
