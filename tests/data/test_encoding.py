@@ -1,5 +1,7 @@
 """Inputs of a table as numbers, by the statistics of some of its rows."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -37,3 +39,42 @@ def test_numbers_of_fitted_rows_have_mean_zero_and_deviation_one(table):
     np.testing.assert_allclose(encoded[rows].std(), 1)
     assert encoded[5] == 0  # an empty cell is the mean
     assert "n is missing" not in encoding.names  # no fitted row has an empty cell
+
+
+def encoded(column, fitted=slice(None)):
+    x = np.array(column, np.float64)[:, None]
+    table = ls.Table.from_arrays(x, np.zeros(len(x)), np.arange(len(x)) % 2)
+    return ls.data.Encoding.fit(table, np.arange(len(x))[fitted])(x)[:, 0]
+
+
+def test_a_constant_becomes_zeros_whatever_its_size():
+    for constant in (1732624712345678901, 1e300, 1e-300, -0.1):
+        np.testing.assert_array_equal(encoded([constant] * 7), 0)
+
+
+@pytest.mark.parametrize("size", (1e-300, 1e-14, 1, 1e200, 1.7e308))
+@pytest.mark.parametrize("offset", (0, 1e-3, 1e5))
+def test_numbers_of_any_size_and_offset_are_scaled_alike(size, offset):
+    plain = np.array([0.1, -0.3, 0.5, 0.7, -1.0])
+    if size * offset > 1e307:
+        offset = 0
+    np.testing.assert_allclose(encoded((plain + offset) * size), encoded(plain), atol=1e-9)
+
+
+def test_a_year_and_a_time_in_nanoseconds_keep_their_differences():
+    year = encoded([1990, 1991, 2005, 2020])
+    np.testing.assert_allclose(year, encoded([0, 1, 15, 30]), rtol=1e-13)
+    nanoseconds = 1732624712345678901 + 10**9 * np.arange(5.0)
+    np.testing.assert_allclose(encoded(nanoseconds), encoded(np.arange(5)), atol=1e-6)
+
+
+def test_rows_far_from_the_fitted_ones_stay_finite_in_single_precision():
+    far = encoded([0, 1, 2, 1e300, -1e300], slice(3)).astype(np.float32)
+    assert np.isfinite(far**2).all()
+
+
+def test_an_encoding_comes_back_from_json(table):
+    encoding = ls.data.Encoding.fit(table, np.arange(8))
+    again = ls.data.Encoding.from_dict(json.loads(json.dumps(encoding.to_dict())))
+    np.testing.assert_array_equal(again(table.x), encoding(table.x))
+    assert again.names == encoding.names

@@ -71,7 +71,10 @@ def test_several_targets_are_tasks_on_the_same_rows(tmp_path):
     table = ls.read_table(written(tmp_path, text), targets=("y1", "y2"))
     assert (table.names, table.columns, table.task) == (("y1", "y2"), ("x",), None)
     np.testing.assert_array_equal(table.y, [[2, np.nan], [np.nan, 4], [5, 6]])
-    assert table.notes == ("1 of 4 rows have no label and are left out.",)
+    assert table.notes == (
+        "Column 'y1': 'NA', 'nan' is read as missing (2 cells).",
+        "1 of 4 rows have no label and are left out.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ BAD = {
     "no task in a row": (HEAD + "a,7,day,1\n,8,day,2\nb,8,day,2\n", TWO, "empty in row 2, so that"),
     "an infinite number": (HEAD + "a,7,day,1\nb,inf,day,2\n", TWO, "'age' is infinite in row 2"),
     "one class": (HEAD + "a,7,day,yes\nb,8,day,yes\n", TWO, "all labels of 'score' are 'yes'"),
-    "a longer row": (HEAD + "a,7,day,1\nb,8,day,2,3,4,5\n", TWO, "is damaged or in another format"),
+    "a longer row": (HEAD + "a,7,day,1\nb,8,day,2,3,4,5\n", TWO, "row 2 has 7 cells"),
     "input and target": (None, TWO | {"inputs": ["score"]}, "'score' cannot be an input and"),
     "zero bytes": ("a\0b,c\n", TWO, "zero bytes"),
     "no inputs": ("school,score\na,1\nb,2\n", TWO, "no input column"),

@@ -74,6 +74,8 @@ class Compare:
         )
         for name, records in answer.tables().items():
             write_csv(folder / name, records)
+        for name, text in answer.texts().items():
+            (folder / name).write_text(text, encoding="utf-8")
         console.print(f"{folder / 'result.json'} has the numbers.")
         page = answer.draw(folder, about["command"])
         write_page(page._replace(origin=about), folder, console)

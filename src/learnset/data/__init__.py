@@ -4,8 +4,9 @@ from . import glyphs as glyphs, omniglot as omniglot
 from ._arrays import from_npz as from_npz, rows_of as rows_of
 from ._averaged import area_averaged as area_averaged
 from ._classes import Classes as Classes
+from ._column import Column as Column, Reading as Reading
 from ._digits import digits as digits
-from ._encoding import Encoding as Encoding
+from ._encoding import centre_and_spread as centre_and_spread, Encoding as Encoding
 from ._files import (
     data_folder as data_folder,
     read_arrays as read_arrays,
@@ -27,6 +28,7 @@ from ._npz import read_npz as read_npz
 from ._ranges import Ranges as Ranges
 from ._read_table import read_table as read_table
 from ._sarcos import sarcos as sarcos
+from ._schema import Records as Records, Schema as Schema
 from ._school import school as school
 from ._streamed import (
     DEVICE_BYTES as DEVICE_BYTES,

@@ -1,67 +1,93 @@
-"""The columns of a file or of a data frame."""
+"""The columns of a file or of a data frame, converted when they are used."""
 
-import csv
+import dataclasses
+import datetime
 import difflib
-import io
-from collections.abc import Iterable, Mapping
+import numbers as numeric
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..core import InputError, needs
-from ._cells import is_empty, numbers_or_words
+from ._text_file import read_text, TextFile
 
-Columns = Mapping[str, np.ndarray]  # numbers with NaN, or words with None
+# Limits on what is read from a file: a small Parquet file may hold any number of rows.
+MOST_ROWS = 20_000_000
+MOST_CELLS = 200_000_000
 
 
-def columns_of(source: Any) -> tuple[str, Columns]:
-    """A name for the source, for messages; and its columns."""
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The columns of a file or of a data frame, by name. `text` is the text file that they are
+    from, if they are; there a word such as NA can mean an empty cell."""
+
+    title: str
+    columns: Mapping[str, Any]
+    rows: int
+    text: TextFile | None = None
+    notes: tuple[str, ...] = ()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.columns
+
+    def check(self, name: str) -> None:
+        """Raises `InputError` unless there is a column of this name."""
+        if name not in self.columns:
+            hint = _meant(name, self.columns) or f" It has {self.listed()}."
+            raise InputError(f"{self.title} has no column {name!r}.{hint}")
+
+    def listed(self) -> str:
+        """The names of the first twelve columns."""
+        names = ", ".join(map(repr, list(self.columns)[:12]))
+        return names + (", …" if len(self.columns) > 12 else "")
+
+    def cells(self, name: str) -> "tuple[Any, bool]":
+        """The cells of a column as a Polars series of numbers, truth values, dates or text, null
+        where they are missing; and whether its type says that its values are names."""
+        column = self.columns[name]
+        if self.text is not None:
+            return column, False
+        return _typed(self.title, name, column)
+
+
+def source_of(source: Any, *, only: Collection[str] = (), without: Collection[str] = ()) -> Source:
+    """A file or a data frame as columns: `only` these, if there are any, and not those `without`.
+
+    **Raises:** `InputError` for anything that is not a table.
+    """
     with needs("tables"):
         import narwhals as nw
+        import polars as pl
 
     if isinstance(source, (str, Path)):
         path = Path(source)
-        frame, decimal_comma = _read(path)
-        title = path.name
-    else:
-        frame, title, decimal_comma = source, "The data frame", False
+        _check_file(path)
+        if path.suffix.lower() not in (".parquet", ".pq"):
+            text = read_text(path)
+            rows = len(next(iter(text.columns.values()), ()))
+            return _filled(Source(path.name, text.columns, rows, text, text.notes))
+        return _filled(_parquet(path, only, without))
     try:
-        frame = nw.from_native(frame)
-        frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+        frame = nw.from_native(source)
+        if isinstance(frame, nw.LazyFrame):
+            frame = frame.collect()
         columns = {str(name): frame.get_column(name) for name in frame.columns}
-    except (TypeError, nw.exceptions.NarwhalsError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except (TypeError, UnicodeError, nw.exceptions.NarwhalsError, pl.exceptions.PolarsError) as e:
+        reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise InputError(
             f"This is not a table that can be read ({reason}). Give a file name or a data frame."
         ) from None
-    if not columns or len(frame) == 0:
-        lack = "no rows below its heading" if columns else "no columns"
-        raise InputError(f"{title} has {lack}: there is no data.")
-    return title, {
-        name: _cells(title, name, column, decimal_comma) for name, column in columns.items()
-    }
+    return _filled(Source("The data frame", columns, len(frame)))
 
 
-def check_column(source: str, columns: Columns, name: str) -> None:
-    """Raises `InputError` unless there is a column of this name."""
-    if name not in columns:
-        hint = _meant(name, columns) or f" It has {listed(columns)}."
-        raise InputError(f"{source} has no column {name!r}.{hint}")
+def _filled(source: Source) -> Source:
+    if not source.columns or source.rows == 0:
+        lack = "no rows below its heading" if source.columns else "no columns"
+        raise InputError(f"{source.title} has {lack}: there is no data.")
+    return source
 
 
-def listed(columns: Columns) -> str:
-    """The names of the first twelve columns."""
-    names = ", ".join(map(repr, list(columns)[:12]))
-    return names + (", …" if len(columns) > 12 else "")
-
-
-def _read(path: Path) -> tuple[Any, bool]:
-    """A file as a data frame, in which the cells of a CSV file are words; and whether its numbers
-    may have a decimal comma."""
-    with needs("tables"):
-        import polars as pl
-
+def _check_file(path: Path) -> None:
     if not path.is_file():
         raise InputError(
             f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; give a table."
@@ -74,71 +100,103 @@ def _read(path: Path) -> tuple[Any, bool]:
             f"{path} ends in {path.suffix!r}, but tables are .csv, .tsv or .parquet. Save it in one"
             " of these formats."
         )
+
+
+def _parquet(path: Path, only: Collection[str], without: Collection[str]) -> Source:
+    """The columns of a Parquet file that are used. Its size is read from its header first."""
+    import narwhals as nw
+    import polars as pl
+
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pl.read_parquet(path), False
-        content = path.read_bytes()
-        separator = _separator(path, content)
-        frame = pl.read_csv(content, separator=separator, infer_schema=False, encoding="utf8")
-        return frame, separator == ";"
-    except (pl.exceptions.PolarsError, OSError) as error:
+        lazy = pl.scan_parquet(path)
+        names = lazy.collect_schema().names()
+        rows = int(lazy.select(pl.len()).collect().item())
+        used = [name for name in names if (not only or name in only) and name not in without]
+        if rows > MOST_ROWS or rows * len(used) > MOST_CELLS:
+            raise InputError(
+                f"{path} has {rows} rows of {len(used)} columns, more than {MOST_ROWS} rows or"
+                f" {MOST_CELLS} cells. Take a sample of the rows."
+            )
+        frame = nw.from_native(lazy.select(used).collect(), eager_only=True)
+        columns = dict.fromkeys(names) | {name: frame.get_column(name) for name in used}
+        return Source(path.name, columns, rows)
+    except (InputError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # Polars panics with what is no `Exception`
         reason = " ".join(str(error).split())[:160]
         raise InputError(
             f"{path} is damaged or in another format ({reason}). Repair it or save it again."
         ) from None
 
 
-def _separator(path: Path, content: bytes) -> str:
-    """The separator of the cells of a CSV file, after a check of its heading."""
+def _typed(title: str, name: str, column: Any) -> tuple[Any, bool]:
+    import narwhals as nw
+    import polars as pl
+
+    kind, native = column.dtype, column.to_native()
+    named = kind in (nw.Categorical, nw.Enum)
+    if isinstance(native, pl.Series) and not (named or kind == nw.Object):
+        cells = native
+    else:
+        missing = column.is_null().to_list()
+        values = [None if m else v for v, m in zip(column.to_list(), missing, strict=True)]
+        cells = _series(title, name, values, as_text=named)
+    if cells.dtype == pl.Decimal or cells.dtype.is_float():
+        cells = cells.cast(pl.Float64).fill_nan(None)
+    elif isinstance(cells.dtype, pl.Datetime):
+        cells = cells.dt.replace_time_zone(None).cast(pl.Datetime("us"))
+    elif cells.dtype == pl.Date:
+        cells = cells.cast(pl.Datetime("us"))
+    elif not (cells.dtype.is_integer() or cells.dtype in (pl.Boolean, pl.String, pl.Null)):
+        raise InputError(
+            f"{title}: column {name!r} has the type {kind}, which is neither numbers, words nor"
+            " dates. Convert it into one of them, or leave it out (`leave_out`)."
+        )
+    return cells.cast(pl.String) if cells.dtype == pl.Null else cells, named
+
+
+def _series(title: str, name: str, values: list[Any], as_text: bool) -> Any:
+    """Python objects as a series: numbers, truth values or dates if all are, and text otherwise."""
+    import polars as pl
+
+    filled = [value for value in values if value is not None]
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+        if as_text or any(isinstance(value, str) for value in filled):
+            return pl.Series([None if v is None else _name(v) for v in values], dtype=pl.String)
+        if all(type(value).__name__ in ("bool", "bool_") for value in filled):
+            return pl.Series([None if v is None else bool(v) for v in values], dtype=pl.Boolean)
+        if all(isinstance(value, numeric.Integral) for value in filled):
+            whole = [None if v is None else int(v) for v in values]
+            return pl.Series(whole, dtype=pl.Int128)
+        if all(isinstance(value, numeric.Real) or hasattr(value, "as_tuple") for value in filled):
+            return pl.Series([None if v is None else float(v) for v in values], dtype=pl.Float64)
+        if all(isinstance(value, datetime.date) for value in filled):
+            return pl.Series(values, strict=False)
+        if any(isinstance(value, (list, dict, bytes, set)) for value in filled):
+            return pl.Series(values, dtype=pl.Object)
+        return pl.Series([None if v is None else _name(v) for v in values], dtype=pl.String)
+    except (UnicodeError, OverflowError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise InputError(
-            f"{path} is not in UTF-8 (line {line}). Save it in that encoding."
+            f"{title}: column {name!r} cannot be read ({' '.join(str(error).split())[:120]})."
         ) from None
-    if "\0" in text:
-        raise InputError(
-            f"{path} contains zero bytes: it is not text, or it is in UTF-16. Save it as CSV in"
-            " UTF-8."
-        )
-    heading = next((line for line in text.splitlines() if line.strip()), "")
-    if not heading:
-        raise InputError(f"{path} is empty: it has not even a heading.")
-    separator = max(",;\t", key=heading.count)
-    names = [name.strip() for name in next(csv.reader(io.StringIO(heading), delimiter=separator))]
-    repeated = [name for name in names if names.count(name) > 1]
-    if repeated:
-        raise InputError(
-            f"{path} has {names.count(repeated[0])} columns named {repeated[0]!r}. Give each column"
-            " a different name."
-        )
-    return separator
+
+
+def _name(value: Any) -> str:
+    """A value as a name. The number 3.0 is "3"."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def _nearby(path: Path) -> str:
-    folder = path.parent
-    others = [other.name for other in folder.iterdir()] if folder.is_dir() else []
+    try:
+        others = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    except OSError:
+        others = []
     return _meant(path.name, others)
 
 
 def _meant(name: str, others: Iterable[str]) -> str:
-    lower = {other.casefold(): other for other in others}
-    near = [lower[other] for other in difflib.get_close_matches(name.casefold(), lower, 3, 0.6)]
+    lower = {other.casefold(): other for other in list(others)[:2000]}
+    close = difflib.get_close_matches(name.casefold()[:200], lower, 3, 0.6)
+    near = [lower[other] for other in close]
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-
-
-def _cells(source: str, name: str, column: Any, decimal_comma: bool) -> np.ndarray:
-    with needs("tables"):
-        import narwhals as nw
-
-    kind = column.dtype
-    if kind.is_numeric() or kind == nw.Boolean:
-        return np.array([np.nan if v is None else float(v) for v in column.to_list()], np.float64)
-    if kind == nw.Unknown or kind in (nw.Object, nw.String, nw.Categorical, nw.Enum):
-        words = [None if is_empty(v) else str(v).strip() for v in column.to_list()]
-        return numbers_or_words(words, decimal_comma)
-    raise InputError(
-        f"{source}: column {name!r} has the type {kind}, which is neither numbers nor words."
-        " Convert it into one of them."
-    )

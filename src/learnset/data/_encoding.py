@@ -2,6 +2,7 @@
 ones."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -9,6 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from ._table import Table
 
 MOST_WORDS = 64  # of one column: the most frequent ones
+FARTHEST = 1e9  # spreads from the middle, so that products are finite in single precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Encoding:
     - A column of numbers is centred and divided by its standard deviation. A column with only two
       values is divided by their distance: otherwise a rare value would become huge (the same reason
       as in Gelman 2008, *Scaling regression inputs by dividing by two standard deviations*). An
-      empty cell becomes the mean, and if those rows have any, a further column indicates them.
+      empty cell becomes the mean, and if those rows have any, a further column indicates them. A
+      column with one value becomes zeros. Rows far from those are limited to 1e9 spreads.
     - A column of words becomes a column of zeros and ones for each of its most frequent words, at
       most 64. Other words and empty cells are zero in all of these columns.
 
@@ -40,17 +43,16 @@ class Encoding:
     @classmethod
     def fit(cls, table: Table, rows: Int[np.ndarray, "some"]) -> "Encoding":
         """The encoding learnt from these rows of a table and from no others."""
-        x = table.x[rows].astype(np.float64)
+        x = np.asarray(table.x[rows], np.float64)
         numbers = tuple(i for i in range(x.shape[1]) if i not in table.words)
         filled = np.isfinite(x)
-        count = np.maximum(filled.sum(axis=0), 1)
-        middle = np.where(filled, x, 0).sum(axis=0) / count
-        deviation = np.sqrt((np.where(filled, x - middle, 0) ** 2).sum(axis=0) / count)
+        middle, spread = centre_and_spread(x)
         low = np.where(filled, x, np.inf).min(axis=0, initial=np.inf)
         high = np.where(filled, x, -np.inf).max(axis=0, initial=-np.inf)
         two = (filled & (x != low) & (x != high)).sum(axis=0) == 0
-        spread = np.where(two & np.isfinite(high - low), high - low, deviation)
-        spread = np.where(spread > 1e-12 * np.maximum(1, np.abs(middle)), spread, 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            distance = high - low
+        spread = np.where(two & np.isfinite(distance) & (distance > 0), distance, spread)
         gaps = tuple(i for i in numbers if not filled[:, i].all())
         words = tuple((i, word) for i in sorted(table.words) for word in _frequent(x[:, i]))
         names = [table.columns[i] for i in numbers] + [
@@ -61,12 +63,53 @@ class Encoding:
 
     def __call__(self, x: Shaped[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows inputs"]:
         """The encoded inputs of any rows of the same table. They are always finite."""
-        x = x.astype(np.float64)
-        scaled = (x - self.middle) / self.spread
-        scaled = np.where(np.isfinite(x), scaled, 0)[:, list(self.numbers)]
+        x = np.asarray(x, np.float64)
+        varied = self.spread > 0
+        with np.errstate(over="ignore"):
+            scaled = (x - self.middle) / np.where(varied, self.spread, 1)
+        scaled = np.where(np.isfinite(x) & varied, scaled, 0).clip(-FARTHEST, FARTHEST)
+        scaled = scaled[:, list(self.numbers)]
         missing = np.isnan(x[:, list(self.gaps)]).astype(np.float64)
         ones = [(x[:, i] == word).astype(np.float64) for i, word in self.words]
         return np.concatenate([scaled, missing, *(column[:, None] for column in ones)], axis=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The encoding as lists, texts and numbers, for JSON; `from_dict` makes it again."""
+        lists = {"middle": self.middle.tolist(), "spread": self.spread.tolist()}
+        return dataclasses.asdict(self) | lists
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> "Encoding":
+        """The encoding of a dictionary that `to_dict` made, read from JSON or not."""
+        return cls(
+            np.asarray(record["middle"], np.float64),
+            np.asarray(record["spread"], np.float64),
+            tuple(record["numbers"]),
+            tuple(record["gaps"]),
+            tuple((column, word) for column, word in record["words"]),
+            tuple(record["names"]),
+        )
+
+
+def centre_and_spread(
+    x: Float[np.ndarray, "rows columns"],
+) -> tuple[Float[np.ndarray, "columns"], Float[np.ndarray, "columns"]]:
+    """The mean and the standard deviation of the finite cells of each column, in double precision,
+    whatever their size: a constant has its value and zero, and huge numbers do not overflow.
+
+    >>> centre_and_spread(np.array([[17326247123456789.0, 1e200], [17326247123456789.0, 3e200]]))
+    (array([1.73262471e+016, 2.00000000e+200]), array([0.e+000, 1.e+200]))
+    """
+    filled = np.isfinite(x)
+    count = np.maximum(filled.sum(axis=0), 1)
+    first = np.where(filled.any(axis=0), np.take_along_axis(x, filled.argmax(0)[None], 0)[0], 0.0)
+    # In halves, so that the distance of two numbers is a number.
+    away = np.where(filled, x / 2 - first / 2, 0.0)
+    unit = np.abs(away).max(axis=0, initial=0.0)
+    away = away / np.where(unit > 0, unit, 1.0)
+    mean = away.sum(axis=0) / count
+    deviation = np.sqrt((np.where(filled, away - mean, 0.0) ** 2).sum(axis=0) / count)
+    return first + 2 * (mean * unit), 2 * (deviation * unit)
 
 
 def _frequent(column: Float[np.ndarray, "rows"]) -> list[int]:

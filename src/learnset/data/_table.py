@@ -1,6 +1,7 @@
 """A table of rows: inputs, targets, and the task of each row."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -8,6 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from ..core import InputError, Split
+from ._column import Reading
+from ._schema import Schema, schema_of_arrays
 
 MOST_COLUMNS = 4096
 # Parts of the rows, or of the tasks: to train on, to choose settings on, and to score on.
@@ -26,7 +29,13 @@ class Table:
     - `names`: of the tasks. `columns`: names of the inputs. `words`: the words of each column of
       words, by the column's number.
     - `classes`: the names of the classes, in the order of their numbers; empty for regression.
-    - `targets`: names of the targets. `notes`: what reading left out, and why.
+      `target_classes`: those of each target, which may differ; a label is a number within them, and
+      `classes` then joins the names of each number.
+    - `targets`: names of the targets. `notes`: what reading left out, and why. `reading`: how each
+      column was read. `schema`: reads later files in the same encoding.
+    - How rows are divided, if not at random: `group`, the number of those that belong together;
+      `time`, by which the past trains and the future is scored; `part`, a given division, numbered
+      as in `split_rows`.
 
     **Raises:** `InputError` for arrays whose lengths differ, infinite numbers, no labels, a single
     task, and more than 4 096 columns.
@@ -46,8 +55,15 @@ class Table:
     classes: tuple[str, ...] = ()
     targets: tuple[str, ...] = ("target",)
     notes: tuple[str, ...] = ()
+    group: Int[np.ndarray, "rows"] | None = None
+    time: Float[np.ndarray, "rows"] | None = None
+    part: Int[np.ndarray, "rows"] | None = None
+    target_classes: tuple[tuple[str, ...], ...] = ()
+    schema: Schema = Schema()
+    reading: tuple[Reading, ...] = ()
 
     def __post_init__(self):
+        self._complete()
         if not len(self.x) == len(self.y) == len(self.y if self.task is None else self.task):
             raise InputError(
                 f"The table has {len(self.x)} rows of inputs and {len(self.y)} of targets; it must"
@@ -78,6 +94,18 @@ class Table:
                 f"The table has only one task ({only}); sharing needs two. Name another task"
                 " column."
             )
+
+    def _complete(self) -> None:
+        """Fills in the classes, common or of each target, and the schema, where they are not
+        given."""
+        each = self.target_classes or (tuple(self.classes),) * len(self.targets)
+        common = self.classes if set(each) == {tuple(self.classes)} else common_classes(each)
+        object.__setattr__(self, "target_classes", each)
+        object.__setattr__(self, "classes", tuple(common))
+        if not self.schema.columns:
+            tasks = None if self.task is None else self.names
+            schema = schema_of_arrays(self.columns, self.words, self.targets, each, tasks)
+            object.__setattr__(self, "schema", schema)
 
     @classmethod
     def from_arrays(
@@ -158,6 +186,16 @@ class Table:
         part = np.zeros(len(self), np.int64)
         part[np.random.default_rng(seed).permutation(len(self))] = dealt(len(self), parts)
         return part
+
+
+def common_classes(each: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Names of classes by number for targets with different classes.
+
+    >>> common_classes([("no", "yes"), ("no", "yes")]), common_classes([("no", "yes"), ("f", "m")])
+    (('no', 'yes'), ('no / f', 'yes / m'))
+    """
+    rows = itertools.zip_longest(*dict.fromkeys(each))
+    return tuple(" / ".join(name for name in row if name is not None) for row in rows)
 
 
 def dealt(count: int, parts: tuple[float, float, float]) -> Int[np.ndarray, "count"]:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Batch
-from ..data import Table
+from ..data import centre_and_spread, Table
 
 
 def scales(table: Table, learn: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -19,8 +19,9 @@ def scales(table: Table, learn: Sequence[np.ndarray]) -> tuple[np.ndarray, np.nd
         values = [table.y[rows, i] for i, rows in enumerate(learn)]
     else:
         values = [table.y[np.concatenate(list(learn)), 0]] * tasks
-    std = np.array([v.std() for v in values])
-    return np.array([v.mean() for v in values]), np.where(std > 0, std, 1.0)
+    both = [centre_and_spread(v[:, None]) for v in values]
+    mean, std = (np.concatenate(one) for one in zip(*both, strict=True))
+    return mean, np.where(std > 0, std, 1.0)
 
 
 def scaled_targets(table: Table, mean: np.ndarray, std: np.ndarray) -> np.ndarray:

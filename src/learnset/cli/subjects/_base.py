@@ -28,6 +28,10 @@ class Answer(abc.ABC):
         """Further files, by name: a line for each row."""
         return {}
 
+    def texts(self) -> dict[str, str]:
+        """Further files of text, by name."""
+        return {}
+
 
 @dataclasses.dataclass(frozen=True)
 class AbstractSubject(RunOptions, abc.ABC):

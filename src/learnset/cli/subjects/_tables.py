@@ -87,13 +87,15 @@ class OwnTable(AbstractTable):
     inputs: tuple[str, ...] = ()
     """columns to predict from; default: all others"""
     leave_out: tuple[str, ...] = ()
-    """columns that are no inputs"""
+    """columns that are no inputs, of any type"""
     categories: tuple[str, ...] = ()
-    """columns whose numbers are names"""
+    """columns whose values are names, letter by letter"""
     kind: Literal["inferred", "regression", "classification"] = "inferred"
     """of the target; default: inferred from its values (words, or zeros and ones, are classes)"""
     min_rows: int = 1
     """tasks with fewer labelled rows are left out"""
+    schema: Path | None = None
+    """how columns are read: the `schema.json` of an earlier run, corrected or not"""
 
     def table(self) -> Table:
         return read_table(
@@ -106,6 +108,7 @@ class OwnTable(AbstractTable):
             categories=self.categories,
             classification=None if self.kind == "inferred" else self.kind == "classification",
             min_rows=self.min_rows,
+            schema=self.schema,
         )
 
 
@@ -138,6 +141,9 @@ class TableAnswer(Answer):
 
     def tables(self) -> dict[str, Sequence[dict[str, Any]]]:
         return {"tasks.csv": self.result.of_tasks()}
+
+    def texts(self) -> dict[str, str]:
+        return {"schema.json": self.result.table.schema.to_json()}
 
 
 def _member(outcome: Any, seed: int) -> str:

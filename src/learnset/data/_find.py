@@ -1,0 +1,248 @@
+"""The columns of a schema, found from the cells of a file and from what the user says of them."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..core import InputError, needs
+from . import _dates
+from ._cells import filled, names as names_of, NO_NUMBER, numbers
+from ._column import Column, Role
+from ._columns import Source
+from ._infer import inferred, MOST_WORDS, named
+from ._notation import decimal_mark, numerals
+from ._schema import Schema
+from ._table import MOST_COLUMNS
+
+with needs("tables"):
+    import polars as pl
+
+MOST_CLASSES = 50
+# Names of a column that is the number of its row, if its values are.
+ROW_NUMBERS = {"index", "id", "row", "rowid", "row_id", "row number", "rownames", "level_0", "nr"}
+_NAMELESS = r"^(column [0-9]+|Unnamed: [0-9]+)$"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """What the user says of columns: the roles of some, by name, and how some are read."""
+
+    roles: dict[str, Role]
+    inputs: tuple[str, ...]
+    leave_out: tuple[str, ...]
+    categories: tuple[str, ...]
+    classification: bool | None
+
+
+def columns_of(
+    source: Source, wishes: Wishes, given: Schema
+) -> tuple[tuple[Column, ...], str, list[str]]:
+    """The columns of a file, its decimal mark, and notes about what was left out.
+
+    **Raises:** `InputError` for a column whose cells cannot be understood.
+    """
+    notes: list[str] = []
+    role_of: dict[str, Role] = {}
+    for name in source.columns:
+        is_input = name not in wishes.leave_out and (not wishes.inputs or name in wishes.inputs)
+        if given.targets and given.column(name) is None and name not in wishes.inputs:
+            is_input = False
+        role_of[name] = wishes.roles.get(name, "input" if is_input else "left out")
+    count = sum(role == "input" for role in role_of.values())
+    if count > MOST_COLUMNS:
+        raise InputError(
+            f"{source.title} has {count} input columns, more than {MOST_COLUMNS}. Name those that"
+            " matter (`inputs`)."
+        )
+    decimal = given.decimal or _decimal(source, role_of, wishes, given)
+    columns: list[Column] = []
+    for name, role in role_of.items():
+        column = Column(name, role, "text")
+        if role != "left out":
+            column = _column(source, column, wishes, given.column(name), decimal, notes)
+        columns.append(column)
+    columns = _targets_alike(source, columns, wishes)
+    if not any(column.role == "input" for column in columns):
+        raise InputError(
+            f"{source.title} has no input column besides the task and the target. Keep at least"
+            " one."
+        )
+    return tuple(columns), decimal, notes
+
+
+def _by_name(name: str, role: Role, wishes: Wishes) -> bool:
+    """Whether the use of a column makes names of its values."""
+    classes = role == "target" and wishes.classification is True
+    return role in ("task", "group", "split") or name in wishes.categories or classes
+
+
+def _decimal(source: Source, role_of: dict[str, Role], wishes: Wishes, given: Schema) -> str:
+    digits: dict[str, Any] = {}
+    for name, role in role_of.items():
+        stated = given.column(name)
+        other = stated is not None and stated.kind != "number"
+        if role == "left out" or other or _by_name(name, role, wishes):
+            continue
+        cells, words = source.cells(name)
+        if cells.dtype == pl.String and not words:
+            digits[name] = numerals(filled(cells, NO_NUMBER)).digits
+    return decimal_mark(source.title, digits, source.text.separator if source.text else ",")
+
+
+def _column(
+    source: Source,
+    column: Column,
+    wishes: Wishes,
+    given: Column | None,
+    decimal: str,
+    notes: list[str],
+) -> Column:
+    name, role = column.name, column.role
+    cells, words = source.cells(name)
+    if given is not None and role not in ("task", "group", "split"):
+        return _as_given(source, dataclasses.replace(given, role=role), cells, notes)
+    if words or _by_name(name, role, wishes):
+        column = named(column, cells, source.text)
+    else:
+        column = inferred(source.title, column, cells, decimal, source.text)
+    if column.missing:
+        count = int(cells.str.strip_chars().is_in(list(column.missing)).sum())
+        _missing_note(notes, name, column.missing, count)
+    elif column.kind == "number" and cells.dtype == pl.String and role != "left out":
+        gone = (
+            names_of(cells)
+            .drop_nulls()
+            .filter(filled(names_of(cells).drop_nulls(), NO_NUMBER).is_null())
+        )
+        if len(gone):
+            _missing_note(notes, name, tuple(sorted(gone.unique().to_list())), len(gone))
+    if column.kind == "words" and column.done.endswith("cells)"):
+        notes.append(f"Column {name!r}: {column.done}.")
+    if role == "target":
+        return _target(source, column, cells, wishes, decimal)
+    return _input(source, column, cells, wishes, decimal, notes) if role == "input" else column
+
+
+def _missing_note(notes: list[str], name: str, words: tuple[str, ...], count: int) -> None:
+    listed = ", ".join(map(repr, words[:4]))
+    notes.append(f"Column {name!r}: {listed} is read as missing ({count} cells).")
+
+
+def _input(
+    source: Source,
+    column: Column,
+    cells: Any,
+    wishes: Wishes,
+    decimal: str,
+    notes: list[str],
+) -> Column:
+    """An input, or a column that is left out, with a note that says why."""
+    name = column.name
+    why = ""
+    if column.kind == "text":
+        why = "is empty"
+    elif column.kind == "words" and name not in wishes.categories and cells.dtype == pl.String:
+        count, rows = len(column.words), int(cells.is_not_null().sum())
+        rows = int(names_of(cells).is_not_null().sum())
+        if count > MOST_WORDS and 2 * count > rows:
+            why = f"has {count} different words in {rows} rows"
+            column = dataclasses.replace(column, words=(), kind="text")
+    elif column.kind == "number" and name not in wishes.inputs:
+        nameless = bool(pl.Series([name]).str.contains(_NAMELESS)[0])
+        if nameless or name.casefold() in ROW_NUMBERS:
+            values = numbers(source.title, name, cells, decimal, column.unit)
+            if _is_row_number(values, nameless):
+                why = "is the number of the row"
+    if why:
+        notes.append(f"Column {name!r} {why} and is left out.")
+        done = f"{why}, left out"
+        return dataclasses.replace(column, role="left out", done=done, missing=())
+    if len(column.words) > MOST_WORDS:
+        done = f"the {MOST_WORDS} most frequent words become inputs"
+        return dataclasses.replace(column, done="; ".join(filter(None, (column.done, done))))
+    return column
+
+
+def _is_row_number(values: np.ndarray, nameless: bool) -> bool:
+    """Whether values count the rows; those of a nameless column may be in any order."""
+    if not np.isfinite(values).all() or (values != np.round(values)).any():
+        return False
+    if nameless:
+        return len(np.unique(values)) == len(values)
+    return bool((np.diff(values) == 1).all() and values[0] in (0, 1))
+
+
+def _target(source: Source, column: Column, cells: Any, wishes: Wishes, decimal: str) -> Column:
+    """A target: numbers, or classes with their names."""
+    where = f"{source.title}: the target {column.name!r}"
+    if column.kind == "text":
+        return dataclasses.replace(column, kind="number")  # empty, which is refused later
+    if column.kind == "date":
+        raise InputError(f"{where} is a date, but it must be numbers or classes.")
+    if column.kind == "words" and wishes.classification is False:
+        raise InputError(f"{where} is words, but it must be numbers. Leave it out.")
+    if column.kind == "truth value" and wishes.classification is False:
+        return (
+            column
+            if cells.dtype == pl.String
+            else dataclasses.replace(column, kind="number", words=())
+        )
+    if column.kind == "number" and wishes.classification is None:
+        values = np.unique(numbers(source.title, column.name, cells, decimal, column.unit))
+        if values[~np.isnan(values)].tolist() == [0, 1]:
+            return dataclasses.replace(column, kind="truth value", words=("0", "1"))
+    if len(column.words) > MOST_CLASSES:
+        raise InputError(
+            f"{where} has {len(column.words)} different values, but there may be at most"
+            f" {MOST_CLASSES} classes."
+        )
+    return column
+
+
+def _targets_alike(source: Source, columns: list[Column], wishes: Wishes) -> list[Column]:
+    """Targets that are all numbers, or all classes. Zeros and ones are either."""
+    targets = [column for column in columns if column.role == "target"]
+    if not any(column.kind == "number" for column in targets):
+        return columns
+    for column in targets:
+        if column.kind == "words" or column.words == ("false", "true"):
+            raise InputError(
+                f"{source.title}: the target {column.name!r} is words, but it must be numbers, as"
+                " other targets are. Leave it out."
+            )
+    numeric = {column.name for column in targets}
+    return [
+        dataclasses.replace(column, kind="number", words=()) if column.name in numeric else column
+        for column in columns
+    ]
+
+
+def _as_given(source: Source, column: Column, cells: Any, notes: list[str]) -> Column:
+    """A column that a schema describes, with what it leaves open taken from the cells."""
+    if column.role == "left out":
+        return column
+    if column.kind == "words":
+        full = named(column, cells, source.text)
+        new = [word for word in full.words if word not in set(column.words)]
+        if column.words and new:
+            some = ", ".join(map(repr, new[:5])) + (", …" if new[5:] else "")
+            notes.append(f"Column {column.name!r} has words that its schema has not: {some}.")
+        missing = column.missing or full.missing
+        known = tuple(w for w in (*column.words, *new) if w not in missing)
+        return dataclasses.replace(column, words=known, missing=missing)
+    if column.kind == "truth value" and not column.words:
+        return dataclasses.replace(column, words=("false", "true"))
+    if column.kind == "date" and not (column.parts and (column.format or cells.dtype != pl.String)):
+        read = cells
+        if cells.dtype == pl.String:
+            known = filled(cells, NO_NUMBER).drop_nulls()
+            form = column.format or next(iter(_dates.formats(known)), "")
+            found = _dates.dates(known, form) if form else None
+            if found is None:
+                raise InputError(
+                    f"{source.title}: column {column.name!r} is not dates, as its schema says."
+                )
+            column, read = dataclasses.replace(column, format=form), found
+        return dataclasses.replace(column, parts=column.parts or _dates.varying(read))
+    return column

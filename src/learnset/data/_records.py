@@ -1,0 +1,147 @@
+"""Rows of a file in the encoding of a schema."""
+
+from typing import Any
+
+import numpy as np
+
+from ..core import InputError
+from . import _dates
+from ._cells import codes, filled, moments, names, numbers, truths
+from ._column import Column, Reading
+from ._columns import Source
+from ._schema import Records, Schema, SPLITS
+
+
+def records_of(source: Source, schema: Schema) -> Records:
+    """All rows of a file, in the encoding of a schema.
+
+    **Raises:** `InputError` for a missing column, or a cell that is not what its column has.
+    """
+    notes: list[str] = list(source.notes)
+    reading: list[Reading] = []
+    known = {column.name for column in schema.columns}
+    if others := [name for name in source.columns if name not in known]:
+        listed = ", ".join(map(repr, others[:5])) + (", …" if others[5:] else "")
+        notes.append(f"Columns that are not in the schema are not used: {listed}.")
+    blocks: dict[str, list[np.ndarray]] = {"input": [], "target": []}
+    rest: dict[str, np.ndarray] = {}
+    task_names: tuple[str, ...] = ()
+    for column in schema.columns:
+        if column.role == "left out":
+            reading.append(Reading(column.name, "left out", column.kind, "", 0, column.done))
+            continue
+        if column.role == "target" and column.name not in source:
+            blocks["target"].append(np.full(source.rows, np.nan))
+            continue
+        source.check(column.name)
+        if column.role == "task":
+            text = _names(source, column)
+            task_names = tuple(text.fill_null(""))
+            rest["task"] = _task(column.name, text, schema.tasks, notes)
+            values, missing = f"{text.n_unique()} tasks", text.null_count()
+        elif column.role in ("group", "split"):
+            text = _names(source, column)
+            rest[column.role] = _division(source, column, text)
+            values, missing = f"{text.n_unique()} values", text.null_count()
+        else:
+            converted = _converted(source, column, schema.decimal, notes)
+            values, missing = _values(column, converted), int(np.isnan(converted[0]).sum())
+            if column.role == "time":
+                rest["time"] = converted[0]
+            else:
+                blocks[column.role] += converted
+        kind = "names" if column.role in ("task", "group", "split") else column.kind
+        reading.append(Reading(column.name, column.role, kind, values, missing, column.done))
+    x, y = (
+        np.stack(block, axis=1) if block else np.empty((source.rows, 0))
+        for block in blocks.values()
+    )
+    task = rest.get("task")
+    divisions = (rest.get(role) for role in ("group", "time", "split"))
+    return Records(x, y, task, task_names, *divisions, tuple(notes), tuple(reading))
+
+
+def _names(source: Source, column: Column) -> Any:
+    cells, _ = source.cells(column.name)
+    is_text = source.text is not None
+    return names(filled(cells, column.missing)) if is_text else names(cells)
+
+
+def _task(name: str, text: Any, tasks: tuple[str, ...], notes: list[str]) -> np.ndarray:
+    number = codes(text, tasks)
+    unknown = np.isnan(number)
+    if unknown.any():
+        new = text.filter(unknown).drop_nulls().unique(maintain_order=True)
+        some = ", ".join(map(repr, new[:5])) + (", …" if len(new) > 5 else "")
+        if len(new):
+            rows = int(unknown.sum()) - text.null_count()
+            notes.append(f"{rows} rows are of {len(new)} unknown tasks: {some}.")
+        if text.null_count():
+            notes.append(f"{text.null_count()} rows have no task: {name!r} is empty.")
+    return np.where(unknown, -1, number).astype(np.int64)
+
+
+def _division(source: Source, column: Column, text: Any) -> np.ndarray:
+    """The number of each row's group, or of the part that it is in."""
+    if text.null_count():
+        row = int(text.is_null().arg_true()[0])
+        raise InputError(
+            f"{source.title}: column {column.name!r} is empty in row {row + 1}, so that the row"
+            f" has no {'group' if column.role == 'group' else 'part'}. Fill it in."
+        )
+    if column.role == "group":
+        return np.unique(text.to_numpy(), return_inverse=True)[1].astype(np.int64)
+    part = codes(text.str.to_lowercase(), list(SPLITS))
+    if np.isnan(part).any():
+        row = int(np.flatnonzero(np.isnan(part))[0])
+        raise InputError(
+            f"{source.title}: column {column.name!r} has {text[row]!r} in row {row + 1}; a split is"
+            " train, validation or test."
+        )
+    return np.array(list(SPLITS.values()))[part.astype(int)]
+
+
+def _converted(source: Source, column: Column, decimal: str, notes: list[str]) -> list[np.ndarray]:
+    """A column as numbers: one array, or one for each part of a date."""
+    cells, _ = source.cells(column.name)
+    if column.kind == "number":
+        if cells.dtype.is_temporal():
+            raise InputError(
+                f"{source.title}: column {column.name!r} has dates, but it must be numbers."
+            )
+        return [numbers(source.title, column.name, cells, decimal or ".", column.unit)]
+    if column.kind == "truth value":
+        return [truths(source.title, column.name, cells)]
+    if column.kind == "date":
+        read = moments(source.title, column.name, cells, column.format)
+        return _dates.numbers(read, column.parts if column.role == "input" else ("day",))
+    if column.kind == "text":
+        raise InputError(
+            f"Column {column.name!r} of the schema is text, which can only be left out."
+        )
+    text = _names(source, column)
+    number = codes(text, column.words)
+    unknown = np.isnan(number) & text.is_not_null().to_numpy()
+    if unknown.any():
+        new = text.filter(unknown).unique(maintain_order=True)
+        some = ", ".join(map(repr, new[:5])) + (", …" if len(new) > 5 else "")
+        notes.append(
+            f"{int(unknown.sum())} cells of {column.name!r} have words that were not there before"
+            f" and are read as missing: {some}."
+        )
+    return [number]
+
+
+def _values(column: Column, converted: list[np.ndarray]) -> str:
+    if column.kind == "words":
+        some = ", ".join(column.words[:4]) + (", …" if column.words[4:] else "")
+        return f"{len(column.words)} words: {some}"
+    if column.kind == "truth value":
+        return " and ".join(column.words)
+    known = converted[0][~np.isnan(converted[0])]
+    if not len(known):
+        return "none"
+    low, high = known.min(), known.max()
+    if column.kind == "date":
+        return " to ".join(str(np.datetime64(int(v * 86400), "s"))[:10] for v in (low, high))
+    return f"{low:g} to {high:g}"
