@@ -170,3 +170,30 @@ def test_a_held_out_task_is_learnt_and_scored_on_different_rows(getkey):
             [np.asarray(batch.support.y)[..., 0], np.asarray(batch.query.y)[..., 0]], axis=1
         )
         assert all(len(set(task.round(4))) == 10 for task in both)
+
+
+def test_a_target_with_fewer_classes_is_never_answered_with_those_of_another():
+    y = np.array([[0, 0], [1, 1], [0, 2]] * 10, float)
+    table = ls.Table(
+        np.zeros((30, 1)),
+        y,
+        None,
+        ("smoker", "size"),
+        ("x",),
+        targets=("smoker", "size"),
+        target_classes=(("no", "yes"), ("large", "medium", "small")),
+    )
+    assert table.classes == ("no / large", "yes / medium", "small")
+    tasks = ls.by_rows(table)
+    logits = jnp.array([[0.0, 1.0, 2.0]])
+    assert tasks.own_classes(logits, 0).argmax() == 1
+    np.testing.assert_array_equal(tasks.own_classes(logits, 1), logits)
+    assert jax.nn.softmax(tasks.own_classes(logits, 0))[0, 2] == 0
+
+
+@pytest.mark.parametrize("size", (1e-25, 1.0, 1e25))
+def test_targets_of_any_size_are_scaled_to_deviation_one(size):
+    rows = np.arange(20.0)
+    tasks = ls.by_rows(ls.Table.from_arrays(rows[:, None], size * rows, np.repeat(["a", "b"], 10)))
+    points = np.asarray(tasks.points.y, np.float64)[np.asarray(tasks.points.weight) > 0]
+    np.testing.assert_allclose([points.mean(), points.std()], [0, 1], atol=1e-6)

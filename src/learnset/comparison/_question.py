@@ -377,7 +377,8 @@ def _ask_seen(
         def of_task(index: Array) -> Array:
             support = tasks.all_points(index, Split.TRAIN)
             predictor = adapter.adapt(for_task(model, index), support)
-            return measure.observe(predictor, tasks.all_points(index, split))
+            observed = measure.observe(predictor, tasks.all_points(index, split))
+            return tasks.own_classes(observed, index)
 
         return jax.vmap(of_task)(jnp.arange(len(tasks)))[:, None]
 

@@ -1,10 +1,12 @@
 """The columns of a file or of a data frame, converted when they are used."""
 
+import contextlib
 import dataclasses
 import datetime
 import difflib
 import numbers as numeric
-from collections.abc import Collection, Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,16 +110,17 @@ def _parquet(path: Path, only: Collection[str], without: Collection[str]) -> Sou
     import polars as pl
 
     try:
-        lazy = pl.scan_parquet(path)
-        names = lazy.collect_schema().names()
-        rows = int(lazy.select(pl.len()).collect().item())
-        used = [name for name in names if (not only or name in only) and name not in without]
-        if rows > MOST_ROWS or rows * len(used) > MOST_CELLS:
-            raise InputError(
-                f"{path} has {rows} rows of {len(used)} columns, more than {MOST_ROWS} rows or"
-                f" {MOST_CELLS} cells. Take a sample of the rows."
-            )
-        frame = nw.from_native(lazy.select(used).collect(), eager_only=True)
+        with _without_panics():
+            lazy = pl.scan_parquet(path)
+            names = lazy.collect_schema().names()
+            rows = int(lazy.select(pl.len()).collect().item())
+            used = [name for name in names if (not only or name in only) and name not in without]
+            if rows > MOST_ROWS or rows * len(used) > MOST_CELLS:
+                raise InputError(
+                    f"{path} has {rows} rows of {len(used)} columns, more than {MOST_ROWS} rows or"
+                    f" {MOST_CELLS} cells. Take a sample of the rows."
+                )
+            frame = nw.from_native(lazy.select(used).collect(), eager_only=True)
         columns = dict.fromkeys(names) | {name: frame.get_column(name) for name in used}
         return Source(path.name, columns, rows)
     except (InputError, KeyboardInterrupt, SystemExit):
@@ -127,6 +130,20 @@ def _parquet(path: Path, only: Collection[str], without: Collection[str]) -> Sou
         raise InputError(
             f"{path} is damaged or in another format ({reason}). Repair it or save it again."
         ) from None
+
+
+@contextlib.contextmanager
+def _without_panics() -> Iterator[None]:
+    """A context in which nothing reaches the standard error stream: Rust writes its stack there
+    when it meets a damaged file, even though the error is caught."""
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def _typed(title: str, name: str, column: Any) -> tuple[Any, bool]:

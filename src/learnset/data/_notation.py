@@ -101,18 +101,11 @@ def decimal_mark(title: str, columns: "dict[str, pl.Series]", separator: str) ->
 def _likely(title: str, unclear: list[tuple[str, str, str, bool]], separator: str) -> str:
     """The decimal mark where each number has three digits after its only mark, such as 1,050."""
     marks = {mark for _, _, mark, _ in unclear}
-    if len(marks) == 1:
-        mark = marks.pop()
-        mixed = {short for *_, short in unclear}
-        other = "," if mark == "." else "."
-        if mark == "," and separator != ";":
-            return other  # a comma between cells, or a tab, goes with a decimal point
-        if mixed == {True} and separator == ";":
-            return other  # 900 and 1.050: thousands have a mark, smaller numbers have none
-        if mixed == {False} and mark == "." and separator != ";":
-            return mark
-        if mixed == {False} and mark == "," and separator == ";":
-            return mark
+    mixed = any(short for *_, short in unclear)  # 900 and 1,050: only thousands have the mark
+    if marks == {","} and (mixed or separator == ";"):
+        return "." if mixed else ","
+    if marks == {"."} and mixed == (separator == ";"):
+        return "," if mixed else "."
     name, cell, mark, _ = unclear[0]
     whole = re.sub("[.,]", "", cell)
     raise InputError(

@@ -17,6 +17,7 @@ from ._new_tasks import (
     page_of_new_tasks as page_of_new_tasks,
     verdict_of_control as verdict_of_control,
 )
+from ._reading import reading_grid as reading_grid, reading_sections as reading_sections
 from ._study import Study as Study
 from ._table_figures import draw_table as draw_table
 from ._table_page import page_of_table as page_of_table

@@ -12,6 +12,7 @@ from ..core import short
 from ..data import Table
 from ..multitask import delta_m
 from ._look import number, Numbers, percent
+from ._reading import reading_sections
 from ._table_figures import MOST_NAMED
 from ._table_result import TableResult
 from ._values import Bullets, code, escaped, Grid, Markdown, Page, Paragraph, Picture, Section
@@ -54,6 +55,7 @@ def page_of_table(result: TableResult, figures: Sequence[str], command: str) -> 
             Section("", (Paragraph(EXPLANATION), *failures, *pictures)),
             Section("Tasks", _task_parts(result)),
             *new,
+            *reading_sections(table),
             Section("How it was done", _method(result)),
         ),
     )

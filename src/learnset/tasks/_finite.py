@@ -180,6 +180,13 @@ class FiniteTasks(AbstractTasks):
         """The names of the classes; none if targets are numbers."""
         return ()
 
+    def own_classes(
+        self, predictions: Float[Array, "points out"], index: Array | int
+    ) -> Float[Array, "points out"]:
+        """Predictions for a task, without the classes that it does not have."""
+        del index
+        return predictions
+
     @property
     def units(self) -> Float[Array, "tasks"]:
         """For each task, the size of a unit of its scaled target, in units of the target."""

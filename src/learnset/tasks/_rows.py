@@ -12,6 +12,8 @@ from ..data import Encoding, Table
 from ._finite import FiniteTasks
 from ._table_arrays import padded_rows, points_of, scaled_targets, scales
 
+_NO_CLASS = -1e4  # a logit whose probability is zero in single precision
+
 
 class TableTasks(FiniteTasks):
     """The tasks of a table, all of which are trained on; some rows of each are held out. `by_rows`
@@ -23,6 +25,8 @@ class TableTasks(FiniteTasks):
 
     - `rows`: the row of the table of each point to learn from, and of each held-out point; -1 for
       padding.
+    - `class_counts`: the number of classes of each task, where targets have classes of their own.
+      Others than these are no answers (`own_classes`).
     - `shared`: whether all tasks have the same rows. These are then stored once, with a target for
       each task.
     """
@@ -34,6 +38,7 @@ class TableTasks(FiniteTasks):
     names: tuple[str, ...] = eqx.field(static=True, default=())  # pyright: ignore[reportIncompatibleMethodOverride]
     classes: tuple[str, ...] = eqx.field(static=True, default=())  # pyright: ignore[reportIncompatibleMethodOverride]
     inputs: tuple[str, ...] = eqx.field(static=True, default=())
+    class_counts: tuple[int, ...] = eqx.field(static=True, default=())
     shared: bool = eqx.field(static=True, default=False)
 
     def __len__(self) -> int:
@@ -50,6 +55,14 @@ class TableTasks(FiniteTasks):
             return Batch(batch.x, batch.y[:, index], batch.weight[:, index])
 
         return one(self.points), one(self.held_out)
+
+    def own_classes(
+        self, predictions: Float[Array, "points out"], index: Array | int
+    ) -> Float[Array, "points out"]:
+        if len(set(self.class_counts)) < 2:
+            return predictions
+        missing = jnp.arange(len(self.classes)) >= jnp.asarray(self.class_counts)[index]
+        return jnp.where(missing, _NO_CLASS, predictions)
 
     @property
     def units(self) -> Float[Array, "tasks"]:
@@ -115,6 +128,7 @@ def by_rows(
         "names": table.names,
         "classes": table.classes,
         "inputs": encoding.names + padding,
+        "class_counts": tuple(map(len, table.target_classes)) if table.task is None else (),
     }
     if table.task is None:
         learn_rows = np.flatnonzero(part == 0)

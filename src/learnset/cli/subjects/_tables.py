@@ -24,7 +24,15 @@ from ...core import InputError
 from ...data import read_table, sarcos, school, Table, tox21
 from ...recipes import held_out, rows
 from ...recipes.affinity import affinities
-from ...report import draw_table, Page, page_of_table, TableResult
+from ...report import (
+    draw_table,
+    Page,
+    page_of_table,
+    print_page,
+    reading_grid,
+    Section,
+    TableResult,
+)
 from ...tasks import by_rows, by_tasks, HeldOutTasks
 from .._options import check_counts, check_rising, say_notes
 from ._base import AbstractSubject, Answer, record_of
@@ -32,6 +40,7 @@ from ._network import Network
 
 FEWEST = 8  # tasks of which some can be held out
 QUERIES = 10  # rows of a held-out task to be scored on, at least
+MOST_LINES = 20  # of the columns on the terminal
 MANY = 64  # tasks, of which each gives fewer points to a step
 MOST_OBSERVED = 40  # tasks whose gradients are compared
 UNIFORM = rows.SHARED
@@ -174,6 +183,9 @@ class AbstractTableSubject(AbstractSubject):
     def answer(self, folder: Path, console: Console) -> Answer:
         table = self.source.table()
         say_notes(table.notes, console)
+        if table.reading:
+            grid = reading_grid(table, MOST_LINES)
+            print_page(Page("", (Section("", (grid,), brief=True),)), console)
         seen = self._on_rows(table, folder)
         if not seen.outcomes:
             raise InputError(
