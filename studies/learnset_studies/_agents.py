@@ -1,6 +1,5 @@
 """Training of agents in stages, their lives on held-out tasks, and stored agents."""
 
-import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from learnset.comparison import Comparison
 from learnset.core import DivergedError, InputError, interval, Split
 from learnset.envs import AbstractAgent, AbstractEnv, AbstractEnvs, Life, live
 from learnset.rl import AbstractActorCritic, RecurrentAgent
-from learnset.training import train
+from learnset.training import read_sealed_json, train, write_sealed_json
 
 TRAINING_OPTIONS = frozenset({"seed", "steps", "checkpoint_every", "resume"})  # of the command
 
@@ -99,8 +98,9 @@ class Training(eqx.Module):
         run keeps the scores of earlier stages.
         """
         out = folder / "checkpoints" / name.replace(", ", "-").replace(" ", "-").lower()
-        notes = out.with_suffix(".json")
-        scores = json.loads(notes.read_text()) if options.get("resume") and notes.is_file() else {}
+        notes, scores = out.with_suffix(".json"), {}
+        if options.get("resume") and notes.is_file():
+            scores = read_sealed_json(notes, "Delete it, and begin again with `overwrite`.")
         model, seconds = agents, {"train_seconds": 0.0, "compile_seconds": 0.0}
         resume = bool(options.get("resume"))
         for stage in self.stages:
@@ -121,7 +121,7 @@ class Training(eqx.Module):
             )
             model, resume = run.model, True
             scores[str(stage)] = np.asarray(score(model)).tolist()
-            notes.write_text(json.dumps(scores))
+            write_sealed_json(notes, scores)
             seconds["train_seconds"] = run.seconds
             seconds["compile_seconds"] += run.compile_seconds
         return model, {int(stage): value for stage, value in scores.items()}, seconds

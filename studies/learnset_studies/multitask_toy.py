@@ -33,6 +33,7 @@ from learnset.core import (
 )
 from learnset.multitask import CAGrad, FAMO, IMTLG, Mean, MGDA, NashMTL, PCGrad, UPGrad
 from learnset.report import Page
+from learnset.training import digest, read_arrays, write_arrays
 
 from ._multitask_toy_page import draw, page
 
@@ -58,6 +59,7 @@ REFERENCE: dict[str, dict[float, tuple[Any, ...]]] = {
 }
 AGREES = 0.05  # in x and y
 NEARBY = 1e-6  # how far the other copies of a start are from it
+KIND = "paths 1"
 RECORDED = 250  # steps between two points of a path
 DRAWN = 81  # points of a drawn path, at most
 
@@ -100,10 +102,10 @@ class MultiTaskToy:
         **Returns:** a row for each scale, method and start, and the paths that are drawn.
         """
         checkpoints = folder / "checkpoints"
-        checkpoints.mkdir(exist_ok=True)
+        checkpoints.mkdir(exist_ok=True, parents=True)
         with jax.enable_x64(True):
             paths = {
-                name: self._kept(checkpoints / f"{slug(name)}.npy", resume, method, key)
+                name: self._kept(checkpoints / f"{slug(name)}.paths", resume, method, key)
                 for name, method in methods().items()
             }
         at_scale = {scale: self._at_scale(paths, scale) for scale in STARTS}
@@ -131,13 +133,17 @@ class MultiTaskToy:
         self, path: Path, resume: bool, method: AbstractMethod, key: Key[Array, ""]
     ) -> Float[np.ndarray, "copies starts points 2"]:
         """The paths of a method, those of an earlier run if that is resumed."""
-        if not (resume and path.is_file()):
-            np.save(path, self._paths(method, key))
-        paths = np.load(path)
-        if (paths.shape[0], paths.shape[2]) != (self.copies, self.steps // RECORDED + 1):
-            raise InputError(
-                f"{path} is of a study of other sizes. Resume with those, or `overwrite` the run."
-            )
+        about = digest((self, method, key))
+        if resume and path.is_file():
+            made_with, arrays = read_arrays(path, KIND, "Delete it to have it made again.")
+            if made_with != about:
+                raise InputError(
+                    f"{path} is of another seed, method or size. Resume with the same, or"
+                    " `overwrite` the run."
+                )
+            return arrays["paths"]
+        paths = self._paths(method, key)
+        write_arrays(path, KIND, about, {"paths": paths})
         return paths
 
     def _paths(

@@ -42,6 +42,7 @@ from learnset.meta import MAML, ProtoNet
 from learnset.models import classifier, Conv4
 from learnset.recipes.classes import Classifying, normalised_by, without_model
 from learnset.tasks import AbstractTasks, choose
+from learnset.training import write_npz
 from learnset.transfer import FineTune, modified_hausdorff, Pooled, Prototypes, SimpleShot
 
 from ._omniglot_challenge_page import COMPARED_WITH, draw, page, PUBLISHED
@@ -127,7 +128,7 @@ class OmniglotChallengeStudy:
             about = (name, outcome.recipe.setting, trained_on)
             errors[about] = 1 - np.float64(outcome.at(1)[0])
         ends = np.cumsum([len(exam.runs) for exam in exams])[:-1]
-        np.savez_compressed(folder / "drawings.npz", train=runs[0].train, test=runs[0].test)
+        write_npz(folder / "drawings.npz", train=runs[0].train, test=runs[0].test)
         return {
             "rows": [
                 row_of(part, exam, *about)

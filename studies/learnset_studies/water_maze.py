@@ -32,6 +32,7 @@ from learnset.rl import (
     ReactiveAgent,
     RecurrentAgent,
 )
+from learnset.training import write_npz
 
 from . import _water_maze_figures, _water_maze_page
 from ._agents import (
@@ -310,7 +311,7 @@ class WaterMazeStudy:
             life = jax.tree.map(np.asarray, lives(model, days, jr.fold_in(key, 27)))
             swims = probes(life)
             if model is agents:
-                np.savez_compressed(folder / "drawings.npz", **arrays(swims, platforms))
+                write_npz(folder / "drawings.npz", **arrays(swims, platforms))
             shares = preferences(swims, platforms)
             row = {"part": "probe", "recipe": name, "setting": Setting.META.value, "tasks": "new"}
             row |= {"quantity": "search preference, %", "chance": 12.5}

@@ -11,7 +11,7 @@ from result_format import faults
 
 from learnset.cli import main
 from learnset.recipes import classes
-from learnset.training import digest
+from learnset.training import write_sealed_json
 
 SOME = ("scratch", "SimpleShot", "TIM", "ProtoNet", "MAML")
 DATA = "--ways 2 --shots 1 --size 12".split()
@@ -212,9 +212,7 @@ def mistaken(here):
     assert main([*words, "--out", str(here / "kept")]) == 0
     shutil.copytree(here / "kept", here / "kept-numbers")
     known = {"names": ["0", "1", "2"], "shape": [4], "ranges": {}}
-    (here / "kept-numbers" / "classes.json").write_text(
-        json.dumps({"classes": known, "digest": digest(known)})
-    )
+    write_sealed_json(here / "kept-numbers" / "classes.json", known)
     shutil.copytree(here / "kept", here / "kept-damaged")
     text = (here / "kept" / "classes.json").read_text()
     (here / "kept-damaged" / "classes.json").write_text(text.replace("class-00", "class-90"))

@@ -450,18 +450,6 @@ def test_each_option_of_a_study_changes_it_or_is_refused(monkeypatch, capsys, tm
             run([*words, *option.split()])
 
 
-def test_a_study_with_overwrite_replaces_a_run(monkeypatch, tmp_path):
-    notes = studied(monkeypatch, ())
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "result.json").write_text("{}")
-    words = ["study", "any", "--out", str(folder)]
-    with pytest.raises(ls.InputError, match="already holds a run"):
-        run(words)
-    notes.of([*words, "--overwrite"])
-    assert not list(folder.iterdir())
-
-
 def test_adapt_and_predict_have_no_other_options(capsys):
     """Those of `adapt` are tested in test_few_shot.py."""
     assert flags(["adapt"], capsys) == {"--out", "--overwrite"}

@@ -210,7 +210,7 @@ def test_answers_that_are_kept_are_taken_again_bit_for_bit(tmp_path, comparison)
     first = compared(ls.Table.from_arrays(*schools()), RIDGES[:2], out=out)
     kept = files(out)
     again = compared(ls.Table.from_arrays(*schools()), out=out, resume=True)
-    assert kept.keys() == {"alone.npz", "pooled.npz"} and kept.items() <= files(out).items()
+    assert kept.keys() == {"alone.answers", "pooled.answers"} and kept.items() <= files(out).items()
     for one, two in zip(again, comparison, strict=True):
         assert one.chosen == two.chosen
         for field in ("of_tasks", "overall", "validation", "predictions"):
@@ -220,12 +220,12 @@ def test_answers_that_are_kept_are_taken_again_bit_for_bit(tmp_path, comparison)
 
 
 def test_a_run_that_was_cut_may_be_replaced(tmp_path):
-    """Its answers are known to be a run, before there is any result."""
+    """Its answers are known to be those of a run, before there is any result."""
     out, table = tmp_path / "run", ls.Table.from_arrays(*schools())
     compared(table, RIDGES[1:2], out=out)
-    assert [path.name for path in out.iterdir()] == ["recipes"]
+    assert {path.name for path in out.iterdir()} == {".learnset-run", "recipes"}
     compared(table, RIDGES[2:], out=out, overwrite=True)
-    assert files(out).keys() == {"offsets.npz"}
+    assert files(out).keys() == {"offsets.answers"}
 
 
 def test_a_run_is_not_resumed_with_another_table_or_other_settings(tmp_path):
@@ -239,21 +239,23 @@ def test_a_run_is_not_resumed_with_another_table_or_other_settings(tmp_path):
     for other, recipes, options in others:
         with pytest.raises(ls.InputError, match="another table or other settings") as error:
             compared(other, recipes, out=out, resume=True, **options)
-        assert "\n" not in str(error.value) and "pooled.npz" in str(error.value)
+        assert "\n" not in str(error.value) and "pooled.answers" in str(error.value)
 
 
 @pytest.mark.parametrize("damage", ("cut", "other bytes", "empty"))
-def test_answers_that_are_damaged_are_refused_in_one_line(damage, tmp_path):
+def test_a_recipe_whose_answers_are_damaged_is_run_again_and_that_is_said(damage, tmp_path):
     out, table = tmp_path / "run", ls.Table.from_arrays(*schools())
     compared(table, RIDGES[1:2], out=out)
-    path = out / "recipes" / "pooled.npz"
-    data = bytearray(path.read_bytes())
+    path = out / "recipes" / "pooled.answers"
+    whole = path.read_bytes()
+    data = bytearray(whole)
     if damage == "other bytes":
         data[200:300] = bytes(100)
     path.write_bytes(bytes(data[: {"cut": len(data) // 2, "empty": 0}.get(damage, len(data))]))
-    with pytest.raises(ls.InputError, match="is damaged") as error:
+    with pytest.warns(UserWarning, match=r"pooled\.answers is .*pooled is run again") as warned:
         compared(table, RIDGES[1:2], out=out, resume=True)
-    assert "\n" not in str(error.value) and "Delete it" in str(error.value)
+    assert "\n" not in str(warned[0].message)
+    compared(table, RIDGES[1:2], out=out, resume=True)  # whole again, so no warning
 
 
 def test_a_recipe_with_nothing_to_choose_can_be_the_best(comparison):

@@ -1,5 +1,6 @@
 """Pictures of swims: paths, maps of search, and animations."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ..core import COLOURS, INK, InputError, needs, new_figure, write_figure
+from ..core import COLOURS, INK, InputError, needs, new_figure, write_figure, write_file
 from ._measures import between, Place, Places, Times
 from ._swims import Arena
 
@@ -169,13 +170,16 @@ def animate_swim(
     # One palette for all frames: that of the last one, which has all colours.
     colours = frame(moments[-1]).quantize(64)
     frames = [frame(now).quantize(palette=colours, dither=Image.Dither.NONE) for now in moments]
+    content = io.BytesIO()
     frames[0].save(
-        folder / f"{name}.gif",
+        content,
+        format="GIF",
         save_all=True,
         append_images=frames[1:],
         duration=round(1000 / FRAMES),
         loop=0,
     )
+    write_file(folder / f"{name}.gif", content.getbuffer())
 
 
 def _panels(

@@ -8,9 +8,9 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
-from ..core import write_csv
+from ..core import write_csv, write_file
 from ..report import check_report, write_page
-from ..training import write_json
+from ..training import run_folder, write_json
 from ._options import called, origin
 from .subjects import (
     AbstractSubject,
@@ -66,17 +66,18 @@ class Compare:
         began = time.perf_counter()
         check_report()
         subject: AbstractSubject = self.subject
-        folder = subject.folder(f"compare-{subject.word}")
-        answer = subject.answer(folder, console)
-        about = origin(arguments, began)
-        write_json(
-            folder / "result.json", {"subject": subject.word} | answer.record() | {"meta": about}
-        )
-        for name, records in answer.tables().items():
-            write_csv(folder / name, records)
-        for name, text in answer.texts().items():
-            (folder / name).write_text(text, encoding="utf-8")
-        console.print(f"{folder / 'result.json'} has the numbers.")
-        page = answer.draw(folder, about["command"])
-        write_page(page._replace(origin=about), folder, console)
-        console.print(f"{folder / 'report.html'} has the figures.")
+        out = subject.folder(f"compare-{subject.word}")
+        words = {"command": f"compare {subject.word}"}
+        with run_folder(out, **subject.replacing, about=words) as folder:
+            answer = subject.answer(folder, console)
+            about = origin(arguments, began)
+            record = {"subject": subject.word} | answer.record() | {"meta": about}
+            write_json(folder / "result.json", record)
+            for name, records in answer.tables().items():
+                write_csv(folder / name, records)
+            for name, text in answer.texts().items():
+                write_file(folder / name, text)
+            console.print(f"{folder / 'result.json'} has the numbers.")
+            page = answer.draw(folder, about["command"])
+            write_page(page._replace(origin=about), folder, console)
+        console.print(f"{out / 'report.html'} has the figures.")

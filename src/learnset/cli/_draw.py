@@ -11,7 +11,7 @@ from tyro.conf import OmitArgPrefixes
 from ..core import InputError, Split
 from ..report import draw_episode, draw_tasks
 from ..tasks import Sinusoids
-from ..training import claim
+from ..training import make_folder
 from ._families import AnyTasks, family, word
 from ._limits import check_room
 from ._options import say_notes
@@ -41,7 +41,8 @@ class Draw:
             return self._episode(self.tasks, name, console)
         tasks = family(self.tasks).tasks
         check_room(tasks, self.number, "`--number`, or what a task has")
-        folder = claim(self.out, resume=True)
+        folder = self.out
+        make_folder(folder, folder)
         draw_tasks(tasks, folder, name, seed=self.seed, number=self.number)
         console.print(f"{folder / name}.png and .svg")
 
@@ -56,7 +57,8 @@ class Draw:
                 " features."
             )
         say_notes(episodes.notes, console)
-        folder = claim(self.out, resume=True)
+        folder = self.out
+        make_folder(folder, folder)
         draw_episode(task, classes, folder, name)
         console.print(f"{folder / name}.png and .svg")
 

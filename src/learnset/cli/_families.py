@@ -2,13 +2,15 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Key
 
 from ..comparison import slug
-from ..core import cross_entropy, error_rate, gaussian_nll, InputError, Loss, mse
+from ..core import cross_entropy, error_rate, gaussian_nll, InputError, Loss, mse, Split
 from ..meta import (
     ANIL,
     BOIL,
@@ -27,7 +29,15 @@ from ..meta import (
     RelationNetwork,
     Reptile,
 )
-from ..tasks import AbstractTasks, by_tasks, LinearGaussian, Sinusoids, Unrelated
+from ..tasks import (
+    AbstractTasks,
+    by_tasks,
+    Episodes,
+    HeldOutTasks,
+    LinearGaussian,
+    Sinusoids,
+    Unrelated,
+)
 from ..transfer import Pooled
 from ._options import called
 from .subjects import (
@@ -121,18 +131,40 @@ class Family:
         return method
 
 
-def family(tasks: Any) -> Family:
-    """The family that a word stands for."""
+def family(tasks: Any, parts: dict[str, list[str]] | None = None) -> Family:
+    """The family that a word stands for.
+
+    **Arguments:** `parts`: the names of the tasks of a table to train, validate and test on, as an
+    earlier run had them; others are left out then.
+    """
     if isinstance(tasks, AbstractSource):
         episodes = tasks.episodes()
         network = tasks.network(episodes)
         return Family(episodes, network, error_rate, cross_entropy, episodes.notes)
     if isinstance(tasks, AbstractTable):
         table = tasks.table()
-        held_out = by_tasks(table)
+        held_out = by_tasks(table, part=None if parts is None else _division(table.names, parts))
         measures = (error_rate, cross_entropy) if table.classes else (mse, mse)
         return Family(held_out, Network(*sizes(held_out)), *measures)
     return Family(tasks, Network(*sizes(tasks)), mse, mse)
+
+
+def _division(names: Sequence[str], parts: dict[str, list[str]]) -> np.ndarray:
+    """The number of the part of each task; -1 for those in none."""
+    of_name = {name: i for i, part in enumerate(parts.values()) for name in part}
+    return np.array([of_name.get(name, -1) for name in names])
+
+
+def parts_of(tasks: Any) -> dict[str, list[str]]:
+    """The names of the tasks, or of the classes, to train, validate and test on, where they have
+    names."""
+    if isinstance(tasks, HeldOutTasks):
+        names = tasks.names
+    elif isinstance(tasks, Episodes):
+        names = [tasks.pool(split).names for split in Split]
+    else:
+        return {}
+    return {split.name.lower(): list(n) for split, n in zip(Split, names, strict=True)}
 
 
 def word(thing: Any) -> str:

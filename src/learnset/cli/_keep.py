@@ -1,7 +1,6 @@
 """`learnset adapt` and `learnset predict`: a classifier to keep."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,7 @@ from tyro.conf import arg
 from ..core import AbstractAdapter, Batch, InputError, Model
 from ..data import Classes, from_folder, from_images, from_npz, Labelled, left_out, Ranges, rows_of
 from ..tasks import Episodes
-from ..training import claim, digest, load, save, write_json
+from ..training import load, read_sealed_json, run_folder, save, write_sealed_json
 from ._options import say_notes
 from ._train import training_of
 
@@ -55,17 +54,17 @@ class Adapt:
         if len(classes) != given.tasks.ways and not _takes_any(adapter, model, support):
             raise InputError(self._other_ways(given.tasks.ways, len(classes)))
         predictor = eqx.filter_jit(adapter.adapt)(model, support)
-        folder = claim(self.out, overwrite=self.overwrite)
-        save(folder / "predictor", predictor, support.x[0])
         known = {
             "names": list(classes.names),
             "shape": list(shape),
             "ranges": {kind: bounds and list(bounds) for kind, bounds in classes.ranges.items()},
         }
-        write_json(folder / "classes.json", {"classes": known, "digest": digest(known)})
+        with run_folder(self.out, overwrite=self.overwrite) as folder:
+            save(folder / "predictor", predictor, support.x[0])
+            write_sealed_json(folder / "classes.json", known)
         console.print(
-            f"{folder} tells {len(classes)} classes apart, from {len(classes.x)} examples. Use it"
-            f" with `learnset predict {folder} IMAGE`."
+            f"{self.out} tells {len(classes)} classes apart, from {len(classes.x)} examples. Use it"
+            f" with `learnset predict {self.out} IMAGE`."
         )
         say_notes(left_out(classes.skipped), console)
 
@@ -132,16 +131,7 @@ class Predict:
                 f"{self.classifier} holds no classifier (no classes.json). Make one with"
                 " `learnset adapt`."
             )
-        try:
-            content = json.loads(path.read_text())
-            known, damaged = content["classes"], content["digest"] != digest(content["classes"])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(
-                f"{path} cannot be read ({type(error).__name__}): it is damaged, or of another"
-                " version. Make the classifier again with `learnset adapt`."
-            ) from None
-        if damaged:
-            raise InputError(f"{path} is damaged. Make the classifier again with `learnset adapt`.")
+        known = read_sealed_json(path, "Make the classifier again with `learnset adapt`.")
         return known["names"], tuple(known["shape"]), _ranges(known["ranges"])
 
 

@@ -46,6 +46,11 @@ class RunOptions:
     def folder(self, name: str) -> Path:
         return self.out or Path("runs") / name
 
+    @property
+    def replacing(self) -> dict[str, bool]:
+        """How an earlier run in the folder is taken, as `run_folder` takes it."""
+        return {"resume": self.resume, "overwrite": self.overwrite}
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOptions(RunOptions):

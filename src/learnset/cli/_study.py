@@ -15,7 +15,7 @@ from rich.console import Console
 
 from ..core import InputError
 from ..report import check_report, Page, Study as AnyStudy, write_page
-from ..training import claim, write_json
+from ..training import finished_run, run_folder, write_json
 from ._options import FORMAT, origin, TrainingOptions
 
 GROUP = "learnset.studies"  # of entry points
@@ -57,18 +57,21 @@ class Study(TrainingOptions):
         kind = _study(self.name)
         check_report()
         if self.redraw is not None:
-            return redraw(kind, self.redraw, console)
+            redraw(kind, self.redraw, console)
+            console.print(f"{self.redraw / 'report.html'} has the pictures.")
+            return
         began = time.perf_counter()
         study, options = self._sized(kind)
-        folder = self.folder(f"study-{self.name}")
-        claim(folder, resume=self.resume, overwrite=self.overwrite)
-        found = study.run(folder, jr.key(self.seed), **options)
+        out = self.folder(f"study-{self.name}")
         sizes = json.loads(json.dumps(dataclasses.asdict(study)))
-        about = {"format": FORMAT, "study": self.name, "sizes": sizes}
-        result = about | found | {"meta": origin(arguments, began)}
-        write_json(folder / "result.json", result)
-        console.print(f"{folder / 'result.json'} has the numbers.")
-        redraw(kind, folder, console)
+        about = sizes | {"study": self.name, "seed": self.seed}
+        with run_folder(out, **self.replacing, about=about) as folder:
+            found = study.run(folder, jr.key(self.seed), **options)
+            result = {"format": FORMAT, "study": self.name, "sizes": sizes} | found
+            write_json(folder / "result.json", result | {"meta": origin(arguments, began)})
+            console.print(f"{folder / 'result.json'} has the numbers.")
+            redraw(kind, folder, console)
+        console.print(f"{out / 'report.html'} has the pictures.")
 
     def _sized(self, kind: type[AnyStudy]) -> tuple[Any, dict[str, Any]]:
         """The study with the sizes that were asked for, and the options of its run."""
@@ -104,12 +107,12 @@ def redraw(kind: type[AnyStudy], folder: Path, console: Console) -> None:
             )
     except FileNotFoundError:
         raise InputError(f"{folder} holds no result.json: no finished run of a study.") from None
-    except ValueError as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error}). Run the study again.") from None
-    kind.draw(result, folder)
-    page: Page = kind.page(result)
-    write_page(page._replace(origin=result["meta"]), folder, console)
-    console.print(f"{folder / 'report.html'} has the pictures.")
+    with finished_run(folder):
+        kind.draw(result, folder)
+        page: Page = kind.page(result)
+        write_page(page._replace(origin=result["meta"]), folder, console)
 
 
 def _installed() -> dict[str, metadata.EntryPoint]:

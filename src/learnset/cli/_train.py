@@ -14,16 +14,28 @@ from rich.console import Console
 from tyro.conf import arg, OmitArgPrefixes
 
 from ..comparison import Setting
-from ..core import Evaluation, finite, InputError
+from ..core import Evaluation, finite, InputError, Split
 from ..meta import MAML
 from ..report import amount
 from ..tasks import Episodes, Sinusoids
-from ..training import evaluate, restore, train, write_json
+from ..training import (
+    digest,
+    evaluate,
+    finished_run,
+    read_sealed_json,
+    restore,
+    run_folder,
+    train,
+    write_json,
+    write_sealed_json,
+)
 from ..transfer import FineTune, Pooled
-from ._families import AnyMethod, AnyTasks, Family, family, word
+from ._families import AnyMethod, AnyTasks, Family, family, parts_of, word
 from ._limits import check_room
 from ._options import check_counts, FORMAT, origin, say_notes, TrainingOptions, versions
 from .subjects import AbstractSource
+
+REMEDY = "Train again, with `--overwrite` or in another folder."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,38 +58,52 @@ class Train(TrainingOptions):
             )
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
-        folder, given = (
+        given = family(self.tasks)
+        method, out = (
+            given.method(self.method),
             self.folder(f"train-{word(self.method)}-{word(self.tasks)}"),
-            family(self.tasks),
         )
         say_notes(given.notes, console)
         images = isinstance(self.tasks, AbstractSource)
         at_once = self.tasks_per_step or (4 if images else 25)
         check_room(given.tasks, at_once, "`--tasks-per-step`, or what a task has")
         model_key, train_key = jr.split(jr.key(self.seed))
-        trained = train(
-            given.method(self.method),
-            given.model(self.method, model_key),
-            given.tasks,
-            optax.adam(self.lr),
-            steps=self.steps or (500 if self.quick else 2_000 if images else 20_000),
-            key=train_key,
-            tasks_per_step=at_once,
-            out=folder,
-            **self.saving,
-        )
-        words = [a for a in arguments if a not in ("--resume", "--overwrite")]
-        write_json(folder / "run.json", {"arguments": words, "versions": versions()})
+        with run_folder(out, **self.replacing, about={"command": "train"}) as folder:
+            trained = train(
+                method,
+                given.model(self.method, model_key),
+                given.tasks,
+                optax.adam(self.lr),
+                steps=self.steps or (500 if self.quick else 2_000 if images else 20_000),
+                key=train_key,
+                tasks_per_step=at_once,
+                out=folder,
+                **self.saving,
+            )
+            about = {
+                "arguments": [a for a in arguments if a not in ("--resume", "--overwrite")],
+                "versions": versions(),
+                "parts": parts_of(given.tasks),
+                "past": _past(given),
+            }
+            write_sealed_json(folder / "run.json", about)
         speed = trained.steps / trained.seconds if trained.seconds else 0.0
         console.print(
             f"Trained {trained.steps:,} steps in {trained.seconds:.1f} s ({speed:,.0f} steps/s;"
             f" compiling took {trained.compile_seconds:.1f} s). Score it with"
-            f" `learnset evaluate {folder}`."
+            f" `learnset evaluate {out}`."
         )
 
     def restored(self, folder: Path) -> tuple[Family, Any]:
-        """The family, and the model that a run of this command left behind."""
-        given = family(self.tasks)
+        """The family, with the parts that a run of this command had, and the model that it left
+        behind.
+
+        **Raises:** `InputError` if what it was trained on has changed since.
+        """
+        about = read_sealed_json(folder / "run.json", REMEDY)
+        given = family(self.tasks, about["parts"] or None)
+        if about["past"] != _past(given):
+            raise InputError(_changed(folder, about["parts"], parts_of(given.tasks)))
         model = given.model(self.method, jr.split(jr.key(self.seed))[0])
         return given, restore(folder, given.method(self.method), model, optax.adam(self.lr)).model
 
@@ -142,7 +168,8 @@ class Evaluate:
             "failures": {},
             "notes": list(given.notes),
         }
-        write_json(path, numbers | {"meta": origin(arguments, began)})
+        with finished_run(self.folder):
+            write_json(path, numbers | {"meta": origin(arguments, began)})
 
 
 def _records(result: Evaluation, method: Any, measure: str, shots: int) -> list[dict[str, Any]]:
@@ -190,9 +217,24 @@ def training_of(folder: Path) -> Train:
             f"{folder} holds no finished run of `learnset train` (no run.json). Train first, or"
             " `--resume` it."
         )
-    try:
-        return parse(json.loads(path.read_text())["arguments"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} cannot be read ({type(error).__name__}): it is damaged or of another program."
-        ) from None
+    training = parse(read_sealed_json(path, REMEDY)["arguments"])
+    if not isinstance(training, Train):
+        raise InputError(f"{path} is of another command than `learnset train`. {REMEDY}")
+    return training
+
+
+def _past(given: Family) -> str:
+    """The digest of what is trained on."""
+    tasks = given.tasks
+    return digest(tasks.pool(Split.TRAIN) if parts_of(tasks) else tasks)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _changed(folder: Path, before: dict[str, list[str]], now: dict[str, list[str]]) -> str:
+    """Says that data have changed, with a name that shows it."""
+    train = before.get("train", [])
+    gone = [name for name in train if name not in now["train"]]
+    named = f" ({gone[0]!r} is not among it)" if gone else ""
+    return (
+        f"What {folder} was trained on is not what the data hold now{named}: its new tasks may be"
+        " others than those that were held out. Give the data as they were, or train again."
+    )

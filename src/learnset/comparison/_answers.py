@@ -1,18 +1,20 @@
 """The answers of a recipe, and where they are kept so that a run that was cut goes on."""
 
-import json
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ..core import InputError, Model
-from ..training import digest
+from ..core import InputError, Model, writing
+from ..training import digest, read_arrays, write_arrays
 from ._learner import Budget
 from ._outcome import Choice, Cost, Outcome
 from ._question import AbstractQuestion
 from ._recipe import Recipe, slug
+
+KIND = "answers 1"
 
 
 class Answers(NamedTuple):
@@ -69,27 +71,25 @@ class KeptAnswers:
         self.resume = resume
         self.common = None
         if self.folder is not None:
-            self.folder.mkdir(exist_ok=True)
+            with writing(self.folder):
+                self.folder.mkdir(exist_ok=True)
             self.common = digest((question, models, key, budget))
 
     def read(self, recipe: Recipe) -> Answers | None:
-        """The answers of an earlier run; None where there are none.
+        """The answers of an earlier run; None where there are none, or where they are damaged,
+        which a warning says.
 
-        **Raises:** `InputError` if they are those of other data or settings, or damaged.
+        **Raises:** `InputError` if they are those of other data or settings.
         """
         path = self._path(recipe)
         if path is None or not self.resume or not path.is_file():
             return None
         try:
-            with path.open("rb") as stream, np.load(stream) as file:
-                about = json.loads(str(file["about"]))
-                observed = [file[f"observed{i}"] for i in range(about["rounds"])]
-                validation = file["validation"]
-        except Exception as error:  # zip, zlib, NumPy and JSON raise many kinds
-            raise InputError(
-                f"{path} is damaged ({type(error).__name__}). Delete it, and that recipe is run"
-                " again."
-            ) from None
+            about, arrays = read_arrays(path, KIND, f"{recipe.name} is run again.")
+        except InputError as error:
+            warnings.warn(str(error), stacklevel=2)
+            return None
+        observed = [arrays[f"observed{i}"] for i in range(about["rounds"])]
         if about["identity"] != self._identity(recipe):
             raise InputError(
                 f"{path} is of another table or other settings. Resume with those, or `overwrite`"
@@ -98,7 +98,7 @@ class KeptAnswers:
         return Answers(
             observed,
             [tuple(Choice(*choice) for choice in chosen) for chosen in about["chosen"]],
-            validation,
+            arrays["validation"],
             tuple(about["watched"]),
             Cost(*about["cost"]),
             None,
@@ -120,12 +120,10 @@ class KeptAnswers:
         observed: dict[str, Any] = {
             f"observed{i}": values for i, values in enumerate(answers.observed)
         }
-        partial = path.with_name(f"{path.stem}.partial.npz")
-        np.savez(partial, about=json.dumps(about), validation=answers.validation, **observed)
-        partial.replace(path)
+        write_arrays(path, KIND, about, observed | {"validation": answers.validation})
 
     def _path(self, recipe: Recipe) -> Path | None:
-        return None if self.folder is None else self.folder / f"{slug(recipe.name)}.npz"
+        return None if self.folder is None else self.folder / f"{slug(recipe.name)}.answers"
 
     def _identity(self, recipe: Recipe) -> str:
         return digest((self.common, recipe))

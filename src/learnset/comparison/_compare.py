@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxtyping import Array, Key
 
 from ..core import Model
-from ..training import claim
+from ..training import run_folder
 from ._comparison import Comparison
 from ._experience import Experience
 from ._learner import Budget, Keeping
@@ -56,18 +56,12 @@ def compare(
     >>> [outcome.recipe.name for outcome in result]
     ['scratch', 'MAML']
     """
-    experience = learn(
-        network,
-        question,
-        key=key,
-        budget=budget,
-        out=out,
-        checkpoint_every=checkpoint_every,
-        resume=resume,
-        overwrite=overwrite,
-        progress=progress,
-    )
-    return experience.ask(question, recipes)
+    options = {"checkpoint_every": checkpoint_every, "resume": resume, "progress": progress}
+    if out is None:
+        return learn(network, question, key=key, budget=budget, **options).ask(question, recipes)
+    with run_folder(out, resume=resume, overwrite=overwrite) as folder:
+        experience = learn(network, question, key=key, budget=budget, out=folder, **options)
+        return experience.ask(question, recipes)
 
 
 def learn(
@@ -79,13 +73,12 @@ def learn(
     out: str | Path | None = None,
     checkpoint_every: int | None = None,
     resume: bool = False,
-    overwrite: bool = False,
     progress: bool | None = None,
 ) -> Experience:
     """The first half of `compare`, for several questions to recipes that learn once.
 
-    **Arguments:** as for `compare`; `past` is a question whose past is learnt from, and which says
-    how many seeds there are.
+    **Arguments:** as for `compare`, without `overwrite`; `past` is a question whose past is learnt
+    from, and which says how many seeds there are.
 
     **Returns:** an `Experience`, whose `ask` is the second half.
 
@@ -99,6 +92,9 @@ def learn(
     >>> [experience.ask(question, recipes).shots for question in (few, many)]
     [(2,), (20,)]
     """
-    folder = None if out is None else claim(out, resume=resume, overwrite=overwrite)
+    if out is not None:
+        with run_folder(out, resume=resume):  # may it be written into?
+            pass
     keeping = Keeping(None, checkpoint_every, resume, progress)
+    folder = None if out is None else Path(out)
     return Experience(network, past, key, budget or Budget(), folder, keeping)

@@ -1,5 +1,6 @@
 """Experience: what recipes have learnt from one past."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,8 +11,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ..core import DivergedError, fast_dots, InputError, Model, stack
-from ..training import Bar, shown_by_default
+from ..core import DivergedError, fast_dots, InputError, Model, stack, write_file
+from ..training import Bar, run_folder, shown_by_default
 from ._answers import KeptAnswers
 from ._ask import alike, Asking
 from ._comparison import Comparison
@@ -81,12 +82,17 @@ class Experience:
             )
         if question.seeds != self.seeds:
             raise InputError(f"{question.seeds} seeds are asked, but {self.seeds} have learnt.")
-        kept = KeptAnswers(
-            self.folder, question, self.models, self.key, self.budget, resume=self.keeping.resume
-        )
         asking, replaced = Asking(question, self.key), models or {}
         outcomes, failures = [], {}
-        with Bar("recipes", len(recipes), shown=self._shows(recipes)) as bar:
+        with self._writing(), Bar("recipes", len(recipes), shown=self._shows(recipes)) as bar:
+            kept = KeptAnswers(
+                self.folder,
+                question,
+                self.models,
+                self.key,
+                self.budget,
+                resume=self.keeping.resume,
+            )
             for number, recipe in enumerate(recipes):
                 try:
                     outcomes.append(self._outcome(recipe, asking, kept, replaced.get(recipe.name)))
@@ -115,7 +121,8 @@ class Experience:
             return same
         past = recipe.view(self.past)
         if _on_host(recipe.learners):
-            learnt = self._train(recipe, past)
+            with self._writing():
+                learnt = self._train(recipe, past)
             self._learnt.append((recipe, learnt))
             return learnt
         began = time.perf_counter()
@@ -144,6 +151,12 @@ class Experience:
         costs = (trained.seconds, trained.compile_seconds)
         return Learnt((_alone(trained.model),), *costs, metrics)
 
+    def _writing(self) -> contextlib.AbstractContextManager[Any]:
+        """Locks the folder, if there is one, while it is written into."""
+        if self.folder is None:
+            return contextlib.nullcontext()
+        return run_folder(self.folder, resume=True)
+
     def _shows(self, recipes: Sequence[Recipe]) -> bool:
         """Whether a bar counts the recipes: trainings on the host have bars of their own."""
         wanted = self.keeping.progress
@@ -156,9 +169,7 @@ class Experience:
             return
         logs = (self.folder / "checkpoints").glob("*/metrics.jsonl")
         if logs := sorted(logs, key=lambda path: path.stat().st_mtime):
-            partial = self.folder / "metrics.jsonl.partial"
-            partial.write_text("".join(log.read_text() for log in logs))
-            partial.replace(self.folder / "metrics.jsonl")
+            write_file(self.folder / "metrics.jsonl", *(log.read_bytes() for log in logs))
 
 
 def _alone(models: Model) -> Model:

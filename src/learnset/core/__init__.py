@@ -8,6 +8,7 @@ from ._errors import (
     InputError as InputError,
     Interrupted as Interrupted,
     needs as needs,
+    NotWrittenError as NotWrittenError,
 )
 from ._figure import (
     attempt as attempt,
@@ -16,6 +17,13 @@ from ._figure import (
     INK as INK,
     new_figure as new_figure,
     write_figure as write_figure,
+)
+from ._files import (
+    listing as listing,
+    note_file as note_file,
+    whole_name as whole_name,
+    write_file as write_file,
+    writing as writing,
 )
 from ._losses import (
     confidence as confidence,

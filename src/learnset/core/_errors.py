@@ -4,6 +4,7 @@
 Exception
  ├─ InputError(ValueError)          the request cannot be met; nothing was written  exit code 2
  ├─ DivergedError(ArithmeticError)  a loss or a parameter became NaN or infinite    exit code 1
+ ├─ NotWrittenError(OSError)        a file could not be written                     exit code 1
  └─ Interrupted(KeyboardInterrupt)  Ctrl-C, after the state was saved               exit code 1
 ```
 """
@@ -21,6 +22,11 @@ class InputError(ValueError):
 
 class DivergedError(ArithmeticError):
     """Training met NaN or infinity. The last good state is kept if there is an output directory."""
+
+
+class NotWrittenError(OSError):
+    """A file could not be written: the disk is full, the folder was deleted, or the like. Files
+    that were written before are whole."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -1,12 +1,14 @@
 """The look that all figures share."""
 
 import functools
+import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from ._errors import needs
+from ._files import write_file
 from ._names import short
 
 # Imported where it is used: it takes a second, which `learnset --help` need not wait for.
@@ -69,8 +71,10 @@ def write_figure(figure: "Figure", folder: Path, name: str) -> None:
     look: Any = {"svg.hashsalt": "learnset", "svg.fonttype": "path"}
     with matplotlib.rc_context(look), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of names that leave a panel no room
-        figure.savefig(folder / f"{name}.png", dpi=130, facecolor="white")
-        figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None})
+        for ending, options in (("png", {"dpi": 130}), ("svg", {"metadata": {"Date": None}})):
+            content = io.BytesIO()
+            figure.savefig(content, format=ending, facecolor="white", **options)
+            write_file(folder / f"{name}.{ending}", content.getbuffer())
 
 
 def attempt(name: str, draw: Callable[[], object]) -> list[str]:

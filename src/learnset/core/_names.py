@@ -2,11 +2,14 @@
 obey. A figure does the same in `write_figure`, Markdown in `learnset.report.escaped`."""
 
 import csv
+import io
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from ._files import write_file
 
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # Unicode's categories of what is not seen
 JOINERS = "\u200c\u200d"  # part of Persian and Indic words, and of emoji
@@ -48,12 +51,11 @@ def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Writes a line for each record, in one move. Words that a spreadsheet would take for a formula
     get an apostrophe in front, as spreadsheets have it themselves; numbers stay numbers."""
     head = list(dict.fromkeys(name for record in records for name in record))
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file)
-        writer.writerow(map(cell, head))
-        writer.writerows([cell(record.get(name)) for name in head] for record in records)
-    partial.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(map(cell, head))
+    writer.writerows([cell(record.get(name)) for name in head] for record in records)
+    write_file(path, text.getvalue().encode(errors="backslashreplace"))
 
 
 def cell(value: Any) -> Any:

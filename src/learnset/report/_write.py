@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..core import write_file
 from ._html import html_of
 from ._markdown import markdown_of
 from ._terminal import print_page
@@ -15,8 +16,6 @@ def write_page(page: Page, folder: Path, console: Console | None = None) -> None
     one move, and prints what is brief."""
     texts = {"README.md": markdown_of(page), "report.html": html_of(page, folder)}
     for name, text in texts.items():
-        partial = folder / f"{name}.partial"
-        partial.write_text(text)
-        partial.replace(folder / name)
+        write_file(folder / name, text)
     if console is not None:
         print_page(page, console)

@@ -5,8 +5,20 @@ from ._evaluate import (
     evaluate as evaluate,
     score as score,
 )
+from ._folder import (
+    finished_run as finished_run,
+    make_folder as make_folder,
+    run_folder as run_folder,
+)
 from ._identity import difference as difference, digest as digest, identity as identity
 from ._keep import load as load, save as save
 from ._progress import Bar as Bar, shown_by_default as shown_by_default
-from ._run import claim as claim, write_json as write_json
+from ._sealed import (
+    read_arrays as read_arrays,
+    read_sealed_json as read_sealed_json,
+    write_arrays as write_arrays,
+    write_json as write_json,
+    write_npz as write_npz,
+    write_sealed_json as write_sealed_json,
+)
 from ._train import restore as restore, train as train, Trained as Trained

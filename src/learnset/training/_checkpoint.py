@@ -1,22 +1,38 @@
-"""Checkpoints of a training run, written with Orbax.
+"""Checkpoints of a training run.
 
-Each is written under another name and then renamed, so that a kill at any instant leaves the last
-good one. They hold arrays and JSON only; no pickle is written or read."""
+Each is a sealed file of arrays and JSON, written under another name and then renamed, so that a
+kill at any instant leaves the one before it, and a changed bit is noticed. No pickle is written or
+read."""
 
-import logging
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import PyTree
 
-from ..core import describe, InputError
+from ..core import describe, InputError, writing
 from ._identity import difference
+from ._sealed import read_arrays, write_arrays
 
-FORMAT = 2  # 0.1 wrote no number, and distinguished runs by printed text
+KIND = "checkpoint 3"  # up to 2 they were written by Orbax
+_REMEDY = "Begin a new run, with `overwrite` or in another folder."
+_KEPT = 2
+
+
+class Saved(NamedTuple):
+    """What a checkpoint holds: the state after `step` steps, the lines of `metrics.jsonl` up to
+    then, the metrics of the unfinished window, and the seconds that it took."""
+
+    step: int
+    state: PyTree
+    log: str = ""
+    window: dict[str, np.ndarray] = {}
+    seconds: float = 0.0
 
 
 class Checkpoints:
@@ -30,124 +46,116 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, identities: dict[str, dict[str, Any]]):
-        import orbax.checkpoint as ocp  # here and not above: the import takes half a second
+        self.folder, self.identities = Path(folder), identities
 
-        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax logs every stage of each save
-        self.identities = identities
-        self.folder = Path(folder).absolute()
-        self._args = ocp.args
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
-        self._manager = ocp.CheckpointManager(self.folder, options=options)
+    def steps(self) -> list[int]:
+        """The steps with a checkpoint, the last one first."""
+        names = (path.stem for path in self.folder.glob("*.checkpoint"))
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
-    def save(self, step: int, state: PyTree, **notes: float) -> None:
-        """Starts to write `state` in the background, together with the numbers in `notes`. Nothing
-        is written for a step that already has a checkpoint."""
-        if step in self._manager.all_steps():
-            return
-        arrays = {str(i): leaf for i, leaf in enumerate(_raw_leaves(state))}
-        meta = {
-            "format": FORMAT,
-            "shapes": describe(state),
+    def path(self, step: int) -> Path:
+        """The file of a step."""
+        return self.folder / f"{step}.checkpoint"
+
+    def save(self, saved: Saved) -> None:
+        """Writes a checkpoint, and deletes those before the last two.
+
+        **Raises:** `NotWrittenError` if the disk is full, and the like; those before are kept then.
+        """
+        arrays = {f"state {i}": leaf for i, leaf in enumerate(_raw_leaves(saved.state))}
+        arrays |= {f"window {name}": values for name, values in saved.window.items()}
+        about = {
+            "step": saved.step,
+            "shapes": describe(saved.state),
             "identities": self.identities,
-            "notes": notes,
+            "log": saved.log,
+            "seconds": saved.seconds,
         }
-        args = self._args.Composite(
-            state=self._args.StandardSave(arrays), meta=self._args.JsonSave(meta)
-        )
-        self._manager.save(step, args=args)
+        with writing(self.folder):
+            self.folder.mkdir(exist_ok=True)
+        write_arrays(self.path(saved.step), KIND, about, arrays)
+        for step in self.steps()[_KEPT:]:
+            self.path(step).unlink(missing_ok=True)
 
-    def latest(self) -> int | None:
-        """The last step with a complete checkpoint, if any."""
-        return self._manager.latest_step()
-
-    def restore(self, like: PyTree) -> tuple[int, PyTree, dict[str, float]]:
-        """The last checkpoint.
+    def restore(self, like: PyTree) -> Saved:
+        """The last checkpoint that is whole; a warning names those after it.
 
         **Arguments:**
 
         - `like`: a state of the same structure.
 
-        **Returns:** its step, the state, and the notes that were saved with it.
-
-        **Raises:** `InputError` if there is none, if it cannot be read, or if it belongs to another
+        **Raises:** `InputError` if there is none, if none can be read, or if it belongs to another
         model or run.
         """
-        step = self.latest()
-        if step is None:
+        damaged = []
+        for step in self.steps():
+            try:
+                about, arrays = read_arrays(self.path(step), KIND, _REMEDY)
+            except InputError as error:
+                damaged.append(str(error))
+                continue
+            if damaged:
+                message = damaged[0].removesuffix(_REMEDY)
+                warnings.warn(f"{message}The one of step {step:,} is taken.", stacklevel=2)
+            return self._checked(self.path(step), about, arrays, like)
+        if damaged:
+            raise InputError(damaged[0])
+        if any(path.is_dir() for path in self.folder.glob("[0-9]*")):
             raise InputError(
-                f"There is no checkpoint in {self.folder}. Omit `resume` to begin a new run."
+                f"{self.folder} has the format of another version of learnset. {_REMEDY}"
             )
-        meta = self._read(step, meta=self._args.JsonRestore())["meta"]
-        self._check(step, meta, like)
-        raw = _raw_leaves(like)
-        target = {
-            str(i): jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for i, leaf in enumerate(raw)
-        }
-        arrays = self._read(step, state=self._args.StandardRestore(target))["state"]
-        return step, _with_leaves(like, [arrays[str(i)] for i in range(len(raw))]), meta["notes"]
+        raise InputError(
+            f"There is no checkpoint in {self.folder}. Omit `resume` to begin a new run."
+        )
 
-    def close(self) -> None:
-        """Waits until everything is written."""
-        self._manager.wait_until_finished()
-        self._manager.close()
-
-    def _read(self, step: int, **items: Any) -> Any:
-        try:
-            return self._manager.restore(step, args=self._args.Composite(**items))
-        except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file
-            reason = (
-                str(error).strip().splitlines()[0][:160]
-                if str(error).strip()
-                else type(error).__name__
-            )
-            raise InputError(
-                f"The checkpoint {self.folder / str(step)} cannot be read ({reason}): it is"
-                " damaged, or not a checkpoint of learnset. Delete that folder to continue from"
-                " the previous checkpoint, or begin a new run."
-            ) from None
-
-    def _check(self, step: int, meta: dict[str, Any], like: PyTree) -> None:
-        folder = self.folder / str(step)
-        if meta.get("format") != FORMAT:
-            raise InputError(
-                f"The checkpoint {folder} has the format of another version of learnset (such as"
-                " 0.1), which cannot be read. Continue with that version, or begin a new run."
-            )
+    def _checked(
+        self, path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray], like: PyTree
+    ) -> Saved:
         for part, now in self.identities.items():
-            differs = difference(meta["identities"][part], now)
+            before = about["identities"].get(part, now)  # another version of JAX has other programs
+            differs = difference(before, now)
             if differs is not None:
                 raise InputError(
-                    f"The checkpoint {folder} was made with another {part}: {differs}. Resume with"
+                    f"The checkpoint {path} was made with another {part}: {differs}. Resume with"
                     " the same one, or use another folder."
                 )
-        shapes, saved = describe(like), meta["shapes"]
+        shapes, saved = describe(like), about["shapes"]
         if shapes != saved:
             pairs = zip(shapes, saved, strict=False)
             odd = next((pair for pair in pairs if pair[0] != pair[1]), (len(shapes), len(saved)))
             raise InputError(
-                f"The checkpoint {folder} belongs to another optimiser or method: it holds {odd[1]}"
+                f"The checkpoint {path} belongs to another optimiser or method: it holds {odd[1]}"
                 f" where this run has {odd[0]} (of {len(saved)} and {len(shapes)} arrays). Use"
                 " those that it was made with, or another folder."
             )
+        state = _with_leaves(like, [arrays[f"state {i}"] for i in range(len(saved))])
+        window = {
+            name.removeprefix("window "): values
+            for name, values in arrays.items()
+            if name.startswith("window ")
+        }
+        return Saved(about["step"], state, about["log"], window, about["seconds"])
 
 
 def _is_key(leaf: Any) -> bool:
     return eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _raw_leaves(tree: PyTree) -> list[Any]:
+def _raw_leaves(tree: PyTree) -> list[np.ndarray]:
     """All arrays of the tree, random keys as the numbers that they are made of."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_array(leaf)]
-    return [jr.key_data(leaf) if _is_key(leaf) else leaf for leaf in leaves]
+    return [np.asarray(jr.key_data(leaf) if _is_key(leaf) else leaf) for leaf in leaves]
 
 
-def _with_leaves(like: PyTree, arrays: list[Any]) -> PyTree:
+def _with_leaves(like: PyTree, arrays: list[np.ndarray]) -> PyTree:
     remaining = iter(arrays)
 
     def replace(leaf: Any) -> Any:
         if not eqx.is_array(leaf):
             return leaf
         array = next(remaining)
-        return jr.wrap_key_data(array, impl=jr.key_impl(leaf)) if _is_key(leaf) else array
+        if _is_key(leaf):
+            return jr.wrap_key_data(jnp.asarray(array), impl=jr.key_impl(leaf))
+        return jnp.asarray(array.view(leaf.dtype))  # NumPy's files do not name bfloat16
 
     return jax.tree.map(replace, like)

@@ -1,7 +1,6 @@
 """An adapted predictor as a file: a new process calls it without the code of the model and without
 the support set."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Shaped
 
 from ..core import InputError, predict, Predictor
+from ._sealed import read_sealed, write_sealed
 
-_MAGIC = b"learnset predictor 1\n"
-_LENGTH = hashlib.sha256().digest_size
+_KIND = "predictor 1"
 
 
 def save(path: str | Path, predictor: Predictor, x: Shaped[Array, "*in"]) -> None:
@@ -35,11 +34,7 @@ def save(path: str | Path, predictor: Predictor, x: Shaped[Array, "*in"]) -> Non
     program = jax.export.export(
         jax.jit(lambda xs: predict(predictor, xs)), platforms=("cpu", "cuda")
     )(xs)
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    content = bytes(program.serialize())
-    partial.write_bytes(_MAGIC + _checksum(content) + content)
-    partial.replace(path)
+    write_sealed(Path(path), _KIND, bytes(program.serialize()))
 
 
 def load(path: str | Path) -> Callable[[Shaped[Array, "points *in"]], PyTree[Array]]:
@@ -51,17 +46,7 @@ def load(path: str | Path) -> Callable[[Shaped[Array, "points *in"]], PyTree[Arr
     path = Path(path)
     if not path.is_file():
         raise InputError(f"There is no file {path}. Save a predictor with `learnset.save` first.")
-    content = path.read_bytes()
-    if not content.startswith(_MAGIC):
-        raise InputError(
-            f"{path} is not a predictor of learnset: it does not begin like a file that"
-            " `learnset.save` writes."
-        )
-    checksum, content = content[len(_MAGIC) :][:_LENGTH], content[len(_MAGIC) + _LENGTH :]
-    if _checksum(content) != checksum:
-        raise InputError(
-            f"{path} is damaged: it was truncated or changed after it was saved. Save it again."
-        )
+    content = read_sealed(path, _KIND, "Save it again with `learnset.save`.")
     try:
         return jax.export.deserialize(bytearray(content)).call
     except Exception as error:  # the reader of the format raises many kinds
@@ -69,7 +54,3 @@ def load(path: str | Path) -> Callable[[Shaped[Array, "points *in"]], PyTree[Arr
             f"{path} cannot be read by this version of JAX ({type(error).__name__}: {error}). Save"
             " it again."
         ) from None
-
-
-def _checksum(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()

@@ -30,10 +30,11 @@ from ..core import (
     updated,
 )
 from ..tasks import AbstractDistribution
-from ._checkpoint import Checkpoints
+from ._checkpoint import Checkpoints, Saved
+from ._folder import run_folder
 from ._identity import identity
+from ._log import MetricsLog
 from ._progress import Bar, ctrl_c, shown_by_default
-from ._run import claim, MetricsLog
 
 DRAWN_AHEAD = 32  # steps
 DRAWN_BYTES = 2**22
@@ -93,7 +94,8 @@ def train(
     - `resume`: continues from the last checkpoint in `out`, bit for bit, or from the beginning if
       there is none. The method, model, optimiser, tasks and key must be the same as before, except
       for the trained numbers of the model.
-    - `overwrite`: replaces the run in `out`.
+    - `overwrite`: replaces the run in `out`, when this one has ended: until then it is written to
+      `OUT.partial`, and the old one stays as it is. `resume` goes on with the new one then.
     - `progress`: whether to show a progress bar (default: on a terminal); `name`: its label.
 
     It may be called inside `jax.vmap` and `jax.jit`; then no host takes part, and `out` must be
@@ -121,9 +123,12 @@ def train(
     if isinstance(key, core.Tracer):
         return _without_host(program, carry, run, steps)
     name = type(method).__name__ if name is None else name
-    folder = None if out is None else claim(out, resume=resume, overwrite=overwrite)
-    host = _Host(program, name, folder, checkpoint_every, resume)
-    return host.run(carry, run, steps, shown_by_default() if progress is None else progress)
+    shown = shown_by_default() if progress is None else progress
+    if out is None:
+        return _Host(program, name, None, None, False).run(carry, run, steps, shown)
+    with run_folder(out, resume=resume, overwrite=overwrite) as folder:
+        host = _Host(program, name, folder, checkpoint_every, resume)
+        return host.run(carry, run, steps, shown)
 
 
 def restore(
@@ -134,8 +139,8 @@ def restore(
     **Arguments:** as for `train`; `model` may have other trained numbers, but must otherwise be
     the same.
 
-    **Raises:** `InputError` if there is no checkpoint, if it is damaged, or if it belongs to
-    another model.
+    **Raises:** `InputError` if there is no checkpoint, if all are damaged, or if they belong to
+    another method, model or optimiser.
     """
     if not (Path(out) / "checkpoints").is_dir():
         raise InputError(
@@ -144,13 +149,11 @@ def restore(
         )
     moving, fixed = trainable(model)
     carry = _start(False, traced(method), optimiser, moving, fixed)
-    identities = {"model": identity(_untrained(moving, fixed))}
-    checkpoints = Checkpoints(Path(out) / "checkpoints", identities)
-    try:
-        step, (moving, _, state), notes = checkpoints.restore(carry)
-    finally:
-        checkpoints.close()
-    return Trained(eqx.combine(moving, fixed), state, {}, step, notes["seconds"])
+    parts = {"method": traced(method), "model": _untrained(moving, fixed), "optimiser": optimiser}
+    identities = {name: identity(part) for name, part in parts.items()}
+    saved = Checkpoints(Path(out) / "checkpoints", identities).restore(carry)
+    moving, _, state = saved.state
+    return Trained(eqx.combine(moving, fixed), state, {}, saved.step, saved.seconds)
 
 
 def _check(model, tasks, steps, tasks_per_step, log_every, checkpoint_every) -> None:
@@ -286,33 +289,28 @@ class _Host:
         self.checkpoints: Checkpoints | None = None
 
     def run(self, carry: PyTree, run: _Run, steps: int, shown: bool) -> Trained:
-        start, spent = 0, 0.0
+        saved = Saved(0, carry)
         if self.folder is not None:
             self.checkpoints = Checkpoints(
-                self.folder / "checkpoints", self._identities(carry[0], run)
+                self.folder / "checkpoints", self._identities(carry, run)
             )
-            if self.resume and self.checkpoints.latest() is not None:
-                start, carry, notes = self.checkpoints.restore(carry)
-                spent = notes["seconds"]
-                self._check_steps(start, steps)
-                carry = jax.tree.map(
-                    lambda leaf: jnp.asarray(leaf) if eqx.is_array(leaf) else leaf, carry
-                )
-        log = MetricsLog(self.folder, after=start)
+            if self.resume and self.checkpoints.steps():
+                saved = self.checkpoints.restore(carry)
+                self._check_steps(saved.step, steps)
+        log = MetricsLog(self.folder, saved.log)
         try:
             with (
                 Bar(self.name, steps, shown=shown) as bar,
                 ctrl_c(waits=self.folder is not None) as stop,
             ):
-                return self._windows(carry, run, start, steps, spent, bar, log, stop)
+                return self._windows(saved, run, steps, bar, log, stop)
         finally:
             log.close()
-            if self.checkpoints is not None:
-                self.checkpoints.close()
 
-    def _windows(self, carry, run, start, steps, spent, bar, log, stop) -> Trained:
+    def _windows(self, saved: Saved, run: _Run, steps: int, bar, log, stop) -> Trained:
+        carry, start, window = saved.state, saved.step, saved.window
         compile_seconds = self._compile(carry, run)
-        windows, seconds, saved, clock = log.before, 0.0, start, time.monotonic()
+        windows, seconds, clock = log.windows, 0.0, time.monotonic()
         for begin, end in self._bounds(start, steps):
             began = time.perf_counter()
             new, metrics, finite = jax.block_until_ready(
@@ -322,19 +320,20 @@ class _Host:
             metrics = {
                 name: np.asarray(value)[..., : end - begin] for name, value in metrics.items()
             }
-            self._check_finite(
-                metrics, bool(np.asarray(finite).all()), carry, begin, spent + seconds
-            )
-            carry = new
-            windows.append({name: value.mean(axis=-1) for name, value in metrics.items()})
-            loss = float(windows[-1]["loss"].mean())
-            bar.at(end, loss=loss, rate=(end - start) / seconds)
-            log.write(
-                end, run=self.name, **{name: _plain(value) for name, value in windows[-1].items()}
-            )
-            if self._due(end - saved, time.monotonic() - clock) or end == steps or stop.requested:
-                self._save(end, carry, spent + seconds)
-                saved, clock = end, time.monotonic()
+            spent = saved.seconds + seconds
+            if not (finite.all() and all(np.isfinite(value).all() for value in metrics.values())):
+                self._save(Saved(begin, carry, log.text, window, spent))
+                self._diverged(metrics, begin)
+            carry, window = new, _joined(window, metrics)
+            if end % self.program.window == 0 or end == steps:
+                windows.append({name: value.mean(axis=-1) for name, value in window.items()})
+                numbers = {name: value.tolist() for name, value in windows[-1].items()}
+                log.write(end, run=self.name, **numbers)
+                window = {}
+            bar.at(end, loss=float(metrics["loss"].mean()), rate=(end - start) / seconds)
+            if self._due(end, time.monotonic() - clock) or end == steps or stop.requested:
+                self._save(Saved(end, carry, log.text, window, spent))
+                clock = time.monotonic()
             if stop.requested and end < steps:
                 self._interrupt(end, steps)
         moving, _, state = carry
@@ -342,18 +341,18 @@ class _Host:
         history = {
             name: jnp.stack([jnp.asarray(w[name]) for w in windows], axis=-1) for name in names
         }
-        return Trained(
-            eqx.combine(moving, run.fixed), state, history, steps, spent + seconds, compile_seconds
-        )
+        spent = saved.seconds + seconds
+        model = eqx.combine(moving, run.fixed)
+        return Trained(model, state, history, steps, spent, compile_seconds)
 
     def _bounds(self, start: int, steps: int) -> list[tuple[int, int]]:
-        """The first and last step of each window. Windows end on multiples of their length,
-        wherever the run began, so that a resumed log has the same lines."""
-        length = self.program.window
-        ends = [end for end in range(length, steps, length) if end > start] + [steps] * (
-            start < steps
-        )
-        return list(zip([start, *ends[:-1]], ends, strict=True)) if ends else []
+        """The first and last step of each call of the program. Calls end where windows end, on
+        multiples of their length wherever the run began, so that a resumed log has the same lines;
+        and where a checkpoint is asked for."""
+        lengths = [self.program.window, self.checkpoint_every or steps]
+        ends = {end for length in lengths for end in range(length, steps, length)} | {steps}
+        ends = sorted(end for end in ends if end > start)
+        return list(zip([start, *ends], ends, strict=False))
 
     def _compile(self, carry: PyTree, run: _Run) -> float:
         """Compiles by taking zero steps. Returns the seconds that it took."""
@@ -361,23 +360,22 @@ class _Host:
         jax.block_until_ready(_advance(self.program, carry, run, jnp.int32(0), jnp.int32(0)))
         return time.perf_counter() - began
 
-    def _identities(self, moving: PyTree, run: _Run) -> dict[str, dict[str, Any]]:
+    def _identities(self, carry: PyTree, run: _Run) -> dict[str, dict[str, Any]]:
         """The identities of all parts that determine what the run computes."""
         parts = {
             "method": self.program.method,
-            "model": _untrained(moving, run.fixed),
+            "model": _untrained(carry[0], run.fixed),
             "optimiser": self.program.optimiser,
             "tasks": run.tasks,
             "tasks_per_step": self.program.tasks_per_step,
             "key": run.key,
         }
+        # A function that has another body, such as a schedule, has the same name.
+        arrays = carry if run.key.ndim == 0 else jax.tree.map(lambda leaf: leaf[0], carry)
+        parts[f"update (of JAX {jax.__version__})"] = _update(self.program.optimiser, *arrays[:2])
         return {name: identity(part) for name, part in parts.items()}
 
-    def _check_finite(
-        self, metrics: dict[str, np.ndarray], finite: bool, old: PyTree, begin: int, seconds: float
-    ) -> None:
-        if finite and all(np.isfinite(value).all() for value in metrics.values()):
-            return
+    def _diverged(self, metrics: dict[str, np.ndarray], begin: int) -> None:
         bad = [
             np.flatnonzero(~np.isfinite(value).reshape(-1, value.shape[-1]).all(axis=0))
             for value in metrics.values()
@@ -387,7 +385,6 @@ class _Host:
         )
         rescue = ""
         if self.checkpoints is not None:
-            self._save(begin, old, seconds)
             rescue = f" The last good state, of step {begin:,}, is kept in {self.folder}."
         raise DivergedError(
             f"{self.name} met NaN or infinity at step {begin + first + 1:,}. Usually a step size is"
@@ -402,16 +399,14 @@ class _Host:
                 f" {start:,}. Ask for more steps, or get the model as it is with `restore`."
             )
 
-    def _due(self, steps: int, seconds: float) -> bool:
-        return (
-            seconds >= CHECKPOINT_SECONDS
-            if self.checkpoint_every is None
-            else steps >= self.checkpoint_every
-        )
+    def _due(self, step: int, seconds: float) -> bool:
+        if self.checkpoint_every is None:
+            return seconds >= CHECKPOINT_SECONDS
+        return step % self.checkpoint_every == 0
 
-    def _save(self, step: int, carry: PyTree, seconds: float) -> None:
+    def _save(self, saved: Saved) -> None:
         if self.checkpoints is not None:
-            self.checkpoints.save(step, carry, seconds=seconds)
+            self.checkpoints.save(saved)
 
     def _interrupt(self, step: int, steps: int) -> None:
         raise Interrupted(
@@ -420,8 +415,23 @@ class _Host:
         )
 
 
-def _plain(value: np.ndarray) -> float | list[float]:
-    return value.tolist()
+def _update(optimiser: optax.GradientTransformation, moving: PyTree, state: PyTree) -> Any:
+    """What an optimiser computes: its program, and the constants in it."""
+    arrays, fixed = eqx.partition((moving, state), eqx.is_array)
+
+    def update(arrays: PyTree) -> PyTree:
+        moving, state = eqx.combine(arrays, fixed)
+        return eqx.filter(updated(optimiser, moving, state, moving), eqx.is_array)
+
+    closed = jax.make_jaxpr(update)(arrays)
+    return closed.jaxpr, closed.consts
+
+
+def _joined(window: dict[str, np.ndarray], metrics: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The metrics of an unfinished window, with those of further steps."""
+    if not window:
+        return metrics
+    return {name: np.concatenate([window[name], metrics[name]], axis=-1) for name in metrics}
 
 
 @eqx.filter_jit
