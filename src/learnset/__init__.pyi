@@ -7,6 +7,7 @@ from . import (
     comparison as comparison,
     data as data,
     envs as envs,
+    fitting as fitting,
     meta as meta,
     models as models,
     multitask as multitask,
@@ -52,6 +53,9 @@ from .data import (
     read_table as read_table,
     Table as Table,
 )
+
+# Models to use
+from .fitting import fit as fit, Fitted as Fitted, load as load
 
 # Meta-learning
 from .meta import (
@@ -106,7 +110,6 @@ from .tasks import (
 # Training
 from .training import (
     evaluate as evaluate,
-    load as load,
     restore as restore,
     save as save,
     train as train,

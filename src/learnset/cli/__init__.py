@@ -33,8 +33,15 @@ COMMANDS = {
     "train": Word("_train", "Train", "one method on one family of tasks, with checkpoints"),
     "evaluate": Word("_train", "Evaluate", "scores a run of `train` on new tasks"),
     "draw": Word("_draw", "Draw", "pictures of sampled tasks"),
-    "adapt": Word("_keep", "Adapt", "a run of `train`, adapted to your own classes and kept"),
-    "predict": Word("_keep", "Predict", "the class of images, by what `adapt` kept"),
+    "fit": Word("_use", "Fit", "a model of a table to use, by what `compare` recommends"),
+    "predict": Word("_keep", "Predict", "rows, by a model of `fit`; images, by what `adapt` kept"),
+    "adapt": Word("_keep", "Adapt", "a model of `fit` to new tasks; a run of `train` to classes"),
+    "inspect": Word("_use", "Inspect", "the card of a model: data, scores, limits"),
+    "serve": Word("_use", "Serve", "a model over HTTP, with a page to try it"),
+}
+OF_TABLES = {  # the same words for a file that `fit` wrote
+    "predict": Word("_use", "PredictRows", ""),
+    "adapt": Word("_use", "AdaptRows", ""),
 }
 
 
@@ -78,6 +85,15 @@ def leave(*_: Any) -> NoReturn:
     """Ends the program at once."""
     os.write(2, b"learnset: Stopped.\n")
     os._exit(1)
+
+
+def word_of(arguments: Sequence[str]) -> Word:
+    """The command that is meant: `adapt` and `predict` are of tables where they are given a
+    `.learnset` file."""
+    name, *options = arguments
+    if name in OF_TABLES and any(option.endswith(".learnset") for option in options[:1]):
+        return OF_TABLES[name]
+    return COMMANDS[name]
 
 
 def _help() -> int:

@@ -16,7 +16,7 @@ import tyro
 from jaxtyping import AbstractArray
 
 from ..core import DivergedError, InputError
-from . import CACHE, COMMANDS, leave, say, with_subject
+from . import CACHE, leave, say, with_subject, word_of
 from ._console import terminal
 from ._limits import check_numbers
 from ._messages import as_typed, is_memory, of_parser, of_system, unexpected
@@ -89,7 +89,7 @@ def parse(arguments: Sequence[str]) -> Any:
         if not readable:
             raise InputError(f"{word!r} is no text that a file or a word could be called.")
     name, *words = arguments
-    word = COMMANDS[name]
+    word = word_of(arguments)
     kind = getattr(import_module(f".{word.module}", __package__), word.name)
     errors = StringIO()
     try:

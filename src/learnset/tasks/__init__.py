@@ -1,6 +1,7 @@
 """Distributions over tasks."""
 
 from ._affine import Affine as Affine
+from ._all_rows import all_rows as all_rows, AllRows as AllRows
 from ._base import (
     AbstractDistribution as AbstractDistribution,
     AbstractTasks as AbstractTasks,

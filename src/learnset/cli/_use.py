@@ -1,0 +1,200 @@
+"""`learnset fit`, `inspect`, `serve`, and `predict` and `adapt` of a fitted model: a table, in
+use."""
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table as Grid
+from tyro.conf import arg, OmitArgPrefixes
+
+from ..core import InputError, needs, write_csv
+from ..data import Table
+from ..fitting import card, fit, Fitted, load_fitted, SUFFIX
+from ._options import say_notes
+from .subjects import OwnTable
+
+SHOWN = 20  # rows on the terminal
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """Fits the recommended recipe of a comparison, or another, to all rows of a table, and keeps
+    the model as one file. PATH is a run of `learnset compare`, or the table itself."""
+
+    tasks: OmitArgPrefixes[OwnTable] = dataclasses.field(default_factory=OwnTable)
+    recipe: str | None = None
+    """name of the recipe, as the page has it; default: the recommended one"""
+    out: Path | None = None
+    """the file; default: NAME.learnset"""
+    seed: int = 0
+    """of all randomness"""
+    overwrite: bool = False
+    """replace the file"""
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        del arguments
+        path = self.tasks.path
+        table, recipes = _of_run(path) if path.is_dir() else (self.tasks.table(), ())
+        out = self.out or Path(f"{path.resolve().stem.removeprefix('compare-')}{SUFFIX}")
+        _check_free(out, self.overwrite)
+        say_notes(table.notes, console)
+        fitted = fit(table, self.recipe or recipes or "auto", seed=self.seed)
+        fitted.save(out)
+        scores, recipe = fitted.card["scores"], fitted.card["recipe"]
+        console.print(
+            f"{out} is a {recipe['name']} of {len(table.x)} rows and {len(table)} tasks;"
+            f" {scores['measure']} on held-out rows: {scores['mean']:.3f}."
+        )
+        console.print(f"Next: learnset predict {shlex.quote(str(out))} NEW.csv --out OUT.csv")
+
+
+def _of_run(folder: Path) -> tuple[Table, tuple[str, ...]]:
+    """The table of a run of `learnset compare`, and the recipes among which it recommends one."""
+    from ._run import parse
+
+    path = folder / "result.json"
+    if not path.is_file():
+        raise InputError(f"{folder} holds no result.json: it is no run of `learnset compare`.")
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        command = shlex.split(result["meta"]["command"])[1:]
+        recommended = _recommended(result)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read ({type(error).__name__}).") from None
+    subject = getattr(parse(command), "subject", None)
+    source: Any = getattr(subject, "tasks", None)
+    if not hasattr(source, "table"):
+        raise InputError(f"{folder} compares no table (`{shlex.join(command)}`): `fit` needs one.")
+    return source.table(), recommended
+
+
+def _recommended(result: dict[str, Any]) -> tuple[str, ...]:
+    """The recipe that a result recommends for its tasks. Before there were recommendations: those
+    that were best on validation rows, one of which is then chosen."""
+    if "recommendation" in result:
+        recommendation = result["recommendation"]
+        return (str(recommendation["recipe"]),)
+    return tuple(sorted({name for names in result["best_of"].values() for name in names}))
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictRows:
+    """Predicts the rows of a table, by a model that `learnset fit` kept."""
+
+    model: Annotated[tyro.conf.Positional[Path], arg(metavar="MODEL")]
+    """file that `learnset fit` or `adapt` wrote"""
+    rows: Annotated[tyro.conf.Positional[Path], arg(metavar="ROWS")]
+    """CSV, TSV or Parquet file; labels need not be there"""
+    out: Path | None = None
+    """CSV or Parquet file for predictions; default: the first rows are shown"""
+    overwrite: bool = False
+    """replace the file"""
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        del arguments
+        if self.out is not None:
+            _check_free(self.out, self.overwrite)
+        fitted = load_fitted(self.model)
+        answers = fitted.answers(fitted.reader.read(self.rows))
+        frame = fitted.frame(answers)
+        say_notes(answers.notes, console)
+        if self.out is None:
+            console.print(_grid(frame.head(SHOWN)))
+            if len(frame) > SHOWN:
+                console.print(f"… and {len(frame) - SHOWN} more rows; `--out FILE.csv` keeps all.")
+            return
+        if self.out.suffix in (".parquet", ".pq"):
+            frame.write_parquet(self.out)
+        else:
+            write_csv(self.out, frame.to_dicts())
+        console.print(f"{self.out} has {len(frame)} predictions.")
+
+
+def _grid(frame: Any) -> Grid:
+    grid = Grid(*frame.columns)
+    for row in frame.rows():
+        grid.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+    return grid
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptRows:
+    """Adds new tasks to a model that `learnset fit` kept, each learnt from a few rows."""
+
+    model: Annotated[tyro.conf.Positional[Path], arg(metavar="MODEL")]
+    """file that `learnset fit` or `adapt` wrote"""
+    rows: Annotated[tyro.conf.Positional[Path], arg(metavar="ROWS")]
+    """table with a few labelled rows of new tasks"""
+    out: Path | None = None
+    """the file; default: NAME of ROWS.learnset"""
+    overwrite: bool = False
+    """replace the file"""
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        del arguments
+        out = self.out or Path(f"{self.rows.stem}{SUFFIX}")
+        _check_free(out, self.overwrite)
+        fitted = load_fitted(self.model)
+        records = fitted.reader.read(self.rows)
+        adapted = fitted.adapted(records)
+        adapted.save(out)
+        new = [f"{one.name} from {one.rows} rows" for one in adapted.added]
+        console.print(
+            f"{out} knows {len(new)} more: {', '.join(new[:10])}{', …' * (len(new) > 10)}."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspect:
+    """Shows the card of a fitted model: data, schema, scores, versions, limits."""
+
+    model: Annotated[tyro.conf.Positional[Path], arg(metavar="MODEL")]
+    """file that `learnset fit` or `adapt` wrote"""
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        del arguments
+        for title, lines in card(load_fitted(self.model)):
+            grid = Grid("", "", title=title, title_justify="left", show_header=False, box=None)
+            for name, text in lines:
+                grid.add_row(name, text)
+            console.print(grid)
+
+
+@dataclasses.dataclass(frozen=True)
+class Serve:
+    """Serves a fitted model over HTTP: /predict, /adapt, /schema, /health, and a page to try it."""
+
+    model: Annotated[tyro.conf.Positional[Path], arg(metavar="MODEL")]
+    """file that `learnset fit` or `adapt` wrote"""
+    host: str = "127.0.0.1"
+    """address to listen on; 0.0.0.0 for all of this machine"""
+    port: int = 8000
+    """port to listen on"""
+
+    def run(self, console: Console, arguments: Sequence[str]) -> None:
+        del arguments
+        with needs("serve"):
+            import uvicorn
+
+            from ..fitting import service
+        if not 0 < self.port < 65536:
+            raise InputError(f"`--port {self.port}`, but a port is a number from 1 to 65535.")
+        fitted: Fitted = load_fitted(self.model)
+        console.print(f"{fitted} at http://{self.host}:{self.port}")
+        uvicorn.run(
+            service(fitted), host=self.host, port=self.port, log_level="warning",
+            access_log=False, timeout_keep_alive=30, limit_concurrency=1000, server_header=False,
+        )  # fmt: skip
+
+
+def _check_free(path: Path, overwrite: bool) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file.")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already. Give `--overwrite` to replace it, or `--out`.")

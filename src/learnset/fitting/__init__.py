@@ -1,0 +1,10 @@
+"""Models to use: fitted to a table, kept as one file, asked for predictions, adapted and served."""
+
+from ._file import SUFFIX as SUFFIX
+from ._fit import fit as fit
+from ._fitted import Answers as Answers, Fitted as Fitted
+from ._inspect import card as card
+from ._json_rows import JsonRows as JsonRows
+from ._saving import load as load, load_fitted as load_fitted
+from ._service import service as service
+from ._store import Store as Store

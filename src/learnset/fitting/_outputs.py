@@ -1,0 +1,123 @@
+"""Outputs for rows of any tasks, by a model of all tasks."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ..core import for_task, head, Model, Predictor
+from ..models import Separate, SharedBody
+from ..multitask import AbstractSolution
+
+SIZES = (1, 8, 64, 512)  # of batches: few lengths, and so few compiled programs
+AT_ONCE = 2**16  # rows of a linear model
+
+
+class MeanOfTasks(eqx.Module):
+    """The mean of what a model predicts for each of its tasks."""
+
+    model: Any
+    count: int = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "in"]) -> Float[Array, "out"]:
+        of_all = jax.vmap(lambda index: for_task(self.model, index)(x))(jnp.arange(self.count))
+        return of_all.mean(axis=0)
+
+
+def newcomer(model: Model, count: int) -> Predictor:
+    """The predictor for a task that is not known: the mean of the `count` tasks that are. A shared
+    body has it as the mean of its heads, and a mixed model as its fixed effects."""
+    if isinstance(model, SharedBody):
+        of_all = jax.tree.map(lambda leaf: leaf.mean(axis=0), model.heads)
+        return eqx.tree_at(head, model.model, of_all)
+    if isinstance(model, Separate):
+        return MeanOfTasks(model, count)
+    return for_task(model, jnp.asarray(-1))
+
+
+class Outputs:
+    """The outputs of a model for rows of known tasks (0, 1, …) and of others (-1)."""
+
+    def __init__(self, model: Model, count: int):
+        self.model, self.new, self.count = model, newcomer(model, count), count
+        self.linear = _linear(model, count)
+
+    def __call__(
+        self, x: Float[np.ndarray, "rows in"], number: Int[np.ndarray, "rows"]
+    ) -> Float[np.ndarray, "rows out"]:
+        """One output for each row, in float64."""
+        if self.linear is not None:
+            return _by_products(*self.linear, x, number)
+        known = number >= 0
+        if known.all():
+            return _in_batches(_of_tasks, self.model, x, number)
+        outputs = _in_batches(_of_one, self.new, x, number)
+        if known.any():
+            outputs[known] = _in_batches(_of_tasks, self.model, x[known], number[known])
+        return outputs
+
+    def features(self, x: Float[np.ndarray, "rows in"]) -> Float[np.ndarray, "rows features"]:
+        """What the correction of a new task is linear in: the features of a network, otherwise the
+        inputs."""
+        if not hasattr(self.new, "features"):
+            return x
+        return _in_batches(_features, self.new, x, np.zeros(len(x), int))
+
+
+def _linear(model: Model, count: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Weights "tasks in out" and offsets of a model whose predictors are linear, those for a new
+    task last; None for any other model."""
+    if not isinstance(model, AbstractSolution):
+        return None
+    with jax.default_matmul_precision("highest"):
+        predictors = jax.vmap(model.for_task)(jnp.append(jnp.arange(count), -1))
+    fields = set(vars(predictors))
+    if fields == {"weight", "bias"}:
+        return np.asarray(predictors.weight, np.float64), np.asarray(predictors.bias, np.float64)
+    if "fixed" in fields:
+        fixed = np.asarray(predictors.fixed, np.float64)
+        return fixed[:, 1:], fixed[:, 0]
+    return None
+
+
+def _by_products(
+    weight: np.ndarray, bias: np.ndarray, x: np.ndarray, number: np.ndarray
+) -> np.ndarray:
+    parts = [
+        np.einsum("ri,rio->ro", x[i : i + AT_ONCE], weight[number[i : i + AT_ONCE]])
+        for i in range(0, max(len(x), 1), AT_ONCE)
+    ]
+    return np.concatenate(parts) + bias[number]
+
+
+def _in_batches(program: Any, model: Any, x: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """A program's answer for each row, in batches of few different sizes."""
+    x = x.astype(np.dtype(jnp.result_type(float)))
+    outputs = []
+    for start in range(0, len(x), SIZES[-1]):
+        rows, which = x[start : start + SIZES[-1]], number[start : start + SIZES[-1]]
+        size = next(size for size in SIZES if size >= len(rows))
+        lack = size - len(rows)
+        rows, which = np.pad(rows, ((0, lack), (0, 0))), np.pad(which, (0, lack))
+        outputs.append(np.asarray(program(model, rows, which))[: size - lack])
+    return np.concatenate(outputs).astype(np.float64)
+
+
+@eqx.filter_jit
+def _of_tasks(model: Model, x: Array, number: Array) -> Array:
+    return jax.vmap(lambda x, index: for_task(model, index)(x))(x, number)
+
+
+@eqx.filter_jit
+def _of_one(model: Predictor, x: Array, number: Array) -> Array:
+    del number
+    return jax.vmap(model)(x)
+
+
+@eqx.filter_jit
+def _features(model: Any, x: Array, number: Array) -> Array:
+    del number
+    return jax.vmap(model.features)(x)

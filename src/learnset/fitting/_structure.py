@@ -1,0 +1,110 @@
+"""Models as plain data: a tree of JSON that names classes and numbers arrays, and back again."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import models, multitask
+from ..core import InputError
+
+FOLDERS = {"models": models, "multitask": multitask}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "relu": jax.nn.relu,
+    "gelu": jax.nn.gelu,
+    "silu": jax.nn.silu,
+    "sigmoid": jax.nn.sigmoid,
+    "softmax": jax.nn.softmax,
+    "tanh": jnp.tanh,
+}
+DEEPEST = 64
+LARGEST = 2**31  # of whole numbers in a model, such as the depth of a tree
+PLAIN = (bool, int, float, str, type(None))
+
+
+def to_plain(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """The tree as JSON; its arrays are put into `arrays`, by name.
+
+    **Raises:** `InputError` for a class or a function that is not of learnset.
+    """
+    if isinstance(tree, (jax.Array, np.ndarray)):
+        name = f"{len(arrays):04}"
+        arrays[name] = np.asarray(tree)
+        return {"array": name}
+    if isinstance(tree, eqx.Module):
+        return {
+            "class": _name_of(type(tree)),
+            "fields": {name: to_plain(value, arrays) for name, value in vars(tree).items()},
+        }
+    if isinstance(tree, (tuple, list)):
+        return {type(tree).__name__: [to_plain(value, arrays) for value in tree]}
+    if isinstance(tree, dict):
+        return {"dict": [[key, to_plain(value, arrays)] for key, value in tree.items()]}
+    for name, function in FUNCTIONS.items():
+        if tree is function:
+            return {"function": name}
+    if isinstance(tree, PLAIN):
+        return {"value": tree}
+    raise InputError(
+        f"A {type(tree).__name__} in the model cannot be saved: learnset does not know it."
+        " Use models of `learnset.models` and named activations such as `jax.nn.relu`."
+    )
+
+
+def from_plain(plain: Any, arrays: dict[str, np.ndarray], depth: int = 0) -> Any:
+    """The tree that `to_plain` described, with arrays of NumPy. Nothing but modules of learnset is
+    made, and no code of theirs runs.
+
+    **Raises:** `InputError` for anything else.
+    """
+    if depth > DEEPEST or not isinstance(plain, dict):
+        raise InputError("its model is nested too deeply or is not a model.")
+
+    def inside(part: Any) -> Any:
+        return from_plain(part, arrays, depth + 1)
+
+    match plain:
+        case {"array": str(name)} if name in arrays:
+            return arrays[name]
+        case {"class": str(name), "fields": dict(fields)}:
+            return _made(name, {field: inside(part) for field, part in fields.items()})
+        case {"tuple": list(parts)}:
+            return tuple(map(inside, parts))
+        case {"list": list(parts)}:
+            return list(map(inside, parts))
+        case {"dict": list(pairs)} if all(isinstance(p, list) and len(p) == 2 for p in pairs):
+            return {str(key): inside(part) for key, part in pairs}
+        case {"function": str(name)} if name in FUNCTIONS:
+            return FUNCTIONS[name]
+        case {"value": bool() | str() | None as value}:
+            return value
+        case {"value": int() | float() as value} if math.isfinite(value) and abs(value) < LARGEST:
+            return value
+    raise InputError("its model has a part that learnset does not know.")
+
+
+def _name_of(kind: type) -> str:
+    for folder, module in FOLDERS.items():
+        if getattr(module, kind.__name__, None) is kind:
+            return f"{folder}.{kind.__name__}"
+    raise InputError(
+        f"A model of the class {kind.__name__} cannot be saved: it is not one of learnset's. Keep"
+        " it with `learnset.save(path, predictor, x)`, as a program."
+    )
+
+
+def _made(name: str, fields: dict[str, Any]) -> eqx.Module:
+    folder, _, kind = name.partition(".")
+    found = getattr(FOLDERS.get(folder), kind, None)
+    if not (isinstance(found, type) and issubclass(found, eqx.Module)):
+        raise InputError(f"its model has a part of the unknown class {name[:80]!r}.")
+    if set(fields) != set(found.__dataclass_fields__):
+        raise InputError(f"the fields of its {kind} are not those of this version.")
+    module = object.__new__(found)
+    for field, value in fields.items():
+        object.__setattr__(module, field, value)
+    return module

@@ -1,0 +1,71 @@
+"""Tasks of a table for a model that is kept: all rows are learnt from."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from ..data import Encoding, Table
+from ._rows import TableTasks
+from ._table_arrays import points_of, scaled_targets, scales
+
+FEWEST = 5  # rows of a task that gives some to stop by
+
+
+class AllRows(NamedTuple):
+    """The tasks of a table with all their rows, and the scaling of inputs and targets in float64:
+    `std * output + mean` is in the units of a task."""
+
+    tasks: TableTasks
+    encoding: Encoding
+    mean: Float[np.ndarray, "tasks"]
+    std: Float[np.ndarray, "tasks"]
+
+
+def all_rows(
+    table: Table, *, validation: float = 0.0, shots: int = 8, queries: int = 8, seed: int = 0
+) -> AllRows:
+    """The tasks of a table with all labelled rows to learn from.
+
+    **Arguments:**
+
+    - `validation`: the part of the rows that is kept to stop training by; tasks with fewer than
+      five rows give none.
+    - `shots`, `queries`: as for `by_rows`. `seed`: of the choice of these rows.
+
+    >>> import numpy as np, learnset as ls
+    >>> rows, task = np.arange(20.0), np.repeat(["a", "b"], 10)
+    >>> table = ls.Table.from_arrays(rows[:, None], 2 * rows, task)
+    >>> ls.tasks.all_rows(table).tasks.points.x.shape
+    (2, 10, 1)
+    """
+    random = np.random.default_rng(seed)
+    rows = [table.rows_of(number) for number in range(len(table))]
+    aside = random.random(len(table.x)) < validation  # the same rows where targets are tasks
+    held = [r[aside[r]] if len(r) >= FEWEST and not aside[r].all() else r[:0] for r in rows]
+    if validation and not any(map(len, held)):
+        held = [r[-1:] if len(r) > 1 else r for r in rows]
+    learn = [np.setdiff1d(r, h) if len(h) < len(r) else r for r, h in zip(rows, held, strict=True)]
+    encoding = Encoding.fit(table, np.unique(np.concatenate(rows)))
+    mean, std = scales(table, rows)
+    of_rows = (mean, std) if table.task is None else (mean[:1, None], std[:1, None])
+    y = scaled_targets(table, *of_rows)
+    target = range(len(table)) if table.task is None else [0] * len(table)
+    x = encoding(table.x)
+    held = [np.repeat(h if len(h) else r[:1], 2) for r, h in zip(rows, held, strict=True)]
+    points, held_out = (
+        points_of(x, y, list(zip(groups, target, strict=True))) for groups in (learn, held)
+    )
+    smallest = min(map(len, learn))
+    dtype, nowhere = jnp.result_type(float), jnp.zeros((len(table), 0), int)
+    common: dict[str, Any] = {
+        "mean": jnp.asarray(mean, dtype),
+        "std": jnp.asarray(std, dtype),
+        "rows": (nowhere, nowhere),
+        "names": table.names,
+        "classes": table.classes,
+        "inputs": encoding.names,
+    }
+    shots, queries = (min(n, max(1, smallest // 2)) for n in (shots, queries))
+    return AllRows(TableTasks(points, held_out, shots, queries, **common), encoding, mean, std)

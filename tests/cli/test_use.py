@@ -1,0 +1,84 @@
+"""A table in use on the command line: fit, predict, adapt, inspect."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from learnset import cli
+
+rng = np.random.default_rng(0)
+SHOP = np.array(["a", "b", "c", "d"])[np.arange(80) % 4]
+LEVEL = {name: 10.0 * i for i, name in enumerate("abcd")}
+PRICE = rng.normal(5, 1, 80)
+SALES = np.array([LEVEL[s] for s in SHOP]) - 2 * PRICE + 0.1 * rng.normal(size=80)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("use")
+    columns = {"shop": SHOP, "price": PRICE, "sales": SALES}
+    pl.DataFrame(columns).write_csv(path / "shops.csv")
+    new = pl.DataFrame({"price": [5.0, 6.0, None], "shop": ["a", "=z", "d"]})
+    new.write_csv(path / "new.csv")
+    few = pl.DataFrame({"shop": ["=z"] * 3, "price": [4.0, 5.0, 6.0], "sales": [52.0, 50.0, 48.0]})
+    few.write_csv(path / "few.csv")
+    words = ["fit", path / "shops.csv", "--task-column", "shop", "--target", "sales"]
+    words += ["--recipe", "ridge with offsets", "--out", path / "shops.learnset"]
+    assert cli.main(list(map(str, words))) == 0
+    return path
+
+
+def run(*words):
+    return cli.main([str(word) for word in words])
+
+
+def test_predictions_come_row_for_row_with_intervals(folder, capsys):
+    out = folder / "predictions.csv"
+    assert run("predict", folder / "shops.learnset", folder / "new.csv", "--out", out) == 0
+    said = capsys.readouterr().out
+    assert "1 unknown tasks" in said and "3 predictions" in said
+    table = pl.read_csv(out)
+    assert table.columns == ["shop", "predicted", "lower", "upper", "basis"]
+    assert table["shop"].to_list() == ["a", "'=z", "d"]  # no formula
+    assert abs(table["predicted"][0] - -10) < 0.3
+    assert run("predict", folder / "shops.learnset", folder / "new.csv", "--out", out) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_a_new_task_is_adapted_into_another_file(folder, capsys):
+    out = folder / "new-shop.learnset"
+    assert run("adapt", folder / "shops.learnset", folder / "few.csv", "--out", out) == 0
+    assert run("predict", out, folder / "new.csv") == 0
+    assert "few rows" in capsys.readouterr().out
+    assert run("adapt", folder / "shops.learnset", folder / "shops.csv", "--out", out) == 2
+
+
+def test_the_card_is_shown(folder, capsys):
+    assert run("inspect", folder / "shops.learnset") == 0
+    said = capsys.readouterr().out
+    for words in ("ridge with offsets", "explained variance", "90 % interval", "price"):
+        assert words in said
+
+
+def test_a_run_of_compare_is_fitted_by_what_it_recommends(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    run_folder = folder / "compare-shops"
+    run_folder.mkdir()
+    command = "learnset compare table shops.csv --task-column shop --target sales"
+    result = {"meta": {"command": command}, "best_of": {"together": ["ridge with offsets"] * 3}}
+    (run_folder / "result.json").write_text(json.dumps(result))
+    assert run("fit", run_folder, "--out", "of-run.learnset") == 0
+    assert "ridge with offsets of 80 rows and 4 tasks" in capsys.readouterr().out
+    (run_folder / "result.json").write_text("{")
+    assert run("fit", run_folder, "--out", "other.learnset") == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("inspect", "new.csv"), ("predict", "no.learnset", "new.csv")])
+def test_what_is_no_model_is_refused_in_one_line(folder, capsys, words):
+    command, *files = words
+    assert run(command, *(folder / file for file in files)) == 2
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 1

@@ -1,0 +1,81 @@
+"""Intervals cover as often as they say."""
+
+import numpy as np
+import pytest
+from tables import frame, noisy
+
+import learnset as ls
+from learnset.fitting._intervals import conformal, half_widths
+
+
+def test_the_conformal_quantile_covers_a_new_residual_in_nine_of_ten_cases():
+    random = np.random.default_rng(0)
+    for count in (19, 99):
+        draws = np.abs(random.normal(size=(4000, count + 1)))
+        inside = [draw[-1] <= conformal(draw[:-1]) for draw in draws]
+        assert abs(np.mean(inside) - 0.9) < 0.015
+
+
+def test_tasks_with_enough_rows_have_intervals_of_their_own():
+    calm, wild, few = np.linspace(-1, 1, 200), np.linspace(-9, 9, 200), np.zeros(3)
+    half = half_widths([calm, wild, few])
+    assert half[0] < 1 < half[2] < half[1]
+
+
+def covered(model, x, y, task) -> float:
+    predicted = model.predict(frame(x, task))
+    lower, upper = (predicted[name].to_numpy() for name in ("lower", "upper"))
+    return float(((lower <= y) & (y <= upper)).mean())
+
+
+def skewed(x, y, task):
+    return x, np.exp(0.4 * y), task
+
+
+def uneven(x, y, task):
+    """Noise that grows with the number of the task."""
+    number = np.array([int(name[1:]) for name in task])
+    random = np.random.default_rng(len(y))
+    return x, y + number * random.normal(size=len(y)), task
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("made", [lambda *a: a, skewed, uneven])
+@pytest.mark.parametrize("recipe", ["mixed model", "shared body"])
+def test_intervals_cover_nine_tenths_of_new_rows(made, recipe):
+    model = ls.fit(ls.Table.from_arrays(*made(*noisy(12, 60))), recipe)
+    assert abs(covered(model, *made(*noisy(12, 800, seed=1))) - 0.9) < 0.02
+
+
+@pytest.mark.slow
+def test_intervals_of_new_tasks_cover_at_least_nine_tenths_of_their_rows():
+    parts = []
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        effect, number = 2 * random.normal(size=30), np.arange(900) % 30
+        x = random.normal(size=(900, 2))
+        y = effect[number] + x[:, 0] + random.normal(size=900)
+        task, known = number.astype(str), number < 20
+        model = ls.fit(
+            ls.Table.from_arrays(x[known], y[known], task[known]), "mixed model", divisions=1
+        )
+        with pytest.warns(UserWarning):
+            parts.append(covered(model, x[~known], y[~known], task[~known]))
+    assert 0.88 < np.mean(parts) < 0.97
+
+
+@pytest.mark.slow
+def test_intervals_cover_nine_tenths_of_pupils(school):
+    held = np.random.default_rng(0).random(len(school.x)) < 0.2
+    task = np.array(school.names)[school.task]
+    table = ls.Table.from_arrays(school.x[~held], school.y[~held, 0], task[~held])
+    model = ls.fit(table, "mixed model")
+    assert abs(covered(model, school.x[held], school.y[held, 0], task[held]) - 0.9) < 0.02
+
+
+@pytest.fixture
+def school():
+    try:
+        return ls.data.school()
+    except ls.InputError:
+        pytest.skip("the School data are not here")
