@@ -1,5 +1,7 @@
 """Tables from files and data frames, and one line for anything that is not a table of tasks."""
 
+import dataclasses
+
 import numpy as np
 import polars
 import pytest
@@ -171,3 +173,34 @@ def test_a_file_that_is_missing_or_unreadable_gets_one_line(tmp_path):
         ls.read_table(written(tmp_path, "no parquet", name="table.parquet"), **TWO)
     with pytest.raises(ls.InputError, match="not a table that can be read"):
         ls.read_table([1, 2, 3], **TWO)
+
+
+@pytest.mark.parametrize(
+    "task",
+    (
+        np.array(["a", None] * 2, object),
+        np.array(["a", float("nan")] * 2, object),
+        np.array([1, np.nan] * 2),
+        np.array(["2024-01-01", "NaT"] * 2, "datetime64[D]"),
+    ),
+    ids=("None", "NaN among words", "NaN", "NaT"),
+)
+def test_a_missing_task_gets_one_line(task):
+    with pytest.raises(ls.InputError, match="Row 2 and 1 more has no task"):
+        ls.Table.from_arrays(np.zeros((4, 1)), np.arange(4.0), task)
+
+
+def test_the_schema_of_some_rows_has_their_tasks():
+    frame = polars.DataFrame({"t": [3, 3, 10, 10, 7, 7], "x": range(6), "y": range(6)})
+    table = ls.read_table(frame, task="t", target="y")
+    some = dataclasses.replace(
+        table, x=table.x[2:], y=table.y[2:], task=table.task[2:] - 1, names=("7", "10")
+    )
+    assert table.schema.tasks == ("3", "7", "10") and some.schema.tasks == ("7", "10")
+
+
+@pytest.mark.parametrize("values", ([5, 5, 5, 5], [1e200, 2, 3, 4], [1e-200, 2e-200, 0, 0]))
+def test_targets_that_cannot_be_learnt_get_one_line(values):
+    frame = polars.DataFrame({"t": ["a", "b"] * 2, "x": range(4), "y": values})
+    with pytest.raises(ls.InputError, match=r"nothing to tell apart|beyond the numbers"):
+        ls.read_table(frame, task="t", target="y")

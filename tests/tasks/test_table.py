@@ -197,3 +197,15 @@ def test_targets_of_any_size_are_scaled_to_deviation_one(size):
     tasks = ls.by_rows(ls.Table.from_arrays(rows[:, None], size * rows, np.repeat(["a", "b"], 10)))
     points = np.asarray(tasks.points.y, np.float64)[np.asarray(tasks.points.weight) > 0]
     np.testing.assert_allclose([points.mean(), points.std()], [0, 1], atol=1e-6)
+
+
+def test_a_task_much_larger_than_the_others_is_limited_with_a_note():
+    task = np.concatenate([np.zeros(50_000, int), np.repeat(np.arange(1, 301), 3)])
+    table = ls.Table.from_arrays(np.arange(len(task))[:, None], np.arange(len(task)), task)
+    small = ls.data.limited(table, seed=1)
+    assert small.names == table.names and np.bincount(small.task)[1:].tolist() == [3] * 300
+    assert len(small) * np.bincount(small.task).max() <= max(8 * len(table.x), 2**19)
+    rows = ls.by_rows(small)
+    assert rows.points.weight.size + rows.held_out.weight.size <= 2**19
+    assert f"{len(table.x) - len(small.x)} rows are left out" in small.notes[0]
+    assert ls.data.limited(small) is small

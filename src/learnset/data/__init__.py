@@ -36,6 +36,6 @@ from ._streamed import (
     OnHost as OnHost,
     Streamed as Streamed,
 )
-from ._table import Table as Table
+from ._table import limited as limited, numbered as numbered, Table as Table
 from ._tox21 import tox21 as tox21
 from ._turned import turned as turned

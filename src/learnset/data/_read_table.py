@@ -82,7 +82,9 @@ def read_table(
     wanted = [*inputs, *roles, *targets, *filter(None, (task, target))] if inputs else ()
     opened = source_of(source, only=wanted, without=leave_out)
     answers = _target_names(opened, task, target, targets)
-    for name, role in [(name, "target") for name in answers] + ([(task, "task")] if task else []):
+    for name, role in [(name, "target") for name in answers] + (
+        [(task, "task")] if task is not None else []
+    ):
         if name in roles:
             raise InputError(f"Column {name!r} cannot be a {role} and also a {roles[name]}.")
         roles[name] = role

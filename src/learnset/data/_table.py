@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -13,6 +14,7 @@ from ._column import Reading
 from ._schema import Schema, schema_of_arrays
 
 MOST_COLUMNS = 4096
+SMALL = 2**19  # rows, padding included, that need no limit
 # Parts of the rows, or of the tasks: to train on, to choose settings on, and to score on.
 PARTS = (0.6, 0.2, 0.2)
 
@@ -106,6 +108,9 @@ class Table:
             tasks = None if self.task is None else self.names
             schema = schema_of_arrays(self.columns, self.words, self.targets, each, tasks)
             object.__setattr__(self, "schema", schema)
+        elif self.task is not None and self.schema.tasks != self.names:  # of some rows alone
+            schema = dataclasses.replace(self.schema, tasks=tuple(self.names))
+            object.__setattr__(self, "schema", schema)
 
     @classmethod
     def from_arrays(
@@ -126,7 +131,7 @@ class Table:
         if task is None:
             targets = tuple(targets) or tuple(f"y{i + 1}" for i in range(y.shape[1]))
             return cls(np.asarray(x), y, None, targets, columns, {}, tuple(classes), targets)
-        labels, number = np.unique(np.asarray(task), return_inverse=True)
+        labels, number = numbered(task)
         names = tuple(str(label) for label in labels)
         targets = tuple(targets) or ("target",)
         return cls(np.asarray(x), y, number, names, columns, {}, tuple(classes), targets)
@@ -186,6 +191,64 @@ class Table:
         part = np.zeros(len(self), np.int64)
         part[np.random.default_rng(seed).permutation(len(self))] = dealt(len(self), parts)
         return part
+
+
+def limited(table: Table, *, seed: int = 0) -> Table:
+    """The table with at most as many rows of each task as all tasks can be padded to: eight times
+    as many as they have on average, and more in a small table. Rows are drawn by `seed`, and a note
+    counts what is left out."""
+    if table.task is None:
+        return table
+    most = max(8 * len(table.x), SMALL) // len(table)
+    count = np.bincount(table.task, minlength=len(table))
+    large = np.flatnonzero(count > most)
+    if not len(large):
+        return table
+    keep = np.ones(len(table.x), bool)
+    random = np.random.default_rng(seed)
+    for number in large:
+        keep[random.permutation(np.flatnonzero(table.task == number))[most:]] = False
+    names = ", ".join(repr(table.names[number]) for number in large[:5])
+    note = (
+        f"Of {len(large)} tasks ({names}{', …' if len(large) > 5 else ''}) that are much larger"
+        f" than the others, {most} rows each, drawn at random, are used: {(~keep).sum()} rows are"
+        " left out."
+    )
+    columns = {
+        name: None if getattr(table, name) is None else getattr(table, name)[keep]
+        for name in ("x", "y", "task", "group", "time", "part")
+    }
+    return dataclasses.replace(table, **columns, notes=(*table.notes, note))
+
+
+def numbered(
+    labels: Any,
+) -> tuple[Shaped[np.ndarray, "labels"], Int[np.ndarray, "rows"]]:
+    """The different labels, sorted, and the number of each row's label.
+
+    **Raises:** `InputError` if a label is missing: NaN, `None`, or NA of pandas.
+
+    >>> labels, number = numbered(["b", "a", "b"])
+    >>> labels.tolist(), number.tolist()
+    (['a', 'b'], [1, 0, 1])
+    """
+    array = np.asarray(labels)
+    if array.dtype.kind in "fcOmM":
+        empty = [i for i, label in enumerate(array.tolist()) if _is_missing(label)]
+        if empty:
+            others = f" and {len(empty) - 1} more" if empty[1:] else ""
+            raise InputError(
+                f"Row {empty[0] + 1}{others} has no task: its label is missing. Fill it in, or"
+                " leave such rows out."
+            )
+    try:
+        return np.unique(array, return_inverse=True)
+    except TypeError:  # labels of several types, which cannot be sorted
+        return np.unique(np.array([str(label) for label in array]), return_inverse=True)
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or bool(label != label)
 
 
 def common_classes(each: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

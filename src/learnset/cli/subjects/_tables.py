@@ -21,7 +21,7 @@ from ...comparison import (
     SeenTasks,
 )
 from ...core import InputError
-from ...data import read_table, sarcos, school, Table, tox21
+from ...data import limited, read_table, sarcos, school, Table, tox21
 from ...recipes import held_out, rows
 from ...recipes.affinity import affinities
 from ...report import (
@@ -181,7 +181,7 @@ class AbstractTableSubject(AbstractSubject):
         return self.tasks  # pyright: ignore[reportAttributeAccessIssue]  # a field of each subject
 
     def answer(self, folder: Path, console: Console) -> Answer:
-        table = self.source.table()
+        table = limited(self.source.table(), seed=self.seed)
         say_notes(table.notes, console)
         if table.reading:
             grid = reading_grid(table, MOST_LINES)
