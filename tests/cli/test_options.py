@@ -105,6 +105,7 @@ def files(tmp_path_factory) -> Path:
             writer.writerow(cells)
         for row in range(4):
             writer.writerow(["shop12", "town0", 1.0, row, 1.0 + row, 0.0, row % 2])
+    (folder / "schema.json").write_text('{"columns": [{"name": "day", "kind": "words"}]}')
     return folder
 
 
@@ -198,6 +199,7 @@ OWN = (
     "--categories day",
     "--kind regression",
     "--min-rows 9",
+    "--schema {files}/schema.json",
 )
 
 
@@ -244,7 +246,7 @@ def test_each_option_of_a_table_of_your_own_changes_the_question(compared, files
     for option in OWN:
         words = bases.get(option, [*shop, "sales"])
         compared.calls = 2 if words is several else 3  # of two tasks none is held out
-        assert "question" in changed(compared, words, option), option
+        assert "question" in changed(compared, words, option.format(files=files)), option
 
 
 # train and evaluate

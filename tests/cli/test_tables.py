@@ -194,3 +194,14 @@ def test_a_table_is_drawn_and_trained_on(tmp_path, monkeypatch, capsys):
     path = str(write(tmp_path / "mydata.csv"))
     assert main(["draw", "table", path, *WORDS, "--out", str(tmp_path / "drawn")]) == 0
     assert (tmp_path / "drawn" / "table.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_was_read_how_is_on_the_page_and_in_a_schema_that_reads_alike(run):
+    folder = run[0] / "run"
+    page = (folder / "README.md").read_text()
+    assert (
+        "## What was read how" in page and "| kind | input | words | 2 words: day, night |" in page
+    )
+    table = ls.read_table(run[0] / "mydata.csv", schema=folder / "schema.json")
+    assert table.schema == ls.data.Schema.load(folder / "schema.json")
+    assert (len(table), table.columns, table.targets) == (SCHOOLS, ("age", "kind"), ("score",))

@@ -8,6 +8,7 @@ import json
 import pathlib
 import random
 import re
+import resource
 import tempfile
 
 import numpy as np
@@ -172,8 +173,10 @@ def test_a_damaged_file_is_a_table_or_one_line(name, count):
 @pytest.mark.parametrize("name", ("t.csv", "t.parquet"))
 def test_ten_thousand_damaged_files_are_tables_or_one_line(name):
     content, generator = GOOD if name == "t.csv" else parquet(), random.Random(1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(10_000):
         table_or_one_line(mutated(content, generator), name)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # 1 GiB in KiB
 
 
 @given(st.binary(max_size=300) | st.text(max_size=200).map(lambda t: t.encode(errors="replace")))

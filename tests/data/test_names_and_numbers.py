@@ -124,6 +124,7 @@ LINES = {
     "a target with leading zeros": ("007", "7"),
     "a minus at the end": ("5-", "6-"),
     "digits of another script": ("٣", "٤"),
+    "many quantities in words": tuple(f"about {i}" for i in range(21)),
 }
 
 
@@ -174,6 +175,19 @@ def test_quotes_tell_a_word_from_an_empty_cell(tmp_path):
     table = read(tmp_path, as_r_writes)
     assert table.words == {0: ("day", "night")}
     assert table.notes == ("Column 'x': 'NA' is read as missing (1 cells).",)
+
+
+def test_quotes_that_a_comma_needs_say_nothing_of_other_cells(tmp_path):
+    text = 't,x,y\na,"brick, red",1\nb,none,2\na,stone,3\nb,"brick, grey",4\n'
+    assert read(tmp_path, text).words == {0: ("brick, grey", "brick, red", "none", "stone")}
+
+
+def test_truth_values_are_numbers_only_where_the_type_says_so(tmp_path):
+    frame = pl.DataFrame({"t": ["a", "b"] * 2, "x": range(4), "y": [True, False, False, True]})
+    table = ls.read_table(frame, task="t", target="y", classification=False)
+    assert table.classes == () and table.y[:, 0].tolist() == [1, 0, 0, 1]
+    with pytest.raises(ls.InputError, match="'y' is words, but it must be numbers"):
+        read(tmp_path, rows(["TRUE", "FALSE"] * 4), classification=False)
 
 
 def test_words_for_missing_among_numbers_are_counted(tmp_path):

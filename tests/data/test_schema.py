@@ -86,6 +86,21 @@ def test_a_corrected_schema_is_what_a_table_is_read_by(table, tmp_path):
     assert again.words[again.columns.index("x")][:3] == ("0.5", "1.5", "2.5")
 
 
+def test_a_schema_written_by_hand_says_what_it_says_and_the_rest_is_found(tmp_path):
+    (tmp_path / "t.csv").write_text("t,zip,note,y\n" + "a,10,5,1\nb,11,6,0\na,10,7,2\nb,11,8,3\n")
+    columns = [
+        {"name": "t", "role": "task"},
+        {"name": "y", "role": "target"},
+        {"name": "note", "role": "left out"},
+    ]
+    schema = ls.data.Schema.from_json(json.dumps({"columns": columns}))
+    table = ls.read_table(tmp_path / "t.csv", schema=schema)
+    assert (table.columns, table.words, table.classes) == (("zip",), {}, ())
+    zip_code = [{"name": "zip", "kind": "words"}]
+    schema = ls.data.Schema.from_json(json.dumps({"columns": columns + zip_code}))
+    assert ls.read_table(tmp_path / "t.csv", schema=schema).words == {0: ("10", "11")}
+
+
 BAD = {
     "{": "not JSON",
     "[]": "must be a JSON object",

@@ -6,7 +6,7 @@ from typing import Any, get_args, Literal, NamedTuple
 from ..core import InputError
 
 Role = Literal["task", "target", "input", "left out", "group", "time", "split"]
-Kind = Literal["number", "words", "truth value", "date", "text"]
+Kind = Literal["number", "words", "truth value", "date", "text", ""]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Column:
     """A column of a table: its part, and how its cells are read.
 
     - `role`: `task`, `target`, `input` or `left out`; `group`, `time` and `split` divide rows.
-    - `kind`: `number`, `words`, `truth value`, `date`, or `text`, which is no input.
+    - `kind`: `number`, `words`, `truth value`, `date`, or `text`, which is no input. Empty in a
+      schema written by hand: it is found.
     - `words`: in order; their numbers are the codes. Of a target, its classes.
     - `missing`: words that mean an empty cell, in a text file and without quotes.
     - `unit`: left out of each cell, such as `%`. `format` of dates in text.
@@ -47,7 +48,7 @@ class Column:
         if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
             raise InputError("The schema has a column without a `name`, which must be text.")
         known = {field.name: field for field in dataclasses.fields(cls)}
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {"kind": ""}
         for key, value in fields.items():
             if key not in known:
                 raise InputError(f"The schema has the unknown field {key!r} in {where}.")
@@ -56,7 +57,7 @@ class Column:
             if key in values and values[key] not in allowed:
                 raise InputError(
                     f"The schema has {key} {values[key]!r} in {where}; it must be one of"
-                    f" {', '.join(allowed)}."
+                    f" {', '.join(filter(None, allowed))}."
                 )
         return cls(**values)
 

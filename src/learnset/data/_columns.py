@@ -28,6 +28,7 @@ class Source:
     rows: int
     text: TextFile | None = None
     notes: tuple[str, ...] = ()
+    _typed: dict[str, tuple[Any, bool]] = dataclasses.field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
         return name in self.columns
@@ -49,7 +50,9 @@ class Source:
         column = self.columns[name]
         if self.text is not None:
             return column, False
-        return _typed(self.title, name, column)
+        if name not in self._typed:
+            self._typed[name] = _typed(self.title, name, column)
+        return self._typed[name]
 
 
 def source_of(source: Any, *, only: Collection[str] = (), without: Collection[str] = ()) -> Source:
@@ -79,6 +82,8 @@ def source_of(source: Any, *, only: Collection[str] = (), without: Collection[st
         raise InputError(
             f"This is not a table that can be read ({reason}). Give a file name or a data frame."
         ) from None
+    if len(columns) < len(frame.columns):
+        raise InputError("The data frame has two columns with the same name. Rename one of them.")
     return _filled(Source("The data frame", columns, len(frame)))
 
 

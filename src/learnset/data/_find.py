@@ -43,12 +43,11 @@ def columns_of(
     **Raises:** `InputError` for a column whose cells cannot be understood.
     """
     notes: list[str] = []
-    role_of: dict[str, Role] = {}
-    for name in source.columns:
-        is_input = name not in wishes.leave_out and (not wishes.inputs or name in wishes.inputs)
-        if given.targets and given.column(name) is None and name not in wishes.inputs:
-            is_input = False
-        role_of[name] = wishes.roles.get(name, "input" if is_input else "left out")
+    role_of = {name: _role(name, wishes, given) for name in source.columns}
+    whole = given.targets and given.inputs and not wishes.inputs
+    if whole and (new := [name for name in source.columns if given.column(name) is None]):
+        some = ", ".join(map(repr, new[:5])) + (", …" if new[5:] else "")
+        notes.append(f"Columns that the schema does not have are left out: {some}.")
     count = sum(role == "input" for role in role_of.values())
     if count > MOST_COLUMNS:
         raise InputError(
@@ -71,6 +70,17 @@ def columns_of(
     return tuple(columns), decimal, notes
 
 
+def _role(name: str, wishes: Wishes, given: Schema) -> Role:
+    """The role of a column: as the user says, or an input. A schema with inputs and targets is
+    whole, and others only correct some columns."""
+    if name in wishes.roles:
+        return wishes.roles[name]
+    if wishes.inputs:
+        return "input" if name in wishes.inputs else "left out"
+    new = bool(given.targets and given.inputs) and given.column(name) is None
+    return "left out" if new or name in wishes.leave_out else "input"
+
+
 def _by_name(name: str, role: Role, wishes: Wishes) -> bool:
     """Whether the use of a column makes names of its values."""
     classes = role == "target" and wishes.classification is True
@@ -81,7 +91,7 @@ def _decimal(source: Source, role_of: dict[str, Role], wishes: Wishes, given: Sc
     digits: dict[str, Any] = {}
     for name, role in role_of.items():
         stated = given.column(name)
-        other = stated is not None and stated.kind != "number"
+        other = stated is not None and stated.kind not in ("number", "")
         if role == "left out" or other or _by_name(name, role, wishes):
             continue
         cells, words = source.cells(name)
@@ -100,7 +110,7 @@ def _column(
 ) -> Column:
     name, role = column.name, column.role
     cells, words = source.cells(name)
-    if given is not None and role not in ("task", "group", "split"):
+    if given is not None and given.kind and role not in ("task", "group", "split"):
         return _as_given(source, dataclasses.replace(given, role=role), cells, notes)
     if words or _by_name(name, role, wishes):
         column = named(column, cells, source.text)
@@ -109,12 +119,9 @@ def _column(
     if column.missing:
         count = int(cells.str.strip_chars().is_in(list(column.missing)).sum())
         _missing_note(notes, name, column.missing, count)
-    elif column.kind == "number" and cells.dtype == pl.String and role != "left out":
-        gone = (
-            names_of(cells)
-            .drop_nulls()
-            .filter(filled(names_of(cells).drop_nulls(), NO_NUMBER).is_null())
-        )
+    elif column.kind in ("number", "truth value", "date") and cells.dtype == pl.String:
+        text = names_of(cells).drop_nulls()
+        gone = text.filter(filled(text, NO_NUMBER).is_null())
         if len(gone):
             _missing_note(notes, name, tuple(sorted(gone.unique().to_list())), len(gone))
     if column.kind == "words" and column.done.endswith("cells)"):
@@ -143,8 +150,7 @@ def _input(
     if column.kind == "text":
         why = "is empty"
     elif column.kind == "words" and name not in wishes.categories and cells.dtype == pl.String:
-        count, rows = len(column.words), int(cells.is_not_null().sum())
-        rows = int(names_of(cells).is_not_null().sum())
+        count, rows = len(column.words), int(names_of(cells).is_not_null().sum())
         if count > MOST_WORDS and 2 * count > rows:
             why = f"has {count} different words in {rows} rows"
             column = dataclasses.replace(column, words=(), kind="text")
@@ -180,14 +186,10 @@ def _target(source: Source, column: Column, cells: Any, wishes: Wishes, decimal:
         return dataclasses.replace(column, kind="number")  # empty, which is refused later
     if column.kind == "date":
         raise InputError(f"{where} is a date, but it must be numbers or classes.")
-    if column.kind == "words" and wishes.classification is False:
-        raise InputError(f"{where} is words, but it must be numbers. Leave it out.")
-    if column.kind == "truth value" and wishes.classification is False:
-        return (
-            column
-            if cells.dtype == pl.String
-            else dataclasses.replace(column, kind="number", words=())
-        )
+    if column.words and wishes.classification is False:
+        if cells.dtype != pl.Boolean:
+            raise InputError(f"{where} is words, but it must be numbers. Leave it out.")
+        return dataclasses.replace(column, kind="number", words=())
     if column.kind == "number" and wishes.classification is None:
         values = np.unique(numbers(source.title, column.name, cells, decimal, column.unit))
         if values[~np.isnan(values)].tolist() == [0, 1]:

@@ -24,6 +24,7 @@ with needs("tables"):
     import polars as pl
 
 _ROUNDED = f"integers of more than {ROUNDED} digits are rounded; if they are names: `categories`"
+MOST_NUMBERED = 20  # classes with digits in all names; more are likely to be quantities
 MOST_WORDS = 64  # different words in a column; with more, most rows must share their word
 
 
@@ -38,7 +39,7 @@ def named(column: Column, cells: "pl.Series", text: TextFile | None = None) -> C
     missing = {w for w in cell if w.lower() in EMPTY} if text is not None else set()
     perhaps = {w for w in cell if w.lower() in PERHAPS} if text is not None else set()
     others = cell - missing - perhaps
-    if text is not None and (not others or text.quotes(sorted(others)[:3])):
+    if text is not None and (not others or text.quotes(others)):
         missing, perhaps = missing | perhaps, set()
     known = {word.removeprefix(QUOTED) for word in cell - missing}
     count = int(raw.is_in(list(perhaps)).sum()) if perhaps else 0
@@ -98,6 +99,9 @@ def inferred(
     if plain.any() and known.n_unique() < 3 * part.digits.filter(plain).n_unique():
         others = present.is_not_null() & ~plain
         refuse(title, column.name, present, others, ", and numbers in other rows")
+    if column.role == "target" and known.str.contains("[0-9]").all():
+        if known.n_unique() > MOST_NUMBERED:
+            refuse(title, column.name, present, present.is_not_null(), ", and digits in all rows")
     return named(column, cells, text)
 
 

@@ -71,10 +71,9 @@ def read_table(
     given = schema if isinstance(schema, Schema) else Schema(decimal="")
     if isinstance(schema, (str, Path)):
         given = Schema.load(schema)
-    if given.targets:  # a whole schema, and not a correction of some columns
-        task = task or (given.task.name if given.task else None)
-        targets = targets or (() if target else [column.name for column in given.targets])
-        leave_out = [*leave_out, *(column.name for column in given.of_role("left out"))]
+    task = task if given.task is None or task is not None else given.task.name
+    targets = targets or (() if target else [column.name for column in given.targets])
+    leave_out = [*leave_out, *(column.name for column in given.of_role("left out"))]
     divisions = {"group": group, "time": time, "split": split}
     for role in divisions:
         divisions[role] = divisions[role] or next((c.name for c in given.of_role(role)), None)

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ..core import InputError, needs
@@ -32,9 +32,10 @@ class TextFile:
     notes: tuple[str, ...]
     content: bytes
 
-    def quotes(self, words: list[str]) -> bool:
-        """Whether the file puts one of these words in quotes."""
-        return any(f'"{word}"'.encode() in self.content for word in words)
+    def quotes(self, words: Collection[str]) -> bool:
+        """Whether the file has words such as these in quotes that they do not need."""
+        plain = [word for word in sorted(words) if word.replace(" ", "").isalnum()][:3]
+        return bool(plain) and all(f'"{word}"'.encode() in self.content for word in plain)
 
 
 def read_text(path: Path) -> TextFile:
