@@ -43,7 +43,7 @@ def columns_of(
     **Raises:** `InputError` for a column whose cells cannot be understood.
     """
     notes: list[str] = []
-    role_of = {name: _role(name, wishes, given) for name in source.columns}
+    role_of: dict[str, Role] = {n: _role(n, wishes, given) for n in source.columns}
     whole = given.targets and given.inputs and not wishes.inputs
     if whole and (new := [name for name in source.columns if given.column(name) is None]):
         some = ", ".join(map(repr, new[:5])) + (", …" if new[5:] else "")

@@ -9,6 +9,7 @@ from ._cells import (
     filled,
     in_order,
     is_infinite,
+    moments,
     names,
     NO_NUMBER,
     PERHAPS,
@@ -89,7 +90,7 @@ def inferred(
                 " or the month may come first. Write them as 2024-12-31, or leave the column out"
                 " (`leave_out`)."
             )
-        parts = _dates.varying(_dates.dates(known, dates[0]))
+        parts = _dates.varying(moments(title, column.name, known, dates[0]))
         return dataclasses.replace(column, kind="date", format=dates[0], parts=parts)
     plain = good & (part.unit == "")
     digits = present.str.contains(r"\p{Nd}") & ~present.str.contains(r"\p{L}")
@@ -113,7 +114,7 @@ def _typed(column: Column, cells: "pl.Series") -> Column:
     if isinstance(cells.dtype, pl.Datetime):
         return dataclasses.replace(column, kind="date", parts=_dates.varying(cells))
     done = ""
-    if cells.dtype.is_integer() and max(abs(int(cells.max())), abs(int(cells.min()))) > 2**53:
+    if cells.dtype.is_integer() and (cells.cast(pl.Float64).abs() > 2**53).any():
         done = _ROUNDED
     return dataclasses.replace(column, kind="number", done=done)
 

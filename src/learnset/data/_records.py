@@ -57,8 +57,8 @@ def records_of(source: Source, schema: Schema) -> Records:
         for block in blocks.values()
     )
     task = rest.get("task")
-    divisions = (rest.get(role) for role in ("group", "time", "split"))
-    return Records(x, y, task, task_names, *divisions, tuple(notes), tuple(reading))
+    group, time, part = (rest.get(role) for role in ("group", "time", "split"))
+    return Records(x, y, task, task_names, group, time, part, tuple(notes), tuple(reading))
 
 
 def _names(source: Source, column: Column) -> Any:
