@@ -146,7 +146,9 @@ class Evaluate:
             if source is not None and isinstance(given.tasks, Episodes):
                 queries = source.queries_for(shots, given.tasks)
             tasks = given.tasks.with_shots(shots, queries)
-            check_room(tasks, self.tasks, "`--tasks` or `--shots`")
+            # Few-shot tasks are drawn in parts that fit, others all at once.
+            at_once = 1 if source is not None else self.tasks
+            check_room(tasks, at_once, "`--tasks` or `--shots`")
             options = {"num_tasks": self.tasks, "metric": given.metric}
             result = evaluate(adapter, model, tasks, key=jr.key(self.seed), **options)
             console.print(f"{amount(shots, unit)}: {result}")

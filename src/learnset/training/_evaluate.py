@@ -1,7 +1,12 @@
 """Scoring an adapter on held-out tasks."""
 
+import math
+from collections.abc import Iterator
+
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from ..core import (
@@ -19,6 +24,9 @@ from ..core import (
     traced,
 )
 from ..tasks import AbstractTasks
+from ._parts import in_parts
+
+DRAWN_BYTES = 2**29  # half a GiB: what tasks that are drawn at once may take
 
 
 def evaluate(
@@ -31,8 +39,8 @@ def evaluate(
     split: Split = Split.TEST,
     metric: Loss = mse,
 ) -> Evaluation:
-    """Adapts to held-out tasks and scores the predictors on the query sets, all tasks in one
-    compiled call.
+    """Adapts to held-out tasks and scores the predictors on the query sets, as many tasks at once
+    as fit into two GiB.
 
     **Arguments:**
 
@@ -51,9 +59,28 @@ def evaluate(
     """
     if num_tasks < 1:
         raise InputError(f"evaluate: `num_tasks={num_tasks}`, but at least 1 task is needed.")
-    batch = tasks.draw(num_tasks, split, key=key)
-    errors = _score_jit(traced(adapter), model, batch, metric)
-    return Evaluation(errors, _counted(batch))
+    errors, counted = [], []
+    for batch in drawn(tasks, num_tasks, split, key=key):
+        errors.append(_score_jit(traced(adapter), model, batch, metric))
+        counted.append(_counted(batch))
+    return Evaluation(jnp.concatenate(errors)[:num_tasks], jnp.concatenate(counted)[:num_tasks])
+
+
+def drawn(
+    tasks: AbstractTasks, num_tasks: int, split: Split, *, key: Key[Array, ""]
+) -> Iterator[Task]:
+    """The tasks that `tasks.draw` gives, in parts of the same size where all of them together take
+    more than half a GiB; the last part then begins anew when it has too few."""
+    one = jax.eval_shape(lambda: tasks.draw(1, split, key=key))
+    count = DRAWN_BYTES // sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(one))
+    # A family that draws in its own way draws all at once: only it knows how tasks depend.
+    if count >= num_tasks or type(tasks).draw is not AbstractTasks.draw:
+        yield tasks.draw(num_tasks, split, key=key)
+        return
+    parts = math.ceil(num_tasks / max(1, count))
+    keys = jr.split(key, num_tasks)[jnp.arange(parts * math.ceil(num_tasks / parts)) % num_tasks]
+    for part in jnp.split(keys, parts):
+        yield jax.vmap(lambda key: tasks.sample(split, key=key))(part)
 
 
 def score(
@@ -72,7 +99,7 @@ def score(
             adapter, view, task.support, lambda predictor: metric(predictor, task.query), steps
         )
 
-    return jax.vmap(of_one)(batch)
+    return in_parts(of_one, batch)
 
 
 @eqx.filter_jit
