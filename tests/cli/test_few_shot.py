@@ -27,7 +27,7 @@ def _environment(monkeypatch):
 def picture(name: int, example: int) -> np.ndarray:
     """Classes differ in where they are bright."""
     noise = np.random.default_rng(100 * name + example).integers(0, 60, (12, 12))
-    noise[name] += 180
+    noise[name % 12] += 180 - 10 * (name // 12)
     return noise.astype(np.uint8)
 
 
@@ -230,3 +230,80 @@ def test_bad_input_gets_one_line_exit_code_2_and_leaves_nothing(
     assert said in error
     assert "Traceback" not in error
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_adapted_without_its_images(here, tmp_path, monkeypatch, capsys):
+    """And from another folder; only scoring needs the classes that were held out."""
+    pictures = shutil.copytree(here / "pictures", tmp_path / "pictures")
+    words = ["train", "protonet", "files", "pictures", *SMALL, "--steps", "2", "--out", "run"]
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 0
+    shutil.rmtree(pictures)
+    monkeypatch.chdir(here)
+    assert main(["adapt", str(tmp_path / "run"), "own", "--out", str(tmp_path / "kept")]) == 0
+    assert main(["predict", str(tmp_path / "kept"), "own/class-00/1.png"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "run"), "--tasks", "20"]) == 2
+    assert "pictures does not exist" in capsys.readouterr().err
+
+
+def test_a_run_is_scored_on_the_classes_that_it_held_out(tmp_path, capsys):
+    """Whatever has come or gone since."""
+    pictures, run = fill(tmp_path / "pictures", 16), tmp_path / "run"
+    words = ["train", "protonet", "files", str(pictures), *SMALL, "--steps", "2", "--out", str(run)]
+    assert main(words) == 0
+    parts = json.loads((run / "run.json").read_text())["kept"]["parts"]
+    assert [len(parts[part]) for part in ("train", "validation", "test")] == [10, 3, 3]
+    assert main(["evaluate", str(run), "--tasks", "20"]) == 0
+    before = json.loads((run / "result.json").read_text())["rows"]
+    shutil.rmtree(pictures / parts["train"][0])
+    shutil.copytree(pictures / parts["train"][1], pictures / "another")
+    for path in (pictures / "another").iterdir():
+        Image.fromarray(picture(3, int(path.stem))).save(path)
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--tasks", "20"]) == 0
+    assert "1 classes of" in capsys.readouterr().out
+    result = json.loads((run / "result.json").read_text())
+    assert result["rows"] == before and any("not scored" in note for note in result["notes"])
+    shutil.rmtree(pictures / parts["test"][0])
+    assert main(["evaluate", str(run), "--tasks", "20"]) == 0
+    assert "1 of 3 classes that were held out are gone" in capsys.readouterr().out
+    moved = shutil.move(pictures, tmp_path / "moved")
+    assert main(["evaluate", str(run), "--tasks", "20", "--data", str(moved)]) == 0
+    assert "1 of 3 classes that were held out are gone" in capsys.readouterr().out
+    for name in parts["test"][1:]:
+        shutil.rmtree(moved / name)
+    assert main(["evaluate", str(run), "--tasks", "20", "--data", str(moved)]) == 2
+    assert "none of the 3 classes that the run held out" in capsys.readouterr().err
+
+
+def test_twelve_bits_are_read_alike_by_a_run_its_classifier_and_a_single_image(
+    here, tmp_path, capsys
+):
+    for name in range(3):
+        for example in range(4):
+            (tmp_path / "deep" / f"{name}").mkdir(parents=True, exist_ok=True)
+            deep = picture(name, example).astype(np.uint16) * 16
+            Image.fromarray(deep).save(tmp_path / "deep" / f"{name}" / f"{example}.png")
+    classifier = str(tmp_path / "kept")
+    words = ["adapt", str(here / "protonet"), str(tmp_path / "deep"), "--out", classifier]
+    assert main(words) == 0
+    assert "0 to 4095 (12 bits)" in " ".join(capsys.readouterr().out.split())
+    known = json.loads((tmp_path / "kept" / "classes.json").read_text())
+    assert known["ranges"] == {"integers": [0.0, 4095.0]}
+    Image.fromarray(picture(0, 1).astype(np.uint16) * 4).save(tmp_path / "dark.png")
+    assert main(["predict", classifier, str(tmp_path / "dark.png")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "whole numbers, 0 to 4095 (12 bits)" in said
+
+
+def test_each_command_says_what_was_left_out(here, tmp_path, capsys):
+    folder = shutil.copytree(here / "pictures", tmp_path / "pictures")
+    (folder / "class-00" / "broken.png").write_bytes(b"no picture")
+    run, line = str(tmp_path / "run"), "Left out or changed: 1 broken images: class-00/broken.png."
+    train = ["train", "protonet", "files", str(folder), *SMALL, "--steps", "2", "--out", run]
+    draw = ["draw", str(folder), *DATA, "--out", str(tmp_path / "drawn")]
+    adapt = ["adapt", run, str(folder), "--out", str(tmp_path / "kept")]
+    for words in (train, draw, ["evaluate", run, "--tasks", "20"], adapt):
+        assert main(words) == 0
+        assert line in " ".join(capsys.readouterr().out.split()), words[0]

@@ -173,10 +173,17 @@ def test_the_cache_keeps_data_bit_for_bit_and_makes_a_damaged_file_anew(tmp_path
     assert len(made) == 1 and (first.x == again.x).all() and first.x.dtype == again.x.dtype
     assert (first.names, first.groups, first.skipped) == (again.names, again.groups, again.skipped)
     assert (first.starts == again.starts).all() and (first.sizes == again.sizes).all()
-    file = cache_folder() / "folder" / "some.npz"
-    file.write_bytes(file.read_bytes()[:100])
-    assert (kept("folder/some", make).x == first.x).all() and len(made) == 2
-    assert [path.name for path in file.parent.iterdir()] == ["some.npz"]
+    file = cache_folder() / "folder" / "some.cache"
+    whole = file.read_bytes()
+    flipped = [whole[:i] + bytes([whole[i] ^ 4]) + whole[i + 1 :] for i in range(0, len(whole), 97)]
+    for damaged in (b"", whole[:100], whole + b"x", *flipped):
+        file.write_bytes(damaged)
+        anew = kept("folder/some", make)
+        assert (anew.x == first.x).all() and anew.names == first.names
+        assert anew.skipped[-1] == f"The copy {file} in the cache was damaged, and was made again."
+        assert file.read_bytes() == whole and kept("folder/some", make).skipped == first.skipped
+    assert len(made) == 1 + 3 + len(flipped)
+    assert [path.name for path in file.parent.iterdir()] == ["some.cache"]
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch):

@@ -39,7 +39,9 @@ class Draw:
         name = word(self.tasks)
         if isinstance(self.tasks, AbstractSource):
             return self._episode(self.tasks, name, console)
-        tasks = family(self.tasks).tasks
+        given = family(self.tasks)
+        say_notes(given.notes, console)
+        tasks = given.tasks
         check_room(tasks, self.number, "`--number`, or what a task has")
         folder = self.out
         make_folder(folder, folder)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import jax.random as jr
@@ -10,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from ..comparison import slug
-from ..core import cross_entropy, error_rate, gaussian_nll, InputError, Loss, mse, Split
+from ..core import cross_entropy, error_rate, gaussian_nll, InputError, Loss, mse
+from ..data import some, Splits
 from ..meta import (
     ANIL,
     BOIL,
@@ -29,16 +29,9 @@ from ..meta import (
     RelationNetwork,
     Reptile,
 )
-from ..tasks import (
-    AbstractTasks,
-    by_tasks,
-    Episodes,
-    HeldOutTasks,
-    LinearGaussian,
-    Sinusoids,
-    Unrelated,
-)
+from ..tasks import AbstractTasks, by_tasks, LinearGaussian, Sinusoids, Unrelated
 from ..transfer import Pooled
+from ._kept import check_present, Kept, NAMES
 from ._options import called
 from .subjects import (
     AbstractSource,
@@ -90,15 +83,12 @@ AnyMethod = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Family:
-    """A family of tasks as it is trained on: the tasks, the common network, and how errors are
-    measured."""
+class Common:
+    """A family of tasks without the tasks: the common network, and how errors are measured."""
 
-    tasks: AbstractTasks
     network: Any
     metric: Loss
     loss: Loss
-    notes: tuple[str, ...] = ()  # about the data
 
     @property
     def measure(self) -> str:
@@ -131,40 +121,76 @@ class Family:
         return method
 
 
-def family(tasks: Any, parts: dict[str, list[str]] | None = None) -> Family:
+@dataclasses.dataclass(frozen=True)
+class Family(Common):
+    """A family of tasks as it is trained on."""
+
+    tasks: AbstractTasks
+    notes: tuple[str, ...] = ()  # about the data
+    kept: Kept = Kept({})  # what a run keeps of the data
+
+
+def family(tasks: Any, kept: Kept | None = None) -> Family:
     """The family that a word stands for.
 
-    **Arguments:** `parts`: the names of the tasks of a table to train, validate and test on, as an
-    earlier run had them; others are left out then.
+    **Arguments:** `kept`: of an earlier run, whose parts these are; what is in none is left out.
     """
     if isinstance(tasks, AbstractSource):
-        episodes = tasks.episodes()
-        network = tasks.network(episodes)
-        return Family(episodes, network, error_rate, cross_entropy, episodes.notes)
+        return _few_shot_family(tasks, kept)
     if isinstance(tasks, AbstractTable):
-        table = tasks.table()
-        held_out = by_tasks(table, part=None if parts is None else _division(table.names, parts))
-        measures = (error_rate, cross_entropy) if table.classes else (mse, mse)
-        return Family(held_out, Network(*sizes(held_out)), *measures)
-    return Family(tasks, Network(*sizes(tasks)), mse, mse)
+        return _table_family(tasks, kept)
+    return Family(Network(*sizes(tasks)), mse, mse, tasks)
 
 
-def _division(names: Sequence[str], parts: dict[str, list[str]]) -> np.ndarray:
-    """The number of the part of each task; -1 for those in none."""
-    of_name = {name: i for i, part in enumerate(parts.values()) for name in part}
-    return np.array([of_name.get(name, -1) for name in names])
+def few_shot(source: AbstractSource, shape: tuple[int, ...]) -> Common:
+    """A family of few-shot tasks with examples of this shape, which need not be at hand."""
+    return Common(source.network(shape), error_rate, cross_entropy)
 
 
-def parts_of(tasks: Any) -> dict[str, list[str]]:
-    """The names of the tasks, or of the classes, to train, validate and test on, where they have
-    names."""
-    if isinstance(tasks, HeldOutTasks):
-        names = tasks.names
-    elif isinstance(tasks, Episodes):
-        names = [tasks.pool(split).names for split in Split]
+def _few_shot_family(source: AbstractSource, kept: Kept | None) -> Family:
+    notes = ()
+    if kept is None:
+        parts = source.parts()
+        shape = parts.train.x.shape[1:]
+        names = {name: part.names for name, part in zip(NAMES, parts, strict=True)}
+        kept = Kept(names, shape=shape, ranges=parts.train.ranges)
     else:
-        return {}
-    return {split.name.lower(): list(n) for split, n in zip(Split, names, strict=True)}
+        classes = source.classes(kept.shape, kept.ranges)
+        notes = check_present(_place(source), kept, classes.names, "classes")
+        number = {name: i for i, name in enumerate(classes.names)}
+        chosen = [[number[n] for n in kept.parts[part] if n in number] for part in NAMES]
+        parts = Splits(*(source.of_size(classes.subset(some)) for some in chosen))
+        if parts.train.x.shape[1:] != kept.shape:
+            raise InputError(
+                f"{_place(source)} has examples of shape {parts.train.x.shape[1:]}, but the run had"
+                f" {kept.shape}."
+            )
+    episodes = source.episodes_of(parts)
+    common = few_shot(source, kept.shape)
+    return Family(
+        common.network, common.metric, common.loss, episodes, (*notes, *episodes.notes), kept
+    )
+
+
+def _table_family(source: AbstractTable, kept: Kept | None) -> Family:
+    table, part, notes = source.table(), None, ()
+    if kept is not None:
+        notes = check_present(_place(source), kept, table.names, "tasks")
+        part_of = {name: i for i, part in enumerate(NAMES) for name in kept.parts[part]}
+        part = np.array([part_of.get(name, -1) for name in table.names])
+    held_out = by_tasks(table, part=part)
+    kept = Kept(dict(zip(NAMES, held_out.names, strict=True)))
+    used = {name for names in held_out.names for name in names}
+    small = sorted(name for name in table.names if name not in used)
+    if small and part is None:
+        notes = (f"{len(small)} tasks with fewer than 2 labelled rows: {some(small)}.",)
+    measures = (error_rate, cross_entropy) if table.classes else (mse, mse)
+    return Family(Network(*sizes(held_out)), *measures, held_out, (*table.notes, *notes), kept)
+
+
+def _place(source: Any) -> str:
+    """Where data come from, in words."""
+    return str(getattr(source, "path", word(source)))
 
 
 def word(thing: Any) -> str:

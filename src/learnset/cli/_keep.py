@@ -16,10 +16,19 @@ from tyro.conf import arg
 
 from ..core import AbstractAdapter, Batch, InputError, Model
 from ..data import Classes, from_folder, from_images, from_npz, Labelled, left_out, Ranges, rows_of
-from ..tasks import Episodes
-from ..training import load, read_sealed_json, run_folder, save, write_sealed_json
+from ..training import (
+    Calibrated,
+    load,
+    read_sealed_json,
+    run_folder,
+    save,
+    write_sealed_json,
+)
+from ._families import few_shot
+from ._kept import Kept, ranges_from, read_kept
 from ._options import say_notes
 from ._train import training_of
+from .subjects import AbstractSource
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,24 +48,28 @@ class Adapt:
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments
         training = training_of(self.folder)
-        given, model = training.restored(self.folder)
-        if not isinstance(given.tasks, Episodes):
+        if not isinstance(training.tasks, AbstractSource):
             raise InputError(
                 f"{self.folder} was trained on numbers, not on classes: `adapt` is for few-shot"
                 " classifiers."
             )
-        shape = given.tasks.train.x.shape[1:]
-        classes = self._support(shape)
+        kept = read_kept(self.folder)
+        given, ways = few_shot(training.tasks, kept.shape), training.tasks.ways
+        model = training.model(self.folder, given)
+        classes = self._support(kept)
         pool = Classes(classes)
         targets = jnp.eye(len(classes))[jnp.asarray(classes.labels)]
         support = Batch(pool[jnp.arange(len(classes.x))], targets)
         adapter = training.adapter(given)
-        if len(classes) != given.tasks.ways and not _takes_any(adapter, model, support):
-            raise InputError(self._other_ways(given.tasks.ways, len(classes)))
-        predictor = eqx.filter_jit(adapter.adapt)(model, support)
+        if len(classes) != ways and not _takes_any(adapter, model, support):
+            raise InputError(self._other_ways(ways, len(classes)))
+        predictor = Calibrated(
+            eqx.filter_jit(adapter.adapt)(model, support),
+            kept.temperature(int(classes.sizes.min())),
+        )
         known = {
             "names": list(classes.names),
-            "shape": list(shape),
+            "shape": list(kept.shape),
             "ranges": {kind: bounds and list(bounds) for kind, bounds in classes.ranges.items()},
         }
         with run_folder(self.out, overwrite=self.overwrite) as folder:
@@ -68,13 +81,19 @@ class Adapt:
         )
         say_notes(left_out(classes.skipped), console)
 
-    def _support(self, shape: tuple[int, ...]) -> Labelled:
+    def _support(self, kept: Kept) -> Labelled:
+        shape = kept.shape
         if self.support.suffix == ".npz":
             classes = from_npz(self.support)
-        else:
-            classes = from_folder(
-                self.support, size=(shape[0], shape[1]), channels=shape[-1], min_size=1
+        elif len(shape) != 3:
+            raise InputError(
+                f"The run reads features of shape {shape}: give an .npz file with arrays `x` and"
+                " `y`."
             )
+        else:
+            # Black and white are those of these images: their camera need not be that of the run.
+            size, channels = (shape[0], shape[1]), shape[-1]
+            classes = from_folder(self.support, size=size, channels=channels, min_size=1)
         if classes.x.shape[1:] != shape:
             raise InputError(
                 f"{self.support} has examples of shape {classes.x.shape[1:]}, but the run had"
@@ -132,13 +151,7 @@ class Predict:
                 " `learnset adapt`."
             )
         known = read_sealed_json(path, "Make the classifier again with `learnset adapt`.")
-        return known["names"], tuple(known["shape"]), _ranges(known["ranges"])
-
-
-def _ranges(known: dict[str, list[float] | None]) -> Ranges:
-    return {
-        kind: None if bounds is None else (bounds[0], bounds[1]) for kind, bounds in known.items()
-    }
+        return known["names"], tuple(known["shape"]), ranges_from(known["ranges"])
 
 
 def _examples(

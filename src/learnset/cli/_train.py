@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,17 +25,17 @@ from ..training import (
     read_sealed_json,
     restore,
     run_folder,
+    temperature,
     train,
     write_json,
     write_sealed_json,
 )
 from ..transfer import FineTune, Pooled
-from ._families import AnyMethod, AnyTasks, Family, family, parts_of, word
+from ._families import AnyMethod, AnyTasks, Common, Family, family, word
+from ._kept import Kept, read_kept, REMEDY
 from ._limits import check_room
 from ._options import check_counts, FORMAT, origin, say_notes, TrainingOptions, versions
 from .subjects import AbstractSource
-
-REMEDY = "Train again, with `--overwrite` or in another folder."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +81,9 @@ class Train(TrainingOptions):
                 **self.saving,
             )
             about = {
-                "arguments": [a for a in arguments if a not in ("--resume", "--overwrite")],
+                "arguments": self._words(arguments),
                 "versions": versions(),
-                "parts": parts_of(given.tasks),
-                "past": _past(given),
+                "kept": self._kept(given, trained.model).record(),
             }
             write_sealed_json(folder / "run.json", about)
         speed = trained.steps / trained.seconds if trained.seconds else 0.0
@@ -94,20 +93,51 @@ class Train(TrainingOptions):
             f" `learnset evaluate {out}`."
         )
 
-    def restored(self, folder: Path) -> tuple[Family, Any]:
-        """The family, with the parts that a run of this command had, and the model that it left
-        behind.
+    def _words(self, arguments: Sequence[str]) -> list[str]:
+        """The words of the command as they are understood from any folder."""
+        places = {getattr(self.tasks, name, None) for name in ("path", "schema")} - {None}
+        return [
+            str(Path(word).absolute()) if Path(word) in places else word
+            for word in arguments
+            if word not in ("--resume", "--overwrite")
+        ]
 
-        **Raises:** `InputError` if what it was trained on has changed since.
+    def with_data(self, path: Path) -> "Train":
+        """The same command with data in another place."""
+        if not hasattr(self.tasks, "path"):
+            raise InputError(f"`{word(self.tasks)}` are not read from a file or folder of yours.")
+        return dataclasses.replace(self, tasks=dataclasses.replace(self.tasks, path=path))
+
+    def _kept(self, given: Family, model: Any) -> Kept:
+        """What later commands need of the data, with temperatures of a classifier."""
+        kept = dataclasses.replace(given.kept, past=_past(given))
+        if not isinstance(self.tasks, AbstractSource) or not isinstance(given.tasks, Episodes):
+            return kept
+        options = {"key": jr.key(self.seed), "num_tasks": 25 if self.quick else 100}
+        adapter, temperatures = self.adapter(given), {}
+        for shots in self.tasks.shots:
+            tasks = given.tasks.with_shots(shots, self.tasks.queries_for(shots, given.tasks))
+            temperatures[shots] = temperature(adapter, model, tasks, **options)
+        return dataclasses.replace(kept, temperatures=temperatures)
+
+    def given(self, folder: Path) -> Family:
+        """The family, with the parts that a run of this command had.
+
+        **Raises:** `InputError` if numbers that it was trained on have changed since: they scale
+        all that the model reads.
         """
-        about = read_sealed_json(folder / "run.json", REMEDY)
-        given = family(self.tasks, about["parts"] or None)
-        if about["past"] != _past(given):
-            raise InputError(_changed(folder, about["parts"], parts_of(given.tasks)))
-        model = given.model(self.method, jr.split(jr.key(self.seed))[0])
-        return given, restore(folder, given.method(self.method), model, optax.adam(self.lr)).model
+        kept = read_kept(folder)
+        given = family(self.tasks, kept if kept.parts else None)
+        if not isinstance(given.tasks, Episodes) and kept.past != _past(given):
+            raise InputError(_changed(folder, kept.parts, given.kept.parts))
+        return given
 
-    def adapter(self, given: Family) -> Any:
+    def model(self, folder: Path, given: Common) -> Any:
+        """The model that a run of this command left behind."""
+        model = given.model(self.method, jr.split(jr.key(self.seed))[0])
+        return restore(folder, given.method(self.method), model, optax.adam(self.lr)).model
+
+    def adapter(self, given: Common) -> Any:
         """How a new task is learnt after this training."""
         return (
             FineTune(given.loss, steps=10)
@@ -129,6 +159,8 @@ class Evaluate:
     """how many new tasks"""
     seed: int = 1
     """which new tasks"""
+    data: Path | None = None
+    """where the data are now, if they were moved"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         began = time.perf_counter()
@@ -136,7 +168,11 @@ class Evaluate:
         _check_replaceable(path)
         check_counts(self, "tasks")
         training = training_of(self.folder)
-        given, model = training.restored(self.folder)
+        if self.data is not None:
+            training = training.with_data(self.data)
+        given = training.given(self.folder)
+        model = training.model(self.folder, given)
+        say_notes(given.notes, console)
         adapter, rows = training.adapter(given), []
         source = training.tasks if isinstance(training.tasks, AbstractSource) else None
         unit = "point" if source is None else "shot"
@@ -227,14 +263,15 @@ def training_of(folder: Path) -> Train:
 
 def _past(given: Family) -> str:
     """The digest of what is trained on."""
-    tasks = given.tasks
-    return digest(tasks.pool(Split.TRAIN) if parts_of(tasks) else tasks)  # pyright: ignore[reportAttributeAccessIssue]
+    tasks: Any = given.tasks
+    return digest(tasks.pool(Split.TRAIN) if given.kept.parts else tasks)
 
 
-def _changed(folder: Path, before: dict[str, list[str]], now: dict[str, list[str]]) -> str:
+def _changed(
+    folder: Path, before: Mapping[str, Sequence[str]], now: Mapping[str, Sequence[str]]
+) -> str:
     """Says that data have changed, with a name that shows it."""
-    train = before.get("train", [])
-    gone = [name for name in train if name not in now["train"]]
+    gone = [name for name in before.get("train", ()) if name not in now["train"]]
     named = f" ({gone[0]!r} is not among it)" if gone else ""
     return (
         f"What {folder} was trained on is not what the data hold now{named}: its new tasks may be"

@@ -21,6 +21,7 @@ from ._folder import (
 from ._labelled import (
     Labelled as Labelled,
     left_out as left_out,
+    some as some,
     Splits as Splits,
 )
 from ._layout import given_parts as given_parts

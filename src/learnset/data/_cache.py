@@ -1,15 +1,23 @@
 """A cache for files that were downloaded or are slow to make."""
 
 import contextlib
+import dataclasses
+import hashlib
+import io
+import math
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from ..core import InputError
 from ._labelled import Labelled
+from ._npz import arrays_in
+
+MARK = b"learnset cache 1\n"
+DIGEST = hashlib.sha256().digest_size
 
 
 def cache_folder() -> Path:
@@ -18,23 +26,30 @@ def cache_folder() -> Path:
 
 
 def kept(name: str, make: Callable[[], Labelled]) -> Labelled:
-    """The result of `make`, read from the cache if a complete copy is there."""
-    path = cache_folder() / f"{name}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return _read(path)
+    """The result of `make`, read from the cache if an intact copy is there. One that is damaged is
+    made again, which `skipped` says."""
+    path = cache_folder() / f"{name}.cache"
+    damaged = ()
+    if path.is_file():
+        with contextlib.suppress(OSError, InputError, KeyError):
+            return _read(path)
+        damaged = (f"The copy {path} in the cache was damaged, and was made again.",)
     data = make()
     # Without room on the disk, or the right to write there, it is made again the next time.
     with contextlib.suppress(OSError):
         _write(path, data)
-    return data
+    return dataclasses.replace(data, skipped=(*data.skipped, *damaged))
 
 
 def _read(path: Path) -> Labelled:
-    # Opened here, because NumPy does not close a file that turns out to be damaged.
-    with path.open("rb") as stream, np.load(stream) as file:
-        strings = (tuple(file[name].tolist()) for name in ("names", "groups", "skipped"))
-        sizes = file["sizes"]
-        return Labelled(file["x"], np.cumsum(sizes) - sizes, sizes, *strings)
+    whole = path.read_bytes()
+    content = whole[len(MARK) + DIGEST :]
+    if whole != MARK + hashlib.sha256(content).digest() + content:
+        raise InputError(f"{path} is damaged.")
+    arrays = arrays_in(io.BytesIO(content), largest=math.inf, name=str(path))
+    names, groups, skipped = (tuple(arrays[key].tolist()) for key in ("names", "groups", "skipped"))
+    sizes = arrays["sizes"]
+    return Labelled(arrays["x"], np.cumsum(sizes) - sizes, sizes, names, groups, skipped)
 
 
 def _write(path: Path, data: Labelled) -> None:
@@ -43,11 +58,14 @@ def _write(path: Path, data: Labelled) -> None:
     names, groups, skipped = (
         np.array(strings, dtype=str) for strings in (data.names, data.groups, data.skipped)
     )
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream, x=data.x, sizes=data.sizes, names=names, groups=groups, skipped=skipped
+    )
+    content = stream.getvalue()
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
         try:
-            np.savez_compressed(
-                file, x=data.x, sizes=data.sizes, names=names, groups=groups, skipped=skipped
-            )
+            file.write(MARK + hashlib.sha256(content).digest() + content)
             file.close()
             os.replace(file.name, path)
         except BaseException:

@@ -1,6 +1,7 @@
 """Arrays of an `.npz` file from anywhere: sizes are checked before anything is allocated."""
 
 import ast
+import io
 import math
 import re
 import struct
@@ -32,23 +33,34 @@ def read_npz(path: str | Path, names: Iterable[str] | None = None) -> dict[str, 
     **Raises:** `InputError` for a file that is not one, is damaged, is encrypted, claims other
     sizes than it has, or would become more than a hundred times as large.
     """
-    path, chosen = Path(path), None if names is None else set(names)
+    path = Path(path)
     if not path.is_file():
         is_what = "is a folder" if path.is_dir() else "does not exist or is no regular file"
         raise InputError(f"{path} {is_what}; give a file of arrays.")
+    with path.open("rb") as stream:
+        largest = max(SMALL, EXPANDS * path.stat().st_size)
+        return arrays_in(stream, names, largest=largest, name=str(path))
+
+
+def arrays_in(
+    stream: IO[bytes], names: Iterable[str] | None = None, *, largest: float, name: str
+) -> dict[str, np.ndarray]:
+    """As `read_npz`, from an open file, whose arrays may take `largest` bytes."""
+    chosen = None if names is None else set(names)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(stream) as archive:
             members = _members(archive)
-            wanted = [name for name in members if chosen is None or name in chosen]
-            _check_sizes([members[name] for name in wanted], path.stat().st_size)
-            return {name: _array(archive, members[name], name) for name in wanted}
+            wanted = [key for key in members if chosen is None or key in chosen]
+            size = stream.seek(0, io.SEEK_END)
+            _check_sizes([members[key] for key in wanted], size, largest)
+            return {key: _array(archive, members[key], key) for key in wanted}
     except _Refused as refused:
-        raise InputError(f"{path} {refused}") from None
+        raise InputError(f"{name} {refused}") from None
     except MemoryError:
-        raise InputError(f"{path} holds more than there is memory for.") from None
+        raise InputError(f"{name} holds more than there is memory for.") from None
     except Exception as error:  # zipfile and zlib raise many kinds for damaged files
         raise InputError(
-            f"{path} is not a complete `.npz` file: it is damaged, or of another kind."
+            f"{name} is not a complete `.npz` file: it is damaged, or of another kind."
             " `numpy.savez` writes one."
         ) from error
 
@@ -73,7 +85,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     return members
 
 
-def _check_sizes(members: list[zipfile.ZipInfo], size: int) -> None:
+def _check_sizes(members: list[zipfile.ZipInfo], size: int, largest: float) -> None:
     if any(info.flag_bits & 1 for info in members):
         raise _Refused("is encrypted; save it without a password.")
     known = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
@@ -82,7 +94,7 @@ def _check_sizes(members: list[zipfile.ZipInfo], size: int) -> None:
     if any(info.compress_size > size for info in members):
         raise _Refused("is cut off: it claims more bytes than it has.")
     total = sum(info.file_size for info in members)
-    if total > max(SMALL, EXPANDS * size):
+    if total > largest:
         raise _Refused(
             f"has {size:,} bytes and would become {total:,}, more than {EXPANDS} times as many:"
             " save it with `numpy.savez`, uncompressed."

@@ -1,5 +1,10 @@
 """Training a model, evaluating it, and saving it."""
 
+from ._calibrate import (
+    answers as answers,
+    Calibrated as Calibrated,
+    temperature as temperature,
+)
 from ._evaluate import (
     draw_seeds as draw_seeds,
     evaluate as evaluate,

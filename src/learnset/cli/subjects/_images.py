@@ -78,7 +78,7 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
         )
         count = len(episodes.pool(Split.TRAIN))
         recipes = classes.standard(count, steps=5 if self.quick else 10)
-        network = source.network(episodes)
+        network = source.network(episodes.pool(Split.TRAIN).x.shape[1:])
         new = compare(
             self.chosen(recipes),
             network,

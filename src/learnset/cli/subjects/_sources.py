@@ -20,6 +20,7 @@ from ...data import (
     glyphs,
     Labelled,
     omniglot,
+    Ranges,
     Splits,
     turned,
 )
@@ -77,14 +78,29 @@ class AbstractSource(abc.ABC):
     def splits(self) -> Splits:
         """Classes to train on, to choose settings on, to score on."""
 
+    def classes(self, shape: tuple[int, ...] = (), ranges: Ranges | None = None) -> Labelled:
+        """All classes, of examples as a run had them."""
+        del shape, ranges
+        train, validation, test = self.splits()
+        return omniglot.joined(omniglot.joined(train, validation), test)
+
     @property
     def least(self) -> int:
         """Examples that a class has at least."""
         return self.shots[-1] + FEWEST_QUERIES
 
+    def parts(self) -> Splits:
+        """The classes of each part that are large enough."""
+        train, validation, test = map(self.of_size, self.splits())
+        return Splits(train, validation, test)
+
     def episodes(self) -> Episodes:
         """Tasks as they are trained on."""
-        train, validation, test = (self.of_size(part) for part in self.splits())
+        return self.episodes_of(self.parts())
+
+    def episodes_of(self, parts: Splits) -> Episodes:
+        """Tasks of the classes of these parts."""
+        train, validation, test = parts
         if (self.turned or self.augmented) and train.x.ndim != 4:
             raise InputError(
                 "`--turned` and `--augmented` are for images; these examples are features."
@@ -112,9 +128,8 @@ class AbstractSource(abc.ABC):
         what is left."""
         return min(15, min(episodes.pool(split).smallest for split in Split) - shots)
 
-    def network(self, episodes: Episodes) -> "FewShotNetwork":
-        """Makes the common model of these tasks."""
-        shape = episodes.pool(Split.TRAIN).x.shape[1:]
+    def network(self, shape: tuple[int, ...]) -> "FewShotNetwork":
+        """Makes the common model of tasks with examples of this shape."""
         return FewShotNetwork(
             shape, self.ways, self.filters, not self.pooled, NORMALISATION[self.normalisation]
         )
@@ -191,8 +206,9 @@ class Files(AbstractSource):
         groups = len(set(classes.groups))
         return classes.split((0.6, 0.2, 0.2), by_group=groups >= 10, seed=self.split_seed)
 
-    def classes(self) -> Labelled:
+    def classes(self, shape: tuple[int, ...] = (), ranges: Ranges | None = None) -> Labelled:
         """All classes that the files have."""
         if self.path.suffix == ".npz":
-            return from_npz(self.path, min_size=2)
-        return from_folder(self.path, size=self.size)
+            return from_npz(self.path, min_size=2, ranges=ranges)
+        channels = shape[-1] if shape else None
+        return from_folder(self.path, size=self.size, channels=channels, ranges=ranges)
