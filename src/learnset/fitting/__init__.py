@@ -1,7 +1,7 @@
 """Models to use: fitted to a table, kept as one file, asked for predictions, adapted and served."""
 
 from ._file import SUFFIX as SUFFIX
-from ._fit import fit as fit
+from ._fit import fit as fit, recipes_of as recipes_of
 from ._fitted import Answers as Answers, Fitted as Fitted
 from ._inspect import card as card
 from ._json_rows import JsonRows as JsonRows

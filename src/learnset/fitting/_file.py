@@ -22,22 +22,30 @@ MOST_MEMBERS = 100_000
 KINDS = {"float64", "float32", "int64", "int32", "uint32", "uint8", "int8", "bool"}
 
 
-def write(path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Writes a file in one move."""
+def pack(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    """The bytes of a file."""
     members = {f"{name}.npy": _bytes_of(array) for name, array in arrays.items()}
     text = json.dumps({"format": FORMAT} | about, ensure_ascii=False, allow_nan=False)
     members["about.json"] = text.encode("utf-8", "surrogatepass")
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
     members["digests.json"] = json.dumps(digests).encode()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)  # a fixed date: equal bytes
+    return stream.getvalue()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Writes a file in one move."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.") from None
     try:
-        with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
-            for name, content in members.items():
-                archive.writestr(zipfile.ZipInfo(name), content)  # a fixed date: equal bytes
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
         os.chmod(partial, 0o644)
         os.replace(partial, path)
     except OSError as error:
@@ -48,17 +56,32 @@ def write(path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> N
         raise
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The description and the arrays of a file. Sizes are checked against the file's before
-    anything is read.
+def read(path: Path) -> bytes:
+    """The bytes of a file.
 
-    **Raises:** `InputError` for a file that is missing, damaged, not of learnset, or of a newer
-    version.
+    **Raises:** `InputError` for a file that is missing or too large.
     """
     if not path.is_file():
         raise InputError(f"There is no file {path}. Make one with `learnset fit`.")
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise InputError(f"{path} has {size} bytes, more than {MOST_BYTES}.")
     try:
-        members = _members(path)
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def unpack(
+    content: bytes, path: str | Path = "The model"
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The description and the arrays in the bytes of a file. Sizes are checked against theirs
+    before anything is unpacked.
+
+    **Raises:** `InputError` for bytes that are damaged, not of learnset, or of another version.
+    """
+    try:
+        members = _members(content, path)
         about = json.loads(members.pop("about.json"))
         if not isinstance(about, dict):
             raise ValueError("about.json is no object")
@@ -84,17 +107,14 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return about, arrays
 
 
-def _members(path: Path) -> dict[str, bytes]:
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise InputError(f"{path} has {size} bytes, more than {MOST_BYTES}.")
-    with zipfile.ZipFile(path) as archive:
+def _members(whole: bytes, path: str | Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         entries = archive.infolist()
         if len(entries) > MOST_MEMBERS or len({entry.filename for entry in entries}) < len(entries):
             raise ValueError("members")
         if any(e.compress_type != zipfile.ZIP_STORED or e.flag_bits & 1 for e in entries):
             raise ValueError("compressed or encrypted members")
-        if sum(entry.file_size for entry in entries) > size:
+        if sum(entry.file_size for entry in entries) > len(whole):
             raise ValueError("members are larger than the file")
         members = {entry.filename: archive.read(entry) for entry in entries}
     if len(members["about.json"]) > MOST_TEXT:

@@ -8,8 +8,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Key
+import numpy as np
+from jaxtyping import Array, Float, Key
 
 from ..comparison import (
     alike,
@@ -58,6 +60,7 @@ def fit(
     seed: int = 0,
     divisions: int | None = None,
     steps: int = 300,
+    weight: Float[np.ndarray, "rows"] | None = None,
 ) -> Fitted:
     """A model of a table, to be used: it predicts rows of its tasks and of others, adapts to a new
     task from a few rows, and is saved as one file.
@@ -71,7 +74,7 @@ def fit(
     - `recipe`: the name of one of `learnset.recipes.rows.standard`, or several of which the best on
       validation rows is taken. Default: among those of a short comparison.
     - `seed`: of all randomness. `divisions`: of the rows; default: 5, or 1 of a large table.
-    - `steps`: of training of a network.
+    - `steps`: of training of a network. `weight`: of each row, where rows do not count the same.
 
     **Raises:** `InputError` for a recipe that is not known, and where no recipe has finite
     predictions.
@@ -87,6 +90,8 @@ def fit(
     count = divisions or (DIVISIONS if len(table.x) <= LARGE else 1)
     points = 8 if len(table) > MANY else 16
     question = SeenTasks.of_table(table, seeds=range(seed, seed + count), points_per_task=points)
+    if weight is not None:
+        question = dataclasses.replace(question, sets=_weighted(question.sets, weight))
     network, key = Network(*question.sizes), jr.key(seed)
 
     def ask(recipes: Sequence[Recipe]) -> Comparison:
@@ -108,7 +113,7 @@ def fit(
         encoding=everything.encoding,
         mean=everything.mean,
         std=everything.std,
-        model=_learnt(everything.tasks, comparison, chosen, key),
+        model=_learnt(_weighted(everything.tasks, weight), comparison, chosen, key),
         penalties=judgement.penalties,
         intervals=judgement.intervals,
         calibration=judgement.calibration,
@@ -116,8 +121,13 @@ def fit(
     )
 
 
+def recipes_of(table: Table, steps: int = 300) -> list[Recipe]:
+    """The recipes that can be fitted to a table."""
+    return rows.standard(len(table), table.x.shape[1], classes=bool(table.classes), steps=steps)
+
+
 def _candidates(table: Table, recipe: str | Sequence[str], steps: int) -> list[Recipe]:
-    known = rows.standard(len(table), table.x.shape[1], classes=bool(table.classes), steps=steps)
+    known = recipes_of(table, steps)
     if recipe == AUTO:
         return [one for one in known if one.quick]
     names = [recipe] if isinstance(recipe, str) else list(recipe)
@@ -139,6 +149,18 @@ def _chosen(outcome: Outcome) -> Recipe:
     learners = Counter(choice.learner for choice in outcome.chosen[0])
     learner = outcome.recipe.learners[learners.most_common(1)[0][0]]
     return dataclasses.replace(outcome.recipe, learners=(learner,))
+
+
+def _weighted(tasks: TableTasks, weight: np.ndarray | None) -> TableTasks:
+    """The tasks with weights for the rows that are learnt from, of mean one."""
+    if weight is None:
+        return tasks
+    rows = np.asarray(tasks.rows[0])
+    of_rows = np.where(rows < 0, 0, (weight / weight.mean())[rows])
+    old = tasks.points.weight
+    of_rows = of_rows[..., None] if of_rows.ndim < old.ndim else of_rows
+    new = old * jnp.asarray(of_rows, old.dtype)
+    return eqx.tree_at(lambda t: t.points.weight, tasks, new)
 
 
 def _of_inputs(schema: Schema) -> Schema:

@@ -281,3 +281,9 @@ class Fitted:
         from ._saving import save
 
         save(self, Path(path))
+
+    def __reduce__(self) -> Any:
+        """Copies between processes, and joblib, go by the bytes of the file."""
+        from ._saving import from_bytes, to_bytes
+
+        return from_bytes, (to_bytes(self),)

@@ -13,7 +13,7 @@ from ..core import for_task, InputError
 from ..data import Encoding, Schema
 from ..training import load as load_predictor
 from ._correction import Correction, Penalty
-from ._file import read, SUFFIX, write
+from ._file import pack, read, SUFFIX, unpack, write
 from ._fitted import Added, Fitted
 from ._intervals import Calibration, Intervals
 from ._structure import from_plain, to_plain
@@ -21,6 +21,11 @@ from ._structure import from_plain, to_plain
 
 def save(fitted: Fitted, path: Path) -> None:
     """Writes a fitted model."""
+    write(path, to_bytes(fitted))
+
+
+def to_bytes(fitted: Fitted) -> bytes:
+    """A fitted model as the bytes of a file."""
     arrays: dict[str, np.ndarray] = {}
 
     def put(value: Any) -> Any:
@@ -39,7 +44,7 @@ def save(fitted: Fitted, path: Path) -> None:
         "calibration": None if fitted.calibration is None else put(_numbers(fitted.calibration)),
         "added": [[one.name, one.rows, put(tuple(one.correction))] for one in fitted.added],
     }
-    write(path, about, arrays)
+    return pack(about, arrays)
 
 
 def load(path: str | Path) -> Any:
@@ -69,7 +74,12 @@ def _is_zip(path: Path) -> bool:
 
 def load_fitted(path: Path) -> Fitted:
     """The fitted model of a file."""
-    about, arrays = read(path)
+    return from_bytes(read(path), path)
+
+
+def from_bytes(content: bytes, path: str | Path = "The model") -> Fitted:
+    """The fitted model in the bytes of a file."""
+    about, arrays = unpack(content, path)
     try:
         fitted = _fitted(about, arrays)
         _check(fitted)

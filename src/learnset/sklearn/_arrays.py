@@ -14,16 +14,25 @@ validate_data: Any = validation.validate_data
 
 
 def padded_tasks(
-    x: np.ndarray, y: np.ndarray, known: np.ndarray, number: np.ndarray, groups: int
+    x: np.ndarray,
+    y: np.ndarray,
+    known: np.ndarray,
+    number: np.ndarray,
+    groups: int,
+    sample_weight: np.ndarray | None = None,
 ) -> Batch:
     """The points of each task, which has the index `number * columns + column`, padded to one
     length with points of weight zero."""
+    if sample_weight is not None:
+        known = known & (sample_weight > 0)[:, None]
     columns = y.shape[1]
     tasks = ((group, column) for group in range(groups) for column in range(columns))
     rows = [np.flatnonzero((number == group) & known[:, column]) for group, column in tasks]
     length = room(max(map(len, rows)))  # few lengths, and so few compiled programs
     index = np.stack([np.pad(row, (0, length - len(row))) for row in rows])
     weight = np.stack([np.arange(length) < len(row) for row in rows])
+    if sample_weight is not None:
+        weight = weight * sample_weight[index] / sample_weight[sample_weight > 0].mean()
     column = np.tile(np.arange(columns), groups)[:, None]
     arrays = x[index], y[index, column], weight
     return Batch(*(jnp.asarray(array, jnp.float32) for array in arrays))

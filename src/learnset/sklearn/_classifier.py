@@ -8,7 +8,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ..core import cross_entropy
+from ..core import cross_entropy, InputError
 from ._arrays import check_array, check_each_column, labelled, mean_over_columns
 from ._multi_task import MultiTask
 from ._program import Probabilities
@@ -36,10 +36,11 @@ class MultiTaskClassifier(ClassifierMixin, MultiTask):
     array([[1., 0.]])
     """
 
-    def fit(self, X: Any, y: Any, *, task: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, task: Any = None) -> Self:
         """The estimator, fitted to all tasks.
 
-        **Arguments:** `X`: (rows, columns). `y`: labels, (rows,) or (rows, tasks). `task`: (rows,).
+        **Arguments:** `X`: (rows, columns). `y`: labels, (rows,) or (rows, tasks).
+        `sample_weight`, `task`: (rows,).
         """
         inputs, task = self._inputs(X, task, fitting=True, y=y)
         labels = check_array(
@@ -61,8 +62,23 @@ class MultiTaskClassifier(ClassifierMixin, MultiTask):
             classes.append(of_column)
         self.classes_ = classes[0] if self._one_column else classes
         targets = np.eye(max(map(len, classes)))[codes]
-        self._fit(inputs, targets, known, task, cross_entropy)
+        names = tuple(tuple(map(str, of_column.tolist())) for of_column in classes)
+        numbers = np.where(known, codes, np.nan)
+        self._fit(inputs, numbers, targets, task, cross_entropy, sample_weight, names)
         return self
+
+    def adapt(self, X: Any, y: Any, *, task: Any) -> Self:
+        """A copy of the estimator that also knows the tasks of a few rows, which were not in
+        `fit`.
+
+        **Raises:** `InputError` for a class that was not in `fit`.
+        """
+        check_is_fitted(self)
+        code = {label: float(i) for i, label in enumerate(self._each_class()[0].tolist())}
+        labels = np.asarray(y).reshape(-1).tolist()
+        if new := [label for label in labels if label not in code]:
+            raise InputError(f"`y` has the class {new[0]!r}, which was not in `fit`.")
+        return self._adapted(X, np.array([[code[label]] for label in labels]), task)
 
     def predict_proba(self, X: Any, *, task: Any = None) -> Any:
         """The probabilities of `classes_`, (rows, classes); a list of them for several columns of
@@ -70,7 +86,10 @@ class MultiTaskClassifier(ClassifierMixin, MultiTask):
         each = self._each_class()
         sizes = np.array([len(classes) for classes in each])
         possible = np.arange(sizes.max()) < sizes[:, None]
-        probabilities = self._answers(X, task, Probabilities(jnp.asarray(possible)))
+        if self.fitted_ is not None:
+            probabilities: Any = self._recipe_answers(self.fitted_, X, task).probabilities
+        else:
+            probabilities = self._answers(X, task, Probabilities(jnp.asarray(possible)))
         columns = [probabilities[:, i, : len(classes)] for i, classes in enumerate(each)]
         return columns[0] if self._one_column else columns
 

@@ -1,6 +1,8 @@
 """The part that both estimators have in common."""
 
-from typing import Any
+import copy
+import warnings
+from typing import Any, Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,17 +10,31 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, check_random_state, column_or_1d
+from sklearn.utils.validation import (
+    _check_sample_weight as check_sample_weight,
+    check_is_fitted,
+    check_random_state,
+    column_or_1d,
+)
 
 from ..core import check_not_negative, check_positive, DivergedError, InputError
+from ..data import Encoding, Records, Table
+from ..fitting import Answers, fit, Fitted, recipes_of
 from ..multitask import Mean, SoftSharing
 from ._arrays import check_array, padded_tasks, room, validate_data, without_column
+from ._columns import Columns, is_missing
 from ._program import ALL, answers, BODY, NONE, trained
+
+AUTO, NETWORK = "auto", "network"
+# The candidates of "auto", where a table has them.
+CANDIDATES = ("ridge with offsets", "mixed model", "boosting + task", "mixed model + boosting")
+DIVISIONS = 3
+FEWEST = 3  # rows of a task, some of which are held out
 
 
 class MultiTask(BaseEstimator):
-    """The part that both estimators have in common: tasks are numbered, padded and trained
-    together, and answer for rows."""
+    """The part that both estimators have in common: a recipe learns several tasks, and otherwise
+    tasks are numbered, padded and trained together; and they answer for rows."""
 
     n_outputs_: int  # columns of `y`
 
@@ -26,17 +42,20 @@ class MultiTask(BaseEstimator):
         self,
         method: Any = None,
         *,
-        sharing: str = BODY,
+        recipe: str = AUTO,
+        sharing: str | None = None,
         width: int = 32,
         depth: int = 1,
         steps: int = 1000,
         learning_rate: float = 0.01,
         l2: float = 0.0,
         batch_size: int = 64,
+        early_stopping: bool = True,
         task_column: int | str | None = None,
         random_state: Any = None,
     ):
         self.method = method
+        self.recipe = recipe
         self.sharing = sharing
         self.width = width
         self.depth = depth
@@ -44,6 +63,7 @@ class MultiTask(BaseEstimator):
         self.learning_rate = learning_rate
         self.l2 = l2
         self.batch_size = batch_size
+        self.early_stopping = early_stopping
         self.task_column = task_column
         self.random_state = random_state
 
@@ -51,34 +71,46 @@ class MultiTask(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.single_output = True
         tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = True
         return tags
 
     # Arrays
 
     def _inputs(
         self, x: Any, task: Any, *, fitting: bool, y: Any = "no_validation"
-    ) -> tuple[Any, Any]:
-        """The scaled inputs, without the task column, and the label of each row's task."""
+    ) -> tuple[Float[np.ndarray, "rows columns"], Any]:
+        """The inputs without the task column, words as their codes and NaN where a cell is empty;
+        and the label of each row's task."""
         y = None if y is None else "no_validation"
-        if self.task_column is None:
-            inputs = validate_data(self, x, y, reset=fitting, dtype="numeric")
-        else:
+        options: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": "allow-nan"}
+        if self.task_column is not None:
             if task is not None:
                 raise InputError(
                     "`task` and `task_column` both give the tasks of the rows. Give one of them."
                 )
             validate_data(self, x, y, reset=fitting, skip_check_array=True)
             x, task = without_column(x, self.task_column)
-            inputs = check_array(x)
-        inputs = inputs.astype(np.float64)
         if fitting:
-            scale = inputs.std(axis=0)
-            self.x_mean_, self.x_scale_ = inputs.mean(axis=0), np.where(scale > 0, scale, 1.0)
-        return ((inputs - self.x_mean_) / self.x_scale_).astype(np.float32), task
+            self.columns_ = Columns.of(x)
+        if self.columns_.words and self.task_column is None:
+            validate_data(self, x, y, reset=fitting, skip_check_array=True)
+        if self.columns_.words:
+            x, unknown = self.columns_(x)
+            for name, count in unknown.items():
+                warnings.warn(
+                    f"{count} cells of {name!r} have words that were not in `fit`, and are taken as"
+                    " missing.",
+                    stacklevel=4,
+                )
+        if self.columns_.words or self.task_column is not None:
+            inputs = check_array(x, **options)
+        else:
+            inputs = validate_data(self, x, y, reset=fitting, **options)
+        return inputs.astype(np.float64), task
 
-    def _labels(self, task: Any, rows: int) -> np.ndarray:
+    def _labels(self, task: Any, rows: int) -> list[Any]:
         """The labels of the rows' tasks; by default, all the same."""
-        labels = np.zeros(rows, int) if task is None else column_or_1d(task)
+        labels = [0] * rows if task is None else column_or_1d(np.asarray(task)).tolist()
         if len(labels) != rows:
             raise InputError(
                 f"`task` has {len(labels)} labels, but there are {rows} rows. Give one for each."
@@ -86,7 +118,8 @@ class MultiTask(BaseEstimator):
         return labels
 
     def _numbers(self, task: Any, rows: int) -> Int[np.ndarray, "rows"]:
-        """The numbers of the rows' tasks; -1 for tasks that were not in `fit`."""
+        """The numbers of the rows' tasks; -1 for tasks that were not in `fit`, of which it
+        warns."""
         if task is None and self.has_tasks_:
             raise InputError(
                 "`fit` was given the task of each row, but this call was not. Give `task`, with a"
@@ -94,7 +127,24 @@ class MultiTask(BaseEstimator):
             )
         labels = self._labels(task, rows)
         known = {label: number for number, label in enumerate(self.tasks_.tolist())}
-        return np.array([known.get(label, -1) for label in labels.tolist()])
+        known |= {label: len(known) + i for i, label in enumerate(getattr(self, "added_", ()))}
+        unknown = [label for label in labels if label not in known]
+        if unknown and self.has_tasks_:
+            texts = {str(label): label for label in known}
+            for label in unknown:
+                if not is_missing(label) and str(label) in texts:
+                    other = texts[str(label)]
+                    raise InputError(
+                        f"`task` has {label!r}, a {type(label).__name__}, but `fit` had {other!r},"
+                        f" a {type(other).__name__}. Give labels of the same type."
+                    )
+            some = ", ".join(map(repr, list(dict.fromkeys(map(str, unknown)))[:5]))
+            warnings.warn(
+                f"{len(unknown)} of {rows} rows are of tasks that were not in `fit` ({some}): the"
+                " mean of tasks answers them.",
+                stacklevel=4,
+            )
+        return np.array([known.get(label, -1) for label in labels], int)
 
     @property
     def _groups(self) -> int:
@@ -104,29 +154,107 @@ class MultiTask(BaseEstimator):
     def _group(self, number: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "rows"]:
         return np.zeros_like(number) if self.sharing == ALL else number
 
-    # Training
+    # Fitting
 
     def _fit(
+        self,
+        x: Float[np.ndarray, "rows columns"],
+        labels: Float[np.ndarray, "rows targets"],
+        y: Float[np.ndarray, "rows targets out"],
+        task: Any,
+        loss: Any,
+        sample_weight: Any,
+        classes: tuple[tuple[str, ...], ...] = (),
+    ) -> None:
+        """Fits all tasks: by a recipe, or a network to the scaled targets `y`."""
+        self._check_settings()
+        names = self._labels(task, len(x))
+        self.has_tasks_ = task is not None
+        missing = [row for row, name in enumerate(names) if is_missing(name)]
+        if missing:
+            raise InputError(
+                f"`task` is missing in {len(missing)} of {len(names)} rows, row {missing[0]} first."
+                " Name the tasks, or leave such rows out."
+            )
+        self.tasks_, number = np.unique(np.asarray(names), return_inverse=True)
+        weight = None if sample_weight is None else check_sample_weight(sample_weight, x)
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        self.fitted_: Fitted | None = None
+        self.added_: tuple[Any, ...] = ()
+        if self._by_recipe(labels, number):
+            table = self._table(x, labels, number, classes)
+            self.fitted_ = fit(
+                table, self._recipes(table), seed=seed % 1000, divisions=DIVISIONS, weight=weight
+            )
+            return
+        self.encoding_ = Encoding.fit(self._table(x, labels, number, classes), np.arange(len(x)))
+        self._train(self._scaled(x), y, np.isfinite(labels), number, loss, weight, seed)
+
+    def _by_recipe(self, labels: np.ndarray, number: np.ndarray) -> bool:
+        """Whether a recipe learns: there are several tasks, and nothing is said of a network."""
+        network = self.sharing is not None or self.method is not None
+        if network and self.recipe not in (AUTO, NETWORK):
+            raise InputError(
+                f"`recipe={self.recipe!r}`, but `sharing` and `method` are of a network. Give one"
+                " of them."
+            )
+        if network or self.recipe == NETWORK:
+            return False
+        several = [len(self.tasks_) > 1, labels.shape[1] > 1]
+        known = np.isfinite(labels)
+        counts = known.sum(axis=0) if several[1] else np.bincount(number[known[:, 0]])
+        can = (
+            sum(several) == 1
+            and counts.min() >= FEWEST
+            and len(counts) == max(len(self.tasks_), labels.shape[1])
+        )
+        if not can and self.recipe != AUTO:
+            raise InputError(
+                f"`recipe={self.recipe!r}` needs several tasks of at least {FEWEST} rows: give"
+                " `task`, or several columns of `y`, and not both."
+            )
+        return can
+
+    def _recipes(self, table: Table) -> str | list[str]:
+        if self.recipe != AUTO:
+            return self.recipe
+        known = {recipe.name for recipe in recipes_of(table)}
+        return [name for name in CANDIDATES if name in known]
+
+    def _table(self, x: np.ndarray, labels: np.ndarray, number: np.ndarray, classes: Any) -> Table:
+        columns = self.columns_.names or tuple(f"x{i}" for i in range(x.shape[1]))
+        targets = tuple(f"y{i}" for i in range(labels.shape[1]))
+        by_target = len(self.tasks_) == 1
+        names = targets if by_target else tuple(map(str, self.tasks_.tolist()))
+        if len(names) < 2:  # a network alone: its encoding does not look at tasks
+            names = (*names, "")
+        task = None if by_target and len(targets) > 1 else number
+        options: dict[str, Any] = {"target_classes": classes} if any(classes) else {}
+        words = self.columns_.words
+        return Table(x, labels, task, names, columns, words, (), targets, **options)
+
+    def _scaled(self, x: np.ndarray) -> Float[np.ndarray, "rows inputs"]:
+        return self.encoding_(x).astype(np.float32)
+
+    def _train(
         self,
         x: Any,
         y: Float[np.ndarray, "rows columns out"],
         known: np.ndarray,
-        task: Any,
+        number: np.ndarray,
         loss: Any,
+        weight: np.ndarray | None,
+        seed: int,
     ) -> None:
-        self._check_settings()
-        labels = self._labels(task, len(x))
-        self.has_tasks_ = task is not None
-        self.tasks_, number = np.unique(labels, return_inverse=True)
-        points = padded_tasks(x, y, known, self._group(number), self._groups)
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        points = padded_tasks(x, y, known, self._group(number), self._groups, weight)
         # Numbers that a search varies are arrays, so that a new value needs no new compilation.
         numbers = jnp.float32(self.learning_rate), jnp.float32(self.l2)
         sizes = (self.width, self.depth, self.steps, min(self.batch_size, points.x.shape[1]))
         method = Mean() if self.method is None else self.method
         method = eqx.tree_at(lambda m: m.loss, method, loss)
+        stop = self.early_stopping and int(known.sum()) >= 40
         self.model_, losses, finite = trained(
-            method, self.sharing, sizes, points, *numbers, jr.key(seed)
+            method, self.sharing or BODY, sizes, points, *numbers, jr.key(seed), stop
         )
         if not finite:
             raise DivergedError(
@@ -137,7 +265,7 @@ class MultiTask(BaseEstimator):
 
     def _check_settings(self) -> None:
         name = type(self).__name__
-        if self.sharing not in (BODY, ALL, NONE):
+        if self.sharing not in (None, BODY, ALL, NONE):
             raise InputError(
                 f"{name}: `sharing={self.sharing!r}`, but it must be {BODY!r}, {ALL!r} or {NONE!r}."
             )
@@ -156,10 +284,17 @@ class MultiTask(BaseEstimator):
 
     # Answers
 
-    def _answers(self, x: Any, task: Any, final: Any) -> Float[np.ndarray, "rows columns out"]:
-        """`final` of the model's outputs; for a new task, its mean over the known tasks."""
-        check_is_fitted(self)
+    def _recipe_answers(self, fitted: Fitted, x: Any, task: Any) -> Answers:
+        """The answers of a recipe."""
         inputs, task = self._inputs(x, task, fitting=False)
+        number = self._numbers(task, len(inputs)) if self.has_tasks_ else None
+        nothing = np.full((len(inputs), self.n_outputs_), np.nan)
+        return fitted.answers(Records(inputs, nothing, number, ("",) * len(inputs)))
+
+    def _answers(self, x: Any, task: Any, final: Any) -> Float[np.ndarray, "rows columns out"]:
+        """`final` of the network's outputs; for a new task, its mean over the known tasks."""
+        inputs, task = self._inputs(x, task, fitting=False)
+        inputs = self._scaled(inputs)
         number = self._group(self._numbers(task, len(inputs)))
         length = room(len(inputs))  # few lengths, and so few compiled programs
         inputs = np.pad(inputs, ((0, length - len(inputs)), (0, 0)))
@@ -167,3 +302,23 @@ class MultiTask(BaseEstimator):
         arrays = jnp.asarray(inputs), jnp.asarray(padded)
         outputs = answers(self.model_, *arrays, self._groups, self.n_outputs_, final)
         return np.asarray(outputs, float)[: len(number)]
+
+    def _adapted(self, x: Any, labels: Float[np.ndarray, "rows 1"], task: Any) -> Self:
+        """A copy of the estimator that also knows the tasks of these rows."""
+        check_is_fitted(self)
+        if self.fitted_ is None or not self.has_tasks_:
+            raise InputError(
+                "`adapt` is of estimators that learnt several tasks of rows by a recipe: give"
+                " `task` to `fit`, and neither `sharing` nor `method`."
+            )
+        inputs, task = self._inputs(x, task, fitting=False)
+        names = self._labels(task, len(inputs))
+        known = {label: i for i, label in enumerate(self.tasks_.tolist())}
+        number = np.array([known.get(name, -1) for name in names], int)
+        records = Records(inputs, labels, number, tuple(map(str, names)))
+        adapted = copy.copy(self)
+        adapted.fitted_ = self.fitted_.adapted(records)
+        order = {one.name: i for i, one in enumerate(adapted.fitted_.added)}
+        late = dict.fromkeys([*self.added_, *(name for name in names if name not in known)])
+        adapted.added_ = tuple(sorted(late, key=lambda name: order[str(name)]))
+        return adapted

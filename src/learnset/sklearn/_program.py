@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from ..core import all_finite, Batch, for_task, Model
 from ..models import MLP, separate, SharedBody
+from ..multitask import EarlyStopping
 from ..tasks import FiniteTasks
 from ..training import train
 
@@ -27,9 +28,11 @@ def trained(
     learning_rate: Float[Array, ""],
     l2: Float[Array, ""],
     key: Key[Array, ""],
+    early_stopping: bool,
 ) -> tuple[Model, Float[Array, "steps"], Bool[Array, ""]]:
     """A model of these tasks, initialised and trained in one program; the loss of each step; and
-    whether all parameters are finite."""
+    whether all parameters are finite. With early stopping a tenth of the points is kept aside, and
+    the model is the one that predicts them best on the way."""
     width, depth, steps, batch = sizes
     model_key, head_key, train_key = jr.split(key, 3)
     ins, outs, count = points.x.shape[-1], points.y.shape[-1], len(points.weight)
@@ -42,12 +45,18 @@ def trained(
         model = separate(network, count, key=model_key)
     else:
         model = SharedBody(network(model_key), num_tasks=count, key=head_key)
+    if early_stopping:
+        aside = jr.uniform(jr.fold_in(key, 3), points.weight.shape) < 0.1
+        held_out = eqx.tree_at(lambda p: p.weight, points, jnp.where(aside, points.weight, 0))
+        points = eqx.tree_at(lambda p: p.weight, points, jnp.where(aside, 0, points.weight))
+        method = EarlyStopping(method, held_out, method.loss, max(1, steps // 100))
     tasks = FiniteTasks(points, points, shots=batch - batch // 2, queries=batch // 2)
     optimiser = optax.chain(
         optax.add_decayed_weights(l2), optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
     )
     run = train(method, model, tasks, optimiser, steps=steps, key=train_key, tasks_per_step=count)
-    return run.model, run.metrics["loss"], all_finite(run.model)
+    model = method.best(run.model, run.state) if early_stopping else run.model
+    return model, run.metrics["loss"], all_finite(run.model)
 
 
 @eqx.filter_jit

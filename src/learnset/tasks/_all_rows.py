@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from ..data import Encoding, Table
 from ._rows import TableTasks
-from ._table_arrays import points_of, scaled_targets, scales
+from ._table_arrays import padded_rows, points_of, scaled_targets, scales
 
 FEWEST = 5  # rows of a task that gives some to stop by
 
@@ -58,11 +58,11 @@ def all_rows(
         points_of(x, y, list(zip(groups, target, strict=True))) for groups in (learn, held)
     )
     smallest = min(map(len, learn))
-    dtype, nowhere = jnp.result_type(float), jnp.zeros((len(table), 0), int)
+    dtype, places = jnp.result_type(float), [jnp.asarray(padded_rows(g)) for g in (learn, held)]
     common: dict[str, Any] = {
         "mean": jnp.asarray(mean, dtype),
         "std": jnp.asarray(std, dtype),
-        "rows": (nowhere, nowhere),
+        "rows": tuple(places),
         "names": table.names,
         "classes": table.classes,
         "inputs": encoding.names,
