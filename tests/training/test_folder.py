@@ -11,7 +11,7 @@ import pytest
 
 import learnset as ls
 from learnset.core import write_file
-from learnset.training import finished_run, run_folder
+from learnset.training import finished_run, run_folder, written_folder
 from learnset.training._folder import MARKER
 
 HOLDS = """
@@ -130,6 +130,17 @@ def test_a_replacement_that_was_cut_between_its_two_moves_is_undone(old):
     with pytest.warns(UserWarning, match="takes the place"):
         write_run(old, "new", "whole.json", resume=True)
     assert contents(old) == {"whole.json": "new"}
+
+
+def test_further_files_of_the_old_run_do_not_end_the_one_that_replaces_it(old):
+    with pytest.raises(KeyboardInterrupt), run_folder(old, overwrite=True) as folder:
+        write_file(folder / "half.json", "new")
+        raise KeyboardInterrupt
+    for lock in (finished_run, written_folder):
+        with lock(old):
+            write_file(old / "more.json", "old")
+    assert contents(old) == OLD | {"more.json": "old"}
+    assert contents(old.with_name("run.partial")) == {"half.json": "new"}
 
 
 def test_files_that_came_while_a_run_was_replaced_are_kept(old):

@@ -57,7 +57,13 @@ class Study(TrainingOptions):
         kind = _study(self.name)
         check_report()
         if self.redraw is not None:
-            redraw(kind, self.redraw, console)
+            try:
+                redraw(kind, self.redraw, console)
+            except (KeyError, IndexError, TypeError, AttributeError) as error:
+                raise InputError(
+                    f"{self.redraw / 'result.json'} has not what the page of {self.name} shows"
+                    f" ({type(error).__name__}: {error}). Run the study again."
+                ) from error
             console.print(f"{self.redraw / 'report.html'} has the pictures.")
             return
         began = time.perf_counter()

@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxtyping import Array, Key
 
 from ..core import Model
-from ..training import run_folder
+from ..training import run_folder, written_folder
 from ._comparison import Comparison
 from ._experience import Experience
 from ._learner import Budget, Keeping
@@ -93,7 +93,7 @@ def learn(
     [(2,), (20,)]
     """
     if out is not None:
-        with run_folder(out, resume=resume):  # may it be written into?
+        with written_folder(out, resume=resume):  # may it be written into?
             pass
     keeping = Keeping(None, checkpoint_every, resume, progress)
     folder = None if out is None else Path(out)

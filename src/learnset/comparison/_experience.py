@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ..core import DivergedError, fast_dots, InputError, Model, stack, write_file
-from ..training import Bar, run_folder, shown_by_default
+from ..training import Bar, shown_by_default, written_folder
 from ._answers import KeptAnswers
 from ._ask import alike, Asking
 from ._comparison import Comparison
@@ -155,7 +155,7 @@ class Experience:
         """Locks the folder, if there is one, while it is written into."""
         if self.folder is None:
             return contextlib.nullcontext()
-        return run_folder(self.folder, resume=True)
+        return written_folder(self.folder)
 
     def _shows(self, recipes: Sequence[Recipe]) -> bool:
         """Whether a bar counts the recipes: trainings on the host have bars of their own."""

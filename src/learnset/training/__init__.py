@@ -14,6 +14,7 @@ from ._folder import (
     finished_run as finished_run,
     make_folder as make_folder,
     run_folder as run_folder,
+    written_folder as written_folder,
 )
 from ._identity import difference as difference, digest as digest, identity as identity
 from ._keep import load as load, save as save

@@ -24,6 +24,7 @@ from ..core import (
     traced,
 )
 from ..tasks import AbstractTasks
+from ._compiled import compiled
 from ._parts import in_parts
 
 DRAWN_BYTES = 2**29  # half a GiB: what tasks that are drawn at once may take
@@ -102,7 +103,7 @@ def score(
     return in_parts(of_one, batch)
 
 
-@eqx.filter_jit
+@compiled
 def _score_jit(adapter: AbstractAdapter, model: Model, batch: Task, metric: Loss) -> Array:
     return fast_dots(lambda model, batch: score(adapter, model, batch, metric))(model, batch)
 

@@ -82,13 +82,28 @@ def run_folder(
             _add(marker, _process())
 
 
-def finished_run(folder: Path) -> contextlib.AbstractContextManager[Any]:
+@contextlib.contextmanager
+def written_folder(out: str | Path, *, resume: bool = True) -> Iterator[None]:
+    """Locks a folder that gets further files, whatever run is to replace it.
+
+    **Raises:** as `run_folder`.
+    """
+    place = Path(os.path.realpath(out))
+    if _held.get(place) == threading.get_ident():
+        yield
+        return
+    _check_folder(place, out)
+    with _marked(place, out, resume, {"about": None, "replaces": None}):
+        yield
+
+
+def finished_run(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Locks a run that gets further files, such as new figures. A folder without a marker, such as
     a copy of some files, is written into as it is.
 
     **Raises:** `InputError` if another process writes into it.
     """
-    return run_folder(folder, resume=True) if _is_run(folder) else contextlib.nullcontext()
+    return written_folder(folder) if _is_run(folder) else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ from ..core import (
 )
 from ..tasks import AbstractDistribution
 from ._checkpoint import Checkpoints, Saved
+from ._compiled import compiled
 from ._folder import run_folder
 from ._identity import identity
 from ._log import MetricsLog
@@ -249,7 +250,7 @@ class _Run(eqx.Module):
     key: Key[Array, "*seeds"]
 
 
-@eqx.filter_jit
+@compiled
 def _start(
     batched: bool, method: AbstractMethod, optimiser: Any, moving: PyTree, fixed: PyTree
 ) -> PyTree:
@@ -434,6 +435,6 @@ def _joined(window: dict[str, np.ndarray], metrics: dict[str, np.ndarray]) -> di
     return {name: np.concatenate([window[name], metrics[name]], axis=-1) for name in metrics}
 
 
-@eqx.filter_jit
+@compiled
 def _advance(program: _Program, carry: PyTree, run: _Run, start: Array, stop: Array) -> PyTree:
     return fast_dots(program)(carry, run, start, stop)
