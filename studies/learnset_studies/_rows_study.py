@@ -71,7 +71,7 @@ def compared(
 
     **Arguments:** `seeds`: divisions of the rows. `width`, `depth`: of the common network.
     """
-    question = SeenTasks.of_table(table, seeds=range(seeds))
+    question = SeenTasks.of_table(table, seeds=range(seeds), corrected=False)
     ins, outs = question.sizes
 
     def network(key: Key[Array, ""]) -> MLP:

@@ -89,7 +89,9 @@ def test_rows_with_a_prediction_that_is_not_finite_are_infinitely_bad(measure, c
     observed[0, 0, 0, 1, 0] = bad
     observed[1, 1, 0, 3, 0] = bad  # of a row that is not there
     assert measure.overall(observed, asked).tolist() == [[-np.inf], [1]]
-    assert measure.of_tasks(observed, asked)[..., 0].tolist() == [[-np.inf, 1], [1, 1]]
+    good = np.nan if isinstance(measure, RocAuc) else 1  # four rows are too few for a ROC-AUC
+    of_tasks = measure.of_tasks(observed, asked)[..., 0]
+    np.testing.assert_array_equal(of_tasks, [[-np.inf, good], [good, good]])
 
 
 def test_so_are_tasks_of_queries():

@@ -37,7 +37,8 @@ def comparison(curve, best=2, **failures):
         outcome(r.scratch(steps=10), (3.0, 2.0, 1.0)),
         outcome(r.maml(steps=10), curve, best=best),
     )
-    question = SimpleNamespace(measure=MeanSquaredError(), seeds=2, shots=(5,), tasks="new")
+    about = {"seeds": 2, "shots": (5,), "tasks": "new", "units": None}
+    question = SimpleNamespace(measure=MeanSquaredError(), **about)
     return Comparison(question, outcomes, failures)
 
 

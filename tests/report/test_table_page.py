@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import equinox as eqx
 import numpy as np
 import pytest
 
@@ -9,7 +10,7 @@ import learnset as ls
 from learnset.comparison import Choice, Comparison, ExplainedVariance, Outcome, Recipe, Rows
 from learnset.recipes.affinity import Affinities
 from learnset.report import TableResult
-from learnset.report._table_page import _for_which, answers
+from learnset.report._table_answers import _for_which, answers, recommendation
 
 SEEDS, TASKS, POINTS = 3, 4, 30
 
@@ -18,16 +19,16 @@ def sentences(gain):
     """The sentences for tasks `a`, `b`, ... whose gains are known to within 1."""
     seen = SimpleNamespace(
         rows=SimpleNamespace(names=tuple("abcd"[: len(gain)])),
-        gains=lambda one, other: (np.array(gain), np.ones(len(gain))),
+        gains=lambda one, other, **options: (np.array(gain), np.ones(len(gain))),
     )
     return _for_which(SimpleNamespace(seen=seen), None, None)
 
 
-def test_only_tasks_that_gain_are_named_as_gaining():
-    assert sentences([0.5, -2.0, 3.0]).endswith("c and a gain most. Losses beyond it: b.")
+def test_only_tasks_that_gain_significantly_are_named_as_gaining():
+    assert sentences([0.5, -2.0, 3.0, 1.5]).endswith("c and d gain most. b loses.")
     assert sentences([-0.5, 2.0]).endswith("b gains most.")
-    assert sentences([-0.5, -2.0]).endswith("on each side. Losses beyond it: b.")
-    assert sentences([-0.5, -0.2]).endswith("on each side.")
+    assert sentences([-0.5, -2.0]).endswith("gain on average. b loses.")
+    assert sentences([-0.5, 0.2]).endswith("1 gain on average.")
 
 
 def rows():
@@ -66,7 +67,10 @@ def result(alone=0.5, together=0.3, balanced=0.3):
         outcome("shared body", ls.Setting.MULTI_TASK, together, asked),
         outcome("shared body + FAMO", ls.Setting.MULTI_TASK, balanced, asked),
     )
-    question = SimpleNamespace(measure=ExplainedVariance(), seeds=SEEDS, shots=(None,))
+    measure = ExplainedVariance()
+    question = SimpleNamespace(
+        measure=measure, seeds=SEEDS, shots=(None,), units=None, overlap=0.25, tasks="seen"
+    )
     table = ls.Table.from_arrays(np.arange(4.0)[:, None], np.arange(4.0), np.arange(4))
     cosine = np.where(np.eye(TASKS, dtype=bool), 1.0, -0.5)
     affinities = Affinities(cosine, 0.1 * cosine, np.arange(TASKS))
@@ -86,7 +90,12 @@ def test_the_three_that_are_contrasted_are_the_best_of_their_settings():
 
 @pytest.mark.parametrize(
     "alone, together, verdict",
-    ((0.5, 0.3, "It helps."), (0.3, 0.5, "It hurts."), (0.4, 0.4, "It makes no difference")),
+    (
+        (0.6, 0.2, "It helps."),
+        (0.2, 0.6, "It hurts."),
+        (0.02, 0.03, "It makes no difference: less than 1 percentage point."),
+        (0.4, 0.35, "It cannot be told from these rows: about"),
+    ),
 )
 def test_learning_together_helps_if_the_paired_difference_is_above_its_interval(
     alone, together, verdict
@@ -96,16 +105,36 @@ def test_learning_together_helps_if_the_paired_difference_is_above_its_interval(
     )
 
 
-@pytest.mark.parametrize("balanced, verdict", ((0.3, "Yes"), (0.01, "No")))
+@pytest.mark.parametrize(
+    "balanced, verdict", ((0.6, "Yes:"), (0.01, "No:"), (0.29, "It cannot be told from these rows"))
+)
 def test_a_uniform_sum_would_do_unless_a_balancer_is_significantly_better(balanced, verdict):
-    assert f"do as well as a balancer?** {verdict}:" in "\n".join(
-        answers(result(0.5, 0.3, balanced))
-    )
+    assert f"during training)? {verdict}" in "\n".join(answers(result(0.5, 0.3, balanced)))
+
+
+def test_the_recommendation_is_the_best_on_validation_rows_and_ends_with_the_command(tmp_path):
+    (text,) = recommendation(result(0.6, 0.2, 0.3), tmp_path / "my run")
+    assert text.startswith("**Use the shared body** for the 4 tasks")
+    assert "it is better: +" in text and text.endswith(f"`learnset fit '{tmp_path}/my run'`")
+    record = result(0.6, 0.2, 0.3).recommendation()
+    assert record["known"]["recipe"] == "shared body" and record["new"] == []
+    assert record["together"]["verdict"] == "better"
+
+
+def test_where_a_pooled_model_wins_the_recommendation_says_so(tmp_path):
+    asked = result(0.6, 0.5, 0.5)
+    pooled = outcome("pooled trees", ls.Setting.POOLED, 0.1, asked.seen.rows)
+    seen = eqx.tree_at(lambda c: c.outcomes, asked.seen, (*asked.seen.outcomes, pooled))
+    found = eqx.tree_at(lambda r: r.seen, asked, seen)
+    (text,) = recommendation(found, tmp_path)
+    assert text.startswith("**Use pooled trees**") and "that learns tasks together" in text
+    assert found.recommendation()["together"]["verdict"] == "worse"
+    assert "learning together help?** It hurts." in "\n".join(answers(found))
 
 
 def test_conflicts_are_counted():
     (sentence,) = [text for text in answers(result()) if "hurt each other" in text]
-    assert "conflict in 100 % of pairs (median cosine -0.50)" in sentence
+    assert "conflict in 100 % of pairs (median cosine -0.50;" in sentence
 
 
 def test_errors_and_gains_of_tasks_are_in_the_record():

@@ -25,22 +25,27 @@ from ._lives import (
 from ._measure import (
     AbstractMeasure as AbstractMeasure,
     AbstractPointMeasure as AbstractPointMeasure,
-    AbstractRowMeasure as AbstractRowMeasure,
     Accuracy as Accuracy,
-    ExplainedVariance as ExplainedVariance,
+    LogLoss as LogLoss,
     MeanSquaredError as MeanSquaredError,
-    RocAuc as RocAuc,
-    RowAccuracy as RowAccuracy,
 )
+from ._new_table_tasks import NewTableTasks as NewTableTasks
 from ._outcome import Choice as Choice, Cost as Cost, Outcome as Outcome
 from ._question import (
     AbstractQuestion as AbstractQuestion,
-    FixedTasks as FixedTasks,
     GivenTasks as GivenTasks,
     NewTasks as NewTasks,
-    SeenTasks as SeenTasks,
 )
 from ._recipe import Recipe as Recipe, slug as slug
+from ._row_measures import (
+    AbstractRowMeasure as AbstractRowMeasure,
+    ExplainedVariance as ExplainedVariance,
+    RocAuc as RocAuc,
+    RowAccuracy as RowAccuracy,
+    RowLogLoss as RowLogLoss,
+)
 from ._rows import Rows as Rows
 from ._seeds import seed_keys as seed_keys
+from ._seen_tasks import FixedTasks as FixedTasks, SeenTasks as SeenTasks
 from ._setting import Setting as Setting
+from ._verdict import Verdict as Verdict

@@ -133,6 +133,9 @@ class Asking:
                 # Compiles, so that what follows is timed: one program serves all numbers of shots.
                 self._ask(recipe, models, chosen, test[0], shots)
         observed, seconds, of_seeds = self._ask(recipe, models, chosen, test[0], shots)
+        if validation is not None and measure.settles:
+            settling = self._ask(recipe, models, chosen, validation[0], shots)[0]
+            observed = measure.settled(observed, settling, validation[1])
         if not np.isfinite(measure.overall(observed, test[1])).any():
             raise DivergedError(f"{recipe.name}: its predictions are not finite.")
         steps = self.question.steps(recipe.adapters[chosen[0].adapter], observed.shape[2])
@@ -155,7 +158,7 @@ class Asking:
         for candidate in candidates:
             one = [candidate] * self.question.seeds
             observed = self._ask(recipe, models, one, validation[0], shots)[0]
-            scores.append(measure.sign * measure.overall(observed, validation[1]))
+            scores.append(measure.choice(observed, validation[1]))
         if len({score.shape for score in scores}) > 1:
             raise InputError(
                 f"Adapters of recipe {recipe.name!r} are scored after different steps. Give each"

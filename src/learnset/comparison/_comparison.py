@@ -13,7 +13,9 @@ from ._measure import AbstractMeasure
 from ._outcome import Choice, Cost, Outcome
 from ._question import AbstractQuestion
 from ._recipe import Recipe
-from ._rows import mean_and_half, Rows
+from ._rows import by_unit, mean_and_half, Rows
+from ._setting import Setting
+from ._verdict import interval_of_divisions, Verdict
 
 
 class Benefit(eqx.Module):
@@ -77,10 +79,9 @@ class Comparison(eqx.Module):
     def value(
         self, outcome: Outcome, shots: int | None = None, step: int | None = None
     ) -> tuple[float, float]:
-        """The mean value and half its 95 % interval."""
-        if self.measure.over_tasks:
-            return interval(outcome.at(shots, step))
-        return interval(outcome.overall_at(shots, step)[:, None])
+        """The mean value and half its 95 % interval; NaN where there is one division of the rows,
+        which says nothing about chance."""
+        return self._interval(outcome.at(shots, step), outcome.overall_at(shots, step))
 
     def difference(
         self,
@@ -90,9 +91,32 @@ class Comparison(eqx.Module):
         step: int | None = None,
     ) -> tuple[float, float]:
         """The mean paired difference to another recipe at its best, and half its 95 % interval."""
+        return self._interval(
+            outcome.at(shots, step) - base.at(shots),
+            outcome.overall_at(shots, step) - base.overall_at(shots),
+        )
+
+    def verdict(self, outcome: Outcome, base: Outcome, shots: int | None = None) -> Verdict:
+        """Whether a recipe is better than another, as far as can be told."""
+        mean, half = self.difference(outcome, base, shots)
+        spread = None
+        if not self.measure.over_tasks:
+            apart = outcome.overall_at(shots) - base.overall_at(shots)
+            spread = float(np.nanstd(apart, ddof=1)) if (~np.isnan(apart)).sum() > 1 else None
+        options = (self.measure.margin, self.question.seeds, spread, self.question.overlap)
+        return Verdict(self.measure.sign * mean, half, *options)
+
+    def _interval(
+        self, of_tasks: Float[np.ndarray, "seeds tasks"], overall: Float[np.ndarray, "seeds"]
+    ) -> tuple[float, float]:
+        units = self.question.units
+        if units is not None:
+            mean, half = mean_and_half([by_unit(units, of_tasks, ~np.isnan(of_tasks))])
+            return float(mean[0]), float(half[0]) if np.isfinite(half[0]) else math.nan
         if self.measure.over_tasks:
-            return interval(outcome.at(shots, step) - base.at(shots))
-        return interval((outcome.overall_at(shots, step) - base.overall_at(shots))[:, None])
+            mean, half = interval(of_tasks)
+            return mean, math.nan if of_tasks.size == 1 else half
+        return interval_of_divisions(overall, self.question.overlap)
 
     def baseline(self) -> Outcome | None:
         """What the others are compared with: of the baselines the best on validation tasks."""
@@ -113,6 +137,40 @@ class Comparison(eqx.Module):
         which = np.argmax(self.measure.sign * validation, axis=0)  # "shots seeds"
         picked = [[outcomes[i] for i in of_shots] for of_shots in which]
         return _picked(name, picked, validation, which)
+
+    def recommended(self, shots: int | None = None) -> Outcome | None:
+        """The recipe that is best on validation rows or tasks, over all seeds; None if there is no
+        contestant. Nothing is chosen on what is scored."""
+        contestants = [o for o in self.outcomes if o.recipe.setting is not Setting.BOUND]
+        worth = [
+            self.measure.sign * float(o.validation[o.shots.index(shots)].mean())
+            for o in contestants
+        ]
+        finite_worth = [w if math.isfinite(w) else -math.inf for w in worth]
+        return contestants[int(np.argmax(finite_worth))] if contestants else None
+
+    def saver(self) -> tuple[Outcome, int, Verdict] | None:
+        """The recipe that saves most data: it needs the fewest shots to do, on validation tasks, as
+        well as the baseline with most; that number, and how the two compare on test tasks. None
+        where no recipe does."""
+        baseline, tried = self.baseline(), [s for s in self.shots if s is not None]
+        if baseline is None or len(tried) < 2:
+            return None
+        sign, target = self.measure.sign, float(np.mean(baseline.validation[-1]))
+        enough = [
+            (shots, -sign * float(outcome.validation[i].mean()), place)
+            for place, outcome in enumerate(self.outcomes)
+            if outcome.recipe.setting not in (Setting.BOUND, Setting.SCRATCH)
+            for i, shots in enumerate(tried)
+            if sign * float(outcome.validation[i].mean()) >= sign * target
+        ]
+        if not enough:
+            return None
+        shots, _, place = min(enough)
+        outcome = self.outcomes[place]
+        apart = outcome.at(shots) - baseline.at(tried[-1])
+        mean, half = self._interval(apart, apart.mean(axis=1))
+        return outcome, shots, Verdict(sign * mean, half, self.measure.margin, self.question.seeds)
 
     def acceleration(self, outcome: Outcome, shots: int | None) -> Benefit | None:
         """Gradient steps to reach the value that the baseline has at its best."""
@@ -137,15 +195,13 @@ class Comparison(eqx.Module):
         return Benefit(target, tried[-1], reached, bool(sign * values[0] >= sign * target))
 
     def gains(
-        self, outcome: Outcome, base: Outcome
+        self, outcome: Outcome, base: Outcome, *, simultaneous: bool = False
     ) -> tuple[Float[np.ndarray, "tasks"], Float[np.ndarray, "tasks"]]:
-        """What each seen task gains over another recipe, and half the 95 % interval of it: of
-        numbers squared error less of it, in units of the target's variance; of classes the measure
-        more."""
-        if self.rows.classes:
-            apart = outcome.of_tasks[-1, :, :, -1] - base.of_tasks[-1, :, :, -1]
-            return mean_and_half([column[np.isfinite(column)] for column in apart.T])
-        return self.rows.gains(outcome.predictions, base.predictions)
+        """The gain of each seen task over another recipe, and half its 95 % interval: of numbers
+        squared error less of it, in units of the target's variance; of classes log loss less of
+        it. `simultaneous` intervals hold for all tasks at once."""
+        options = {"simultaneous": simultaneous}
+        return self.rows.gains(outcome.predictions, base.predictions, **options)
 
     def records(self) -> list[dict[str, Any]]:
         """The tidy table, rows of `result.json`: one for each recipe, number of shots, number of

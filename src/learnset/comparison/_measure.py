@@ -4,17 +4,20 @@ import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ..core import Batch, calibration_error, confidence, mse, predict, Predictor
-from ._rows import roc_auc, Rows
 
 
 class AbstractMeasure(eqx.Module):
     """A measure: values that are computed on the host from what a question observed of all tasks.
 
     - `name`, `higher_is_better`, `percent`: how the number is shown.
+    - `margin`: a difference that makes none to a user: one percentage point, or a hundredth.
+    - `settles`: whether validation tasks settle more than settings, such as the scale of logits.
     - `over_tasks`: whether the overall value is the mean over tasks, so that tasks are the units of
       chance, and not the rows of all tasks together.
 
@@ -24,6 +27,8 @@ class AbstractMeasure(eqx.Module):
     name: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
     percent: ClassVar[bool] = True
+    margin: ClassVar[float] = 0.01
+    settles: ClassVar[bool] = False
     over_tasks: ClassVar[bool] = True
 
     @property
@@ -38,6 +43,19 @@ class AbstractMeasure(eqx.Module):
     def overall(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds steps"]:
         """The value over all tasks of each seed."""
         return self.of_tasks(observed, asked).mean(axis=1)
+
+    def choice(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds steps"]:
+        """What settings and recipes are chosen by on validation tasks; higher is better."""
+        return self.sign * self.overall(observed, asked)
+
+    def settled(self, observed: np.ndarray, validation: np.ndarray, asked: Any) -> np.ndarray:
+        """What was observed of test tasks, with what validation tasks settle: the scale of class
+        probabilities.
+
+        **Arguments:** `validation`, `asked`: the same of validation tasks.
+        """
+        del validation, asked
+        return observed
 
     def calibration(self, observed: np.ndarray, places: Float[np.ndarray, "seeds"]) -> float | None:
         """The expected calibration error of class probabilities; None where there are none.
@@ -82,105 +100,60 @@ class Accuracy(AbstractPointMeasure):
         bad = (np.isnan(sure) & ~np.isnan(right)).any(axis=-1)
         return np.where(bad, -np.inf, np.nanmean(right, axis=-1))
 
+    def choice(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds steps"]:
+        """What settings and recipes are chosen by on validation tasks; higher is better."""
+        return self.sign * self.overall(observed, asked)
+
+    def settled(self, observed: np.ndarray, validation: np.ndarray, asked: Any) -> np.ndarray:
+        """What was observed of test tasks, with what validation tasks settle: the scale of class
+        probabilities.
+
+        **Arguments:** `validation`, `asked`: the same of validation tasks.
+        """
+        del validation, asked
+        return observed
+
     def calibration(self, observed: np.ndarray, places: Float[np.ndarray, "seeds"]) -> float | None:
         chosen = np.stack([observed[seed, :, place] for seed, place in enumerate(places)])
         return calibration_error(chosen[..., 0, :], chosen[..., 1, :])
 
 
-class AbstractRowMeasure(AbstractPointMeasure):
-    """A measure of predictions for all rows of all tasks, which are observed as they are."""
+# What the logits of a model may be multiplied with, so that probabilities are neither too sure nor
+# too unsure: a model of least squares has 0 and 1 where another has -5 and 5.
+SCALES = tuple(float(scale) for scale in np.geomspace(0.125, 32, 17))
 
-    over_tasks = False
+
+class LogLoss(AbstractPointMeasure):
+    """The log loss of a task's queries: minus the logarithm of the probability of their class, with
+    the scale of logits that is best on validation tasks (Guo et al. 2017, *On Calibration of Modern
+    Neural Networks*)."""
+
+    name = "log loss"
+    higher_is_better = False
+    percent = False
+    settles = True
 
     def observe(self, predictor: Predictor, query: Batch) -> Array:
-        return predict(predictor, query.x, query.weight)
+        logits = predict(predictor, query.x, query.weight)
+        weight = query.weight / jnp.maximum(query.weight.sum(), 1)
 
-    def of_tasks(self, observed: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds tasks steps"]:
-        bad = _not_finite(observed, asked).any(axis=-1)
-        return np.where(bad, -np.inf, _at_each_step(self.of_rows, observed, asked))
+        def at(scale: Array) -> Array:
+            return -jnp.sum(weight[:, None] * query.y * jax.nn.log_softmax(scale * logits))
 
-    def overall(self, observed: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds steps"]:
-        bad = _not_finite(observed, asked).any(axis=(1, 3))
-        return np.where(bad, -np.inf, _at_each_step(self.of_all, observed, asked))
+        return jax.vmap(at)(jnp.asarray(SCALES, logits.dtype))
 
-    @abc.abstractmethod
-    def of_rows(
-        self, predictions: Float[np.ndarray, "seeds tasks points out"], asked: Rows
-    ) -> Float[np.ndarray, "seeds tasks"]:
-        """The value of each task."""
+    def of_tasks(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds tasks steps"]:
+        if observed.ndim == 4:  # not settled: logits as they are
+            observed = observed[..., SCALES.index(1.0)]
+        return np.where(np.isnan(observed), np.inf, observed)
 
-    @abc.abstractmethod
-    def of_all(
-        self, predictions: Float[np.ndarray, "seeds tasks points out"], asked: Rows
-    ) -> Float[np.ndarray, "seeds"]:
-        """The value over all tasks."""
+    def choice(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds steps"]:
+        return -_of_scales(observed).min(axis=-1)
+
+    def settled(self, observed: np.ndarray, validation: np.ndarray, asked: Any) -> np.ndarray:
+        best = _of_scales(validation).argmin(axis=-1)  # "seeds steps"
+        return np.take_along_axis(observed, best[:, None, :, None], axis=-1)[..., 0]
 
 
-def _not_finite(
-    observed: Float[np.ndarray, "seeds tasks steps points out"], asked: Rows
-) -> Bool[np.ndarray, "seeds tasks steps points"]:
-    """Which of the predictions that count are not finite."""
-    return ~np.isfinite(observed).all(axis=-1) & asked.present[:, :, None]
-
-
-def _at_each_step(value: Any, observed: np.ndarray, asked: Rows) -> np.ndarray:
-    steps = range(observed.shape[2])
-    return np.stack([value(np.float64(observed[:, :, step]), asked) for step in steps], axis=-1)
-
-
-class ExplainedVariance(AbstractRowMeasure):
-    """The part of the variance of the target that predictions explain: of all rows together where
-    they have one target, and the mean over targets otherwise."""
-
-    name = "explained variance"
-
-    def of_rows(self, predictions: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds tasks"]:
-        error, total = asked.squares(predictions)[0], asked.squares_within()
-        return np.where(total > 0, 1 - error / np.maximum(total, 1e-30), np.nan)
-
-    def of_all(self, predictions: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds"]:
-        if not asked.one_target:
-            return np.nanmean(self.of_rows(predictions, asked), axis=1)
-        error, total = asked.squares(predictions)
-        return 1 - error.sum(axis=1) / np.maximum(total, 1e-30)
-
-
-class RocAuc(AbstractRowMeasure):
-    """The mean over tasks of the area under the ROC curve, of two classes."""
-
-    name = "ROC-AUC"
-
-    def of_rows(self, predictions: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds tasks"]:
-        leaning = predictions[..., 1] - predictions[..., 0]
-        return np.array(
-            [
-                [
-                    roc_auc(asked.y[seed, task, rows, 1], leaning[seed, task, rows])
-                    for task, rows in enumerate(of_seed)
-                ]
-                for seed, of_seed in enumerate(asked.present)
-            ]
-        )
-
-    def of_all(self, predictions: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds"]:
-        return np.nanmean(self.of_rows(predictions, asked), axis=1)
-
-
-class RowAccuracy(AbstractRowMeasure):
-    """The part of all rows whose class is right."""
-
-    name = "accuracy"
-
-    def of_rows(self, predictions: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds tasks"]:
-        right = np.where(asked.present, asked.right(predictions), 0).sum(axis=2)
-        return right / np.where(asked.present.any(axis=2), asked.count, np.nan)
-
-    def of_all(self, predictions: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds"]:
-        right = asked.right(predictions)
-        return np.array([r[p].mean() for r, p in zip(right, asked.present, strict=True)])
-
-
-def measure_of_rows(classes: int) -> AbstractRowMeasure:
-    """The measure of a table's rows: explained variance of numbers, ROC-AUC of two classes, and
-    accuracy of more."""
-    return ExplainedVariance() if classes == 0 else RocAuc() if classes == 2 else RowAccuracy()
+def _of_scales(observed: np.ndarray) -> Float[np.ndarray, "seeds steps scales"]:
+    return np.where(np.isnan(observed), np.inf, observed).mean(axis=1)

@@ -1,7 +1,6 @@
 """Questions: what recipes are asked after they learnt from the past, and how it is scored."""
 
 import abc
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar, TYPE_CHECKING
 
@@ -9,23 +8,20 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from ..core import (
     AbstractAdapter,
     AbstractIterativeAdapter,
     fast_dots,
-    for_task,
     InputError,
     Model,
     Split,
     Task,
 )
-from ..data import Table
-from ..tasks import AbstractTasks, by_rows, FiniteTasks
+from ..tasks import AbstractTasks
 from ..training import draw_seeds, score
-from ._measure import AbstractMeasure, AbstractPointMeasure, MeanSquaredError, measure_of_rows
-from ._rows import Rows
+from ._measure import AbstractMeasure, AbstractPointMeasure, MeanSquaredError
 from ._seeds import Purpose, seed_keys
 
 if TYPE_CHECKING:  # type checkers take an AbstractVar for the first argument
@@ -47,6 +43,18 @@ class AbstractQuestion(eqx.Module):
     seeds: AbstractVar[int]
     shots: AbstractVar[tuple[int | None, ...]]
     tasks: ClassVar[str]
+
+    @property
+    def overlap(self) -> float:
+        """The number of scored rows over that of the others, where seeds divide the same rows; zero
+        where seeds are independent."""
+        return 0.0
+
+    @property
+    def units(self) -> Int[np.ndarray, "seeds tasks"] | None:
+        """The number of each task that is scored, where some are scored several times; None where
+        all are different."""
+        return None
 
     @abc.abstractmethod
     def past(self) -> tuple[Any, bool]:
@@ -259,142 +267,8 @@ def _learn_new(
     return fast_dots(eqx.filter_vmap(of_seed))(adapters, models, asked)
 
 
-class SeenTasks(AbstractQuestion):
-    """The very tasks that were trained on, at points that were not.
-
-    **Arguments:**
-
-    - `sets`: the numbered tasks of each seed, their arrays with a leading `seeds` axis.
-    - `measure`: of the predictions.
-    - `one_target`: whether the tasks have one target, in one unit.
-    """
-
-    sets: FiniteTasks
-    measure: AbstractPointMeasure
-    one_target: bool = True
-    shots: ClassVar[tuple[int | None, ...]] = (None,)
-    tasks: ClassVar[str] = "seen"
-
-    @classmethod
-    def of_family(
-        cls,
-        family: AbstractTasks,
-        *,
-        num_tasks: int = 100,
-        points: int = 10,
-        seeds: int = 5,
-        key: Key[Array, ""],
-    ) -> "SeenTasks":
-        """`num_tasks` tasks of a family for each seed, with `points` points each to learn from;
-        scored by mean squared error."""
-        make = eqx.filter_vmap(FixedTasks(num_tasks, points), in_axes=(None, 0))
-        sets = eqx.filter_jit(make)(family, seed_keys(key, Purpose.PAST, seeds))
-        return cls(sets, MeanSquaredError())
-
-    @classmethod
-    def of_table(
-        cls, table: Table, *, seeds: Sequence[int] = range(3), points_per_task: int = 16
-    ) -> "SeenTasks":
-        """The tasks of a table. Each seed has its own division of the rows: six tenths to train on,
-        two to choose settings on, two to score on, scaled by its training rows.
-
-        **Arguments:** `points_per_task`: training points of each task in a step, at most.
-
-        **Raises:** `InputError` as `by_rows` does.
-        """
-        half = max(1, points_per_task // 2)
-        divisions = [by_rows(table, seed=seed, shots=half, queries=half) for seed in seeds]
-        width = max(tasks.points.x.shape[-1] for tasks in divisions)
-        same = {
-            "inputs": (),
-            "shots": min(tasks.shots for tasks in divisions),
-            "queries": min(tasks.queries for tasks in divisions),
-        }
-        divisions = [
-            dataclasses.replace(by_rows(table, seed=seed, width=width), **same) for seed in seeds
-        ]
-        sets = jax.tree.map(
-            lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *divisions
-        )
-        return cls(sets, measure_of_rows(len(table.classes)), table.task is not None)
-
-    @property
-    def seeds(self) -> int:
-        return jax.tree.leaves(self.sets)[0].shape[0]
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """The lengths of an input and of a target."""
-        arrays, rest = eqx.partition(self.sets, eqx.is_array)
-        first = eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), rest)
-        points = first.all_points(0, Split.TRAIN)
-        return points.x.shape[-1], points.y.shape[-1]
-
-    def past(self) -> tuple[FiniteTasks, bool]:
-        return self.sets, True
-
-    def ask(self, split: Split, view: Any, key: Key[Array, ""]) -> Split:
-        del view, key
-        return split
-
-    def answers(
-        self, adapters: AbstractAdapter, models: Model, asked: Split, shots: int | None
-    ) -> np.ndarray:
-        del shots
-        return np.asarray(_ask_seen(adapters, models, self.sets, self.measure, asked))
-
-    def for_measure(self, asked: Split) -> Rows:
-        return self.rows(asked)
-
-    def rows(self, split: Split) -> Rows:
-        """The points that are scored in a split."""
-        seeds = range(self.seeds)
-        arrays, rest = eqx.partition(self.sets, eqx.is_array)
-        sets = [eqx.combine(jax.tree.map(lambda leaf, s=s: leaf[s], arrays), rest) for s in seeds]
-        pools = [jax.tree.map(np.asarray, _targets(tasks, split)) for tasks in sets]
-        y, weight = (np.stack([pool[i] for pool in pools]).astype(np.float64) for i in (0, 1))
-        first = sets[0]
-        row = np.stack([np.asarray(tasks.rows_of(split)) for tasks in sets])
-        std = np.stack([np.asarray(tasks.units, np.float64) for tasks in sets])
-        return Rows(y, weight > 0, row, std, first.names, first.classes, self.one_target)
-
-
-@eqx.filter_jit
-def _targets(tasks: FiniteTasks, split: Split) -> tuple[Array, Array]:
-    pool = tasks.pool(split)
-    return pool.y, pool.weight
-
-
-@eqx.filter_jit
-def _ask_seen(
-    adapters: AbstractAdapter,
-    models: Model,
-    sets: FiniteTasks,
-    measure: AbstractPointMeasure,
-    split: Split,
-) -> Array:
-    def of_seed(adapter: AbstractAdapter, model: Model, tasks: FiniteTasks) -> Array:
-        def of_task(index: Array) -> Array:
-            support = tasks.all_points(index, Split.TRAIN)
-            predictor = adapter.adapt(for_task(model, index), support)
-            observed = measure.observe(predictor, tasks.all_points(index, split))
-            return tasks.own_classes(observed, index)
-
-        return jax.vmap(of_task)(jnp.arange(len(tasks)))[:, None]
-
-    return fast_dots(eqx.filter_vmap(of_seed))(adapters, models, sets)
-
-
-class FixedTasks(eqx.Module):
-    """The past of recipes that train on a fixed set: `num_tasks` tasks with `points` points each.
-
-    >>> import jax.random as jr, learnset as ls
-    >>> len(ls.comparison.FixedTasks(30, 20)(ls.Sinusoids(), jr.key(0)))
-    30
-    """
-
-    num_tasks: int
-    points: int
-
-    def __call__(self, tasks: AbstractTasks, key: Key[Array, ""]) -> FiniteTasks:
-        return FiniteTasks.from_family(tasks, num_tasks=self.num_tasks, points=self.points, key=key)
+def stacked(divisions: Sequence[Any]) -> Any:
+    """The tasks of several divisions as one, with a leading axis of their arrays."""
+    return jax.tree.map(
+        lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *divisions
+    )

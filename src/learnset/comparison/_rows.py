@@ -20,9 +20,15 @@ class Rows(eqx.Module):
     std: Float[np.ndarray, "seeds tasks"]
     names: tuple[str, ...]
     classes: tuple[str, ...]
-    one_target: (
-        bool  # whether rows of all tasks have one target, so that its variance is one number
+    one_target: bool  # whether rows of all tasks have one target: its variance is one number
+    group: Int[np.ndarray, "rows"] | None = (
+        None  # of each row of the table, those that belong together
     )
+
+    @property
+    def unit(self) -> Int[np.ndarray, "seeds tasks points"]:
+        """The unit of chance that each point belongs to: its row, or its group of rows."""
+        return self.row if self.group is None else self.group[self.row]
 
     @property
     def count(self) -> Int[np.ndarray, "seeds tasks"]:
@@ -43,14 +49,23 @@ class Rows(eqx.Module):
         self,
         better: Float[np.ndarray, "seeds tasks points out"],
         base: Float[np.ndarray, "seeds tasks points out"],
+        *,
+        simultaneous: bool = False,
     ) -> tuple[Float[np.ndarray, "tasks"], Float[np.ndarray, "tasks"]]:
-        """The gain of each task in squared error, per row and in units of the target's variance,
-        and half its 95 % interval, Student's. A row that several seeds score counts once, with its
-        mean gain."""
-        gain = ((self.y - base) ** 2 - (self.y - better) ** 2).sum(axis=-1)
+        """The gain of each task, and half its 95 % interval, Student's: of numbers squared error
+        less of it, in units of the target's variance; of classes log loss. A row that several seeds
+        score counts once, with its mean gain; of rows that belong together all count as one.
+
+        **Arguments:** `simultaneous`: an interval that holds for all tasks at once (Bonferroni).
+        """
+        if self.classes:
+            gain = log_losses(base, self.y) - log_losses(better, self.y)
+        else:
+            gain = ((self.y - base) ** 2 - (self.y - better) ** 2).sum(axis=-1)
         tasks = range(gain.shape[1])
+        level = 1 - 0.05 / len(tasks) if simultaneous else 0.95
         return mean_and_half(
-            [_by_row(self.row[:, t], gain[:, t], self.present[:, t]) for t in tasks]
+            [by_unit(self.unit[:, t], gain[:, t], self.present[:, t]) for t in tasks], level
         )
 
     def squares(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,9 +89,19 @@ class Rows(eqx.Module):
         return predictions.argmax(axis=-1) == self.y.argmax(axis=-1)
 
 
-def roc_auc(positive: Float[np.ndarray, "points"], score: Float[np.ndarray, "points"]) -> float:
+def log_losses(
+    logits: Float[np.ndarray, "*rows out"], y: Float[np.ndarray, "*rows out"]
+) -> Float[np.ndarray, "*rows"]:
+    """Minus the logarithm of the probability of the class of each row."""
+    low = logits - logits.max(axis=-1, keepdims=True)
+    return np.log(np.exp(low).sum(axis=-1)) - (low * y).sum(axis=-1)
+
+
+def roc_auc(
+    positive: Float[np.ndarray, "points"], score: Float[np.ndarray, "points"], enough: int = 1
+) -> float:
     """The area under the ROC curve: the probability that a positive scores higher than a negative,
-    ties counting half. NaN where there are no positives or no negatives.
+    ties counting half. NaN where there are fewer than `enough` positives or negatives.
 
     >>> import numpy as np
     >>> roc_auc(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.35, 0.8]))
@@ -86,24 +111,26 @@ def roc_auc(positive: Float[np.ndarray, "points"], score: Float[np.ndarray, "poi
 
     yes = positive > 0.5
     ups, downs = int(yes.sum()), int((~yes).sum())
-    if not ups or not downs or not np.isfinite(score).all():
+    if min(ups, downs) < enough or not np.isfinite(score).all():
         return float("nan")
     return float((rankdata(score)[yes].sum() - ups * (ups + 1) / 2) / (ups * downs))
 
 
-def _by_row(row: np.ndarray, value: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """The mean value of each row that is present, over all seeds that have it."""
-    _, which = np.unique(row[present], return_inverse=True)
+def by_unit(unit: np.ndarray, value: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """The mean value of each unit of chance (a row, or a task) over wherever it is present."""
+    _, which = np.unique(unit[present], return_inverse=True)
     return np.bincount(which, value[present]) / np.maximum(np.bincount(which), 1)
 
 
-def mean_and_half(groups: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of each group, and half its 95 % interval; infinite for a group of one."""
+def mean_and_half(
+    groups: Sequence[np.ndarray], level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of each group, and half its interval; infinite for a group of one."""
     from scipy.special import stdtrit
 
     mean = np.array([group.mean() if len(group) else np.nan for group in groups])
     half = [
-        stdtrit(len(group) - 1, 0.975) * group.std(ddof=1) / np.sqrt(len(group))
+        stdtrit(len(group) - 1, (1 + level) / 2) * group.std(ddof=1) / np.sqrt(len(group))
         if len(group) > 1
         else np.inf
         for group in groups

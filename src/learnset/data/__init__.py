@@ -6,6 +6,7 @@ from ._averaged import area_averaged as area_averaged
 from ._classes import Classes as Classes
 from ._column import Column as Column, Reading as Reading
 from ._digits import digits as digits
+from ._divisions import lacking as lacking
 from ._encoding import centre_and_spread as centre_and_spread, Encoding as Encoding
 from ._files import (
     data_folder as data_folder,

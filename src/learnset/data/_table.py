@@ -2,15 +2,15 @@
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
-from ..core import InputError, Split
+from ..core import InputError
 from ._column import Reading
+from ._divisions import at_random, by_time, dealt, Division
 from ._schema import Schema, schema_of_arrays
 
 MOST_COLUMNS = 4096
@@ -154,26 +154,46 @@ class Table:
         self, *, seed: int = 0, parts: tuple[float, float, float] = PARTS
     ) -> Int[np.ndarray, "rows"]:
         """The part of each row, numbered as in `Split`: 0 to train on, 1 to choose settings on, 2
-        to score on. Each task's rows are divided at random by `seed`; targets that are tasks share
-        one division of the rows.
+        to score on; another number for none. Each task's rows are divided at random by `seed`;
+        targets that are tasks share one division of the rows. Groups stay together, and a table
+        with times or with given parts is divided by them.
 
         **Raises:** `InputError` for a task with fewer than three rows.
         """
         check_parts(parts)
-        random, part = np.random.default_rng(seed), np.zeros(len(self.x), np.int64)
-        if self.task is None:
-            part[random.permutation(len(part))] = dealt(len(part), parts)
-            return part
-        for number, name in enumerate(self.names):
-            rows = self.rows_of(number)
-            if len(rows) < 3:
-                raise InputError(
-                    f"Task {name!r} has {len(rows)} labelled row{'' if len(rows) == 1 else 's'},"
-                    " but it needs one to train on, one to choose settings on and one to score on."
-                    " Leave out small tasks with `min_rows=3`."
-                )
-            part[random.permutation(rows)] = dealt(len(rows), parts)
-        return part
+        if self.part is not None:
+            return self.part
+        return at_random(self, seed, parts) if self.time is None else by_time(self, 3)[-1]
+
+    def divisions(self, seeds: Sequence[int]) -> list[Division]:
+        """The division of each seed: `split_rows`; by time, windows that move on; a given division
+        is one alone."""
+        if self.part is not None:
+            return [self.part]
+        if self.time is not None:
+            return by_time(self, len(seeds))
+        return [self.split_rows(seed=seed) for seed in seeds]
+
+    def some_rows(self, keep: Bool[np.ndarray, "rows"]) -> "Table":
+        """The table with these rows alone, and the tasks that they have."""
+        fields: dict[str, Any] = {"x": self.x[keep], "y": self.y[keep]}
+        for name in ("group", "time", "part"):
+            column = getattr(self, name)
+            fields[name] = None if column is None else column[keep]
+        if self.task is not None:
+            left, fields["task"] = np.unique(self.task[keep], return_inverse=True)
+            fields["names"] = tuple(self.names[number] for number in left)
+        return dataclasses.replace(self, **fields)
+
+    def one_row_of_each_group(self, *, seed: int = 0) -> "Table":
+        """The table with one row, drawn by `seed`, of those that belong together, so that no task
+        is learnt from rows that belong to those it is scored on; the table itself has no groups."""
+        if self.group is None:
+            return self
+        order = np.random.default_rng(seed).permutation(len(self.x))
+        keep = np.zeros(len(order), bool)
+        keep[order[np.unique(self.group[order], return_index=True)[1]]] = True
+        return self.some_rows(keep)
 
     def split_tasks(
         self, *, seed: int = 0, parts: tuple[float, float, float] = PARTS
@@ -259,19 +279,6 @@ def common_classes(each: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """
     rows = itertools.zip_longest(*dict.fromkeys(each))
     return tuple(" / ".join(name for name in row if name is not None) for row in rows)
-
-
-def dealt(count: int, parts: tuple[float, float, float]) -> Int[np.ndarray, "count"]:
-    """The part of each of `count` things, which are divided into three parts, none of them empty.
-
-    >>> dealt(5, (0.6, 0.2, 0.2)).tolist()
-    [0, 0, 0, 1, 2]
-    """
-    validation, test = (max(1, math.floor(part * count + 0.5)) for part in parts[1:])
-    number = np.full(count, Split.TRAIN.value)
-    number[count - validation - test : count - test] = Split.VALIDATION.value
-    number[count - test :] = Split.TEST.value
-    return number
 
 
 def check_parts(parts: tuple[float, float, float]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ..comparison import Comparison, Outcome, Setting
 from ..core import attempt, COLOURS, FAINT, INK, interval, new_figure, Split, write_figure
 from ..tasks import AbstractTasks, Sinusoids
-from ._look import amount, look, Numbers
+from ._look import amount, LINES, look, Numbers
 
 PANELS = (Setting.POOLED, Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
 
@@ -64,10 +64,10 @@ def draw_shots(comparison: Comparison, folder: Path, *, unit: str) -> None:
     numbers, tried = Numbers(comparison.measure), comparison.shots
 
     def curve(axis, outcome: Outcome, **style) -> None:
-        values = np.array([interval(numbers.scaled(outcome.at(shots))) for shots in tried])
-        axis.errorbar(
-            tried, values[:, 0], values[:, 1], capsize=2, marker="o", markersize=3, **style
-        )
+        values = np.array([comparison.value(outcome, shots) for shots in tried])
+        values = numbers.scaled(values)
+        halves = np.nan_to_num(values[:, 1], nan=0, posinf=0)
+        axis.errorbar(tried, values[:, 0], halves, capsize=2, marker="o", markersize=3, **style)
 
     ticks = [shots for shots in tried if shots is not None]
     _panels(comparison, f"{unit}s of the new task", curve, folder, "shots", ticks)
@@ -94,7 +94,7 @@ def _panels(
                 curve(axis, outcome, color=FAINT, label=outcome.name, linestyle="--")
         members = [outcome for outcome in outcomes if outcome.recipe.setting is setting]
         for i, outcome in enumerate(members):
-            curve(axis, outcome, color=COLOURS[i % len(COLOURS)], label=outcome.name)
+            curve(axis, outcome, color=LINES[i % len(LINES)], label=outcome.name)
         axis.set_title(look(setting).name, fontsize=11)
         axis.set_xlabel(label)
         axis.set_xscale("log")

@@ -7,14 +7,18 @@ import numpy as np
 from ..comparison import AbstractMeasure, Setting
 from ..core import COLOURS, FAINT, INK
 
+# Red is for what hurts, and for nothing else.
+BAD = COLOURS[1]
+LINES = tuple(colour for colour in COLOURS if colour != BAD)
 COLOUR = {
     Setting.SCRATCH: INK,
     Setting.POOLED: COLOURS[0],
     Setting.TRANSFER: COLOURS[5],
-    Setting.MULTI_TASK: COLOURS[1],
+    Setting.MULTI_TASK: COLOURS[7],
     Setting.META: COLOURS[2],
     Setting.BOUND: FAINT,
 }
+LOWEST = -10.0  # below it a percentage says only that predictions are useless
 
 
 class Look(NamedTuple):
@@ -68,16 +72,18 @@ class Numbers:
 
     def one(self, value: float) -> str:
         """A value alone."""
+        if self.measure.percent and np.isfinite(value) and value < LOWEST:
+            return f"below {100 * LOWEST:.0f} %"
         if not self.measure.percent or not np.isfinite(value):
             return number(value)
         return f"{100 * value:.1f} %"
 
     def text(self, value: float, half: float) -> str:
-        """A value and half its interval."""
-        if not np.isfinite(value):
-            return number(value)
+        """A value and half its interval, if it has one."""
+        if not np.isfinite(value) or self.measure.percent and value < LOWEST:
+            return self.one(value)
         if not self.measure.percent:
-            return f"{number(value)} ± {number(half)}"
+            return f"{number(value)} ± {number(half)}" if np.isfinite(half) else number(value)
         if not np.isfinite(half):
             return f"{100 * value:.{self.digits}f} %"
         return f"{100 * value:.{self.digits}f} ± {100 * half:.{self.digits}f} %"
@@ -86,6 +92,10 @@ class Numbers:
         """A difference and half its interval; of percentages in percentage points."""
         if not np.isfinite(value):
             return number(value)
+        if self.measure.percent and abs(value) > -LOWEST:
+            return f"{'more' if value > 0 else 'less'} than {-100 * LOWEST * np.sign(value):+.0f}"
+        if not np.isfinite(half):
+            return f"{100 * value:+.{self.digits}f}" if self.measure.percent else f"{value:+.3g}"
         if not self.measure.percent:
             return f"{value:+.3g} ± {number(half)}"
         return f"{100 * value:+.{self.digits}f} ± {100 * half:.{self.digits}f}"

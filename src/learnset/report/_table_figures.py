@@ -7,12 +7,12 @@ from jaxtyping import Float
 
 from ..core import attempt, COLOURS, FAINT, INK, new_figure, short, write_figure
 from ._figures import draw_shots
-from ._look import look, Numbers
+from ._look import BAD, look, Numbers
 from ._table_result import TableResult
 
 MOST_NAMED = 40  # tasks with a line of their own in a figure or a table
 LONGEST = 22  # letters of a task's name in a figure
-GAIN, LOSS = COLOURS[2], COLOURS[1]
+GAIN, LOSS = COLOURS[2], BAD
 
 
 def draw_table(result: TableResult, folder: Path) -> list[str]:
@@ -22,7 +22,7 @@ def draw_table(result: TableResult, folder: Path) -> list[str]:
     """
     names = attempt("recipes", lambda: draw_recipes(result, folder))
     gains, new = result.gains(), result.new
-    if gains is not None:
+    if gains is not None and np.isfinite(gains[0]).any():
         names += attempt("gains", lambda: draw_gains(result, *gains, folder))
     if len(result.affinities.index) > 1:
         names += attempt("affinity", lambda: draw_affinity(result, folder))
@@ -35,11 +35,20 @@ def draw_recipes(result: TableResult, folder: Path) -> None:
     """`recipes`: the measure of each recipe with its interval."""
     seen, numbers = result.seen, Numbers(result.seen.measure)
     outcomes = list(seen)
+    values = [tuple(float(numbers.scaled(v)) for v in seen.value(o)) for o in outcomes]
+    means = np.array([mean for mean, _ in values if np.isfinite(mean)])
+    # Recipes that are useless stand at the edge with an arrow: the others are what one looks at.
+    reach = 3 * (means.max() - np.median(means)) if len(means) else 0.0
+    edge = means.max() - max(reach, 10.0) if numbers.measure.percent and len(means) else -np.inf
     figure, axes = new_figure(1, 1, width=7.5, height=1.0 + 0.3 * len(outcomes))
     axis = axes[0][0]
-    for place, outcome in enumerate(reversed(outcomes)):
-        mean, half = (float(numbers.scaled(value)) for value in seen.value(outcome))
+    for place, (outcome, (mean, half)) in enumerate(
+        zip(reversed(outcomes), reversed(values), strict=True)
+    ):
         colour = look(outcome.recipe.setting).colour
+        if mean < edge:
+            axis.plot(edge, place, "<", color=colour)
+            continue
         xerr = half if np.isfinite(half) else None
         axis.errorbar(mean, place, xerr=xerr, fmt="o", color=colour, capsize=3)
     axis.set_yticks(range(len(outcomes)), [outcome.name for outcome in reversed(outcomes)])
@@ -62,8 +71,9 @@ def draw_gains(
     order = np.argsort(np.where(np.isfinite(gain), gain, -np.inf))
     order = order[np.isfinite(gain[order])]
     half = np.where(np.isfinite(half), half, 0)
-    colour = np.where(gain - half > 0, GAIN, np.where(gain + half < 0, LOSS, FAINT))
-    unit = "percentage points" if rows.classes else "% of the variance of the target"
+    better, worse = result.significant()
+    colour = np.where(better, GAIN, np.where(worse, LOSS, FAINT))
+    unit = "hundredths of log loss" if rows.classes else "% of the variance of the target"
     label = f"gain of learning together over one model per task ({unit})"
     if len(order) > MOST_NAMED:
         figure, axes = new_figure(1, 1, width=9, height=4.2)
@@ -93,8 +103,12 @@ def draw_affinity(result: TableResult, folder: Path) -> None:
     """`affinity`: cosines of gradients and lookahead, as maps, in the order of likeness."""
     some = result.affinities.ordered()
     size = len(some.index)
-    side = max(3.4, min(8.5, 0.24 * size + 1.2))
-    figure, axes = new_figure(1, 2, width=2 * side + 2.4, height=side + 0.6)
+    side = max(3.4, min(9.0, 0.22 * size + 1.2))
+    # Next to each other where both can be read in the width of a page, otherwise one above the
+    # other.
+    wide = size <= 14
+    sizes = (2 * side + 2.4, side + 0.6) if wide else (side + 1.8, 2 * side + 1.2)
+    figure, axes = new_figure(*((1, 2) if wide else (2, 1)), width=sizes[0], height=sizes[1])
     names = [short(result.table.names[i], LONGEST) for i in some.index]
     off = ~np.eye(size, dtype=bool)
     reach = 100 * max(1e-6, float(np.nanpercentile(np.abs(some.lookahead[off]), 98)))
@@ -103,9 +117,9 @@ def draw_affinity(result: TableResult, folder: Path) -> None:
         (some.cosine, near, "cosine between gradients"),
         (100 * some.lookahead, reach, "% of the loss that a step removes"),
     )
-    for axis, (values, limit, words) in zip(axes[0], panels, strict=True):
+    for axis, (values, limit, words) in zip(axes.flat, panels, strict=True):
         picture = axis.imshow(values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="equal")
-        small = 9 if size <= 16 else 7 if size <= 30 else 5.5
+        small = 9 if size <= 16 else 8 if size <= 30 else 7
         axis.set_xticks(range(size), names, rotation=90, fontsize=small)
         axis.set_yticks(range(size), names, fontsize=small)
         axis.grid(False)
@@ -117,6 +131,6 @@ def draw_affinity(result: TableResult, folder: Path) -> None:
         bar = figure.colorbar(picture, ax=axis, shrink=0.8, extend="both")
         bar.set_label(words, fontsize=9)
         bar.ax.tick_params(labelsize=8)
-    axes[0][0].set_title("gradients", fontsize=11)
-    axes[0][1].set_title("effect of a step for the row's task on the column's", fontsize=11)
+    axes.flat[0].set_title("gradients", fontsize=11)
+    axes.flat[1].set_title("effect of a step for the row's task on the column's", fontsize=11)
     write_figure(figure, folder, "affinity")

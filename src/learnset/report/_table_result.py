@@ -36,6 +36,14 @@ class TableResult(eqx.Module):
         return self._best("pooled", Setting.POOLED)
 
     @property
+    def rival(self) -> Outcome | None:
+        """The best without learning tasks together: one model for each task, or for all of them,
+        trees and all."""
+        settings = (Setting.SCRATCH, Setting.POOLED)
+        outcomes = [outcome for outcome in self.seen if outcome.recipe.setting in settings]
+        return self.seen.best_of("not together", outcomes)
+
+    @property
     def together(self) -> Outcome | None:
         """Tasks learnt together, each with something of its own: the best of these models."""
         return self._best("learnt together", Setting.MULTI_TASK)
@@ -61,6 +69,36 @@ class TableResult(eqx.Module):
             return None
         return self.seen.gains(together, alone)
 
+    def significant(self) -> tuple[np.ndarray, np.ndarray]:
+        """Whether each task gains from being learnt together, and whether it loses, by intervals
+        that hold for all tasks at once."""
+        together, alone = self.together, self.alone
+        assert together is not None and alone is not None  # there are gains
+        gain, half = self.seen.gains(together, alone, simultaneous=True)
+        return gain - half > 0, gain + half < 0
+
+    def recommendation(self) -> dict[str, Any]:
+        """What to use, for `result.json`: for the tasks of the table one recipe, for new tasks one
+        for each number of rows, with the numbers that this rests on."""
+        record: dict[str, Any] = {"known": None, "new": []}
+        best, together, rival = self.seen.recommended(), self.together, self.rival
+        if best is not None:
+            record["known"] = _recommended(self.seen, best, None)
+        if together is not None and rival is not None:
+            verdict = self.seen.verdict(together, rival)
+            record["together"] = {
+                "difference": _finite(verdict.mean),
+                "difference_ci95": _finite(verdict.half),
+                "margin": verdict.margin,
+                "verdict": verdict.word,
+            }
+        if self.new is not None:
+            for shots in self.new.shots:
+                best = self.new.recommended(shots)
+                if best is not None:
+                    record["new"].append({"shots": shots} | _recommended(self.new, best, shots))
+        return record
+
     def of_tasks(self) -> list[dict[str, Any]]:
         """One row for each task: the errors of the three that are contrasted, and the gain of
         learning together over one model per task."""
@@ -81,6 +119,17 @@ class TableResult(eqx.Module):
             for record, gain, half in zip(records, *gains, strict=True):
                 record |= {"gain": _finite(gain), "gain_ci95": _finite(half)}
         return records
+
+
+def _recommended(comparison: Comparison, outcome: Outcome, shots: int | None) -> dict[str, Any]:
+    value, half = comparison.value(outcome, shots)
+    return {
+        "recipe": outcome.name,
+        "setting": outcome.recipe.setting.value,
+        "measure": comparison.measure.name,
+        "value": _finite(value),
+        "ci95": _finite(half),
+    }
 
 
 def _finite(value: float) -> float | None:

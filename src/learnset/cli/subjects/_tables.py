@@ -11,17 +11,9 @@ import numpy as np
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional
 
-from ...comparison import (
-    Accuracy,
-    Budget,
-    compare,
-    Comparison,
-    MeanSquaredError,
-    NewTasks,
-    SeenTasks,
-)
+from ...comparison import Budget, compare, Comparison, NewTableTasks, SeenTasks
 from ...core import InputError
-from ...data import limited, read_table, sarcos, school, Table, tox21
+from ...data import lacking, limited, read_table, sarcos, school, Table, tox21
 from ...recipes import held_out, rows
 from ...recipes.affinity import affinities
 from ...report import (
@@ -33,13 +25,15 @@ from ...report import (
     Section,
     TableResult,
 )
-from ...tasks import by_rows, by_tasks, HeldOutTasks
+from ...tasks import by_rows
 from .._options import check_counts, check_rising, say_notes
 from ._base import AbstractSubject, Answer, record_of
 from ._network import Network
 
 FEWEST = 8  # tasks of which some can be held out
 QUERIES = 10  # rows of a held-out task to be scored on, at least
+WATCHED = (1, 2, 5, 10, 20, 50, 100)  # steps of adaptation that are scored
+DIVISIONS = 5
 MOST_LINES = 20  # of the columns on the terminal
 MANY = 64  # tasks, of which each gives fewer points to a step
 MOST_OBSERVED = 40  # tasks whose gradients are compared
@@ -103,6 +97,13 @@ class OwnTable(AbstractTable):
     """of the target; default: inferred from its values (words, or zeros and ones, are classes)"""
     min_rows: int = 1
     """tasks with fewer labelled rows are left out"""
+    group_column: str | None = None
+    """the column that says which rows belong together, such as those of one patient: they are in
+    the same part of a division"""
+    time_column: str | None = None
+    """the column by which the past trains and the future is scored"""
+    split_column: str | None = None
+    """the column that says train, validation or test (or 0, 1, 2)"""
     schema: Path | None = None
     """how columns are read: the `schema.json` of an earlier run, corrected or not"""
 
@@ -117,6 +118,9 @@ class OwnTable(AbstractTable):
             categories=self.categories,
             classification=None if self.kind == "inferred" else self.kind == "classification",
             min_rows=self.min_rows,
+            group=self.group_column,
+            time=self.time_column,
+            split=self.split_column,
             schema=self.schema,
         )
 
@@ -137,6 +141,7 @@ class TableAnswer(Answer):
                 name: [_member(outcome, seed) for seed in range(result.seen.question.seeds)]
                 for name, outcome in result.contrasted().items()
             },
+            "recommendation": result.recommendation(),
             "tasks": result.of_tasks(),
             "affinity": {
                 "tasks": names,
@@ -146,7 +151,7 @@ class TableAnswer(Answer):
         }
 
     def draw(self, folder: Path, command: str) -> Page:
-        return page_of_table(self.result, draw_table(self.result, folder), command)
+        return page_of_table(self.result, draw_table(self.result, folder), command, folder)
 
     def tables(self) -> dict[str, Sequence[dict[str, Any]]]:
         return {"tasks.csv": self.result.of_tasks()}
@@ -169,7 +174,7 @@ class AbstractTableSubject(AbstractSubject):
     test_shots: tuple[int, ...] = (2, 5, 10, 20)
     """rows of held-out tasks to learn from, rising"""
     seeds: int | None = None
-    """divisions of the rows; default: 3"""
+    """divisions of the rows; default: 5"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -181,30 +186,41 @@ class AbstractTableSubject(AbstractSubject):
         return self.tasks  # pyright: ignore[reportAttributeAccessIssue]  # a field of each subject
 
     def answer(self, folder: Path, console: Console) -> Answer:
-        table = limited(self.source.table(), seed=self.seed)
+        table, seeds = self._divided(limited(self.source.table(), seed=self.seed))
         say_notes(table.notes, console)
         if table.reading:
             grid = reading_grid(table, MOST_LINES)
             print_page(Page("", (Section("", (grid,), brief=True),)), console)
-        seen = self._on_rows(table, folder)
+        seen = self._on_rows(table, folder, seeds)
         if not seen.outcomes:
             raise InputError(
-                "No recipe has finite predictions: look for huge numbers in the table."
+                "No recipe has finite predictions; the first says:"
+                f" {next(iter(seen.failures.values()))}"
             )
         steps, key = self._steps, jr.key(self.seed)
-        one = by_rows(table, seed=self.seed)
+        one = by_rows(table, part=table.divisions(seeds)[0])
         sizes = one.of(0)[0]
         network = Network(sizes.x.shape[-1], sizes.y.shape[-1])
         matrices = affinities(network, one, observed(table), steps=steps, key=key)
-        new = self._on_new_tasks(table, folder)
+        new = self._on_new_tasks(table.one_row_of_each_group(seed=self.seed), folder, seeds)
         return TableAnswer(TableResult(table, seen, matrices, new, BALANCED, UNIFORM))
 
     @property
     def _steps(self) -> int:
         return self.steps or (100 if self.quick else 300)
 
-    def _on_rows(self, table: Table, folder: Path) -> Comparison:
-        seeds = range(self.seed, self.seed + (self.seeds or 3))
+    def _divided(self, table: Table) -> tuple[Table, range]:
+        """The table without tasks that lack rows in a part, and the seeds of its divisions."""
+        if table.part is not None and (self.seeds or 1) > 1:
+            raise InputError(
+                f"`--seeds {self.seeds}`, but a split column is one division. Leave one of them"
+                " out."
+            )
+        number = 1 if table.part is not None else self.seeds or DIVISIONS
+        seeds = range(self.seed, self.seed + number)
+        return with_rows_in_each_part(table, seeds), seeds
+
+    def _on_rows(self, table: Table, folder: Path, seeds: Sequence[int]) -> Comparison:
         points = 8 if len(table) > MANY else 16
         question = SeenTasks.of_table(table, seeds=seeds, points_per_task=points)
         options: dict[str, Any] = {"classes": bool(table.classes), "steps": self._steps}
@@ -220,25 +236,46 @@ class AbstractTableSubject(AbstractSubject):
             overwrite=self.overwrite,
         )
 
-    def _on_new_tasks(self, table: Table, folder: Path) -> Comparison | None:
+    def _on_new_tasks(self, table: Table, folder: Path, seeds: Sequence[int]) -> Comparison | None:
         """The comparison on tasks that are held out; None where there are too few of them with
-        enough rows."""
-        shots, tasks = tasks_held_out(table, self.test_shots, self.seed)
-        if tasks is None:
+        enough rows, or where rows are divided by time or as given."""
+        shots, large = tasks_to_hold_out(table, self.test_shots)
+        if len(large) < FEWEST or table.time is not None or table.part is not None:
             return None
-        classes = bool(table.classes)
-        recipes = held_out.standard(tasks, classes=classes, steps=20 if self.quick else 50)
-        measure = Accuracy() if classes else MeanSquaredError()
-        options: dict[str, Any] = {"validation_tasks": 60, "test_tasks": 90, "queries": 30}
+        count = np.array([len(table.rows_of(i)) for i in large])
+        queries = int(min(30, max(QUERIES, np.median(count) - shots[-1])))
+        options: dict[str, Any] = {"queries": queries, "watched": WATCHED, "seeds": seeds}
+        question = NewTableTasks.of_table(table, large, shots=shots, **options)
+        tasks = question.family
+        recipes = held_out.standard(
+            tasks, classes=bool(table.classes), steps=20 if self.quick else 50
+        )
         return compare(
             self.chosen(recipes),
             Network(tasks.train.x.shape[-1], tasks.train.y.shape[-1]),
-            NewTasks(tasks, measure, 3, shots, **options),
+            question,
             key=jr.key(self.seed),
             budget=Budget(2 * self._steps, min(25, tasks.train.weight.shape[0])),
             out=folder / "new-tasks",
             resume=self.resume,
         )
+
+
+def with_rows_in_each_part(table: Table, seeds: Sequence[int]) -> Table:
+    """The table without tasks that have no labelled row in some part of a division by time or as
+    given, which is noted."""
+    if table.time is None and table.part is None:
+        return table
+    lack = lacking(table, table.divisions(seeds))
+    if table.task is None or not lack:
+        return table
+    names = ", ".join(table.names[number] for number in lack[:5]) + ", …" * (len(lack) > 5)
+    note = (
+        f"{len(lack)} of {len(table)} tasks have no row to train on, to choose settings on or to"
+        f" score on, and are left out: {names}."
+    )
+    some = table.some_rows(~np.isin(table.task, lack))
+    return dataclasses.replace(some, notes=(*table.notes, note))
 
 
 def observed(table: Table) -> np.ndarray:
@@ -247,24 +284,14 @@ def observed(table: Table) -> np.ndarray:
     return np.sort(np.argsort(-count, kind="stable")[:MOST_OBSERVED])
 
 
-def tasks_held_out(
-    table: Table, shots: tuple[int, ...], seed: int
-) -> tuple[tuple[int, ...], HeldOutTasks | None]:
-    """Tasks of which some are held out, with the numbers of rows to learn from that enough of them
-    have."""
+def tasks_to_hold_out(table: Table, shots: tuple[int, ...]) -> tuple[tuple[int, ...], np.ndarray]:
+    """The numbers of rows to learn from that enough tasks have, and the tasks that have all of
+    these, of which some can be held out; none where there are too few."""
     count = np.array([len(table.rows_of(i)) for i in range(len(table))])
     least = max(FEWEST, len(table) // 2)
     shots = tuple(s for s in shots if (count >= s + QUERIES).sum() >= least)
-    large = np.flatnonzero(count >= (shots[-1] if shots else 0) + QUERIES)
-    if not shots or len(large) < FEWEST:
-        return shots, None
-    part = table.split_tasks(seed=seed)
-    if any(not (part[large] == p).any() for p in range(3)):
-        return shots, None
-    queries = int(min(30, max(QUERIES, np.median(count[large]) - shots[-1])))
-    middle = shots[len(shots) // 2]
-    options: dict[str, Any] = {"queries": queries, "least": shots[-1] + QUERIES}
-    return shots, by_tasks(table, part=part, shots=middle, **options)
+    large = np.flatnonzero(count >= shots[-1] + QUERIES) if shots else np.zeros(0, int)
+    return shots, large
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,196 @@
+"""The question about the tasks that were trained on, at rows that were not."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int, Key
+
+from ..core import AbstractAdapter, fast_dots, for_task, InputError, Model, Split
+from ..data import Table
+from ..tasks import AbstractTasks, by_rows, FiniteTasks
+from ._measure import AbstractPointMeasure, MeanSquaredError
+from ._question import AbstractQuestion, stacked
+from ._row_measures import measure_of_rows
+from ._rows import Rows
+from ._seeds import Purpose, seed_keys
+
+
+class SeenTasks(AbstractQuestion):
+    """The very tasks that were trained on, at points that were not.
+
+    **Arguments:**
+
+    - `sets`: the numbered tasks of each seed, their arrays with a leading `seeds` axis.
+    - `measure`: of the predictions.
+    - `one_target`: whether the tasks have one target, in one unit.
+    - `overlap`: the number of scored rows over that of the others, where seeds divide the same
+        rows. `group`: of each row, the number of those that belong together.
+    """
+
+    sets: FiniteTasks
+    measure: AbstractPointMeasure
+    one_target: bool = True
+    overlap: float = 0.0  # pyright: ignore[reportIncompatibleMethodOverride]  # a field, computed once
+    group: Int[np.ndarray, "rows"] | None = None
+    shots: ClassVar[tuple[int | None, ...]] = (None,)
+    tasks: ClassVar[str] = "seen"
+
+    @classmethod
+    def of_family(
+        cls,
+        family: AbstractTasks,
+        *,
+        num_tasks: int = 100,
+        points: int = 10,
+        seeds: int = 5,
+        key: Key[Array, ""],
+    ) -> "SeenTasks":
+        """`num_tasks` tasks of a family for each seed, with `points` points each to learn from;
+        scored by mean squared error."""
+        make = eqx.filter_vmap(FixedTasks(num_tasks, points), in_axes=(None, 0))
+        sets = eqx.filter_jit(make)(family, seed_keys(key, Purpose.PAST, seeds))
+        return cls(sets, MeanSquaredError())
+
+    @classmethod
+    def of_table(
+        cls,
+        table: Table,
+        *,
+        seeds: Sequence[int] = range(5),
+        points_per_task: int = 16,
+        corrected: bool = True,
+    ) -> "SeenTasks":
+        """The tasks of a table. Each seed has its own division of the rows (`Table.divisions`),
+        scaled by its training rows.
+
+        **Arguments:**
+
+        - `points_per_task`: training points of each task in a step, at most.
+        - `corrected`: whether intervals account for the rows that divisions share.
+
+        **Raises:** `InputError` as `by_rows` does, and for a target that does not vary.
+        """
+        check_varied(table)
+        parts = table.divisions(seeds)
+        half = max(1, points_per_task // 2)
+        divisions = [by_rows(table, part=part, shots=half, queries=half) for part in parts]
+        width = max(tasks.points.x.shape[-1] for tasks in divisions)
+        same = {
+            "inputs": (),
+            "shots": min(tasks.shots for tasks in divisions),
+            "queries": min(tasks.queries for tasks in divisions),
+        }
+        divisions = [
+            dataclasses.replace(by_rows(table, part=part, width=width), **same) for part in parts
+        ]
+        scored = float(np.mean([(part == Split.TEST.value).mean() for part in parts]))
+        overlap = scored / (1 - scored) if corrected else 0.0
+        measure = measure_of_rows(len(table.classes))
+        sets = stacked(divisions)
+        return cls(sets, measure, table.task is not None, overlap, table.group)
+
+    @property
+    def seeds(self) -> int:
+        return jax.tree.leaves(self.sets)[0].shape[0]
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The lengths of an input and of a target."""
+        arrays, rest = eqx.partition(self.sets, eqx.is_array)
+        first = eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), rest)
+        points = first.all_points(0, Split.TRAIN)
+        return points.x.shape[-1], points.y.shape[-1]
+
+    def past(self) -> tuple[FiniteTasks, bool]:
+        return self.sets, True
+
+    def ask(self, split: Split, view: Any, key: Key[Array, ""]) -> Split:
+        del view, key
+        return split
+
+    def answers(
+        self, adapters: AbstractAdapter, models: Model, asked: Split, shots: int | None
+    ) -> np.ndarray:
+        del shots
+        return np.asarray(_ask_seen(adapters, models, self.sets, self.measure, asked))
+
+    def for_measure(self, asked: Split) -> Rows:
+        return self.rows(asked)
+
+    def rows(self, split: Split) -> Rows:
+        """The points that are scored in a split."""
+        seeds = range(self.seeds)
+        arrays, rest = eqx.partition(self.sets, eqx.is_array)
+        sets = [eqx.combine(jax.tree.map(lambda leaf, s=s: leaf[s], arrays), rest) for s in seeds]
+        pools = [jax.tree.map(np.asarray, _targets(tasks, split)) for tasks in sets]
+        y, weight = (np.stack([pool[i] for pool in pools]).astype(np.float64) for i in (0, 1))
+        first = sets[0]
+        row = np.stack([np.asarray(tasks.rows_of(split)) for tasks in sets])
+        std = np.stack([np.asarray(tasks.units, np.float64) for tasks in sets])
+        weights = (y, weight > 0, row, std, first.names, first.classes)
+        return Rows(*weights, self.one_target, self.group)
+
+
+@eqx.filter_jit
+def _targets(tasks: FiniteTasks, split: Split) -> tuple[Array, Array]:
+    pool = tasks.pool(split)
+    return pool.y, pool.weight
+
+
+@eqx.filter_jit
+def _ask_seen(
+    adapters: AbstractAdapter,
+    models: Model,
+    sets: FiniteTasks,
+    measure: AbstractPointMeasure,
+    split: Split,
+) -> Array:
+    def of_seed(adapter: AbstractAdapter, model: Model, tasks: FiniteTasks) -> Array:
+        def of_task(index: Array) -> Array:
+            support = tasks.all_points(index, Split.TRAIN)
+            predictor = adapter.adapt(for_task(model, index), support)
+            observed = measure.observe(predictor, tasks.all_points(index, split))
+            return tasks.own_classes(observed, index)
+
+        return jax.vmap(of_task)(jnp.arange(len(tasks)))[:, None]
+
+    return fast_dots(eqx.filter_vmap(of_seed))(adapters, models, sets)
+
+
+class FixedTasks(eqx.Module):
+    """The past of recipes that train on a fixed set: `num_tasks` tasks with `points` points each.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> len(ls.comparison.FixedTasks(30, 20)(ls.Sinusoids(), jr.key(0)))
+    30
+    """
+
+    num_tasks: int
+    points: int
+
+    def __call__(self, tasks: AbstractTasks, key: Key[Array, ""]) -> FiniteTasks:
+        return FiniteTasks.from_family(tasks, num_tasks=self.num_tasks, points=self.points, key=key)
+
+
+def check_varied(table: Table) -> None:
+    """Raises `InputError` for a target with one value, or a class with too few rows to be in each
+    part of a division."""
+    for number, name in enumerate(table.targets):
+        y = table.y[np.isfinite(table.y[:, number]), number]
+        values, count = np.unique(y, return_counts=True)
+        if len(values) == 1:
+            raise InputError(
+                f"The target {name!r} is {values[0]:g} in all {len(y)} rows: there is nothing to"
+                " learn. Name another target."
+            )
+        if len(table.classes) == 2 and count.min() < 3:
+            rare = table.classes[int(values[count.argmin()])]
+            raise InputError(
+                f"{count.min()} of {len(y)} rows of {name!r} are {rare!r}, but training, validation"
+                " and scoring need one each. Collect more such rows."
+            )

@@ -1,0 +1,47 @@
+"""Columns that name what several rows belong to, such as patients."""
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from ._column import Column
+from ._columns import Source
+
+IDENTIFIER = re.compile(
+    r"(^|[^a-z])(ids?|uuid|key|code|subject|patient|person|customer|client|user|student|pupil|"
+    r"animal|device|household|participant|session|batch|group)($|[^a-z])|[a-z]I[dD]$",
+    re.IGNORECASE,
+)
+FEWEST = 5  # values that a column has at least, if it is to name things
+ROWS_EACH = 1.5  # rows of one value, on average, from which they are said to repeat
+
+
+def repeated_notes(source: Source, columns: Sequence[Column], tasks: int) -> list[str]:
+    """A note for each column that is left out, or that is called like an identifier, whose values
+    repeat: rows of one value then lie on both sides of a division at random."""
+    if any(column.role in ("group", "time", "split") for column in columns):
+        return []
+    notes = []
+    for column in columns:
+        named = IDENTIFIER.search(column.name) is not None
+        if column.role not in ("left out", "input") or column.role == "input" and not named:
+            continue
+        values = _series(source.columns.get(column.name))
+        count, rows = values.n_unique(), len(values)
+        fractional = values.dtype.is_float() and not named
+        if fractional or count < max(FEWEST, tasks + 1) or rows < ROWS_EACH * count:
+            continue
+        notes.append(
+            f"Column {column.name!r} has {count:,} different values in {rows:,} rows. Rows of one"
+            " value lie on both sides of a division; if they belong together, scores are too good:"
+            f" use `--group-column {column.name}`."
+        )
+    return notes
+
+
+def _series(cells: object) -> pl.Series:
+    """The cells that are filled."""
+    to_polars = getattr(cells, "to_polars", None)
+    series = cells if isinstance(cells, pl.Series) else to_polars() if to_polars else pl.Series([])
+    return series.drop_nulls()
