@@ -67,6 +67,7 @@ def read_table(
         from ._columns import source_of
         from ._find import columns_of, Wishes
         from ._records import records_of
+        from ._repeated import repeated_notes
 
     given = schema if isinstance(schema, Schema) else Schema(decimal="")
     if isinstance(schema, (str, Path)):
@@ -99,6 +100,7 @@ def read_table(
     columns, decimal, notes = columns_of(opened, wishes, given)
     draft = Schema(columns, (), decimal)
     tasks = () if draft.task is None else draft.task.words
+    notes = [*notes, *repeated_notes(opened, columns, len(tasks))]
     records = records_of(opened, dataclasses.replace(draft, tasks=tasks))
     return _table(opened.title, records, draft, tasks, notes, min_rows)
 
