@@ -59,7 +59,9 @@ class Study(TrainingOptions):
         if self.redraw is not None:
             try:
                 redraw(kind, self.redraw, console)
-            except (KeyError, IndexError, TypeError, AttributeError) as error:
+            except InputError:
+                raise
+            except (LookupError, TypeError, AttributeError, ValueError) as error:
                 raise InputError(
                     f"{self.redraw / 'result.json'} has not what the page of {self.name} shows"
                     f" ({type(error).__name__}: {error}). Run the study again."
@@ -113,7 +115,7 @@ def redraw(kind: type[AnyStudy], folder: Path, console: Console) -> None:
             )
     except FileNotFoundError:
         raise InputError(f"{folder} holds no result.json: no finished run of a study.") from None
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}). Run the study again.") from None
     with finished_run(folder):
         kind.draw(result, folder)

@@ -237,9 +237,9 @@ def _check_replaceable(path: Path) -> None:
         return
     try:
         command = json.loads(path.read_text())["meta"]["command"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         command = ""
-    if not command.startswith("learnset evaluate "):
+    if not str(command).startswith("learnset evaluate "):
         raise InputError(
             f"{path} is not a result of `learnset evaluate`, which would replace it. Move it first."
         )
