@@ -40,6 +40,7 @@ class Fit:
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments
         path = self.tasks.path
+        _check_scale(self.tasks)
         table, recipes = _of_run(path) if path.is_dir() else (self.tasks.table(), ())
         out = self.out or Path(f"{path.resolve().stem.removeprefix('compare-')}{SUFFIX}")
         _check_free(out, self.overwrite)
@@ -71,15 +72,25 @@ def _of_run(folder: Path) -> tuple[Table, tuple[str, ...]]:
     source: Any = getattr(subject, "tasks", None)
     if not hasattr(source, "table"):
         raise InputError(f"{folder} compares no table (`{shlex.join(command)}`): `fit` needs one.")
+    _check_scale(source)
     return source.table(), recommended
+
+
+def _check_scale(source: Any) -> None:
+    """Raises `InputError` for a target on a log scale, whose predictions would have that scale."""
+    if getattr(source, "log_target", False):
+        raise InputError(
+            "`--log-target` is for comparisons: a model that is kept predicts the target itself."
+            " Add a column with the logarithm to the file, and fit that."
+        )
 
 
 def _recommended(result: dict[str, Any]) -> tuple[str, ...]:
     """The recipe that a result recommends for its tasks. Before there were recommendations: those
     that were best on validation rows, one of which is then chosen."""
-    if "recommendation" in result:
-        recommendation = result["recommendation"]
-        return (str(recommendation["recipe"]),)
+    known = result.get("recommendation", {}).get("known")
+    if known is not None:
+        return (str(known["recipe"]),)
     return tuple(sorted({name for names in result["best_of"].values() for name in names}))
 
 

@@ -63,6 +63,22 @@ class Comparison(eqx.Module):
     def __contains__(self, name: str) -> bool:
         return any(outcome.name == name for outcome in self.outcomes)
 
+    def __str__(self) -> str:
+        """A table: the value of each recipe with half its 95 % interval, for each number of
+        shots."""
+        times, unit = (100, " (%)") if self.measure.percent else (1, "")
+        heads = [f"{s} shots" for s in self.shots if s is not None] or [self.measure.name + unit]
+        lines = [["recipe", "setting", *heads]]
+        for outcome in self.outcomes:
+            values = [times * np.array(self.value(outcome, shots)) for shots in self.shots]
+            cells = [f"{v:.4g} ± {h:.2g}" if math.isfinite(h) else f"{v:.4g}" for v, h in values]
+            lines.append([outcome.name, outcome.recipe.setting.value, *cells])
+        lines += [[name, "diverged", *[""] * len(heads)] for name in self.failures]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        title = f"{self.measure.name}{unit}, {self.question.tasks} tasks, ± 95 % interval"
+        return "\n".join([title, *text])
+
     @property
     def measure(self) -> AbstractMeasure:
         return self.question.measure

@@ -26,6 +26,7 @@ from ._labelled import (
     Splits as Splits,
 )
 from ._layout import given_parts as given_parts
+from ._logged import logged as logged, target_notes as target_notes
 from ._npz import read_npz as read_npz
 from ._ranges import Ranges as Ranges
 from ._read_table import read_table as read_table

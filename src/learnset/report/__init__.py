@@ -18,6 +18,7 @@ from ._new_tasks import (
     verdict_of_control as verdict_of_control,
 )
 from ._reading import reading_grid as reading_grid, reading_sections as reading_sections
+from ._report import write_report as write_report
 from ._study import Study as Study
 from ._table_figures import draw_table as draw_table
 from ._table_page import page_of_table as page_of_table

@@ -20,14 +20,20 @@ def draw_comparison(
 ) -> list[str]:
     """Draws all figures of a comparison on new tasks; `differences` is of all comparisons.
 
-    **Returns:** their names, without endings.
+    **Returns:** the names of those that would not be empty, without endings.
     """
     new = comparisons[0]
-    return [
-        *attempt("steps", lambda: draw_steps(new, shots, folder, unit=unit)),
-        *attempt("shots", lambda: draw_shots(new, folder, unit=unit)),
-        *attempt("differences", lambda: draw_differences(comparisons, shots, folder, unit=unit)),
-    ]
+    names: list[str] = []
+    if any(o.steps for o in new if o.recipe.setting in PANELS):
+        names += attempt("steps", lambda: draw_steps(new, shots, folder, unit=unit))
+    if any(o.recipe.setting in PANELS for o in new):
+        names += attempt("shots", lambda: draw_shots(new, folder, unit=unit))
+    compared = [o.recipe.setting for c in comparisons if c.baseline() is not None for o in c]
+    if any(setting is not Setting.SCRATCH for setting in compared):
+        names += attempt(
+            "differences", lambda: draw_differences(comparisons, shots, folder, unit=unit)
+        )
+    return names
 
 
 def draw_steps(comparison: Comparison, shots: int, folder: Path, *, unit: str) -> None:
@@ -146,10 +152,11 @@ def draw_differences(
         axis.errorbar(mean, place, xerr=half, fmt="o", color=colour, capsize=3, markersize=5)
     axis.set_yticks(range(len(rows)), [name for name, *_ in reversed(rows)])
     axis.axvline(0, color=INK, linewidth=1)
+    at = "" if comparisons[0].shots[0] is None else f"{amount(shots, unit)}, "
     better = "right" if comparisons[0].measure.higher_is_better else "left"
     axis.set_xlabel(
         f"{numbers.label} minus that of the baseline, paired by task\n"
-        f"({amount(shots, unit)}, each at its best; better is to the {better})"
+        f"({at}each at its best; better is to the {better})"
     )
     for setting in dict.fromkeys(setting for _, setting, *_ in rows):
         axis.plot([], [], "o", color=look(setting).colour, label=look(setting).name)

@@ -13,7 +13,17 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from ...comparison import Budget, compare, Comparison, NewTableTasks, SeenTasks
 from ...core import InputError
-from ...data import lacking, limited, read_table, sarcos, school, Table, tox21
+from ...data import (
+    lacking,
+    limited,
+    logged,
+    read_table,
+    sarcos,
+    school,
+    Table,
+    target_notes,
+    tox21,
+)
 from ...recipes import held_out, rows
 from ...recipes.affinity import affinities
 from ...report import (
@@ -104,11 +114,13 @@ class OwnTable(AbstractTable):
     """the column by which the past trains and the future is scored"""
     split_column: str | None = None
     """the column that says train, validation or test (or 0, 1, 2)"""
+    log_target: bool = False
+    """targets are compared on a log scale, where a few large values do not decide"""
     schema: Path | None = None
     """how columns are read: the `schema.json` of an earlier run, corrected or not"""
 
     def table(self) -> Table:
-        return read_table(
+        table = read_table(
             self.path,
             task=self.task_column,
             target=self.target,
@@ -123,6 +135,9 @@ class OwnTable(AbstractTable):
             split=self.split_column,
             schema=self.schema,
         )
+        if self.log_target:
+            table = logged(table)
+        return dataclasses.replace(table, notes=(*table.notes, *target_notes(table)))
 
 
 @dataclasses.dataclass(frozen=True)
