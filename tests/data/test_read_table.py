@@ -171,6 +171,8 @@ def test_a_file_that_is_missing_or_unreadable_gets_one_line(tmp_path):
         ls.read_table(written(tmp_path, name="table.xlsx"), **TWO)
     with pytest.raises(ls.InputError, match="damaged or in another format"):
         ls.read_table(written(tmp_path, "no parquet", name="table.parquet"), **TWO)
+    with pytest.raises(ls.InputError, match="cannot be read"):
+        ls.read_table(tmp_path / ("n" * 300 + ".csv"), **TWO)
     with pytest.raises(ls.InputError, match="not a table that can be read"):
         ls.read_table([1, 2, 3], **TWO)
 

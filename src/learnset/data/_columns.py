@@ -66,12 +66,15 @@ def source_of(source: Any, *, only: Collection[str] = (), without: Collection[st
 
     if isinstance(source, (str, Path)):
         path = Path(source)
-        _check_file(path)
-        if path.suffix.lower() not in (".parquet", ".pq"):
+        try:
+            _check_file(path)
+            if path.suffix.lower() in (".parquet", ".pq"):
+                return _filled(_parquet(path, only, without))
             text = read_text(path)
-            rows = len(next(iter(text.columns.values()), ()))
-            return _filled(Source(path.name, text.columns, rows, text, text.notes))
-        return _filled(_parquet(path, only, without))
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}).") from None
+        rows = len(next(iter(text.columns.values()), ()))
+        return _filled(Source(path.name, text.columns, rows, text, text.notes))
     try:
         frame = nw.from_native(source)
         if isinstance(frame, nw.LazyFrame):

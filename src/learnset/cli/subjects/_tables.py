@@ -158,6 +158,7 @@ class TableAnswer(Answer):
             },
             "recommendation": result.recommendation(),
             "tasks": result.of_tasks(),
+            "reading": [row._asdict() for row in result.table.reading],
             "affinity": {
                 "tasks": names,
                 "cosine": some.cosine.tolist(),
