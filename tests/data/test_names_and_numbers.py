@@ -135,6 +135,16 @@ def test_a_cell_with_digits_that_is_no_number_gets_one_line(what, tmp_path):
     assert "\n" not in str(refused.value)
 
 
+def test_all_columns_that_are_not_understood_are_named_at_once(tmp_path):
+    text = "t,x,hour,age,y\n" + "".join(
+        f"{'ab'[i % 2]},{i},1{i}:30,1{i}-20,{i}\n" for i in range(8)
+    )
+    with pytest.raises(ls.InputError, match=r"'hour' has the text '10:30'.* either: 'age'\."):
+        read(tmp_path, text)
+    table = read(tmp_path, text, categories=("age",), leave_out=("hour",))
+    assert table.columns == ("x", "age")
+
+
 def test_a_file_with_points_and_commas_gets_one_line_that_names_two_cells(tmp_path):
     with pytest.raises(ls.InputError, match=r"'1.5' in column 'x' needs a point, '0,5' in column"):
         read(tmp_path, "t;x;y\na;1.5;0,5\nb;2.5;1,5\n")

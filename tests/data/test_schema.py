@@ -65,6 +65,21 @@ def test_one_task_and_missing_columns(table):
         table.schema.read(pl.DataFrame([row | {"x": "much"}]))
 
 
+def test_the_decimal_mark_of_a_later_file_is_that_of_the_first_or_one_line(table, tmp_path):
+    later = tmp_path / "later.csv"
+    for x, right in (("2.5", 2.5), ("1.050", 1.05), ("7", 7)):
+        later.write_text(f"shop;colour;x;sold\nb;blue;{x};2024-05-01\n")
+        assert table.schema.read(later).x[0, 1] == right
+    later.write_text("shop;colour;x;sold\nb;blue;2,5;2024-05-01\n")
+    with pytest.raises(ls.InputError, match="the decimal mark ',', but the schema has '.'"):
+        table.schema.read(later)
+    whole = ls.read_table(
+        pl.DataFrame({"t": ["a", "b"] * 4, "x": range(8), "y": range(8)}), task="t", target="y"
+    )
+    later.write_text("t;x\na;2,5\n")
+    assert whole.schema.decimal == "" and whole.schema.read(later).x.tolist() == [[2.5]]
+
+
 def test_a_schema_is_the_same_after_a_round_trip_through_json(table):
     again = ls.data.Schema.from_json(table.schema.to_json())
     assert again == table.schema and hash(again) == hash(table.schema)

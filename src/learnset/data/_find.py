@@ -1,7 +1,7 @@
 """The columns of a schema, found from the cells of a file and from what the user says of them."""
 
 import dataclasses
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Wishes:
 def columns_of(
     source: Source, wishes: Wishes, given: Schema
 ) -> tuple[tuple[Column, ...], str, list[str]]:
-    """The columns of a file, its decimal mark, and notes about what was left out.
+    """The columns of a file, its decimal mark if there is one, and notes about what was left out.
 
     **Raises:** `InputError` for a column whose cells cannot be understood.
     """
@@ -55,12 +55,19 @@ def columns_of(
             " matter (`inputs`)."
         )
     decimal = given.decimal or _decimal(source, role_of, wishes, given)
+    mark = decimal or "."
     columns: list[Column] = []
+    refused: dict[str, InputError] = {}
     for name, role in role_of.items():
         column = Column(name, role, "text")
         if role != "left out":
-            column = _column(source, column, wishes, given.column(name), decimal, notes)
+            try:
+                column = _column(source, column, wishes, given.column(name), mark, notes)
+            except InputError as error:
+                refused[name] = error
         columns.append(column)
+    if refused:
+        _refuse(refused)
     columns = _targets_alike(source, columns, wishes)
     if not any(column.role == "input" for column in columns):
         raise InputError(
@@ -68,6 +75,15 @@ def columns_of(
             " one."
         )
     return tuple(columns), decimal, notes
+
+
+def _refuse(refused: dict[str, InputError]) -> NoReturn:
+    """Raises the first error, with the names of the other columns that have one."""
+    first, *others = refused
+    if not others:
+        raise refused[first]
+    some = ", ".join(map(repr, others[:10])) + (", …" if others[10:] else "")
+    raise InputError(f"{refused[first]} Not understood either: {some}.") from None
 
 
 def _role(name: str, wishes: Wishes, given: Schema) -> Role:

@@ -65,7 +65,7 @@ def _pattern(decimal: str) -> str:
 
 
 def decimal_mark(title: str, columns: "dict[str, pl.Series]", separator: str) -> str:
-    """The decimal mark of a file, by the digits of all its columns together.
+    """The decimal mark of a file, by the digits of all its columns together; "" if there is none.
 
     **Raises:** `InputError` if some cells need a point and others a comma, or if it cannot be told.
     """
@@ -93,9 +93,9 @@ def decimal_mark(title: str, columns: "dict[str, pl.Series]", separator: str) ->
             f" a point, {with_comma!r} in column {b!r} a comma. Correct one of them, leave a"
             " column out, or declare that its values are names (`categories`)."
         )
-    if point or comma or not unclear:
+    if point or comma:
         return "," if comma else "."
-    return _likely(title, unclear, separator)
+    return _likely(title, unclear, separator) if unclear else ""
 
 
 def _likely(title: str, unclear: list[tuple[str, str, str, bool]], separator: str) -> str:

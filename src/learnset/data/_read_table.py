@@ -69,7 +69,7 @@ def read_table(
         from ._records import records_of
         from ._repeated import repeated_notes
 
-    given = schema if isinstance(schema, Schema) else Schema(decimal="")
+    given = schema if isinstance(schema, Schema) else Schema()
     if isinstance(schema, (str, Path)):
         given = Schema.load(schema)
     task = task if given.task is None or task is not None else given.task.name
@@ -101,7 +101,7 @@ def read_table(
     draft = Schema(columns, (), decimal)
     tasks = () if draft.task is None else draft.task.words
     notes = [*notes, *repeated_notes(opened, columns, len(tasks))]
-    records = records_of(opened, dataclasses.replace(draft, tasks=tasks))
+    records = records_of(opened, dataclasses.replace(draft, tasks=tasks), decimal)
     return _table(opened.title, records, draft, tasks, notes, min_rows)
 
 

@@ -6,14 +6,42 @@ import numpy as np
 
 from ..core import InputError
 from . import _dates
-from ._cells import codes, filled, moments, names, numbers, truths
+from ._cells import codes, filled, moments, names, NO_NUMBER, numbers, truths
 from ._column import Column, Reading
 from ._columns import Source
+from ._notation import decimal_mark, numerals
 from ._schema import Records, Schema, SPLITS
 
 
-def records_of(source: Source, schema: Schema) -> Records:
-    """All rows of a file, in the encoding of a schema.
+def decimal_of(source: Source, schema: Schema) -> str:
+    """The decimal mark of a later file: that of the schema, or its own if the schema has none.
+
+    **Raises:** `InputError` if its numbers need the other one.
+    """
+    if source.text is None:
+        return schema.decimal
+    columns = [c for c in schema.columns if c.kind == "number" and c.role != "left out"]
+    digits = {
+        c.name: numerals(filled(source.cells(c.name)[0], NO_NUMBER)).digits
+        for c in columns
+        if c.name in source
+    }
+    try:
+        found = decimal_mark(source.title, digits, source.text.separator)
+    except InputError:
+        if not schema.decimal:
+            raise
+        return schema.decimal  # it cannot be told from this file, but from the first one
+    if schema.decimal and found and found != schema.decimal:
+        raise InputError(
+            f"{source.title} has numbers with the decimal mark {found!r}, but the schema has"
+            f" {schema.decimal!r}. Save it in the notation of the first file."
+        )
+    return schema.decimal or found
+
+
+def records_of(source: Source, schema: Schema, decimal: str) -> Records:
+    """All rows of a file, in the encoding of a schema and with this decimal mark (default: `.`).
 
     **Raises:** `InputError` for a missing column, or a cell that is not what its column has.
     """
@@ -44,7 +72,7 @@ def records_of(source: Source, schema: Schema) -> Records:
             rest[column.role] = _division(source, column, text)
             values, missing = f"{text.n_unique()} values", text.null_count()
         else:
-            converted = _converted(source, column, schema.decimal, notes)
+            converted = _converted(source, column, decimal or ".", notes)
             values, missing = _values(column, converted), int(np.isnan(converted[0]).sum())
             if column.role == "time":
                 rest["time"] = converted[0]
@@ -109,7 +137,7 @@ def _converted(source: Source, column: Column, decimal: str, notes: list[str]) -
             raise InputError(
                 f"{source.title}: column {column.name!r} has dates, but it must be numbers."
             )
-        return [numbers(source.title, column.name, cells, decimal or ".", column.unit)]
+        return [numbers(source.title, column.name, cells, decimal, column.unit)]
     if column.kind == "truth value":
         return [truths(source.title, column.name, cells)]
     if column.kind == "date":

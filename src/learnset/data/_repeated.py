@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from ..core import InputError
 from ._column import Column
 from ._columns import Source
 
@@ -27,7 +28,7 @@ def repeated_notes(source: Source, columns: Sequence[Column], tasks: int) -> lis
         named = IDENTIFIER.search(column.name) is not None
         if column.role not in ("left out", "input") or column.role == "input" and not named:
             continue
-        values = _series(source.columns.get(column.name))
+        values = _filled(source, column.name)
         count, rows = values.n_unique(), len(values)
         fractional = values.dtype.is_float() and not named
         if fractional or count < max(FEWEST, tasks + 1) or rows < ROWS_EACH * count:
@@ -40,8 +41,11 @@ def repeated_notes(source: Source, columns: Sequence[Column], tasks: int) -> lis
     return notes
 
 
-def _series(cells: object) -> pl.Series:
-    """The cells that are filled."""
-    to_polars = getattr(cells, "to_polars", None)
-    series = cells if isinstance(cells, pl.Series) else to_polars() if to_polars else pl.Series([])
-    return series.drop_nulls()
+def _filled(source: Source, name: str) -> pl.Series:
+    """The cells that are filled; none of a column of a type that cannot be read."""
+    if source.columns.get(name) is None:
+        return pl.Series([])
+    try:
+        return source.cells(name)[0].drop_nulls()
+    except InputError:
+        return pl.Series([])

@@ -54,8 +54,8 @@ class Schema:
 
     - `columns`: all columns that were there, those left out included.
     - `tasks`: names of the tasks, by their numbers; empty if each target is a task.
-    - `decimal`: the decimal mark of numbers in text: `.` or `,`. Empty in a schema written by hand:
-      `read_table` finds it.
+    - `decimal`: the decimal mark of numbers in text: `.` or `,`. Empty if the table had none: each
+      file then has its own.
 
     >>> import polars, learnset as ls
     >>> frame = polars.DataFrame({"t": ["a", "b"] * 4, "colour": ["red"] * 4 + ["blue"] * 4,
@@ -70,7 +70,7 @@ class Schema:
 
     columns: tuple[Column, ...] = ()
     tasks: tuple[str, ...] = ()
-    decimal: str = "."
+    decimal: str = ""
 
     def of_role(self, role: str) -> tuple[Column, ...]:
         """The columns of one role, in their order."""
@@ -128,10 +128,11 @@ class Schema:
         that is not what its column has.
         """
         from ._columns import source_of
-        from ._records import records_of
+        from ._records import decimal_of, records_of
 
         used = [column.name for column in self.columns if column.role != "left out"]
-        return records_of(source_of(source, only=used), self)
+        opened = source_of(source, only=used)
+        return records_of(opened, self, decimal_of(opened, self))
 
     def to_json(self) -> str:
         """The schema as text, from which `from_json` makes it again."""
