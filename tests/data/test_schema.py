@@ -180,3 +180,24 @@ def test_every_column_is_in_the_table_of_what_was_read(table):
     assert [row.column for row in table.reading] == ["shop", "colour", "x", "sold", "y"]
     assert table.reading[1][2:5] == ("words", "3 words: blue, green, red", 0)
     assert table.reading[3].values == "2024-01-10 to 2024-02-18"
+
+
+def test_columns_that_divide_rows_are_read_and_are_no_inputs(tmp_path):
+    parts = ("Train", "test", "valid")
+    text = "t,x,who,day,part,y\n" + "".join(
+        f"{'ab'[i % 2]},{i % 3},0{i // 2},2024-01-{i + 1:02d},{parts[i % 3]},{i}\n"
+        for i in range(12)
+    )
+    (tmp_path / "t.csv").write_text(text)
+    columns = {"task": "t", "target": "y", "group": "who", "time": "day", "split": "part"}
+    table = ls.read_table(tmp_path / "t.csv", **columns)
+    assert table.columns == ("x",)
+    assert table.group.tolist() == [i // 2 for i in range(12)]
+    assert (table.time - table.time[0]).tolist() == list(range(12))
+    assert table.part.tolist() == [0, 2, 1] * 4
+    (tmp_path / "t.csv").write_text(text.replace("valid", "later"))
+    with pytest.raises(ls.InputError, match="has 'later' in row 3; a split is train, validation"):
+        ls.read_table(tmp_path / "t.csv", **columns)
+    (tmp_path / "t.csv").write_text(text.replace(",03,", ",,"))
+    with pytest.raises(ls.InputError, match="'who' is empty in row 7, so that the row has no grou"):
+        ls.read_table(tmp_path / "t.csv", **columns)
