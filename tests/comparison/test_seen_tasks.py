@@ -1,5 +1,7 @@
 """Comparisons on the rows of a table: what is scored, how, and that nothing is chosen on it."""
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
@@ -261,3 +263,27 @@ def test_a_recipe_whose_answers_are_damaged_is_run_again_and_that_is_said(damage
 def test_a_recipe_with_nothing_to_choose_can_be_the_best(comparison):
     """Its value on validation rows is known, too: the best of recipes is chosen by it."""
     assert all(np.isfinite(outcome.validation).all() for outcome in comparison)
+
+
+@pytest.mark.parametrize("column", ("group", "time"))
+@pytest.mark.parametrize("shared", (False, True), ids=("task column", "several targets"))
+def test_divisions_by_group_or_time_score_rows_of_their_own_numbers(column, shared):
+    """Groups of different sizes, and windows with other rows of each task in each division."""
+    x, y, task = schools(rows=40)
+    random = np.random.default_rng(0)
+    targets = np.stack([y, x @ [1.0, 2.0]], axis=1)
+    table = ls.Table.from_arrays(x, targets) if shared else ls.Table.from_arrays(x, y, task)
+    values = random.integers(0, 30, len(x)) if column == "group" else random.permutation(160)
+    table = dataclasses.replace(table, **{column: values})
+    result = compared(table)
+    rows = result.rows
+    parts = table.divisions(range(2))
+    for seed, part in enumerate(parts):
+        for number in range(len(table)):
+            scored = rows.row[seed, number][rows.present[seed, number]]
+            expected = np.flatnonzero(part == 2)
+            expected = np.intersect1d(expected, table.rows_of(number))
+            np.testing.assert_array_equal(np.sort(scored), expected)
+            label = table.y[expected, number if shared else 0]
+            predicted = rows.y[seed, number][rows.present[seed, number], 0]
+            np.testing.assert_allclose(np.corrcoef(label, predicted)[0, 1], 1)

@@ -121,6 +121,12 @@ def test_the_recommendation_is_the_best_on_validation_rows_and_ends_with_the_com
     assert record["together"]["verdict"] == "better"
 
 
+def test_a_recommendation_that_is_no_better_than_the_mean_says_so(tmp_path):
+    said = "**That is not significantly better than one mean for all rows.**"
+    assert said in recommendation(result(1.2, 1.1, 1.1), tmp_path)[0]
+    assert said not in recommendation(result(0.6, 0.2, 0.3), tmp_path)[0]
+
+
 def test_where_a_pooled_model_wins_the_recommendation_says_so(tmp_path):
     asked = result(0.6, 0.5, 0.5)
     pooled = outcome("pooled trees", ls.Setting.POOLED, 0.1, asked.seen.rows)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Int, Key
 
 from ..core import AbstractAdapter, fast_dots, for_task, InputError, Model, Split
 from ..data import Table
-from ..tasks import AbstractTasks, by_rows, FiniteTasks
+from ..tasks import AbstractTasks, by_rows, FiniteTasks, TableTasks
 from ._measure import AbstractPointMeasure, MeanSquaredError
 from ._question import AbstractQuestion, stacked
 from ._row_measures import measure_of_rows
@@ -91,7 +91,7 @@ class SeenTasks(AbstractQuestion):
         scored = float(np.mean([(part == Split.TEST.value).mean() for part in parts]))
         overlap = scored / (1 - scored) if corrected else 0.0
         measure = measure_of_rows(len(table.classes))
-        sets = stacked(divisions)
+        sets = stacked(_as_long(divisions))
         return cls(sets, measure, table.task is not None, overlap, table.group)
 
     @property
@@ -175,6 +175,31 @@ class FixedTasks(eqx.Module):
 
     def __call__(self, tasks: AbstractTasks, key: Key[Array, ""]) -> FiniteTasks:
         return FiniteTasks.from_family(tasks, num_tasks=self.num_tasks, points=self.points, key=key)
+
+
+def _as_long(divisions: Sequence[TableTasks]) -> list[TableTasks]:
+    """The tasks of all divisions, padded to the same numbers of points: where rows are divided by
+    group or time, tasks have others in each division."""
+    axis = 0 if divisions[0].shared else 1
+    most = [
+        max(getattr(tasks, name).weight.shape[axis] for tasks in divisions)
+        for name in ("points", "held_out")
+    ]
+
+    def padded(leaf: Array, length: int, value: int = 0) -> Array:
+        more = [(0, length - leaf.shape[axis] if i == axis else 0) for i in range(leaf.ndim)]
+        return jnp.pad(leaf, more, constant_values=value)
+
+    def of_one(tasks: TableTasks) -> TableTasks:
+        batches = (tasks.points, tasks.held_out)
+        points, held = (
+            jax.tree.map(lambda leaf, n=n: padded(leaf, n), batch)
+            for batch, n in zip(batches, most, strict=True)
+        )
+        rows = tuple(padded(row, n, -1) for row, n in zip(tasks.rows, most, strict=True))
+        return dataclasses.replace(tasks, points=points, held_out=held, rows=rows)
+
+    return [of_one(tasks) for tasks in divisions]
 
 
 def check_varied(table: Table) -> None:

@@ -87,6 +87,8 @@ def _panels(
     name: str,
     ticks: Sequence[int] = (),
 ) -> None:
+    from matplotlib.ticker import LogFormatter  # it is slow to import
+
     outcomes, numbers = list(comparison), Numbers(comparison.measure)
     settings = [s for s in PANELS if any(outcome.recipe.setting is s for outcome in outcomes)]
     width = 4 * max(2, len(settings))
@@ -109,6 +111,8 @@ def _panels(
             axis.minorticks_off()
         if numbers.logarithmic:
             axis.set_yscale("log")
+            axis.yaxis.set_major_formatter(LogFormatter())
+            axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
         axis.legend(
             frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16)
         )

@@ -23,6 +23,8 @@ MEANING = {
     "mean squared error": "in variances of the target: 0 is perfect, 1 is no better than one mean",
     "accuracy": "the part of the rows whose class is right",
 }
+# The value of a measure where nothing is known of a row, and what has it.
+NOTHING = {"explained variance": (0.0, "one mean for all rows"), "ROC-AUC": (0.5, "chance")}
 
 
 def recommendation(result: TableResult, folder: Path) -> list[str]:
@@ -56,6 +58,9 @@ def _against_others(result: TableResult, best: Outcome) -> str:
             f" {Numbers(seen.measure).text(*seen.value(other))}), it is"
             f" {_compared(seen, seen.verdict(best, other))}."
         )
+    nothing, value, half = NOTHING.get(seen.measure.name), *seen.value(best)
+    if nothing is not None and not value - np.nan_to_num(half) > nothing[0]:
+        sentences.append(f"**That is not significantly better than {nothing[1]}.**")
     if "mean of each task" in seen:
         verdict = seen.verdict(best, seen["mean of each task"])
         if verdict.word in ("same", "worse", "unclear"):

@@ -12,6 +12,7 @@ from ._table_result import TableResult
 
 MOST_NAMED = 40  # tasks with a line of their own in a figure or a table
 LONGEST = 22  # letters of a task's name in a figure
+EDGE = -20.0  # per cent; what is below stands here, with an arrow
 GAIN, LOSS = COLOURS[2], BAD
 
 
@@ -36,18 +37,15 @@ def draw_recipes(result: TableResult, folder: Path) -> None:
     seen, numbers = result.seen, Numbers(result.seen.measure)
     outcomes = list(seen)
     values = [tuple(float(numbers.scaled(v)) for v in seen.value(o)) for o in outcomes]
-    means = np.array([mean for mean, _ in values if np.isfinite(mean)])
-    # Recipes that are useless stand at the edge with an arrow: the others are what one looks at.
-    reach = 3 * (means.max() - np.median(means)) if len(means) else 0.0
-    edge = means.max() - max(reach, 10.0) if numbers.measure.percent and len(means) else -np.inf
     figure, axes = new_figure(1, 1, width=7.5, height=1.0 + 0.3 * len(outcomes))
     axis = axes[0][0]
     for place, (outcome, (mean, half)) in enumerate(
         zip(reversed(outcomes), reversed(values), strict=True)
     ):
         colour = look(outcome.recipe.setting).colour
-        if mean < edge:
-            axis.plot(edge, place, "<", color=colour)
+        if numbers.measure.percent and mean < EDGE:  # useless: the others are what one looks at
+            axis.plot(EDGE, place, "<", color=colour)
+            axis.annotate(f"  {mean:.0f}", (EDGE, place), va="center", fontsize=8)
             continue
         xerr = half if np.isfinite(half) else None
         axis.errorbar(mean, place, xerr=xerr, fmt="o", color=colour, capsize=3)

@@ -24,7 +24,7 @@ CAPTIONS = {
     " divisions.",
     "gains": "The gain of each task from being learnt together, compared with one model per task,"
     " with its 95 % interval. Red: a significant loss; green: a significant gain (for all tasks at"
-    " once).",
+    " once); grey: not to be told from none.",
     "affinity": "First: cosines between the gradients of tasks for the parameters that they share."
     " Second: the part of the loss of the column's task that a step for the row's task alone"
     " removes. Red is conflict. Means over the training of a shared body; tasks whose gradients"
