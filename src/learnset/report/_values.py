@@ -106,7 +106,8 @@ def escaped(text: str) -> Markdown:
     a\\|b \\!\\[\\]\\(http://x\\) \\<b\\>
     """
     line = re.sub(r"([\\`*_{}\[\]<>()#!|~&$])", r"\\\1", " ".join(visible(text).split()))
-    return Markdown(re.sub(r"^(\d*)([-+=.])", r"\1\\\2", line))  # what begins a list
+    # What begins a list or underlines a heading, but no number such as 5.0 or -3.
+    return Markdown(re.sub(r"^(\d*)([-+=.])(?=\s|[-=]*$)", r"\1\\\2", line))
 
 
 def code(text: str) -> Markdown:
