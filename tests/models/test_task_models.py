@@ -160,7 +160,7 @@ def test_mixtures_are_as_in_plain_numpy():
     m, x = np_tree(make("mmoe")), XS[0]
     own = jax.tree.map(lambda leaf: leaf[1], m.own)
     mixed = softmax(x @ own.gate.layer.weight + own.gate.layer.bias) @ [
-        output(at(m.experts, e), x) for e in range(4)
+        output(at(m.experts.networks, e), x) for e in range(4)
     ]
     expected = output(own.tower.layers, mixed) @ own.head.weight + own.head.bias
     assert np.allclose(outputs_of("mmoe", 1)[0], expected, rtol=1e-5, atol=1e-6)
@@ -169,8 +169,8 @@ def test_mixtures_are_as_in_plain_numpy():
 def test_cgc_is_as_in_plain_numpy():
     m, x = np_tree(make("cgc")), XS[0]
     own = jax.tree.map(lambda leaf: leaf[1], m.own)
-    experts = [output(at(own.experts, e), x) for e in range(2)] + [
-        output(at(m.shared, e), x) for e in range(2)
+    experts = [output(at(own.experts.networks, e), x) for e in range(2)] + [
+        output(at(m.shared.networks, e), x) for e in range(2)
     ]
     mixed = softmax(x @ own.gate.layer.weight + own.gate.layer.bias) @ experts
     expected = output(own.tower.layers, mixed) @ own.head.weight + own.head.bias
@@ -181,8 +181,11 @@ def test_ple_is_as_in_plain_numpy():
     m, x, task = np_tree(make("ple")), XS[0], 2
     of_tasks, of_all = [x] * NUM, x
     for level in m.lower:
-        shared = [output(at(level.shared, e), of_all) for e in range(2)]
-        own = [[output(at(level.experts, t, e), of_tasks[t]) for e in range(2)] for t in range(NUM)]
+        shared = [output(at(level.shared.networks, e), of_all) for e in range(2)]
+        own = [
+            [output(at(level.experts.networks, t, e), of_tasks[t]) for e in range(2)]
+            for t in range(NUM)
+        ]
         gates = level.gates.layer
         new = [
             softmax(of_tasks[t] @ gates.weight[t] + gates.bias[t]) @ (own[t] + shared)
@@ -192,8 +195,8 @@ def test_ple_is_as_in_plain_numpy():
         of_all = softmax(of_all @ gate.weight + gate.bias) @ (sum(own, []) + shared)
         of_tasks = new
     own = jax.tree.map(lambda leaf: leaf[task], m.last.own)
-    experts = [output(at(own.experts, e), of_tasks[task]) for e in range(2)]
-    experts += [output(at(m.last.shared, e), of_all) for e in range(2)]
+    experts = [output(at(own.experts.networks, e), of_tasks[task]) for e in range(2)]
+    experts += [output(at(m.last.shared.networks, e), of_all) for e in range(2)]
     mixed = softmax(of_tasks[task] @ own.gate.layer.weight + own.gate.layer.bias) @ experts
     expected = mixed @ own.head.weight + own.head.bias
     assert np.allclose(outputs_of("ple", task)[0], expected, rtol=1e-5, atol=1e-6)

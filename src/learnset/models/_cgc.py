@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from ..core import check_not_negative, check_positive
 from ._linear import Linear
-from ._mmoe import expert_outputs, make_experts, SoftmaxGate, tower_and_head
+from ._mmoe import Experts, SoftmaxGate, tower_and_head
 from ._tasked import part_of
 from ._view import Layers, View
 
@@ -35,7 +35,7 @@ class CGC(eqx.Module):
     (1,)
     """
 
-    shared: Layers  # stacked on an axis `experts`
+    shared: Experts
     own: "OwnExperts"  # stacked on an axis `tasks`
 
     def __init__(
@@ -62,12 +62,12 @@ class CGC(eqx.Module):
         def of_task(key: Key[Array, ""]) -> OwnExperts:
             experts_key, gate_key, key = jr.split(key, 3)
             return OwnExperts(
-                make_experts(experts, sizes, activation, key=experts_key),
+                Experts(experts, sizes, activation, key=experts_key),
                 SoftmaxGate(Linear(in_size, experts + shared, key=gate_key)),
                 *tower_and_head(width, tower, out_size, activation, key=key),
             )
 
-        self.shared = make_experts(shared, sizes, activation, key=shared_key)
+        self.shared = Experts(shared, sizes, activation, key=shared_key)
         self.own = eqx.filter_vmap(of_task)(jr.split(own_key, num_tasks))
 
     def for_task(self, index: Int[Array, ""]) -> View:
@@ -79,7 +79,7 @@ class OwnExperts(eqx.Module):
     """The parts of one task: its experts, a gate that weighs them and the shared ones, a tower and
     a head."""
 
-    experts: Layers
+    experts: Experts
     gate: SoftmaxGate
     tower: Layers
     head: Linear
@@ -88,11 +88,9 @@ class OwnExperts(eqx.Module):
 class Customised(eqx.Module):
     """The weighted mean of the outputs of the task's own and the shared experts."""
 
-    shared: Layers
-    experts: Layers
+    shared: Experts
+    experts: Experts
     gate: SoftmaxGate
 
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "width"]:
-        return self.gate(x) @ jnp.concatenate(
-            [expert_outputs(self.experts, x), expert_outputs(self.shared, x)]
-        )
+        return self.gate(x) @ jnp.concatenate([self.experts(x), self.shared(x)])

@@ -11,9 +11,9 @@ from jax.scipy.special import entr
 from jaxtyping import Array, Float, Int, Key
 
 from ..core import Batch, check_not_negative, check_positive, InputError
-from ._mmoe import Gated, make_experts, Mixture, tower_and_head
+from ._mmoe import Experts, Gated, Mixture, tower_and_head
 from ._tasked import part_of
-from ._view import Layers, View
+from ._view import View
 
 
 class DSelectK(eqx.Module):
@@ -43,7 +43,7 @@ class DSelectK(eqx.Module):
     (8,)
     """
 
-    experts: Layers  # stacked on an axis `experts`
+    experts: Experts
     own: Gated  # stacked on an axis `tasks`
 
     def __init__(
@@ -77,9 +77,7 @@ class DSelectK(eqx.Module):
             gate = BinaryGate(selected, digits, gamma, key=gate_key)
             return Gated(gate, *tower_and_head(width, tower, out_size, activation, key=key))
 
-        self.experts = make_experts(
-            experts, [in_size, *[width] * depth], activation, key=experts_key
-        )
+        self.experts = Experts(experts, [in_size, *[width] * depth], activation, key=experts_key)
         self.own = eqx.filter_vmap(of_task)(jr.split(own_key, num_tasks))
 
     def for_task(self, index: Int[Array, ""]) -> View:

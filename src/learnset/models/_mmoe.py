@@ -36,7 +36,7 @@ class MMoE(eqx.Module):
     (1,)
     """
 
-    experts: Layers  # stacked on an axis `experts`
+    experts: "Experts"
     own: "Gated"  # stacked on an axis `tasks`
 
     def __init__(
@@ -61,9 +61,7 @@ class MMoE(eqx.Module):
             gate = SoftmaxGate(Linear(in_size, experts, key=gate_key))
             return Gated(gate, *tower_and_head(width, tower, out_size, activation, key=key))
 
-        self.experts = make_experts(
-            experts, [in_size, *[width] * depth], activation, key=experts_key
-        )
+        self.experts = Experts(experts, [in_size, *[width] * depth], activation, key=experts_key)
         self.own = eqx.filter_vmap(of_task)(jr.split(own_key, num_tasks))
 
     def for_task(self, index: Int[Array, ""]) -> View:
@@ -89,23 +87,38 @@ class SoftmaxGate(eqx.Module):
         return jax.nn.softmax(self.layer(x))
 
 
+class Experts(eqx.Module):
+    """Networks of one shape: the output of each for one input.
+
+    **Arguments:** `sizes`: of the input and of each layer.
+    """
+
+    networks: Layers  # stacked on an axis `experts`
+
+    def __init__(
+        self,
+        number: int,
+        sizes: list[int],
+        activation: Callable[[Array], Array],
+        *,
+        key: Key[Array, ""],
+    ):
+        self.networks = eqx.filter_vmap(lambda k: Layers(sizes, activation=activation, key=k))(
+            jr.split(key, number)
+        )
+
+    def __call__(self, x: Float[Array, "in"]) -> Float[Array, "experts width"]:
+        return eqx.filter_vmap(lambda network: network(x))(self.networks)
+
+
 class Mixture(eqx.Module):
     """The weighted mean of the experts' outputs."""
 
-    experts: Layers
+    experts: Experts
     gate: Any
 
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "width"]:
-        return self.gate(x) @ expert_outputs(self.experts, x)
-
-
-def make_experts(
-    num: int, sizes: list[int], activation: Callable[[Array], Array], *, key: Key[Array, ""]
-) -> Layers:
-    """Networks of one shape, stacked on a leading `experts` axis."""
-    return eqx.filter_vmap(lambda k: Layers(sizes, activation=activation, key=k))(
-        jr.split(key, num)
-    )
+        return self.gate(x) @ self.experts(x)
 
 
 def tower_and_head(
@@ -120,8 +133,3 @@ def tower_and_head(
     tower_key, head_key = jr.split(key)
     tower = Layers([width] * (depth + 1), activation=activation, key=tower_key)
     return tower, Linear(width, out_size, key=head_key)
-
-
-def expert_outputs(experts: Layers, x: Float[Array, "in"]) -> Float[Array, "experts width"]:
-    """The output of each expert for one input."""
-    return eqx.filter_vmap(lambda expert: expert(x))(experts)

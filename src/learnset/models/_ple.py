@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, Int, Key
 from ..core import check_positive
 from ._cgc import CGC, Customised, OwnExperts
 from ._linear import Linear
-from ._mmoe import expert_outputs, make_experts, SoftmaxGate
+from ._mmoe import Experts, SoftmaxGate
 from ._tasked import part_of
-from ._view import Layers, View
+from ._view import View
 
 
 class PLE(eqx.Module):
@@ -91,9 +91,9 @@ class PLE(eqx.Module):
 class Level(eqx.Module):
     """One level of PLE: the experts and gates of all tasks, and the shared ones."""
 
-    shared: Layers  # stacked on an axis `experts`
+    shared: Experts
     shared_gate: SoftmaxGate
-    experts: Layers  # stacked on axes `tasks experts`
+    experts: Experts  # stacked on an axis `tasks`
     gates: SoftmaxGate  # stacked on an axis `tasks`
 
     def __init__(
@@ -107,9 +107,9 @@ class Level(eqx.Module):
         key: Key[Array, ""],
     ):
         shared_key, gate_key, experts_key, gates_key = jr.split(key, 4)
-        self.shared = make_experts(shared, sizes, activation, key=shared_key)
+        self.shared = Experts(shared, sizes, activation, key=shared_key)
         self.shared_gate = SoftmaxGate(Linear(sizes[0], num_tasks * experts + shared, key=gate_key))
-        of_tasks = eqx.filter_vmap(lambda k: make_experts(experts, sizes, activation, key=k))
+        of_tasks = eqx.filter_vmap(lambda k: Experts(experts, sizes, activation, key=k))
         self.experts = of_tasks(jr.split(experts_key, num_tasks))
         gates = eqx.filter_vmap(lambda k: SoftmaxGate(Linear(sizes[0], experts + shared, key=k)))
         self.gates = gates(jr.split(gates_key, num_tasks))
@@ -119,8 +119,8 @@ class Level(eqx.Module):
     ) -> tuple[Float[Array, "tasks width"], Float[Array, "width"]]:
         """The inputs of the next level: those of each task's experts, and that of the shared
         experts."""
-        shared = expert_outputs(self.shared, of_all)
-        own = eqx.filter_vmap(expert_outputs)(self.experts, of_tasks)
+        shared = self.shared(of_all)
+        own = eqx.filter_vmap(lambda experts, x: experts(x))(self.experts, of_tasks)
 
         def mixed(
             gate: SoftmaxGate, x: Float[Array, "in"], own: Float[Array, "experts width"]
@@ -135,8 +135,8 @@ class Progressive(eqx.Module):
     """The body of PLE: all levels, as one task sees them."""
 
     lower: tuple[Level, ...]
-    shared: Layers
-    experts: Layers
+    shared: Experts
+    experts: Experts
     gate: SoftmaxGate
     index: Int[Array, ""]
 
@@ -148,7 +148,5 @@ class Progressive(eqx.Module):
         for level in self.lower:
             of_tasks, of_all = level(of_tasks, of_all)
         of_task = part_of(of_tasks, self.index)
-        outputs = jnp.concatenate(
-            [expert_outputs(self.experts, of_task), expert_outputs(self.shared, of_all)]
-        )
+        outputs = jnp.concatenate([self.experts(of_task), self.shared(of_all)])
         return self.gate(of_task) @ outputs
