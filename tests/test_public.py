@@ -93,8 +93,9 @@ def final(*bases):
     return {n: c for n, c in classes.items() if issubclass(c, bases) and n[:8] != "Abstract"}
 
 
-def test_every_method_has_an_example():
-    bare = [name for name, of in final(ls.AbstractMethod).items() if ">>>" not in of.__doc__]
+def test_every_method_and_every_adapter_has_an_example():
+    of_both = final(ls.AbstractMethod, ls.AbstractAdapter)
+    bare = [name for name, of in of_both.items() if ">>>" not in of.__doc__]
     assert not bare, "\n".join(bare)
 
 

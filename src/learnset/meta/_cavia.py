@@ -66,7 +66,14 @@ class CAVIA(AbstractMetaLearner):
 
 
 class ContextDescent(AbstractIterativeAdapter):
-    """Gradient descent on the context only, from zero."""
+    """Gradient descent on the context only, from zero.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
+    >>> model = ls.meta.WithContext(ls.MLP(3, 1, key=jr.key(0)), 2)
+    >>> ls.meta.ContextDescent(steps=3).adapt(model, task.support).context.shape
+    (2,)
+    """
 
     loss: Loss = mse
     lr: float | Float[Array, "..."] = 1.0

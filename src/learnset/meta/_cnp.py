@@ -54,7 +54,14 @@ class CNP(AbstractMetaLearner):
 
 class Amortised(AbstractAdapter):
     """Amortised adaptation: the model itself makes the predictor from the support set,
-    `model.condition(support)`."""
+    `model.condition(support)`.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
+    >>> model = ls.models.ConditionalNeuralProcess(1, 1, key=jr.key(0))
+    >>> ls.meta.Amortised().adapt(model, task.support)(task.query.x[0]).shape
+    (1,)
+    """
 
     def adapt(self, model: Model, support: Batch) -> Predictor:
         return model.condition(support)

@@ -33,6 +33,12 @@ class ProximalDescent(AbstractDescent):
 
     A step that raises the objective is undone, and the step size halved: the meta-gradient ignores
     the path, so it cannot keep the descent from diverging.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
+    >>> model = ls.MLP(1, 1, key=jr.key(0))
+    >>> ls.meta.ProximalDescent(steps=2).adapt(model, task.support)(task.query.x[0]).shape
+    (1,)
     """
 
     loss: Loss = mse

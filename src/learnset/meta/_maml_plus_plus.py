@@ -146,6 +146,12 @@ class SteppedDescent(AbstractDescent):
     """Gradient descent with the step sizes, scales and shifts that `WithStepRates` carries.
 
     The step sizes are multiplied by `scale`.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model = ls.meta.WithStepRates(ls.MLP(2, 2, key=jr.key(0)), 3, 0.1)
+    >>> support = ls.Batch(jnp.eye(2), jnp.eye(2))
+    >>> ls.meta.SteppedDescent(steps=3).adapt(model, support)(jnp.ones(2)).shape
+    (2,)
     """
 
     loss: Loss = cross_entropy

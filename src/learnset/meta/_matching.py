@@ -123,7 +123,13 @@ class MatchingNetwork(AbstractMetaLearner):
 
 
 class Matching(AbstractAdapter):
-    """The adapter of `MatchingNetwork`: classifies by attention to the support points."""
+    """The adapter of `MatchingNetwork`: classifies by attention to the support points.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model, support = ls.MLP(2, 2, key=jr.key(0)), ls.Batch(jnp.eye(2), jnp.eye(2))
+    >>> int(ls.meta.Matching().adapt(model, support)(jnp.array([1.0, 0.0])).argmax())
+    0
+    """
 
     similarity: AbstractSimilarity = eqx.field(default_factory=lambda: Cosine(1.0))
 

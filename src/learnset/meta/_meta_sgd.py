@@ -65,7 +65,14 @@ class MetaSGD(AbstractMetaLearner):
 
 class RatedDescent(AbstractDescent):
     """Gradient descent with the step size of each parameter that `WithRates` carries, times
-    `scale`."""
+    `scale`.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
+    >>> model = ls.meta.WithRates(ls.MLP(1, 1, key=jr.key(0)), 0.01)
+    >>> ls.meta.RatedDescent(steps=2).adapt(model, task.support)(task.query.x[0]).shape
+    (1,)
+    """
 
     loss: Loss = mse
     steps: int = 1

@@ -58,7 +58,14 @@ class MetaOptNet(AbstractMetaLearner):
 
 
 class ScaledSupportVectors(AbstractAdapter):
-    """`SupportVectors` with the scale that `WithScale` carries."""
+    """`SupportVectors` with the scale that `WithScale` carries.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model = ls.meta.WithScale(ls.MLP(2, 2, key=jr.key(0)))
+    >>> machine = ls.meta.ScaledSupportVectors().adapt(model, ls.Batch(jnp.eye(2), jnp.eye(2)))
+    >>> int(machine(jnp.array([1.0, 0.0])).argmax())
+    0
+    """
 
     cost: float | Float[Array, "..."] = 0.1
     steps: int = 100

@@ -42,7 +42,13 @@ class ProtoMAML(AbstractMetaLearner):
 
 
 class PrototypeDescent(AbstractDescent):
-    """Gradient descent of an encoder and a linear head, which starts as the nearest class mean."""
+    """Gradient descent of an encoder and a linear head, which starts as the nearest class mean.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model, support = ls.MLP(2, 2, key=jr.key(0)), ls.Batch(jnp.eye(2), jnp.eye(2))
+    >>> int(ls.meta.PrototypeDescent().adapt(model, support)(jnp.array([1.0, 0.0])).argmax())
+    0
+    """
 
     loss: Loss = cross_entropy
     lr: float | Float[Array, "..."] = 0.01

@@ -73,7 +73,14 @@ class R2D2(AbstractMetaLearner):
 
 
 class LearntRidge(AbstractAdapter):
-    """`Ridge` with the penalty that `WithRidge` carries, times `scale`."""
+    """`Ridge` with the penalty that `WithRidge` carries, times `scale`.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
+    >>> model = ls.meta.WithRidge(ls.MLP(1, 1, key=jr.key(0)))
+    >>> ls.meta.LearntRidge().adapt(model, task.support)(task.query.x[0]).shape
+    (1,)
+    """
 
     scale: float | Float[Array, "..."] = 1.0
 

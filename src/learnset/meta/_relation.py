@@ -129,7 +129,14 @@ class RelationNetwork(AbstractMetaLearner):
 
 class Relation(AbstractAdapter):
     """The adapter of `RelationNetwork`: classifies by the relation to each class that
-    `WithRelation` carries."""
+    `WithRelation` carries.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> encoder, relation = ls.MLP(2, 2, width=8, key=jr.key(0)), ls.MLP(16, 1, key=jr.key(1))
+    >>> model, support = ls.meta.WithRelation(encoder, relation), ls.Batch(jnp.eye(2), jnp.eye(2))
+    >>> ls.meta.Relation().adapt(model, support)(jnp.ones(2)).shape
+    (2,)
+    """
 
     def adapt(self, model: Model, support: Batch) -> Headed:
         if not isinstance(model, WithRelation):
