@@ -60,7 +60,9 @@ def flags(words: list[str], capsys) -> set[str]:
     """The options that help lists, each at the beginning of a line of a box."""
     with pytest.raises(SystemExit):
         main([*words, "--help"])
-    return set(re.findall(r"^. (--[a-z][\w.-]*)", capsys.readouterr().out, flags=re.MULTILINE))
+    shown = capsys.readouterr().out
+    assert ">>>" not in shown  # examples are for users of Python
+    return set(re.findall(r"^. (--[a-z][\w.-]*)", shown, flags=re.MULTILINE))
 
 
 def changed(notes: Notes, words: list[str], option: str) -> set[str]:
@@ -226,7 +228,14 @@ def compared(monkeypatch, small) -> Notes:
     return notes
 
 
-@pytest.mark.parametrize("subject", COMPARE)
+# The others are read by the same code.
+FIRST = ("sinusoids", "glyphs", "files {files}/pictures", "school")
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [pytest.param(s, marks=[] if s in FIRST else [pytest.mark.slow]) for s in COMPARE],
+)
 def test_each_option_of_compare_changes_what_is_compared(subject, compared, files, capsys):
     words = ["compare", *subject.format(files=files).split()]
     table, images = COMPARE[subject] is TABLE, subject.split()[0] in ("glyphs", "omniglot", "files")
@@ -377,6 +386,7 @@ def test_each_option_of_draw_changes_what_is_drawn(drawn, capsys):
     assert {option: changed(drawn, words, option) for option in options} == options
 
 
+@pytest.mark.slow
 def test_each_option_of_draw_changes_the_task_of_images_or_is_refused(drawn, capsys):
     words = ["draw", "glyphs", "--shots", "1", "5"]
     options = {option: {"tasks"} for option in GLYPHS if option != "--device-bytes 100"}

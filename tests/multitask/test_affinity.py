@@ -5,10 +5,12 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import pytest
 
 import learnset as ls
 
 
+@pytest.mark.slow
 def test_affinity_is_cosines_and_relative_falls_of_losses_one_pair_after_the_other(getkey):
     family = ls.Sinusoids(4, 4)
     tasks = ls.FiniteTasks.from_family(family, num_tasks=3, points=12, held_out=10, key=getkey())

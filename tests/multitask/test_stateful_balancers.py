@@ -136,11 +136,11 @@ def test_db_mtl_does_not_depend_on_units_of_losses():
 def test_excess_mtl_is_the_published_algorithm():
     lr = 0.3
     directions, _ = run(ls.multitask.ExcessMTL(num_tasks=TASKS, lr=lr))
-    squares, weights = np.zeros((TASKS, PARAMS)), np.full(TASKS, 1 / TASKS)
+    squares, weights, first = np.zeros((TASKS, PARAMS)), np.full(TASKS, 1 / TASKS), None
     for t in range(STEPS):
         squares += GRADS[t] ** 2
         excess = (GRADS[t] ** 2 / np.sqrt(squares + 1e-7)).sum(axis=1)
-        first = excess if t == 0 else first
+        first = excess if first is None else first
         weights = weights * np.exp(lr * excess / first)
         weights /= weights.sum()
         assert np.allclose(directions[t], weights @ GRADS[t], rtol=1e-4, atol=1e-5)

@@ -18,7 +18,7 @@ class Probe(ls.envs.AbstractEnv):
     """Trials of `length` steps, with tables of the observation and of the reward of each of two
     actions. `hidden` is the secret."""
 
-    seen: Float[Array, "steps"]
+    seen: Float[Array, " steps"]
     reward: Float[Array, "steps actions"]
     length: Int[Array, ""]
     hidden: Float[Array, ""]

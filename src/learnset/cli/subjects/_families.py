@@ -114,6 +114,7 @@ class SinusoidsSubject(AbstractFamilySubject):
     """Compares ways to use past tasks on sine waves of random amplitude and phase."""
 
     tasks: OmitArgPrefixes[Sinusoids] = dataclasses.field(default_factory=Sinusoids)
+    """regression of y = amplitude * sin(frequency * x - phase), different for each task"""
     word: ClassVar[str] = "sinusoids"
     latents: ClassVar[int] = 2
 
@@ -123,6 +124,7 @@ class LinearGaussianSubject(AbstractFamilySubject):
     """Compares ways to use past tasks on linear tasks whose best learner is known."""
 
     tasks: OmitArgPrefixes[LinearGaussian] = dataclasses.field(default_factory=LinearGaussian)
+    """regression of y = w * x + noise; each task draws its own w from one normal distribution"""
     word: ClassVar[str] = "linear-gaussian"
 
     def recipes(self) -> list[Recipe]:
@@ -135,6 +137,7 @@ class ControlSubject(AbstractFamilySubject):
     """Compares ways to use past tasks on the control: tasks that share nothing."""
 
     tasks: OmitArgPrefixes[Unrelated] = dataclasses.field(default_factory=Unrelated)
+    """regression of targets that are drawn at random, and have nothing to do with inputs"""
     word: ClassVar[str] = "unrelated"
 
     def recipes(self) -> list[Recipe]:
