@@ -16,12 +16,22 @@ def code(page: Path) -> str:
     return "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL))
 
 
+def with_code(pages: list[Path]) -> list:
+    """The pages that have code, by name; all but the first that a reader meets are slow."""
+    slow = [page for page in pages if page.name not in ("README.md", "how-to-choose.md")]
+    return [
+        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page in slow else [])
+        for page in pages
+        if code(page)
+    ]
+
+
 def shortened(text: str) -> str:
     """With fewer steps of training: a test only has to know that it runs."""
     return re.sub(r"\bsteps=\d[\d_]{2,}", "steps=20", text)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if code(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", with_code(PAGES))
 def test_code_in_pages_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(shortened(code(page)), str(page), "exec"), {"__name__": page.stem})

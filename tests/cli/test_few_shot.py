@@ -13,7 +13,7 @@ from learnset.cli import main
 from learnset.recipes import classes
 from learnset.training import write_sealed_json
 
-SOME = ("scratch", "SimpleShot", "TIM", "ProtoNet", "MAML")
+SOME = ("scratch", "TIM", "ProtoNet")
 DATA = "--ways 2 --shots 1 --size 12".split()
 SMALL = [*DATA, "--filters", "2"]
 

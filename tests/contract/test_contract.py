@@ -222,6 +222,46 @@ METHODS = {
 }
 
 
+# Variants of what is checked anyway, and models that take long to compile.
+SLOW = {
+    "pooled, shared body",
+    "maml, remat",
+    "maml, first order",
+    "maml without steps",
+    "reptile, all points",
+    "proto-maml",
+    "boil",
+    "maml++",
+    "cnp, classes",
+    "in context",
+    "layerwise, by chunks",
+    "gramian, cross-stitch",
+    "gramian, mtan",
+    "gramian, mmoe",
+    "gramian, cgc",
+    "layerwise, ple",
+    "pooled, dselect-k",
+    "pooled, low rank",
+    "pooled, clustered",
+    "pooled, embedding",
+    "by kind",
+    "uw, classification, positive",
+    "famo, shared body",
+    "db-mtl, shared body",
+    "forum, shared body",
+    "as is, shared body",
+    "fine-tune the head",
+    "numbered, unequal",
+    "meta-sgd's sines",
+    "reptile's sines",
+}
+
+
+def cases(names):
+    """The names, those that are slow marked as such."""
+    return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in names]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def quick_compilation():
     """Nearly all the time here is compilation, and promises hold with any optimisation."""
@@ -250,7 +290,7 @@ def check_method(method, model, tasks, **tolerance):
     ls.checks.method(CompiledMethod(method), model, tasks, **tolerance)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", cases(METHODS))
 def test_every_method_keeps_its_promises(name):
     method, model, tasks = METHODS[name]
     check_method(method(), model(), tasks)
@@ -292,7 +332,7 @@ LEARNERS = ("maml", "anil", "reptile", "meta-sgd", "cavia", "imaml", "r2d2", "cn
 CLASSIFIERS = ("proto-maml", "boil", "maml++", "cnp, classes", "in context")
 
 
-@pytest.mark.parametrize("name", (*ADAPTERS, *LEARNERS, *CLASSIFIERS))
+@pytest.mark.parametrize("name", cases((*ADAPTERS, *LEARNERS, *CLASSIFIERS)))
 def test_every_adapter_keeps_its_promises(name):
     adapter, model, tasks = (ADAPTERS | METHODS)[name]
     ls.checks.adapter(adapter(), model(), tasks)
@@ -324,7 +364,7 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", cases(FAMILIES))
 def test_every_family_keeps_its_promises(name):
     ls.checks.tasks(FAMILIES[name])
 

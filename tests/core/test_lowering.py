@@ -192,6 +192,7 @@ def test_sums_in_a_wider_type_stay_in_it():
     agree(wide, a, b)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_maml_over_tasks_and_seeds_is_the_same():
     methods = {
         unroll.name: ls.MAML(ls.mse, inner_lr=0.1, steps=2, unroll=unroll)

@@ -29,6 +29,7 @@ def test_tasks_are_the_same_bit_for_bit(split):
     assert bool(eqx.tree_equal(drawn(STREAMED, split), drawn(ON_DEVICE, split)))
 
 
+@pytest.mark.slow
 def test_training_is_the_same_bit_for_bit():
     model = ls.models.Headed(ls.models.Raw(), ls.MLP(16, 2, width=8, depth=1, key=jr.key(1)))
 
@@ -107,6 +108,7 @@ def test_variable_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_sam
     assert bool(eqx.tree_equal(drawn(above, ls.Split.TEST), drawn(within, ls.Split.TEST)))
 
 
+@pytest.mark.slow
 def test_a_comparison_of_streamed_tasks_is_the_same():
     """Seeds are trained together on one array; pretraining takes all classes as one task."""
     chosen = [recipe for recipe in standard(4) if recipe.name == "SimpleShot"]

@@ -74,6 +74,7 @@ class Ours:
         return np.asarray(observation), float(feedback.reward), *ends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_both_forms_side_by_side_are_the_same_at_every_step(name):
     """The same tasks, actions, observations, rewards and ends, through more than one task."""

@@ -79,6 +79,7 @@ def test_win_stay_lose_shift_scores_50_and_then_100(fixation):
     assert np.all(steps == 6 * (2 if fixation else 1))  # a look at the cross, and a choice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "agent",
     (ls.rl.AtRandom(2), Rule(always_left), Rule(larger), Rule(same_side_if_it_won)),

@@ -58,6 +58,7 @@ def test_a_trial_is_two_steps_and_the_second_one_pays(task):
     assert (life.before.place.reshape(-1, 3) > 0).all(axis=0).tolist() == [False, True, True]
 
 
+@pytest.mark.slow
 def test_transitions_and_rewards_have_their_probabilities():
     tasks = TwoStep(trials=50).draw(200, TEST, key=jr.key(0))
     lives = jax.vmap(lambda task, key: ls.envs.live(ls.rl.AtRandom(2), task, key=key))(

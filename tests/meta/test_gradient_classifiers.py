@@ -266,6 +266,7 @@ class Clusters(ls.AbstractTasks):
         return ls.Task(ls.Batch(x[:3], y[:3]), ls.Batch(x[3:], y[3:]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ("CNP", "in context"))
 def test_readers_learn_to_classify_from_one_example(name):
     makers = {"CNP": ls.meta.NeuralProcessClassifier, "in context": ls.meta.InContextClassifier}

@@ -91,6 +91,7 @@ def test_no_query_influences_another(name):
     assert close(logits(name, queries=QUERIES.at[1:].multiply(-3))[0], logits(name)[0], atol=1e-6)
 
 
+@pytest.mark.slow
 @EACH
 def test_its_gradient_is_that_of_finite_differences(name):
     learner, model = LEARNERS[name]

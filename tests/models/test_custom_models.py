@@ -122,6 +122,7 @@ def moved(one, other):
     return not eqx.tree_equal(trainable(one)[0], trainable(other)[0])
 
 
+@pytest.mark.slow
 @each_model
 def test_pooled_training_lowers_the_loss_and_leaves_fixed_parts(name, getkey):
     model, run = train(name, ls.Pooled(), getkey())

@@ -31,10 +31,12 @@ def learnt():
     return {name: jax.flatten_util.ravel_pytree(tree)[0] for name, tree in models.items()}
 
 
+@pytest.mark.slow
 def test_the_mean_of_losses_is_multi_task_learning(learnt):
     assert jnp.allclose(learnt["mean"], learnt["multi-task"], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_balancer_learns_something_else_from_the_same_budget(learnt):
     names = [name for name in learnt if name != "mean"]
     assert len(names) == 6

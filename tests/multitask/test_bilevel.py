@@ -221,6 +221,7 @@ METHODS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_absent_tasks_change_nothing_and_keep_their_memory(name, batch, model):
     """Two steps, so that the state is used."""

@@ -65,6 +65,7 @@ def test_directions_are_always_finite(name, jacobian, scale):
     assert np.isfinite(direction(BALANCERS[name], scale * jacobian)).all()
 
 
+@pytest.mark.slow
 @quick
 @given(good_gradients, st.sampled_from(SCALES))
 def test_gradients_of_any_size_are_balanced_alike(name, jacobian, scale):
@@ -120,6 +121,7 @@ def test_a_batch_without_tasks_moves_nothing(name):
     assert np.array_equal(nothing, np.zeros(4))
 
 
+@pytest.mark.slow
 def test_directions_in_double_precision_are_those_in_single(name):
     jacobian = gradients("any", (5, 9), 0)
     with jax.enable_x64(True):

@@ -138,6 +138,7 @@ def test_upgrad_is_the_mean_of_projections(shape, kind, seed):
     assert np.allclose(ours, expected, rtol=1e-3, atol=1e-3 * np.abs(jacobian).max())
 
 
+@pytest.mark.slow
 @quick
 @given(
     st.sampled_from(SHAPES),

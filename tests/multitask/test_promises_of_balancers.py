@@ -155,6 +155,7 @@ def test_a_state_is_numbers(stateful):
     assert all(jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool for leaf in leaves)
 
 
+@pytest.mark.slow
 def test_directions_in_double_precision_are_those_in_single(name):
     def doubled(leaf):
         return leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf

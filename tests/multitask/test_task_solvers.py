@@ -71,6 +71,7 @@ def test_the_minimum_is_that_of_scipy(kind, seed):
     assert np.allclose(np.asarray(solution) @ rows, added @ rows, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", (np.float32, np.float64))
 def test_the_shortest_mixture_of_128_nearly_dependent_gradients_is_optimal(dtype):
     random = np.random.default_rng(0)

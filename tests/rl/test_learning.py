@@ -73,12 +73,14 @@ def test_the_same_key_trains_the_same_agents_at_once_or_resumed(method, tmp_path
         assert eqx.tree_equal((other.model, other.state), (one.model, one.state))
 
 
+@pytest.mark.slow
 def test_seeds_trained_together_are_seeds_trained_alone():
     together = train(A2C, AGENTS, probes.LADDER, KEYS, steps=20)
     alone = train(A2C, row(AGENTS, 5), row(probes.LADDER, 5), KEYS[5], steps=20)
     assert_close(row(together.model, 5), alone.model, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", (A2C, PPO), ids=("A2C", "PPO"))
 def test_seeds_trained_together_are_independent(method):
     """The same keys among other keys."""

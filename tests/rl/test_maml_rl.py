@@ -38,7 +38,7 @@ a_few = settings(deadline=None, max_examples=20, derandomize=True)
 class OneChoice(AbstractEnv):
     """One action, with a fixed pay for each arm."""
 
-    pays: Float[Array, "arms"]
+    pays: Float[Array, " arms"]
     trials: int = eqx.field(static=True, default=1)
     trial_steps: int = eqx.field(static=True, default=1)
 
@@ -87,7 +87,7 @@ class Wages(AbstractEnv):
 class Softmax(AbstractAgent):
     """A policy whose only parameters are its logits."""
 
-    logits: Float[Array, "arms"]
+    logits: Float[Array, " arms"]
 
     def begin(self):
         return None
@@ -149,6 +149,7 @@ def gradients(adapter, agent, tasks, key):
     return grads, jax.tree.map(lambda leaf: leaf.mean(axis=0), every), metrics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [0, 1], ids=["no inner step", "first order"])
 def test_its_first_order_part_is_the_policy_gradient_at_the_adapted_policy(steps, getkey):
     """With no inner step that is all of it."""
@@ -184,10 +185,12 @@ def deviations(adapter_class, *, steps):
     return np.abs((sampled.mean(axis=0) + jax.jit(jax.grad(after))(LOGITS)) / error)
 
 
+@pytest.mark.slow
 def test_the_mean_of_sampled_meta_gradients_is_that_of_enumeration():
     assert deviations(PolicyDescent, steps=2).max() < 4
 
 
+@pytest.mark.slow
 def test_wrong_second_derivatives_would_be_noticed():
     assert deviations(Usual, steps=1).max() > 20
 
@@ -251,6 +254,7 @@ def lessons(discount, agent, key):
     return jax.lax.map(once, jr.split(key, 300))
 
 
+@pytest.mark.slow
 def test_if_all_steps_pay_the_same_nothing_is_learnt(agent, getkey):
     """Returns, 18, 15, ..., 3, are then linear in time, and the baseline fits them."""
     gained, standardised, grads = lessons(jnp.array(1.0), agent, getkey())
@@ -357,6 +361,7 @@ def test_one_step_leads_far_from_a_meta_learnt_policy(getkey):
     assert before < 0.6 and after < 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [A2C(6), PPO(6), MAMLPolicy(PolicyDescent(6))], ids=["A2C", "PPO", "MAML"]
 )

@@ -160,6 +160,7 @@ PUBLISHED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "published"), PUBLISHED)
 def test_classical_columns_of_the_table_are_reproduced(rule, published):
     num = 200

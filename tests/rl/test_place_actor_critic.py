@@ -147,6 +147,7 @@ def test_the_animal_distinguishes_a_time_out_from_a_probe(probe):
     assert np.allclose(learnt.critic, 0 * expected if probe else expected, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_an_agent_that_learns_no_preference_swims_at_random():
     agent = PlaceActorCritic(POOL, actor_lr=0.0)
     life = lives(jax.tree.map(jnp.asarray, born(agent)), NEW_PLACES, jr.key(0))
@@ -184,6 +185,7 @@ def test_coordinates_become_those_of_the_pool():
     assert np.corrcoef(learnt_path.ravel(), true_path.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.slow
 def test_an_agent_that_knows_its_pool_swims_straight_from_the_second_trial_on():
     agent = CoordinateActorCritic(PlaceActorCritic(POOL))
     rates = np.asarray(jax.vmap(POOL.place_cells)(jnp.asarray(POOL.centres)))
@@ -229,6 +231,7 @@ def test_reference_memory_is_learnt_in_days_and_the_old_place_then_interferes():
     assert days[5] > 60
 
 
+@pytest.mark.slow
 def test_on_new_places_only_an_agent_with_coordinates_learns_in_one_trial():
     """Foster, Morris & Dayan 2000: trial 2 is much shorter than trial 1 by about the sixth day."""
     habits = PlaceActorCritic(POOL)

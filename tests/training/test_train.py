@@ -168,6 +168,7 @@ def wait_for(folder, line_count):
     raise AssertionError("the run did not begin")
 
 
+@pytest.mark.slow
 def test_a_run_stopped_by_ctrl_c_and_then_killed_resumes_bit_for_bit(tmp_path):
     """Ctrl-C saves and says how to continue; a kill may come at any instant and says nothing."""
     steps, folder = 6000, tmp_path / "cut"

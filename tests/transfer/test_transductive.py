@@ -94,6 +94,7 @@ def test_a_class_without_points_is_never_predicted_and_changes_nothing(adapter):
     assert close(predicted[:, kept], logits(adapter, two))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapter", CLASSIFIERS.values(), ids=CLASSIFIERS)
 def test_gradients_go_through(adapter):
     def loss(x):
