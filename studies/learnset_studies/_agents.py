@@ -12,9 +12,16 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from learnset.comparison import Comparison
+from learnset.comparison import AbstractLifeMeasure, Comparison
 from learnset.core import DivergedError, InputError, interval, Split
-from learnset.envs import AbstractAgent, AbstractEnv, AbstractEnvs, Life, live
+from learnset.envs import (
+    AbstractAgent,
+    AbstractEnv,
+    AbstractEnvs,
+    expected_regret,
+    Life,
+    live,
+)
 from learnset.rl import AbstractActorCritic, RecurrentAgent
 from learnset.training import read_sealed_json, train, write_sealed_json
 
@@ -59,6 +66,19 @@ def answered(comparison: Comparison) -> Comparison:
     if comparison.failures:
         raise DivergedError("; ".join(comparison.failures.values()))
     return comparison
+
+
+class ExpectedRegret(AbstractLifeMeasure):
+    """The expected regret up to each pull."""
+
+    name = "expected regret"
+    higher_is_better = False
+
+    def of_life(self, env: Any, life: Life) -> Float[Array, "pulls"]:
+        return expected_regret(env, life.action)
+
+    def for_choice(self, scores: Float[np.ndarray, "... pulls"]) -> Float[np.ndarray, "..."]:
+        return scores[..., -1]
 
 
 class Training(eqx.Module):

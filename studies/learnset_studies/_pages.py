@@ -58,10 +58,10 @@ def styles(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     return learners
 
 
-def rounded(curve: Any) -> list[float]:
+def significant(curve: Any) -> list[float]:
     """Numbers of a figure, to four significant digits.
 
-    >>> rounded([0.123456, 12345.6])
+    >>> significant([0.123456, 12345.6])
     [0.1235, 12350.0]
     """
     return [float(f"{value:.4g}") for value in curve]

@@ -57,10 +57,10 @@ def figure_data(result: dict[str, Any], name: str, folder: Path) -> Any | None:
     return data
 
 
-def rounded(values: np.ndarray, digits: int = 4) -> Any:
+def to_decimals(values: np.ndarray, digits: int = 4) -> Any:
     """Numbers for `result["figures"]`, rounded, as nested lists.
 
-    >>> rounded(np.array([[0.123456, 1.0]]))
+    >>> to_decimals(np.array([[0.123456, 1.0]]))
     [[0.1235, 1.0]]
     """
     return np.round(np.asarray(values, np.float64), digits).tolist()

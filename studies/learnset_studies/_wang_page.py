@@ -172,7 +172,7 @@ the arms pay with p and 1 - p; p is drawn uniformly (*uniform*), or is one of 0.
 0.25 and 0.75 (*medium*), 0.4 and 0.6 (*hard*)."""
 
 RULES = """\
-Gittins, Thompson and UCB1 (c = 1, or tuned on independent validation bandits) are made for
+Gittins, Thompson and UCB1 (c = 1, or tuned on validation bandits of the same family) are made for
 independent arms and do not use the dependence. A rule that knows it need not explore: the rewards
 of one arm are just as informative about the other, and the best arm is the one that more rewards
 speak for. This rule is called *best possible*."""

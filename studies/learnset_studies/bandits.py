@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 import jax.random as jr
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from learnset.comparison import (
-    AbstractLifeMeasure,
     ByGradient,
     Comparison,
     Experience,
@@ -25,7 +24,7 @@ from learnset.comparison import (
     TotalReward,
 )
 from learnset.core import InputError, interval, Split
-from learnset.envs import AbstractAgent, AbstractEnvs, Bandits, expected_regret, Life
+from learnset.envs import AbstractAgent, AbstractEnvs, Bandits
 from learnset.rl import (
     A2C,
     AtRandom,
@@ -40,9 +39,9 @@ from learnset.rl import (
 )
 
 from . import _bandits_page
-from ._agents import answered, store, stored, TRAINING_OPTIONS
+from ._agents import answered, ExpectedRegret, store, stored, TRAINING_OPTIONS
 from ._bandits_page import COLUMNS, PUBLISHED, SOURCE
-from ._pages import rounded
+from ._pages import significant
 
 CELLS = tuple(PUBLISHED)
 PICTURED = (100, 10)
@@ -155,16 +154,6 @@ class BanditStudy:
         return Recipe("RL²", Setting.META, (learner,))
 
 
-class ExpectedRegret(AbstractLifeMeasure):
-    """The expected regret up to each pull."""
-
-    name = "expected regret"
-    higher_is_better = False
-
-    def of_life(self, env: Any, life: Life) -> Float[Array, "pulls"]:
-        return expected_regret(env, life.action)
-
-
 def rules(pulls: int, arms: int) -> list[Recipe]:
     """The known rules; those with a setting have candidates to choose from."""
     candidates: dict[str, list[AbstractAgent]] = {
@@ -192,7 +181,7 @@ def _regrets(experience: Experience, result: Comparison) -> dict[str, Any]:
     recipes = [Recipe(outcome.name, outcome.recipe.setting) for outcome in result]
     models = {outcome.name: outcome.models for outcome in result}
     regrets = answered(experience.ask(question, recipes, models=models))
-    return {outcome.name: rounded(outcome.curve(None)) for outcome in regrets}
+    return {outcome.name: significant(outcome.curve(None)) for outcome in regrets}
 
 
 def cell_row(outcome: Outcome, pulls: int, arms: int) -> dict[str, Any]:

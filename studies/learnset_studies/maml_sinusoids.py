@@ -35,7 +35,7 @@ from learnset.tasks import Revealed, Sinusoids
 from learnset.transfer import FineTune, Pooled
 
 from ._maml_sinusoids_page import CURVE_SHOTS, draw, HALVED, page, PUBLISHED, SOURCE, TABLE_STEPS
-from ._study import rounded, row
+from ._study import row, to_decimals
 
 LRS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # the baselines' step size is tuned on these
 HALVES = {"left half": (-5.0, 0.0), "right half": (0.0, 5.0)}
@@ -283,7 +283,7 @@ def _functions(outcome: Outcome, task: Task) -> dict[str, Any]:
         "x": task.support.x[:, 0],
         "y": task.support.y[:, 0],
     }
-    return {name: rounded(values) for name, values in drawn.items()}
+    return {name: to_decimals(values) for name, values in drawn.items()}
 
 
 def _conflict(
@@ -310,4 +310,4 @@ def _conflict(
         ),
     }
     rows = [common | {"quantity": name, "value": value} for name, value in values.items()]
-    return rows, {"cosines": rounded(cosines), "phases": rounded(batch.latents[:, 1])}
+    return rows, {"cosines": to_decimals(cosines), "phases": to_decimals(batch.latents[:, 1])}

@@ -17,28 +17,32 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from learnset.comparison import seed_keys
+from learnset.comparison import (
+    Accuracy,
+    Budget,
+    ByGradient,
+    compare,
+    NewTasks,
+    Recipe,
+    Setting,
+)
 from learnset.core import (
     AbstractMethod,
     Batch,
     cross_entropy,
-    error_rate,
-    fast_dots,
-    for_task,
     InputError,
     interval,
-    Model,
     Split,
+    stack,
     Task,
-    traced,
 )
 from learnset.data import data_folder, read_arrays, reading
 from learnset.models import Convolution, Headed, Linear, Separate, SharedBody
 from learnset.multitask import AtRepresentation, GradNorm, Mean, MGDA, PCGrad, UPGrad, UW
 from learnset.report import Page
 from learnset.tasks import AbstractTasks
-from learnset.training import train
 
+from ._agents import answered
 from ._multimnist_page import draw_accuracies, draw_images, page
 
 SOURCE = (
@@ -72,7 +76,7 @@ class MultiMNISTStudy:
     seeds: int = 2
     scored: int = 2000
 
-    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps"})
+    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps", "resume"})
 
     def __post_init__(self):
         for name in ("steps", "batch", "seeds", "scored"):
@@ -90,19 +94,41 @@ class MultiMNISTStudy:
         return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains and scores.
+        """Trains and scores. `options` go to `compare`.
 
         **Returns:** two rows for each method, one for each digit, and a few images.
         """
-        del folder, options
         tasks = overlaid(self.batch)
-        rows, by_seed = [], {}
-        for name, method in methods().items():
-            # "lrs seeds tasks"
-            validation, test = self._accuracies(method, name == "single task", tasks, key)
-            which = validation.mean(axis=2).argmax(axis=0)
-            by_seed[name] = test[which, np.arange(self.seeds)]
-            rows += self._rows(name, by_seed[name], [self.lrs[i] for i in which])
+        question = NewImages(
+            tasks,
+            Accuracy(),
+            seeds=self.seeds,
+            shots=(1,),  # which no network reads
+            queries=self.scored,
+            validation_tasks=2,
+            test_tasks=2,
+            chooses_steps=False,
+        )
+        compared = compare(
+            [self._recipe(name, method) for name, method in methods().items()],
+            network,
+            question,
+            key=key,
+            budget=Budget(self.steps, tasks_per_step=2),
+            out=folder / "learnt",
+            **options,
+        )
+        result = answered(compared)
+        by_seed = {outcome.name: outcome.at(1) for outcome in result}
+        rows = [
+            row
+            for outcome in result
+            for row in self._rows(
+                outcome.name,
+                by_seed[outcome.name],
+                [self.lrs[choice.learner] for choice in outcome.chosen[0]],
+            )
+        ]
         for row in rows:
             gain = 100 * (by_seed[row["method"]] - by_seed["uniform"]).mean(axis=1)
             row["to_uniform"], row["to_uniform_ci95"] = interval(gain[:, None])
@@ -121,15 +147,16 @@ class MultiMNISTStudy:
         """The page, all of its numbers from `result`."""
         return page(result, SOURCE)
 
-    def _accuracies(
-        self, method: AbstractMethod, single: bool, tasks: "Overlaid", key: Key[Array, ""]
-    ) -> tuple[Float[np.ndarray, "lrs seeds 2"], Float[np.ndarray, "lrs seeds 2"]]:
-        keys = seed_keys(key, 0, self.seeds)
-        models, method = started(single, keys), traced(method)
-        sizes = (keys, self.steps, self.scored)
-        each = [learnt(method, models, tasks, jnp.asarray(lr), *sizes) for lr in self.lrs]
-        validation, test = np.stack([np.asarray(one, np.float64) for one in each], axis=1)
-        return validation, test
+    def _recipe(self, name: str, method: AbstractMethod) -> Recipe:
+        single = name == "single task"
+        setting = Setting.SCRATCH if single else Setting.MULTI_TASK
+
+        def optimiser(lr: Any) -> optax.GradientTransformation:
+            return optax.adam(optax.cosine_decay_schedule(lr, self.steps))
+
+        start = one_each if single else shared
+        learners = (ByGradient(method, start, lr=lr, optimiser=optimiser) for lr in self.lrs)
+        return Recipe(name, setting, tuple(learners))
 
     def _rows(
         self, name: str, accuracy: Float[np.ndarray, "seeds 2"], lrs: list[float]
@@ -254,55 +281,24 @@ class LeNet(eqx.Module):
         return self.embed(x[None], jnp.ones(1, x.dtype))[0]
 
 
+class NewImages(NewTasks):
+    """Both digits of images that no network was trained on."""
+
+    tasks: ClassVar[str] = "seen"
+
+
 def network(key: Key[Array, ""]) -> Headed:
     """A body with a head for ten classes."""
     body_key, head_key = jr.split(key)
     return Headed(LeNet(key=body_key), Linear(50, 10, key=head_key))
 
 
-@eqx.filter_jit
-def started(single: bool, keys: Key[Array, "seeds"]) -> Model:
-    """The initial networks, one for each key: a shared body, or a network for each task."""
-
-    def one(key: Key[Array, ""]) -> Model:
-        model_key, heads_key, _, _ = jr.split(key, 4)
-        body = network(model_key)
-        twice = jax.tree.map(
-            lambda leaf: jnp.stack([leaf, leaf]) if eqx.is_array(leaf) else leaf, body
-        )
-        return Separate(twice) if single else SharedBody(body, num_tasks=2, key=heads_key)
-
-    return eqx.filter_vmap(one)(keys)
+def shared(model: Headed, key: Key[Array, ""]) -> SharedBody:
+    """One body, and a head for each digit."""
+    return SharedBody(model, num_tasks=2, key=key)
 
 
-@eqx.filter_jit
-def learnt(
-    method: AbstractMethod,
-    models: Model,
-    tasks: Overlaid,
-    lr: Float[Array, ""],
-    keys: Key[Array, "seeds"],
-    steps: int,
-    scored: int,
-) -> Float[Array, "2 seeds tasks"]:
-    """Accuracies on validation and on test images of networks that a method trained, one for each
-    key. Their initial weights are made elsewhere, for random numbers take long to compile."""
-
-    def one(
-        model: Model, tasks: Overlaid, lr: Array, key: Key[Array, ""]
-    ) -> Float[Array, "2 tasks"]:
-        _, _, train_key, score_key = jr.split(key, 4)
-        optimiser = optax.adam(optax.cosine_decay_schedule(lr, steps))
-        run = train(method, model, tasks, optimiser, steps=steps, key=train_key, tasks_per_step=2)
-        return jnp.stack(
-            [accuracy(run.model, tasks, part, score_key) for part in (Split.VALIDATION, Split.TEST)]
-        )
-
-    def accuracy(
-        model: Model, tasks: Overlaid, split: Split, key: Key[Array, ""]
-    ) -> Float[Array, "tasks"]:
-        both = tasks.with_shots(1, scored).draw(2, split, key=key)
-        return jax.vmap(lambda task: 1 - error_rate(for_task(model, task.index), task.query))(both)
-
-    every = eqx.filter_vmap(one, in_axes=(eqx.if_array(0), None, None, 0), out_axes=1)
-    return fast_dots(every)(models, tasks, lr, keys)
+def one_each(model: Headed, key: Key[Array, ""]) -> Separate:
+    """A network for each digit, both with the same initial weights."""
+    del key
+    return Separate(stack([model, model]))

@@ -12,11 +12,17 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from learnset.comparison import seed_keys
+from learnset.comparison import (
+    ByGradient,
+    Experience,
+    learn,
+    Lives,
+    Recipe,
+    TotalReward,
+)
 from learnset.core import InputError, interval, Split, trainable
 from learnset.envs import AbstractEnv, Navigation, Point, PointNavigation
 from learnset.rl import MAMLPolicy, PolicyDescent, ReactiveAgent, Rollout
-from learnset.training import train
 
 from . import _navigation_page
 from ._agents import seeds_of, summary, TRAINING_OPTIONS
@@ -76,7 +82,7 @@ class NavigationStudy:
         return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains and scores. `options` go to `train`."""
+        """Trains and scores. `options` go to `learn`."""
         agents, seconds = self._trained(folder, key, options)
         draw_key, score_key = jr.fold_in(key, 10), jr.fold_in(key, 11)
         goals = Navigation(squared=False).draw(self.goals, Split.TEST, key=draw_key)
@@ -116,36 +122,39 @@ class NavigationStudy:
             optax.adam(optax.linear_schedule(self.lr, self.lr / 10, self.steps)),
         )
 
-        def adapter(steps: int) -> PolicyDescent:
-            return PolicyDescent(HORIZON, self.inner_lr, steps, self.episodes[0])
-
-        def trained(name: str, envs: Navigation, steps: int) -> tuple[Any, dict[str, float]]:
-            run = train(
-                MAMLPolicy(adapter(steps)),
-                self._new(envs, key),
-                envs,
-                optimiser,
+        def recipe(name: str, steps: int) -> Recipe:
+            adapter = PolicyDescent(HORIZON, self.inner_lr, steps, self.episodes[0])
+            learner = ByGradient(
+                MAMLPolicy(adapter),
                 steps=self.steps,
-                key=seed_keys(key, 1, self.seeds),
                 tasks_per_step=self.tasks_per_step,
-                out=folder / "checkpoints" / name.lower(),
-                name=name,
+                optimiser=optimiser,
+            )
+            return Recipe(name, SETTINGS[name], (learner,))
+
+        def experience(name: str, envs: Navigation) -> Experience:
+            env = envs.sample(Split.TRAIN, key=jr.key(0))
+            return learn(
+                lambda key: ReactiveAgent(env, width=self.width, key=key),
+                Lives(envs, TotalReward(), self.seeds),
+                key=key,
+                out=folder / "checkpoints" / name,
                 **options,
             )
-            return run.model, {"train_seconds": run.seconds, "compile_seconds": run.compile_seconds}
 
-        plane, told = Navigation(squared=False), GoalsTold(squared=False)
-        done = {"MAML": trained("MAML", plane, 1), "pretrained": trained("pretrained", plane, 0)}
-        done["oracle"] = trained("oracle", told, 0)
-        agents = {name: agent for name, (agent, _) in done.items()} | {
-            BASELINES[1]: self._new(plane, key)
+        plane = experience("plane", Navigation(squared=False))
+        told = experience("told", GoalsTold(squared=False))
+        learnt = {
+            "MAML": plane.learnt(recipe("MAML", 1)),
+            BASELINES[0]: plane.learnt(recipe(BASELINES[0], 0)),
+            ORACLE: told.learnt(recipe(ORACLE, 0)),
         }
-        return agents, {name: seconds for name, (_, seconds) in done.items()}
-
-    def _new(self, envs: Navigation, key: Key[Array, ""]) -> ReactiveAgent:
-        env = envs.sample(Split.TRAIN, key=jr.key(0))
-        new = eqx.filter_vmap(lambda k: ReactiveAgent(env, width=self.width, key=k))
-        return new(seed_keys(key, 0, self.seeds))
+        agents = {name: each.of_one for name, each in learnt.items()}
+        seconds = {
+            name: {"train_seconds": each.seconds, "compile_seconds": each.compile_seconds}
+            for name, each in learnt.items()
+        }
+        return agents | {BASELINES[1]: plane.models}, seconds
 
     def _tuned(self, agents: Any, key: Key[Array, ""]) -> float:
         """The step size with the best return on validation goals, after the last step."""

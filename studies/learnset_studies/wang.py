@@ -4,22 +4,34 @@ import dataclasses
 from pathlib import Path
 from typing import Any, ClassVar
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
-from learnset.comparison import seed_keys, Setting
+from learnset.comparison import (
+    AbstractLifeMeasure,
+    ByGradient,
+    Cost,
+    Experience,
+    learn,
+    Lives,
+    NothingLearnt,
+    Outcome,
+    Recipe,
+    Rule,
+    Setting,
+    TotalReward,
+)
 from learnset.core import InputError, interval, Split
 from learnset.envs import (
     AbstractAgent,
+    AbstractEnv,
     AbstractEnvs,
-    Bandit,
-    expected_regret,
+    Bandits,
     InformativeBandits,
+    Life,
     Percept,
     stay_probabilities,
     TwoStep,
@@ -27,8 +39,8 @@ from learnset.envs import (
 from learnset.rl import A2C, AtRandom, Gittins, Objective, RecurrentAgent, ThompsonSampling, UCB1
 
 from . import _wang_page
-from ._agents import life_of, lives, summary, Training, TRAINING_OPTIONS, without
-from ._pages import rounded, select
+from ._agents import answered, ExpectedRegret, summary, TRAINING_OPTIONS, without
+from ._pages import select, significant
 from ._two_step_learners import TwoStepLearner
 from ._wang_page import MODEL_BASED, MODEL_FREE, trained_on
 
@@ -39,41 +51,14 @@ CS = (0.1, 0.2, 0.3, 0.5, 1.0)  # of UCB1, to choose from
 INFORMED, SEARCHED = 20.55, 11.0
 
 
-class TwoArms(AbstractEnvs):
-    """Bandits with two arms, as in `Bandits`. Their dependence is given by numbers here, so that
-    agents for different families are trained together, by one program.
-
-    **Arguments:**
-
-    - `dependent`: whether the second arm pays with one minus the probability of the first;
-      otherwise with a probability of its own.
-    - `low`: the first arm's probability is this one or one minus it; below zero, it is drawn
-      uniformly from 0 to 1.
-    """
-
-    dependent: Bool[Array, "*families"]
-    low: Float[Array, "*families"]
-
-    def sample(self, split: Split, *, key: Key[Array, ""]) -> Bandit:
-        first_key, which_key, second_key = jr.split(split.fold(key), 3)
-        given = jnp.where(jr.bernoulli(which_key), self.low, 1 - self.low)
-        first = jnp.where(self.low < 0, jr.uniform(first_key), given)
-        second = jnp.where(self.dependent, 1 - first, jr.uniform(second_key))
-        return Bandit(jnp.stack([first, second]), PULLS)
-
-
-def family(low: float = -1.0, *, dependent: bool = True) -> TwoArms:
-    """One family of bandits."""
-    return TwoArms(jnp.asarray(dependent), jnp.asarray(low, jnp.result_type(float)))
-
-
 FAMILIES = {
-    "independent": family(dependent=False),
-    "uniform": family(),
-    "easy": family(0.1),
-    "medium": family(0.25),
-    "hard": family(0.4),
+    "independent": Bandits(2, PULLS),
+    "uniform": Bandits(2, PULLS, correlated=True),
+    "easy": Bandits(2, PULLS, correlated=True, low=0.1),
+    "medium": Bandits(2, PULLS, correlated=True, low=0.25),
+    "hard": Bandits(2, PULLS, correlated=True, low=0.4),
 }
+Seconds = dict[str, dict[str, float]]  # of training, by part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,158 +99,175 @@ class WangStudy:
         return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains and scores. `options` go to `train`."""
-        seconds = {}
-        agents, seconds["two arms"] = self._two_arms(folder, key, options)
-        rows, curves = self._regrets(agents, key)
-        informative, seconds["informative"] = self._informative(folder, key, options)
-        two_step, seconds["two-step"] = self._two_step(folder, key, options)
+        """Trains and scores. `options` go to `learn`."""
+        rows, curves, seconds = self._two_arms(folder, key, options)
+        informative, more = self._informative(folder, key, options)
+        two_step, most = self._two_step(folder, key, options)
         rows = rows + informative + two_step
-        figures = {"regret": curves}
-        return {"rows": rows + orderings(rows), "training": seconds, "figures": figures}
+        return {
+            "rows": rows + orderings(rows),
+            "training": seconds | more | most,
+            "figures": {"regret": curves},
+        }
 
     draw = staticmethod(_wang_page.draw)
     page = staticmethod(_wang_page.page)
 
-    # Training
-
     def _two_arms(
         self, folder: Path, key: Key[Array, ""], options: Any
-    ) -> tuple[dict[str, Any], dict[str, float]]:
-        """Agents for each family, all trained together."""
+    ) -> tuple[list[dict[str, Any]], dict[str, Any], Seconds]:
+        """Rows for every agent and rule on every family, curves of regret, and the seconds of
+        training."""
         # Most of the strategy is to repeat what paid; distant returns would only add noise to that.
         objective = Objective(0.95, decay=0.5, entropy=0.1, anneal=self.steps, guess_cost=1.0)
-        method = A2C(PULLS, objective)
-        families = jax.tree.map(
-            lambda *each: jnp.repeat(jnp.stack(each), self.seeds), *FAMILIES.values()
-        )
-        all_of_them, seconds = self._trained("two arms", families, method, folder, key, 0, options)
-        agents = {}
-        for number, name in enumerate(FAMILIES):
-            part = slice(number * self.seeds, (number + 1) * self.seeds)
-            agents[name] = jax.tree.map(
-                lambda leaf, part=part: leaf[part] if eqx.is_array(leaf) else leaf, all_of_them
-            )
-        return agents, seconds
+        recipe = self._recipe(A2C(PULLS, objective), self.tasks_per_step)
+        experiences, agents, costs = {}, {}, []
+        for number, (name, envs) in enumerate(FAMILIES.items()):
+            question = self._question(envs, ExpectedRegret(), length=PULLS)
+            experience = self._learn(f"two-arms-{name}", question, folder, key, number, options)
+            outcome = answered(experience.ask(question, [recipe]))["RL²"]
+            experiences[name], agents[name] = (question, experience), outcome.models
+            costs.append(outcome.cost)
+        rows, curves = [], {}
+        for tested, (question, experience) in experiences.items():
+            models = {trained_on(name): learnt for name, learnt in agents.items()}
+            models["RL² without reward input"] = without(agents[tested], senses_reward=False)
+            recipes = _rules(paired=tested != "independent")
+            recipes += [Recipe(name, Setting.META) for name in models]
+            result = answered(experience.ask(question, recipes, models=models))
+            curves[tested] = {outcome.name: significant(outcome.curve(None)) for outcome in result}
+            rows += [_regret_row(outcome, tested) for outcome in result]
+        return rows, curves, {"two arms": _seconds(*costs)}
 
-    def _trained(
+    def _informative(
+        self, folder: Path, key: Key[Array, ""], options: Any
+    ) -> tuple[list[dict[str, Any]], Seconds]:
+        """§3.1.3: does it pay to learn where to go?"""
+        envs, steps = InformativeBandits(), 10 * self.steps
+        objective = Objective(1.0, decay=1.0, entropy=0.3, anneal=steps, guess_cost=1.0)
+        question = self._question(envs, TotalReward())
+        experience = self._learn("informative", question, folder, key, 10, options)
+        recipe = self._recipe(A2C(envs.pulls, objective), self.tasks_per_step)
+        learnt = answered(experience.ask(question, [recipe]))["RL²"]
+        first = dataclasses.replace(question, measure=InformedFirst())
+        again = answered(experience.ask(first, [recipe], models={"RL²": learnt.models}))["RL²"]
+        common = {"part": "informative arm", "recipe": "RL²", "setting": Setting.META.value}
+        common |= {"tasks": "informative"}
+        known = {"known_best": INFORMED, "known_search": SEARCHED}
+        return [
+            common
+            | {"quantity": "total reward of 5 pulls"}
+            | known
+            | summary(learnt.of_tasks[0, ..., -1]),
+            common
+            | {"quantity": "% informative arm first"}
+            | summary(100.0 * again.of_tasks[0, ..., -1]),
+        ], {"informative": _seconds(learnt.cost)}
+
+    def _two_step(
+        self, folder: Path, key: Key[Array, ""], options: Any
+    ) -> tuple[list[dict[str, Any]], Seconds]:
+        """§3.2.1: stay probabilities of RL², and of a model-free and a model-based learner."""
+        envs = TwoStep(trials=max(2, self.trials // 2))
+        objective = Objective(0.9, decay=0.8, entropy=0.05, anneal=self.steps, guess_cost=1.0)
+        past = self._question(envs, TotalReward())
+        experience = self._learn("two-step", past, folder, key, 11, options)
+        recipes = [
+            self._recipe(A2C(3 * envs.trials, objective), self.tasks_per_step // 2),
+            _rule(MODEL_FREE, TwoStepLearner(model=False)),
+            _rule(MODEL_BASED, TwoStepLearner(model=True)),
+        ]
+        longer = TwoStep(trials=self.trials)
+        question = Lives(longer, Staying(), self.seeds, test_tasks=self.bandits // 2 + 1)
+        result = answered(experience.ask(question, recipes))
+        rows = [row for outcome in result for row in _two_step_rows(outcome, self.trials)]
+        return rows, {"two-step": _seconds(result["RL²"].cost)}
+
+    def _question(self, envs: AbstractEnvs, measure: AbstractLifeMeasure, **options: Any) -> Lives:
+        return Lives(envs, measure, self.seeds, test_tasks=self.bandits, **options)
+
+    def _learn(
         self,
         name: str,
-        envs: AbstractEnvs,
-        method: A2C,
+        past: Lives,
         folder: Path,
         key: Key[Array, ""],
         number: int,
         options: Any,
-    ) -> tuple[RecurrentAgent, dict[str, float]]:
-        """One agent for each seed; where families are stacked, for each seed of each."""
-        stacked = [leaf.shape[0] for leaf in jax.tree.leaves(envs)]
-        keys = [seed_keys(key, 2 * number + i, (stacked or [self.seeds])[0]) for i in range(2)]
-        one = jax.tree.map(lambda leaf: leaf[0], envs)
+    ) -> Experience:
+        env = past.envs.sample(Split.TRAIN, key=jr.key(0))
+        return learn(
+            lambda key: RecurrentAgent(env, width=self.width, key=key),
+            past,
+            key=jr.fold_in(key, number),
+            out=folder / "checkpoints" / name,
+            **options,
+        )
+
+    def _recipe(self, method: A2C, tasks_per_step: int) -> Recipe:
         steps = method.objective.anneal
         optimiser = optax.chain(
             optax.clip_by_global_norm(1.0), optax.adam(optax.linear_schedule(2e-3, 1e-4, steps))
         )
-        tasks = self.tasks_per_step // 2 if isinstance(envs, TwoStep) else self.tasks_per_step
-        training = Training(method, optimiser, (steps,), tasks, self.width)
-        agents, _, seconds = training.run(
-            f"RL2 {name}", training.new(one, keys[0]), envs, folder, keys[1], lambda _: 0.0, options
+        learner = ByGradient(
+            method, steps=steps, tasks_per_step=tasks_per_step, optimiser=optimiser
         )
-        return agents, seconds
-
-    # Scoring
-
-    def _regrets(
-        self, agents: dict[str, Any], key: Key[Array, ""]
-    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Rows for every agent and rule on every family, and curves of regret."""
-        rules = _rules(key)
-        rows, curves = [], {}
-        for number, (tested, envs) in enumerate(FAMILIES.items()):
-            bandits = envs.draw(self.bandits, Split.TEST, key=jr.fold_in(key, 100 + number))
-            score_key = jr.fold_in(key, 200 + number)
-            lost = {name: regrets(rule, bandits, score_key)[None] for name, rule in rules.items()}
-            if tested != "independent":
-                lost["best possible"] = regrets(Paired(), bandits, score_key)[None]
-            for family, agent in agents.items():
-                lost[trained_on(family)] = regrets_of_seeds(agent, bandits, score_key)
-            deaf = without(agents[tested], senses_reward=False)
-            lost["RL² without reward input"] = regrets_of_seeds(deaf, bandits, score_key)
-            curves[tested] = {name: rounded(regret.mean((0, 1))) for name, regret in lost.items()}
-            for name, regret in lost.items():
-                row = {"part": "bandits", "recipe": name, "setting": setting_of(name).value}
-                row |= {"tasks": tested, "pulls": PULLS, "quantity": "expected regret"}
-                rows.append(row | summary(regret[..., -1]))
-        return rows, curves
-
-    def _informative(
-        self, folder: Path, key: Key[Array, ""], options: Any
-    ) -> tuple[list[dict[str, Any]], Any]:
-        """§3.1.3: does it pay to learn where to go?"""
-        envs = InformativeBandits()
-        objective = Objective(1.0, decay=1.0, entropy=0.3, anneal=10 * self.steps, guess_cost=1.0)
-        method = A2C(envs.pulls, objective)
-        agents, seconds = self._trained("informative", envs, method, folder, key, 10, options)
-        bandits = envs.draw(self.bandits, Split.TEST, key=jr.fold_in(key, 110))
-        life = lives(agents, bandits, jr.fold_in(key, 210))
-        common = {"part": "informative arm", "recipe": "RL²", "setting": Setting.META.value}
-        common |= {"tasks": "informative"}
-        known = {"known_best": INFORMED, "known_search": SEARCHED}
-        reward = np.asarray(life.reward).sum(axis=-1)
-        first = 100.0 * (np.asarray(life.action)[..., 0] == 10)
-        return [
-            common | {"quantity": "total reward of 5 pulls"} | known | summary(reward),
-            common | {"quantity": "% informative arm first"} | summary(first),
-        ], seconds
-
-    def _two_step(
-        self, folder: Path, key: Key[Array, ""], options: Any
-    ) -> tuple[list[dict[str, Any]], Any]:
-        """§3.2.1: stay probabilities of RL², and of a model-free and a model-based learner."""
-        envs = TwoStep(trials=max(2, self.trials // 2))
-        objective = Objective(0.9, decay=0.8, entropy=0.05, anneal=self.steps, guess_cost=1.0)
-        method = A2C(3 * envs.trials, objective)
-        agents, seconds = self._trained("two-step", envs, method, folder, key, 11, options)
-        tasks = TwoStep(trials=self.trials).draw(
-            self.bandits // 2 + 1, Split.TEST, key=jr.fold_in(key, 111)
-        )
-        score_key = jr.fold_in(key, 211)
-        lived = {
-            "RL²": lives(agents, tasks, score_key),
-            MODEL_FREE: life_of(TwoStepLearner(model=False), tasks, score_key),
-            MODEL_BASED: life_of(TwoStepLearner(model=True), tasks, score_key),
-        }
-        rows = []
-        for name, life in lived.items():
-            common = {"part": "two-step", "recipe": name, "setting": setting_of(name).value}
-            rows += _two_step_rows(life, self.trials, common)
-        return rows, seconds
+        return Recipe("RL²", Setting.META, (learner,))
 
 
-def setting_of(name: str) -> Setting:
-    """The setting of a learner."""
-    if name.startswith("RL²"):
-        return Setting.META
-    return Setting.BOUND if name in ("random", "best possible") else Setting.SCRATCH
+class InformedFirst(AbstractLifeMeasure):
+    """Whether the informative arm is pulled first."""
+
+    name = "informative arm first"
+    percent = True
+
+    def of_life(self, env: AbstractEnv, life: Life) -> Float[Array, "1"]:
+        return (life.action[:1] == 10).astype(life.reward.dtype)
 
 
-def _two_step_rows(life: Any, trials: int, common: dict[str, Any]) -> list[dict[str, Any]]:
+class Staying(AbstractLifeMeasure):
+    """How often the first choice is repeated, without and with a reward, after common and after
+    rare transitions; and last the reward of a trial."""
+
+    name = "first choice repeated"
+    percent = True
+
+    def of_life(self, env: AbstractEnv, life: Life) -> Float[Array, "5"]:
+        reward = life.reward.sum(keepdims=True) / env.trials
+        return jnp.concatenate([stay_probabilities(life).ravel(), reward])
+
+    def for_choice(self, scores: Float[np.ndarray, "... 5"]) -> Float[np.ndarray, "..."]:
+        return scores[..., -1]
+
+
+def _regret_row(outcome: Outcome, tested: str) -> dict[str, Any]:
+    learnt = outcome.recipe.setting is Setting.META
+    regret = outcome.of_tasks[0, ..., -1]
+    row = {"part": "bandits", "recipe": outcome.name, "setting": outcome.recipe.setting.value}
+    row |= {"tasks": tested, "pulls": PULLS, "quantity": "expected regret"}
+    return row | summary(regret if learnt else regret[:1])  # rules are the same in all seeds
+
+
+def _two_step_rows(outcome: Outcome, trials: int) -> list[dict[str, Any]]:
     """Rows of stay probabilities, and of the two effects on them: Daw et al. 2011, figure 2."""
-    common = common | {"tasks": "two-step", "trials": trials}
-    stay = 100 * np.asarray(jax.vmap(jax.vmap(stay_probabilities))(life), np.float64)
+    common = {"part": "two-step", "recipe": outcome.name}
+    common |= {"setting": outcome.recipe.setting.value, "tasks": "two-step", "trials": trials}
+    values = 100 * np.asarray(outcome.of_tasks[0], np.float64)
+    if outcome.recipe.setting is not Setting.META:  # rules are the same in all seeds
+        values = values[:1]
+    stay, paid = values[..., :4].reshape(*values.shape[:2], 2, 2), values[..., 4]
     rows = []
     for rewarded, rare in np.ndindex(2, 2):
         case = {"rewarded": bool(rewarded), "transition": ("common", "rare")[rare]}
         rows.append(common | case | {"quantity": "% stay"} | summary(stay[..., rewarded, rare]))
     reward = (stay[..., 1, :] - stay[..., 0, :]).mean(axis=-1)
     both = (stay[..., 1, 0] - stay[..., 1, 1] - stay[..., 0, 0] + stay[..., 0, 1]) / 2
-    paid = 100 * np.asarray(life.reward).sum(axis=-1) / trials
-    for quantity, values in (
+    for quantity, effect in (
         ("effect of reward", reward),
         ("effect of reward × transition", both),
         ("% rewarded", paid),
     ):
-        rows.append(common | {"quantity": quantity} | summary(values))
+        rows.append(common | {"quantity": quantity} | summary(effect))
     return rows
 
 
@@ -285,37 +287,30 @@ class Paired(AbstractAgent):
         return (memory > 0).astype(int), memory
 
 
-def _rules(key: Key[Array, ""]) -> dict[str, AbstractAgent]:
-    """Rules for independent arms; UCB1 as published, and with the c that is best on independent
-    validation bandits."""
-    validation = FAMILIES["independent"].draw(1000, Split.VALIDATION, key=jr.fold_in(key, 20))
-    lost = [regrets(UCB1(2, jnp.asarray(c)), validation, key)[..., -1].mean() for c in CS]
+def _rules(paired: bool) -> list[Recipe]:
+    """Rules for independent arms; UCB1 as published, and with the c that is best on validation
+    bandits. The best possible one where the arms are `paired`."""
+    rules = [
+        _rule("Gittins", Gittins(2, PULLS, 1 - 1 / PULLS)),
+        _rule("Thompson", ThompsonSampling(2)),
+        _rule("UCB1", UCB1(2)),
+        _rule("tuned UCB1", *(UCB1(2, jnp.asarray(c)) for c in CS)),
+        _rule("random", AtRandom(2)),
+    ]
+    return [*rules, _rule("best possible", Paired())] if paired else rules
+
+
+def _rule(name: str, *agents: AbstractAgent) -> Recipe:
+    bound = name in ("random", "best possible")
+    setting = Setting.BOUND if bound else Setting.SCRATCH
+    return Recipe(name, setting, tuple(NothingLearnt(Rule(agent)) for agent in agents))
+
+
+def _seconds(*costs: Cost) -> dict[str, float]:
     return {
-        "Gittins": Gittins(2, PULLS, 1 - 1 / PULLS),
-        "Thompson": ThompsonSampling(2),
-        "UCB1": UCB1(2),
-        "tuned UCB1": UCB1(2, jnp.asarray(CS[int(np.argmin(lost))])),
-        "random": AtRandom(2),
+        "train_seconds": sum(cost.train_seconds for cost in costs),
+        "compile_seconds": sum(cost.compile_seconds for cost in costs),
     }
-
-
-def regrets(agent: Any, bandits: Bandit, key: Key[Array, ""]) -> Float[np.ndarray, "tasks pulls"]:
-    """Expected regret of a rule up to each pull."""
-    return _regret(life_of(agent, bandits, key), bandits)[0]
-
-
-def regrets_of_seeds(
-    agents: Any, bandits: Bandit, key: Key[Array, ""]
-) -> Float[np.ndarray, "seeds tasks pulls"]:
-    """The same for stacked agents, all on the same bandits."""
-    return _regret(lives(agents, bandits, key), bandits)
-
-
-def _regret(life: Any, bandits: Bandit) -> Float[np.ndarray, "seeds tasks pulls"]:
-    of_tasks = jax.vmap(expected_regret)
-    return np.asarray(
-        jax.vmap(lambda action: of_tasks(bandits, action))(life.action[..., :PULLS]), np.float64
-    )
 
 
 def orderings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

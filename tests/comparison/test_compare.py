@@ -58,6 +58,15 @@ def test_a_recipe_under_another_name_has_the_same_values(comparison):
     assert np.array_equal(comparison["R2D2"].of_tasks, other["again"].of_tasks)
 
 
+def test_an_optimiser_may_be_made_from_the_step_size():
+    def learnt(**options):
+        learner = ls.comparison.ByGradient(ls.Pooled(ls.mse), lr=0.1, **options)
+        return learner.learn(network(jr.key(1)), SINES, ls.Budget(2, 2), key=jr.key(2))
+
+    assert eqx.tree_equal(learnt(optimiser=optax.sgd), learnt(optimiser=optax.sgd(0.1)))
+    assert not eqx.tree_equal(learnt(optimiser=optax.sgd), learnt())
+
+
 def test_values_before_any_step_are_the_same_for_all_numbers_of_shots(comparison):
     """They are those of the same tasks and models, and no support set can change them."""
     outcome = comparison["pooled + fine-tuning"]

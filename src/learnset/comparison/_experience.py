@@ -32,6 +32,11 @@ class Learnt(NamedTuple):
     compile_seconds: float = 0.0
     metrics: Mapping[str, Float[np.ndarray, "seeds windows"]] = {}
 
+    @property
+    def of_one(self) -> Model:
+        """The models of the first learner, one for each seed."""
+        return jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, self.models[0])
+
 
 class Experience:
     """What recipes learn from one past, under one budget, each from the same initial models. A

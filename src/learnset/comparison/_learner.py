@@ -100,7 +100,7 @@ class ByGradient(AbstractLearner):
     - `finish`: what is made of the trained model: `(model, past, key) -> model`.
     - `steps`, `tasks_per_step`, `lr`: default: those of the budget.
     - `decay`: of the weights (AdamW), at each step, times the step size; default: Adam.
-    - `optimiser`: in place of Adam.
+    - `optimiser`: in place of Adam; or a function that makes one from the step size.
     - `keep_best`: a loss; the model with the lowest loss on validation points on the way, looked at
       every `look_every` steps, is what is learnt.
     """
@@ -113,7 +113,9 @@ class ByGradient(AbstractLearner):
     tasks_per_step: int | None = None
     lr: float | Float[Array, "..."] | None = None
     decay: float | Float[Array, "..."] | None = None
-    optimiser: optax.GradientTransformation | None = None
+    optimiser: (
+        optax.GradientTransformation | Callable[[Any], optax.GradientTransformation] | None
+    ) = None
     keep_best: Loss | None = None
     look_every: int = 20
 
@@ -185,9 +187,13 @@ class ByGradient(AbstractLearner):
         }
 
     def _optimiser(self, budget: Budget) -> optax.GradientTransformation:
-        if self.optimiser is not None:
-            return self.optimiser
         lr = budget.lr if self.lr is None else self.lr
+        if self.optimiser is not None:
+            return (
+                self.optimiser
+                if isinstance(self.optimiser, optax.GradientTransformation)
+                else self.optimiser(lr)
+            )
         if self.decay is not None:
             return optax.adamw(lr, weight_decay=self.decay)
         return _adam(lr) if isinstance(lr, float) else optax.adam(lr)
