@@ -62,6 +62,7 @@ def test_one_division_has_no_interval_and_no_verdict():
     alone, together = comparison["alone"], comparison["together"]
     assert math.isnan(comparison.value(alone)[1])
     assert comparison.verdict(together, alone).word == "one division"
+    assert np.isinf(comparison.gains(together, alone)[1]).all()
     summary = [row for row in comparison.records() if row["seed"] is None]
     assert all(row["ci95"] is None and row["difference_ci95"] is None for row in summary)
 

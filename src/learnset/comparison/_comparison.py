@@ -215,9 +215,10 @@ class Comparison(eqx.Module):
     ) -> tuple[Float[np.ndarray, "tasks"], Float[np.ndarray, "tasks"]]:
         """The gain of each seen task over another recipe, and half its 95 % interval: of numbers
         squared error less of it, in units of the target's variance; of classes log loss less of
-        it. `simultaneous` intervals hold for all tasks at once."""
+        it; infinite for one division. `simultaneous` intervals hold for all tasks at once."""
         options = {"simultaneous": simultaneous}
-        return self.rows.gains(outcome.predictions, base.predictions, **options)
+        gain, half = self.rows.gains(outcome.predictions, base.predictions, **options)
+        return gain, half if self.question.seeds > 1 else np.full_like(half, np.inf)
 
     def records(self) -> list[dict[str, Any]]:
         """The tidy table, rows of `result.json`: one for each recipe, number of shots, number of
@@ -242,7 +243,9 @@ class Comparison(eqx.Module):
                     yield about | {"seed": seed, "value": finite(float(value))}
                 mean, half = self.value(outcome, shots, step)
                 record = about | {"seed": None, "value": finite(mean), "ci95": finite(half)}
-                record["num_tasks"] = int(outcome.at(shots, step).size)
+                units = self.question.units
+                tasks = outcome.at(shots, step) if units is None else np.unique(units)
+                record["num_tasks"] = int(tasks.size)
                 if baseline is not None:
                     difference = self.difference(outcome, baseline, shots, step)
                     record["difference"], record["difference_ci95"] = map(finite, difference)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..comparison import BestOf, Comparison, Outcome, Setting, Verdict
 from ..core import short
-from ._look import Numbers, percent
+from ._look import number, Numbers, percent
 from ._table_result import TableResult
 from ._values import code, escaped, Markdown
 
@@ -38,12 +38,21 @@ def recommendation(result: TableResult, folder: Path) -> list[str]:
     paragraphs = [
         f"**Use {_with_article(best.name)}** for the {len(result.table)} tasks of this table. On"
         f" rows that were not trained on, its {name} ({MEANING.get(name, '')}) is"
-        f" {numbers.text(*seen.value(best))}. {_against_others(result, best)} To fit it on all"
-        f" rows: {command}"
+        f" {numbers.text(*seen.value(best))}{_in_units(result, best)}."
+        f" {_against_others(result, best)} To fit it on all rows: {command}"
     ]
     if result.new is not None:
         paragraphs += [_for_new_tasks(result.new), _cost_of_less(result.new)]
     return [paragraph for paragraph in paragraphs if paragraph]
+
+
+def _in_units(result: TableResult, best: Outcome) -> str:
+    """The error of one target of numbers in its unit."""
+    rows = result.seen.rows
+    if rows.classes or not rows.one_target:
+        return ""
+    error = overall_error(result.seen, best)
+    return f", and its error (root mean squared) {error} in units of {listed(result.table.targets)}"
 
 
 def _against_others(result: TableResult, best: Outcome) -> str:
@@ -167,6 +176,12 @@ def _for_which(result: TableResult, together: Outcome, alone: Outcome) -> str:
     order = [i for i in np.argsort(np.where(known, -gain, np.inf)) if better[i]]
     most = [names[i] for i in order[:3]]
     losses = [names[i] for i in np.flatnonzero(worse)]
+    if not np.isfinite(half).any():
+        gaining = (known & (gain > 0)).sum()
+        return (
+            f"**For which tasks?** One division of the rows cannot tell; {gaining} of {known.sum()}"
+            " gain in it."
+        )
     sentences = [f"{listed(most)} gain{'s' * (len(most) == 1)} most."] if most else []
     sentences += [f"{listed(losses[:3])} lose{'s' * (len(losses) == 1)}."] if losses else []
     return (
@@ -257,6 +272,18 @@ def _margin(comparison: Comparison) -> str:
 
 def _more(verdict: Verdict) -> str:
     return verdict.more if "division" in verdict.more else f"{verdict.more} rows"
+
+
+def overall_error(seen: Comparison, outcome: Outcome) -> str:
+    """The error in units of the target; of several targets there are several units."""
+    rows = seen.rows
+    if rows.classes:
+        return f"{100 * float(rows.errors(outcome.predictions).mean()):.1f}"
+    if not rows.one_target:
+        return "by task, below"
+    squares = rows.squares(outcome.predictions)[0].sum(axis=1)
+    each = np.sqrt(squares / rows.present.sum(axis=(1, 2))) * rows.std[:, 0]
+    return number(float(each.mean()))
 
 
 def who(outcome: Outcome) -> Markdown:

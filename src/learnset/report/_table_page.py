@@ -13,7 +13,7 @@ from ..data import Table
 from ..multitask import delta_m
 from ._look import number, Numbers
 from ._reading import reading_sections
-from ._table_answers import answers, listed, recommendation, who
+from ._table_answers import answers, listed, overall_error, recommendation, who
 from ._table_figures import MOST_NAMED
 from ._table_result import TableResult
 from ._values import Bullets, code, escaped, Grid, Markdown, Page, Paragraph, Picture, Section
@@ -104,7 +104,7 @@ def _recipe_grid(result: TableResult) -> Grid:
                 numbers.text(*seen.value(outcome)).removesuffix(" %"),
                 apart,
                 *((_log_loss(seen, outcome),) if second else ()),
-                _overall(seen, errors, outcome),
+                overall_error(seen, outcome),
                 delta,
                 who(outcome) if is_best else _settings(outcome),
                 f"{outcome.cost.train_seconds:.1f}" if outcome.cost.train_seconds else "",
@@ -126,18 +126,6 @@ def _recipe_grid(result: TableResult) -> Grid:
 
 def _same(outcome: Outcome, other: Outcome) -> bool:
     return np.array_equal(outcome.predictions, other.predictions)
-
-
-def _overall(seen: Comparison, errors: np.ndarray, outcome: Outcome) -> str:
-    """The error in units of the target; of several targets there are several units."""
-    rows = seen.rows
-    if rows.classes:
-        return f"{100 * float(errors.mean()):.1f}"
-    if not rows.one_target:
-        return "by task, below"
-    squares = rows.squares(outcome.predictions)[0].sum(axis=1)
-    each = np.sqrt(squares / rows.present.sum(axis=(1, 2))) * rows.std[:, 0]
-    return number(float(each.mean()))
 
 
 def _log_loss(seen: Comparison, outcome: Outcome) -> str:
