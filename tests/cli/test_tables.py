@@ -1,6 +1,7 @@
 """`learnset compare` on a table, as a user meets it."""
 
 import csv
+import dataclasses
 import json
 import re
 
@@ -10,6 +11,7 @@ from result_format import faults
 
 import learnset as ls
 from learnset.cli import main
+from learnset.cli.subjects._tables import with_rows_in_each_part
 from learnset.recipes import held_out, rows
 
 SCHOOLS = 10
@@ -157,6 +159,9 @@ BAD = (
     ([*WORDS, "--test-shots", "5", "5"], "rising"),
     ([*WORDS, "--kind", "guess"], "guess"),
     ([*WORDS, "--seeds", "0"], "`--seeds 0`"),
+    ([*WORDS, "--group-column", "kind"], "has 2 groups, but it needs one to train on"),
+    ([*WORDS, "--time-column", "age", "--seeds", "40"], "windows"),
+    ([*WORDS, "--group-column", "nobody"], "no column 'nobody'"),
 )
 
 
@@ -171,6 +176,32 @@ def test_bad_input_gets_one_line_exit_code_2_and_leaves_nothing(
     assert error.startswith("learnset: ") and error.count("\n") == 1 and "Traceback" not in error
     assert said in error
     assert [path.name for path in tmp_path.iterdir()] == ["mydata.csv"]
+
+
+def divided(tmp_path, parts, *words):
+    """A table of three schools with a column `part` of train, validation and test."""
+    path = write(tmp_path / "mydata.csv", schools=3, rows=10)
+    head, *lines = path.read_text().splitlines()
+    pairs = zip(lines, parts, strict=True)
+    path.write_text("\n".join([f"{head},part", *(f"{line},{part}" for line, part in pairs)]))
+    return [str(path), *WORDS, "--split-column", "part", *words]
+
+
+def test_a_given_division_is_one_and_has_no_seeds(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = divided(tmp_path, (["train"] * 6 + ["validation"] * 2 + ["test"] * 2) * 3)
+    assert main(["compare", *words, "--seeds", "3"]) == 2
+    error = capsys.readouterr().err
+    assert "`--seeds 3`, but a split column is one division" in error and error.count("\n") == 1
+
+
+def test_tasks_that_lack_rows_in_a_part_are_left_out_and_named():
+    task, part = np.repeat(np.arange(3), 10), np.tile([0] * 6 + [1] * 2 + [2] * 2, 3)
+    part[20:] = 0
+    table = ls.Table.from_arrays(np.zeros((30, 1)), np.arange(30.0), task)
+    some = with_rows_in_each_part(dataclasses.replace(table, part=part), range(1))
+    assert some.names == ("0", "1") and len(some.x) == 20
+    assert some.notes[-1].startswith("1 of 3 tasks have no row to train on")
 
 
 @pytest.mark.parametrize("name", ("nowhere.csv", "sheet.xlsx", "no/such/data.parquet"))
