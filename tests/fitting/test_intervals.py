@@ -79,3 +79,18 @@ def school():
         return ls.data.school()
     except ls.InputError:
         pytest.skip("the School data are not here")
+
+
+def test_probabilities_are_those_of_the_outputs_that_the_model_has():
+    """A comparison scales logits by validation rows; the file calibrates the model's own outputs,
+    which are 0 and 1 for least squares."""
+    random = np.random.default_rng(0)
+    task = np.repeat(np.arange(4), 400)
+    x = random.normal(size=(1600, 2))
+    chance = 1 / (1 + np.exp(-2 * x[:, 0] - task + 1.5))
+    y = (random.random(1600) < chance).astype(float)
+    learn = np.arange(1600) % 2 == 0
+    table = ls.Table.from_arrays(x[learn], y[learn], task[learn], classes=("no", "yes"))
+    fitted = ls.fit(table, "ridge with offsets", divisions=2)
+    assert fitted.calibration is not None
+    assert fitted.calibration.scale[0] > 2  # outputs of least squares go from 0 to 1

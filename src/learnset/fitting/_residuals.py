@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from ..comparison import Comparison, Outcome, SeenTasks
-from ..core import Split
+from ..core import Split, stack
 from ..data import Table
 from ..multitask import MixedEffects
 from ._correction import (
@@ -49,6 +49,7 @@ def judged(table: Table, comparison: Comparison, outcome: Outcome) -> Judgement:
     rows, of_rows = comparison.rows, outcome.predictions
     calibration = None
     if table.classes:
+        of_rows = _as_they_are(comparison.question, outcome)
         groups = (
             [rows.present]
             if table.task is not None
@@ -72,6 +73,14 @@ def judged(table: Table, comparison: Comparison, outcome: Outcome) -> Judgement:
         new=half, shots=tuple(adapted), adapted=tuple(adapted.values())
     )
     return Judgement(intervals, calibration, penalties)
+
+
+def _as_they_are(question: Any, outcome: Outcome) -> np.ndarray:
+    """The outputs for the test rows of all divisions, "seeds tasks points out". An outcome of
+    classes has them with the scale of validation rows, which the model does not know."""
+    adapters = stack(list(outcome.recipe.adapters[:1]) * question.seeds)
+    observed = question.answers(adapters, outcome.models, Split.TEST, None)
+    return np.float64(observed[:, :, -1])
 
 
 def _of_tasks(rows: Any, predictions: np.ndarray) -> Intervals:
