@@ -98,15 +98,16 @@ def files(tmp_path_factory) -> Path:
             Image.fromarray(image).save(folder / "pictures" / f"class{name:02d}" / f"{example}.png")
     with (folder / "shops.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["shop", "town", "price", "day", "sales", "visits", "sold"])
+        writer.writerow(["shop", "town", "price", "day", "sales", "visits", "sold", "part"])
         for row in range(240):
             price, day = random.uniform(0, 3), random.integers(1, 5)
             sales = price + row % 12 + random.normal()
             visits, sold = random.normal(), int(sales > 6)
-            cells = [f"shop{row % 12}", f"town{row % 8}", price, day, sales, visits, sold]
+            part = ("train", "validation", "test")[row // 12 % 3]
+            cells = [f"shop{row % 12}", f"town{row % 8}", price, day, sales, visits, sold, part]
             writer.writerow(cells)
         for row in range(4):
-            writer.writerow(["shop12", "town0", 1.0, row, 1.0 + row, 0.0, row % 2])
+            writer.writerow(["shop12", "town0", 1.0, row, 1.0 + row, 0.0, row % 2, "train"])
     (folder / "schema.json").write_text('{"columns": [{"name": "day", "kind": "words"}]}')
     return folder
 
@@ -203,6 +204,7 @@ OWN = (
     "--min-rows 9",
     "--schema {files}/schema.json",
 )
+DIVIDED = ("--group-column day", "--time-column price", "--split-column part")
 
 
 @pytest.fixture
@@ -248,13 +250,16 @@ def test_each_option_of_compare_changes_what_is_compared(subject, compared, file
 def test_each_option_of_a_table_of_your_own_changes_the_question(compared, files, capsys):
     """Those that every other table has as well are tested with them."""
     start = ["compare", "table", f"{files}/shops.csv"]
-    assert flags(start, capsys) == {option.split()[0] for option in [*OWN, *TABLE]}
+    assert flags(start, capsys) == {option.split()[0] for option in [*OWN, *DIVIDED, *TABLE]}
     shop = [*start, "--task-column", "shop", "--target"]
     several = [*start, "--targets", "sales", "visits"]
     bases = {"--targets visits price": several, "--kind regression": [*shop, "sold"]}
-    for option in OWN:
+    for option in (*OWN, *DIVIDED):
         words = bases.get(option, [*shop, "sales"])
-        compared.calls = 2 if words is several else 3  # of two tasks none is held out
+        if option in DIVIDED:  # which hold no tasks out
+            words, compared.calls = [*words, "--seed", "0"], 1
+        else:
+            compared.calls = 2 if words is several else 3  # of two tasks none is held out
         assert "question" in changed(compared, words, option.format(files=files)), option
 
 

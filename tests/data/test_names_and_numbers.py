@@ -200,6 +200,12 @@ def test_truth_values_are_numbers_only_where_the_type_says_so(tmp_path):
         read(tmp_path, rows(["TRUE", "FALSE"] * 4), classification=False)
 
 
+def test_names_that_differ_only_in_case_are_noted(tmp_path):
+    table = read(tmp_path, "t,x,y\n" + "".join(f"{('a', 'A')[i % 2]},{i},{i}\n" for i in range(8)))
+    assert table.names == ("A", "a")
+    assert "'A' and 'a' differ only in case, and are" in table.notes[0]
+
+
 def test_words_for_missing_among_numbers_are_counted(tmp_path):
     table = read(tmp_path, "t,x,y\na,1,1\nb,none,2\na,NA,3\nb,-,4\na,,5\n")
     assert table.x[:, 0].tolist()[:1] == [1] and table.reading[1].missing == 4

@@ -142,9 +142,23 @@ def _column(
             _missing_note(notes, name, tuple(sorted(gone.unique().to_list())), len(gone))
     if column.kind == "words" and column.done.endswith("cells)"):
         notes.append(f"Column {name!r}: {column.done}.")
+    if alike := _alike(column.words):
+        notes.append(
+            f"Column {name!r}: {' and '.join(map(repr, alike))} differ only in case,"
+            " and are different names."
+        )
     if role == "target":
         return _target(source, column, cells, wishes, decimal)
     return _input(source, column, cells, wishes, decimal, notes) if role == "input" else column
+
+
+def _alike(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The first two words that differ only in upper and lower case."""
+    first: dict[str, str] = {}
+    for word in words:
+        if (other := first.setdefault(word.casefold(), word)) != word:
+            return other, word
+    return ()
 
 
 def _missing_note(notes: list[str], name: str, words: tuple[str, ...], count: int) -> None:
