@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core import InputError, needs
 from . import _dates
-from ._notation import is_number, numerals, PLAIN, values
+from ._notation import DIGITS, is_number, numerals, PLAIN, values
 from ._text_file import QUOTED
 
 with needs("tables"):
@@ -37,6 +37,8 @@ def names(cells: "pl.Series") -> "pl.Series":
 
 def filled(cells: "pl.Series", missing: Collection[str]) -> "pl.Series":
     """Text in which blank cells and these words, in upper or lower case, are null."""
+    if cells.str.contains(DIGITS).all():
+        return cells
     text = cells.str.strip_chars()
     lower = text.str.to_lowercase()
     if set(missing) >= set(NO_NUMBER):

@@ -17,6 +17,7 @@ _FORM = (
     rf"([+-]?[0-9.,](?:[0-9.,'’{SPACES}]*[0-9.,])?(?:[eE][+-]?[0-9]+)?)"
     r"\s*(\p{L}[\p{L}0-9²³/·]*|°\p{L}?|%|‰|\p{Sc})?$"
 )
+DIGITS = r"^[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?$"  # of cells that are digits alone
 MONEY = r"^(\p{Sc}|[A-Z]{3}|%|‰)$"
 PLAIN = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
@@ -30,6 +31,8 @@ class Numeral(NamedTuple):
 
 def numerals(cells: "pl.Series") -> Numeral:
     """The digits and units of cells such as `-1,234.5 kg`, `$12`, `5%` and `(12)`."""
+    if cells.str.contains(DIGITS).all():
+        return Numeral(cells, pl.repeat("", len(cells), dtype=pl.String, eager=True))
     text = cells.str.replace_all("\u2212", "-").str.replace(r"^\((.*[0-9].*)\)$", "-$1")
     part = text.str.extract_groups(_FORM).struct.unnest()
     sign, currency, digits, suffix = (part.to_series(i) for i in range(4))
