@@ -203,6 +203,7 @@ OWN = (
     "--kind regression",
     "--min-rows 9",
     "--schema {files}/schema.json",
+    "--log-target",
 )
 DIVIDED = ("--group-column day", "--time-column price", "--split-column part")
 
@@ -254,6 +255,7 @@ def test_each_option_of_a_table_of_your_own_changes_the_question(compared, files
     shop = [*start, "--task-column", "shop", "--target"]
     several = [*start, "--targets", "sales", "visits"]
     bases = {"--targets visits price": several, "--kind regression": [*shop, "sold"]}
+    bases["--log-target"] = [*shop, "price"]
     for option in (*OWN, *DIVIDED):
         words = bases.get(option, [*shop, "sales"])
         if option in DIVIDED:  # which hold no tasks out

@@ -79,3 +79,13 @@ def test_an_input_of_each_type_is_numbers_words_a_date_or_refused(kind):
     if date:
         day = table.x[:, table.columns.index("c")]
         np.testing.assert_array_equal(day, 19723 + np.arange(8) + 0.5 * ("time" in kind))
+
+
+@pytest.mark.parametrize("kind", (pl.Date, pl.Datetime("ms"), pl.Datetime("us")))
+def test_a_date_beyond_the_calendar_gets_one_line(kind):
+    days = {pl.Date: 2**31 - 1}.get(kind, 2**62)
+    column = pl.Series([days] + [0] * 7, dtype=pl.Int64).cast(
+        pl.Int32 if kind == pl.Date else pl.Int64
+    )
+    with pytest.raises(ls.InputError, match="'c' has a date that is not in the years 1 to 9999"):
+        read(column.cast(kind))

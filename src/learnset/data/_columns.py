@@ -16,6 +16,7 @@ from ._text_file import read_text, TextFile
 # Limits on what is read from a file: a small Parquet file may hold any number of rows.
 MOST_ROWS = 20_000_000
 MOST_CELLS = 200_000_000
+DAYS = (-719_162, 2_932_896)  # the first day of the year 1 and the last of 9999, from 1970
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +142,21 @@ def _parquet(path: Path, only: Collection[str], without: Collection[str]) -> Sou
 
 
 @contextlib.contextmanager
+def reading_cells(title: str) -> Iterator[None]:
+    """A context in which cells that Polars cannot convert are an `InputError`: a damaged file may
+    show its damage there only."""
+    import polars as pl
+
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{title} has cells that cannot be read ({reason}). Repair it or save it again."
+        ) from None
+
+
+@contextlib.contextmanager
 def _without_panics() -> Iterator[None]:
     """A context in which nothing reaches the standard error stream: Rust writes its stack there
     when it meets a damaged file, even though the error is caught."""
@@ -168,16 +184,31 @@ def _typed(title: str, name: str, column: Any) -> tuple[Any, bool]:
         cells = _series(title, name, values, as_text=named)
     if cells.dtype == pl.Decimal or cells.dtype.is_float():
         cells = cells.cast(pl.Float64).fill_nan(None)
-    elif isinstance(cells.dtype, pl.Datetime):
-        cells = cells.dt.replace_time_zone(None).cast(pl.Datetime("us"))
-    elif cells.dtype == pl.Date:
-        cells = cells.cast(pl.Datetime("us"))
+    elif isinstance(cells.dtype, pl.Datetime) or cells.dtype == pl.Date:
+        cells = _moments(title, name, cells)
     elif not (cells.dtype.is_integer() or cells.dtype in (pl.Boolean, pl.String, pl.Null)):
         raise InputError(
             f"{title}: column {name!r} has the type {kind}, which is neither numbers, words nor"
             " dates. Convert it into one of them, or leave it out (`leave_out`)."
         )
     return cells.cast(pl.String) if cells.dtype == pl.Null else cells, named
+
+
+def _moments(title: str, name: str, cells: Any) -> Any:
+    """Dates and times as times without a zone, in microseconds."""
+    import polars as pl
+
+    a_day = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+    unit = a_day[cells.dtype.time_unit] if isinstance(cells.dtype, pl.Datetime) else 1
+    days = cells.to_physical() // unit
+    if ((days < DAYS[0]) | (days > DAYS[1])).any():
+        raise InputError(
+            f"{title}: column {name!r} has a date that is not in the years 1 to 9999. Correct it,"
+            " or leave the column out (`leave_out`)."
+        )
+    if isinstance(cells.dtype, pl.Datetime):
+        cells = cells.dt.replace_time_zone(None)
+    return cells.cast(pl.Datetime("us"))
 
 
 def _series(title: str, name: str, values: list[Any], as_text: bool) -> Any:

@@ -64,7 +64,7 @@ def read_table(
     Table(2 tasks, 4 rows, 1 inputs, regression)
     """
     with needs("tables"):
-        from ._columns import source_of
+        from ._columns import reading_cells, source_of
         from ._find import columns_of, Wishes
         from ._records import records_of
         from ._repeated import repeated_notes
@@ -97,11 +97,12 @@ def read_table(
     if both := sorted(set(roles) & set(leave_out)):
         raise InputError(f"Column {both[0]!r} cannot be a {roles[both[0]]} and also left out.")
     wishes = Wishes(roles, tuple(inputs), tuple(leave_out), tuple(categories), classification)
-    columns, decimal, notes = columns_of(opened, wishes, given)
-    draft = Schema(columns, (), decimal)
-    tasks = () if draft.task is None else draft.task.words
-    notes = [*notes, *repeated_notes(opened, columns, len(tasks))]
-    records = records_of(opened, dataclasses.replace(draft, tasks=tasks), decimal)
+    with reading_cells(opened.title):
+        columns, decimal, notes = columns_of(opened, wishes, given)
+        draft = Schema(columns, (), decimal)
+        tasks = () if draft.task is None else draft.task.words
+        notes = [*notes, *repeated_notes(opened, columns, len(tasks))]
+        records = records_of(opened, dataclasses.replace(draft, tasks=tasks), decimal)
     return _table(opened.title, records, draft, tasks, notes, min_rows)
 
 

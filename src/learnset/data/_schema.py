@@ -127,12 +127,13 @@ class Schema:
         **Raises:** `InputError` if an input or the column of the task is missing, or for a cell
         that is not what its column has.
         """
-        from ._columns import source_of
+        from ._columns import reading_cells, source_of
         from ._records import decimal_of, records_of
 
         used = [column.name for column in self.columns if column.role != "left out"]
         opened = source_of(source, only=used)
-        return records_of(opened, self, decimal_of(opened, self))
+        with reading_cells(opened.title):
+            return records_of(opened, self, decimal_of(opened, self))
 
     def to_json(self) -> str:
         """The schema as text, from which `from_json` makes it again."""
