@@ -205,7 +205,7 @@ OWN = (
     "--schema {files}/schema.json",
     "--log-target",
 )
-DIVIDED = ("--group-column day", "--time-column price", "--split-column part")
+DIVIDED = ("--group-column visits", "--time-column price", "--split-column part")
 
 
 @pytest.fixture
