@@ -313,3 +313,40 @@ def test_learnset_works_without_gymnasium_and_with_it_is_found_by_module_and_nam
         "Gymnasium is not installed, which `GymEnv` needs: `pip install learnset[gymnasium]`.",
         "learnset/Harlow-v0",
     ]
+
+
+@pytest.mark.parametrize("action", (np.nan, np.inf))
+def test_an_action_that_is_no_number_is_refused_and_the_trial_goes_on(action):
+    env = gymnasium.make("learnset/Navigation-v0").unwrapped
+    env.reset(seed=0)
+    with pytest.raises(ls.InputError, match="there is no action"):
+        env.step(np.full(2, action, np.float32))
+    observation, reward, *_ = env.step(np.zeros(2, np.float32))
+    assert np.isfinite(observation).all() and np.isfinite(reward)
+
+
+PROGRAM = """
+import sys, gymnasium, learnset.envs.gymnasium
+if __name__ == "__main__":
+    options = {"vectorization_mode": "async", "vector_kwargs": {"context": sys.argv[1]}}
+    envs = gymnasium.make_vec("learnset/Harlow-v0", num_envs=2, **options)
+    envs.reset(seed=0)
+    rewards = envs.step(envs.action_space.sample())[1]
+    print("stepped", rewards.shape)
+    envs.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("context", ("fork", "spawn"))
+def test_asynchronous_environments_work_or_say_how_they_would(context, tmp_path):
+    """A forked process that used JAX would wait for ever."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, str(tmp_path / "program.py"), context]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if context == "fork":
+        assert ended.returncode == 1
+        assert ended.stderr.strip().splitlines()[-1].startswith("learnset")
+        assert 'vector_kwargs={"context": "spawn"}' in ended.stderr.splitlines()[-1]
+    else:
+        assert ended.returncode == 0 and "stepped (2,)" in ended.stdout

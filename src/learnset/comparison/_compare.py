@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxtyping import Array, Key
 
-from ..core import Model
+from ..core import as_key, Model
 from ..training import run_folder, written_folder
 from ._comparison import Comparison
 from ._experience import Experience
@@ -92,6 +92,7 @@ def learn(
     >>> [experience.ask(question, recipes).shots for question in (few, many)]
     [(2,), (20,)]
     """
+    key = as_key("compare", key)
     if out is not None:
         with written_folder(out, resume=resume):  # may it be written into?
             pass

@@ -25,6 +25,7 @@ from ._files import (
     write_file as write_file,
     writing as writing,
 )
+from ._keys import as_key as as_key, check_stateless as check_stateless
 from ._losses import (
     confidence as confidence,
     cross_entropy as cross_entropy,
@@ -72,6 +73,7 @@ from ._tree import (
     mix as mix,
     nbytes as nbytes,
     rows as rows,
+    sparing as sparing,
     stack as stack,
     traced as traced,
     trainable as trainable,

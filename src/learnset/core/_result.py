@@ -16,20 +16,30 @@ class Evaluation(eqx.Module):
     error after 0 steps 3 ± 1.39, after 1 step 1 ± 0 (mean over 2 tasks, 95 % interval)
     """
 
-    errors: Float[Array, "tasks steps"]  # before any step, and after each
-    counted: Bool[Array, "tasks"]  # a task whose query set has no weight is left out
+    errors: Float[Array, "*seeds tasks steps"]  # before any step, and after each
+    counted: Bool[Array, "*seeds tasks"]  # a task whose query set has no weight is left out
 
     @property
     def mean(self) -> Float[Array, "steps"]:
-        """Mean over tasks."""
-        return jnp.asarray(np.asarray(self.errors)[np.asarray(self.counted)].mean(axis=0))
+        """Mean over tasks, and over seeds."""
+        return jnp.asarray(np.mean([errors.mean(axis=0) for errors in self._of_seeds()], axis=0))
 
     @property
     def ci95(self) -> Float[Array, "steps"]:
         """Half the width of the 95 % interval of the mean: 1.96 standard errors, as in the code of
-        MAML."""
-        errors = np.asarray(self.errors)[np.asarray(self.counted)]
-        return jnp.asarray(1.96 * errors.std(axis=0) / np.sqrt(len(errors)))
+        MAML; of several seeds Student's, over their means."""
+        each = self._of_seeds()
+        if len(each) > 1:
+            means = np.stack([errors.mean(axis=0) for errors in each])
+            return jnp.asarray([interval(line[:, None])[1] for line in means.T], means.dtype)
+        return jnp.asarray(1.96 * each[0].std(axis=0) / np.sqrt(len(each[0])))
+
+    def _of_seeds(self) -> list[np.ndarray]:
+        """The errors of the tasks that count, for each seed."""
+        errors, counted = np.asarray(self.errors), np.asarray(self.counted)
+        if errors.ndim == 2:
+            return [errors[counted]]
+        return [one[counts] for one, counts in zip(errors, counted, strict=True)]
 
     @property
     def num_tasks(self) -> int:
@@ -38,12 +48,13 @@ class Evaluation(eqx.Module):
     @property
     def steps(self) -> int:
         """Steps of adaptation."""
-        return self.errors.shape[1] - 1
+        return self.errors.shape[-1] - 1
 
     def __str__(self) -> str:
         shown = sorted({0, 1, 5, 10, self.steps} & set(range(self.steps + 1)))
         each = [f"{_after(s)} {self.mean[s]:.3g} ± {self.ci95[s]:.3g}" for s in shown]
-        return f"error {', '.join(each)} (mean over {self.num_tasks} tasks, 95 % interval)"
+        seeds = f" of {len(self.errors)} seeds" if self.errors.ndim == 3 else ""
+        return f"error {', '.join(each)} (mean over {self.num_tasks} tasks{seeds}, 95 % interval)"
 
 
 def _after(step: int) -> str:

@@ -1,5 +1,7 @@
 """Parameters as PyTrees: which of them move, their inner products, task gradients as one matrix."""
 
+import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -102,14 +104,55 @@ def traced(tree: PyTree) -> PyTree:
 
 
 def updated(
-    optimiser: optax.GradientTransformation, grads: PyTree, state: PyTree, params: PyTree
+    optimiser: optax.GradientTransformation,
+    grads: PyTree,
+    state: PyTree,
+    params: PyTree,
+    value: Float[Array, ""] | None = None,
 ) -> tuple[Any, Any]:
-    """Parameters after one step of an optimiser, and the optimiser's new state."""
+    """Parameters after one step of an optimiser, and the optimiser's new state.
+
+    **Arguments:** `value`: the loss, for optimisers that read it, such as
+    `optax.contrib.reduce_on_plateau`.
+
+    **Raises:** `InputError` for an optimiser that needs more than one loss and one gradient.
+    """
+    reads = isinstance(optimiser, optax.GradientTransformationExtraArgs) and value is not None
+    update: Any = functools.partial(optimiser.update, **({"value": value} if reads else {}))
     # Optax's Adam raises a float to an integer power, which strict promotion (if the user chose it)
     # forbids.
     with jax.numpy_dtype_promotion("standard"):
-        updates, state = optimiser.update(grads, state, params)
+        try:
+            updates, state = update(grads, state, params)
+        except TypeError as error:
+            needed = re.search(r"keyword-only arguments?: (.*)", str(error))
+            if needed is None:
+                raise
+            raise InputError(
+                f"The optimiser needs {needed[1]} at each step, but a step has one loss and one"
+                " gradient. Choose an optimiser without a line search."
+            ) from None
     return eqx.apply_updates(params, updates), state
+
+
+def sparing(optimiser: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """An optimiser that leaves arrays alone which have never had a gradient: a frozen part of a
+    model has no weight decay. All others are updated as before."""
+    reads = isinstance(optimiser, optax.GradientTransformationExtraArgs)
+
+    def init(params: PyTree) -> PyTree:
+        return optimiser.init(params), jax.tree.map(lambda _: jnp.zeros((), bool), params)
+
+    def update(grads: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
+        step: Any = functools.partial(optimiser.update, **(extra if reads else {}))
+        updates, inside = step(grads, state[0], params)
+        moves = jax.tree.map(lambda moved, grad: moved | (grad != 0).any(), state[1], grads)
+        kept = jax.tree.map(
+            lambda up, moved: jnp.where(moved, up, jnp.zeros_like(up)), updates, moves
+        )
+        return kept, (inside, moves)
+
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def inner(left: PyTree, right: PyTree) -> Float[Array, ""]:

@@ -5,6 +5,7 @@ Importing this module registers them.
 Gymnasium 1.0, environments cannot be found without an import.
 """
 
+import os
 from typing import Any
 
 import equinox as eqx
@@ -33,6 +34,15 @@ from .water_maze import MatchingToPlace, WaterMaze
 Senses = Float[np.ndarray, "observation"]
 
 
+FORKED = (
+    "JAX does not work in a process that was forked after JAX had started, as asynchronous vector"
+    " environments fork them: it would wait for ever. Start them anew: `gymnasium.make_vec(...,"
+    ' vector_kwargs={"context": "spawn"})`.'
+)
+_process = os.getpid()  # that imported this module; a forked one has another number
+_spaces: dict[str, tuple[spaces.Space, spaces.Space]] = {}  # known without JAX
+
+
 class GymEnv(gymnasium.Env):
     """A distribution over tasks as one Gymnasium environment, in which an episode is a trial.
 
@@ -51,8 +61,8 @@ class GymEnv(gymnasium.Env):
     - `render_mode`: with `"rgb_array"`, `render` draws the pool with the swim so far, or the
       observation for other environments.
 
-    **Raises:** `InputError` for an action that does not exist, and for a step before `reset` or
-    after the end of a trial.
+    **Raises:** `InputError` for an action that does not exist, for a step before `reset` or after
+    the end of a trial, and in a forked process, where JAX does not work.
 
     >>> import gymnasium
     >>> env = gymnasium.make("learnset.envs.gymnasium:learnset/Harlow-v0")
@@ -73,10 +83,7 @@ class GymEnv(gymnasium.Env):
         self.envs = envs
         self.split = split
         self.render_mode = render_mode
-        task, senses = _shapes(envs)
-        self.action_space = _space(task.actions)
-        limit = np.finfo(senses.dtype).max  # the range of observations is not known
-        self.observation_space = spaces.Box(-limit, limit, senses.shape, senses.dtype.type)
+        self.action_space, self.observation_space = _spaces_of(envs)
         self.task: AbstractEnv | None = None
         self.trial = 0
         self.over = True
@@ -88,6 +95,8 @@ class GymEnv(gymnasium.Env):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Senses, dict[str, Any]]:
         """The first observation of the next trial."""
+        if os.getpid() != _process:
+            raise InputError(FORKED)
         super().reset(seed=seed)
         if seed is not None or self._key is None:
             self._key, self.task = jr.key(int(self.np_random.integers(2**31))), None
@@ -131,11 +140,25 @@ class GymEnv(gymnasium.Env):
         environment."""
         value = np.asarray(action)
         discrete = isinstance(self.action_space, spaces.Discrete)
-        if value.shape != self.action_space.shape or (discrete and value not in self.action_space):
+        exists = value in self.action_space if discrete else bool(np.isfinite(value).all())
+        if value.shape != self.action_space.shape or not exists:
             raise InputError(
                 f"GymEnv: there is no action {action!r}; choose one of `{self.action_space}`."
             )
         return value.astype(self.action_space.dtype)
+
+
+def _spaces_of(envs: AbstractEnvs) -> tuple[spaces.Space, spaces.Space]:
+    """The spaces of actions and of observations."""
+    name = f"{type(envs).__qualname__} {envs}"
+    if name in _spaces:
+        return _spaces[name]
+    if os.getpid() != _process:
+        raise InputError(FORKED)
+    task, senses = _shapes(envs)
+    limit = np.finfo(senses.dtype).max  # the range of observations is not known
+    seen = spaces.Box(-limit, limit, senses.shape, senses.dtype.type)
+    return _spaces.setdefault(name, (_space(task.actions), seen))
 
 
 def _shapes(envs: AbstractEnvs) -> tuple[AbstractEnv, jax.ShapeDtypeStruct]:

@@ -11,6 +11,7 @@ from ._conv4 import Conv4 as Conv4
 from ._convolution import Convolution as Convolution
 from ._cross_stitch import CrossStitch as CrossStitch
 from ._dselect_k import DSelectK as DSelectK, gate_entropy as gate_entropy
+from ._frozen import frozen as frozen
 from ._function import Function as Function
 from ._headed import classifier as classifier, Headed as Headed
 from ._kinds import (

@@ -15,6 +15,7 @@ from ..core import (
     InputError,
     Metrics,
     Model,
+    sparing,
     State,
     trainable,
     updated,
@@ -143,7 +144,7 @@ class PPO(AbstractActorCritic):
         check_positive("PPO", epochs=self.epochs, parts=self.parts, clip=self.clip)
 
     def init(self, model: Model) -> tuple[Int[Array, ""], PyTree]:
-        return jnp.zeros((), int), self.optimiser.init(trainable(model)[0])
+        return jnp.zeros((), int), sparing(self.optimiser).init(trainable(model)[0])
 
     def gradient(
         self, model: Model, tasks: AbstractEnv, state: State, *, key: Key[Array, ""]
@@ -171,7 +172,8 @@ class PPO(AbstractActorCritic):
             loss, grads = jax.value_and_grad(
                 lambda m: self._loss(eqx.combine(m, fixed), part, gain, aim, step)
             )(moving)
-            return updated(self.optimiser, grads, optimiser_state, moving), loss
+            new = updated(sparing(self.optimiser), grads, optimiser_state, moving, loss)
+            return new, loss
 
         orders = jax.vmap(lambda k: jr.permutation(k, number).reshape(self.parts, -1))(
             jr.split(order_key, self.epochs)

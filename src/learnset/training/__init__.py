@@ -27,4 +27,5 @@ from ._sealed import (
     write_npz as write_npz,
     write_sealed_json as write_sealed_json,
 )
+from ._traced import is_traced as is_traced
 from ._train import restore as restore, train as train, Trained as Trained

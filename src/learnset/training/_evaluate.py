@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,6 +12,8 @@ from jaxtyping import Array, Float, Key
 
 from ..core import (
     AbstractAdapter,
+    as_key,
+    check_stateless,
     Evaluation,
     fast_dots,
     for_task,
@@ -35,7 +38,7 @@ def evaluate(
     model: Model,
     tasks: AbstractTasks,
     *,
-    key: Key[Array, ""],
+    key: Key[Array, "*seeds"],
     num_tasks: int = 600,
     split: Split = Split.TEST,
     metric: Loss = mse,
@@ -48,10 +51,13 @@ def evaluate(
     - `adapter`: how a task is learnt (a meta-learner such as `MAML` is an adapter too); `model`:
       what adaptation starts from.
     - `tasks`: as given to training; tasks are drawn from the test split, which training never saw.
+    - `key`: which tasks. With a vector of keys, as `train` takes it, each model is scored on tasks
+      of its own: then every array of `model` and of `tasks` has the same leading axis.
     - `num_tasks`: how many; `split`: another split, for choosing settings; `metric`: the error of a
       predictor on a query set.
 
-    **Returns:** an `Evaluation`: the error of each task, before adaptation and after each step.
+    **Returns:** an `Evaluation`: the error of each task, before adaptation and after each step; of
+    several keys with a leading `seeds` axis.
 
     >>> import jax.random as jr, learnset as ls
     >>> adapter, model = ls.FineTune(ls.mse, lr=0.01, steps=10), ls.MLP(1, 1, key=jr.key(0))
@@ -60,6 +66,19 @@ def evaluate(
     """
     if num_tasks < 1:
         raise InputError(f"evaluate: `num_tasks={num_tasks}`, but at least 1 task is needed.")
+    key = as_key("evaluate", key)
+    check_stateless("evaluate", model)
+    if key.ndim == 1:
+        arrays, fixed = eqx.partition((model, tasks), eqx.is_array)
+        each = []
+        for i in range(len(key)):
+            one, own = eqx.combine(jax.tree.map(lambda leaf, i=i: leaf[i], arrays), fixed)
+            options: Any = {"num_tasks": num_tasks, "split": split, "metric": metric}
+            each.append(evaluate(adapter, one, own, key=key[i], **options))
+        return Evaluation(
+            jnp.stack([result.errors for result in each]),
+            jnp.stack([result.counted for result in each]),
+        )
     errors, counted = [], []
     for batch in drawn(tasks, num_tasks, split, key=key):
         errors.append(_score_jit(traced(adapter), model, batch, metric))

@@ -11,17 +11,19 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from jax import core
 from jaxtyping import Array, Float, Key, PyTree
 
 from ..core import (
     AbstractMethod,
     all_finite,
+    as_key,
+    check_stateless,
     DivergedError,
     fast_dots,
     InputError,
     Interrupted,
     Model,
+    sparing,
     Split,
     State,
     Task,
@@ -36,6 +38,7 @@ from ._folder import run_folder
 from ._identity import identity
 from ._log import MetricsLog
 from ._progress import Bar, ctrl_c, shown_by_default
+from ._traced import is_traced
 
 DRAWN_AHEAD = 32  # steps
 DRAWN_BYTES = 2**22
@@ -114,14 +117,17 @@ def train(
     >>> run.metrics["loss"].shape
     (20,)
     """
-    _check(model, tasks, steps, tasks_per_step, log_every, checkpoint_every)
+    _check(model, tasks, optimiser, steps, tasks_per_step, log_every, checkpoint_every)
+    key, steps = as_key("train", key), int(steps)
     window = log_every or max(1, steps // 100)
     moving, fixed = trainable(model)
     method = traced(method)
     carry = _start(key.ndim == 1, method, optimiser, moving, fixed)
     program = _Program(method, optimiser, tasks_per_step, window)
     run = _Run(tasks, fixed, key)
-    if isinstance(key, core.Tracer):
+    if is_traced(key, method, model, tasks, optimiser):
+        if out is not None:
+            raise InputError("train: inside `jax.vmap` and `jax.jit` nothing can be kept in `out`.")
         return _without_host(program, carry, run, steps)
     name = type(method).__name__ if name is None else name
     shown = shown_by_default() if progress is None else progress
@@ -157,9 +163,9 @@ def restore(
     return Trained(eqx.combine(moving, fixed), state, {}, saved.step, saved.seconds)
 
 
-def _check(model, tasks, steps, tasks_per_step, log_every, checkpoint_every) -> None:
+def _check(model, tasks, optimiser, steps, tasks_per_step, log_every, checkpoint_every) -> None:
     for name, value in {"steps": steps, "tasks_per_step": tasks_per_step}.items():
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, int | np.integer) or value < 1:
             raise InputError(f"train: `{name}={value}`, but it must be a whole number, at least 1.")
     for name, value in {"log_every": log_every, "checkpoint_every": checkpoint_every}.items():
         if value is not None and value < 1:
@@ -169,6 +175,12 @@ def _check(model, tasks, steps, tasks_per_step, log_every, checkpoint_every) -> 
             f"train: `tasks` is a {type(tasks).__name__}, but must be a distribution over tasks,"
             " such as `learnset.Sinusoids()`."
         )
+    if not (hasattr(optimiser, "init") and hasattr(optimiser, "update")):
+        raise InputError(
+            f"train: `optimiser={optimiser!r}`, but it must be an optimiser of Optax, such as"
+            " `optax.adam(1e-3)`."
+        )
+    check_stateless("train", model)
     if not any(map(eqx.is_inexact_array, jax.tree.leaves(model))):
         raise InputError(
             f"train: the model {type(model).__name__} has no floating-point array, so there is"
@@ -238,7 +250,8 @@ class _Program(eqx.Module):
         grads, state, metrics = self.method.gradient(
             eqx.combine(moving, run.fixed), batch, state, key=method_key
         )
-        moving, optimiser_state = updated(self.optimiser, grads, optimiser_state, moving)
+        optimiser, loss = sparing(self.optimiser), metrics["loss"]
+        moving, optimiser_state = updated(optimiser, grads, optimiser_state, moving, loss)
         return (moving, optimiser_state, state), metrics
 
 
@@ -257,7 +270,7 @@ def _start(
     """Parameters, state of the optimiser and state of the method before the first step."""
 
     def one(moving: PyTree, fixed: PyTree) -> PyTree:
-        return moving, optimiser.init(moving), method.init(eqx.combine(moving, fixed))
+        return moving, sparing(optimiser).init(moving), method.init(eqx.combine(moving, fixed))
 
     return (eqx.filter_vmap(one) if batched else one)(moving, fixed)
 
@@ -324,7 +337,7 @@ class _Host:
             spent = saved.seconds + seconds
             if not (finite.all() and all(np.isfinite(value).all() for value in metrics.values())):
                 self._save(Saved(begin, carry, log.text, window, spent))
-                self._diverged(metrics, begin)
+                self._diverged(metrics, begin, run)
             carry, window = new, _joined(window, metrics)
             if end % self.program.window == 0 or end == steps:
                 windows.append({name: value.mean(axis=-1) for name, value in window.items()})
@@ -358,7 +371,15 @@ class _Host:
     def _compile(self, carry: PyTree, run: _Run) -> float:
         """Compiles by taking zero steps. Returns the seconds that it took."""
         began = time.perf_counter()
-        jax.block_until_ready(_advance(self.program, carry, run, jnp.int32(0), jnp.int32(0)))
+        try:
+            jax.block_until_ready(_advance(self.program, carry, run, jnp.int32(0), jnp.int32(0)))
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"train: {self.name} cannot train this model on these tasks. {_sizes(run)} What JAX"
+                f" says: {' '.join(str(error).split())}"
+            ) from error
         return time.perf_counter() - began
 
     def _identities(self, carry: PyTree, run: _Run) -> dict[str, dict[str, Any]]:
@@ -376,7 +397,7 @@ class _Host:
         parts[f"update (of JAX {jax.__version__})"] = _update(self.program.optimiser, *arrays[:2])
         return {name: identity(part) for name, part in parts.items()}
 
-    def _diverged(self, metrics: dict[str, np.ndarray], begin: int) -> None:
+    def _diverged(self, metrics: dict[str, np.ndarray], begin: int, run: _Run) -> None:
         bad = [
             np.flatnonzero(~np.isfinite(value).reshape(-1, value.shape[-1]).all(axis=0))
             for value in metrics.values()
@@ -387,10 +408,14 @@ class _Host:
         rescue = ""
         if self.checkpoints is not None:
             rescue = f" The last good state, of step {begin:,}, is kept in {self.folder}."
+        reason = (
+            "Usually a step size is too large: try a tenth of it (of the optimiser, or `inner_lr`),"
+            " or clip gradients with `optax.clip_by_global_norm`."
+        )
+        if not _finite_tasks(self.program, run, jnp.int32(begin + first)):
+            reason = "The tasks of this step hold NaN or infinity: look for them in the data."
         raise DivergedError(
-            f"{self.name} met NaN or infinity at step {begin + first + 1:,}. Usually a step size is"
-            " too large: try a tenth of it (of the optimiser, or `inner_lr`), or clip gradients"
-            f" with `optax.clip_by_global_norm`.{rescue}"
+            f"{self.name} met NaN or infinity at step {begin + first + 1:,}. {reason}{rescue}"
         )
 
     def _check_steps(self, start: int, steps: int) -> None:
@@ -416,13 +441,32 @@ class _Host:
         )
 
 
+def _sizes(run: _Run) -> str:
+    """The sizes that a model has to fit, where tasks have inputs and targets."""
+    run = run if run.key.ndim == 0 else jax.tree.map(lambda leaf: leaf[0], run)
+    task = eqx.filter_eval_shape(lambda: run.tasks.sample(Split.TRAIN, key=run.key))
+    if not isinstance(task, Task):
+        return ""
+    x, y = task.support.x.shape[1:], task.support.y.shape[1:]
+    return f"An input has the shape {x}, and a target {y}: does the model take and give these?"
+
+
+@eqx.filter_jit
+def _finite_tasks(program: _Program, run: _Run, step: Array) -> Array:
+    """Whether all numbers of the tasks of a step are finite."""
+    if run.key.ndim == 0:
+        return all_finite(program._draw(run, step))
+    return eqx.filter_vmap(lambda run: all_finite(program._draw(run, step)))(run).all()
+
+
 def _update(optimiser: optax.GradientTransformation, moving: PyTree, state: PyTree) -> Any:
     """What an optimiser computes: its program, and the constants in it."""
     arrays, fixed = eqx.partition((moving, state), eqx.is_array)
 
     def update(arrays: PyTree) -> PyTree:
         moving, state = eqx.combine(arrays, fixed)
-        return eqx.filter(updated(optimiser, moving, state, moving), eqx.is_array)
+        new = updated(sparing(optimiser), moving, state, moving, jnp.zeros(()))
+        return eqx.filter(new, eqx.is_array)
 
     closed = jax.make_jaxpr(update)(arrays)
     return closed.jaxpr, closed.consts
