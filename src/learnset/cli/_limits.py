@@ -2,12 +2,14 @@
 is allocated."""
 
 import dataclasses
+import math
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.random as jr
 
@@ -50,6 +52,18 @@ def check_room(tasks: AbstractTasks, number: int, flags: str) -> None:
         raise InputError(
             f"{number:,} tasks at once need about {needed / 2**30:,.1f} GiB of memory, but there"
             f" are {room / 2**30:,.1f}. Lower {flags}."
+        )
+
+
+def check_model(make: Callable[[], Any], flags: str) -> None:
+    """Raises `InputError` for a model that does not fit the memory, of which training takes a few
+    copies."""
+    arrays = eqx.filter(eqx.filter_eval_shape(make), lambda leaf: hasattr(leaf, "dtype"))
+    sizes = [math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(arrays)]
+    if 4 * sum(sizes) > (room := memory()):
+        raise InputError(
+            f"The model needs about {4 * sum(sizes) / 2**30:,.1f} GiB of memory to be trained, but"
+            f" there are {room / 2**30:,.1f}. Lower {flags}."
         )
 
 

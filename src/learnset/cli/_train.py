@@ -33,7 +33,7 @@ from ..training import (
 from ..transfer import FineTune, Pooled
 from ._families import AnyMethod, AnyTasks, Common, Family, family, word
 from ._kept import Kept, read_kept, REMEDY
-from ._limits import check_room
+from ._limits import check_model, check_room
 from ._options import check_counts, FORMAT, origin, say_notes, TrainingOptions, versions
 from .subjects import AbstractSource
 
@@ -68,6 +68,8 @@ class Train(TrainingOptions):
         at_once = self.tasks_per_step or (4 if images else 25)
         check_room(given.tasks, at_once, "`--tasks-per-step`, or what a task has")
         model_key, train_key = jr.split(jr.key(self.seed))
+        sizes = "`--filters`, `--ways`, or the inputs of a task"
+        check_model(lambda: given.model(self.method, model_key), sizes)
         with run_folder(out, **self.replacing, about={"command": "train"}) as folder:
             trained = train(
                 method,

@@ -167,6 +167,11 @@ def _target_names(
     source: Any, task: str | None, target: str | None, targets: Sequence[str]
 ) -> list[str]:
     if task is not None:
+        if target is not None and targets:
+            raise InputError(
+                f"`targets` {', '.join(targets)} with `target={target}` and a task column: a task"
+                " column has one target. Leave `targets` out, or the other two."
+            )
         if target is None and len(targets) != 1:
             raise InputError("With a task column there is one target: name it (`target`).")
         return [target] if target is not None else list(targets)

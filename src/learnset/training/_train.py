@@ -17,7 +17,6 @@ from ..core import (
     AbstractMethod,
     all_finite,
     as_key,
-    check_stateless,
     DivergedError,
     fast_dots,
     InputError,
@@ -32,6 +31,7 @@ from ..core import (
     updated,
 )
 from ..tasks import AbstractDistribution
+from ._check import check_training, sizes_of
 from ._checkpoint import Checkpoints, Saved
 from ._compiled import compiled
 from ._folder import run_folder
@@ -117,7 +117,7 @@ def train(
     >>> run.metrics["loss"].shape
     (20,)
     """
-    _check(model, tasks, optimiser, steps, tasks_per_step, log_every, checkpoint_every)
+    check_training(model, tasks, optimiser, steps, tasks_per_step, log_every, checkpoint_every)
     key, steps = as_key("train", key), int(steps)
     window = log_every or max(1, steps // 100)
     moving, fixed = trainable(model)
@@ -161,31 +161,6 @@ def restore(
     saved = Checkpoints(Path(out) / "checkpoints", identities).restore(carry)
     moving, _, state = saved.state
     return Trained(eqx.combine(moving, fixed), state, {}, saved.step, saved.seconds)
-
-
-def _check(model, tasks, optimiser, steps, tasks_per_step, log_every, checkpoint_every) -> None:
-    for name, value in {"steps": steps, "tasks_per_step": tasks_per_step}.items():
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise InputError(f"train: `{name}={value}`, but it must be a whole number, at least 1.")
-    for name, value in {"log_every": log_every, "checkpoint_every": checkpoint_every}.items():
-        if value is not None and value < 1:
-            raise InputError(f"train: `{name}={value}`, but it must be at least 1.")
-    if not isinstance(tasks, AbstractDistribution):
-        raise InputError(
-            f"train: `tasks` is a {type(tasks).__name__}, but must be a distribution over tasks,"
-            " such as `learnset.Sinusoids()`."
-        )
-    if not (hasattr(optimiser, "init") and hasattr(optimiser, "update")):
-        raise InputError(
-            f"train: `optimiser={optimiser!r}`, but it must be an optimiser of Optax, such as"
-            " `optax.adam(1e-3)`."
-        )
-    check_stateless("train", model)
-    if not any(map(eqx.is_inexact_array, jax.tree.leaves(model))):
-        raise InputError(
-            f"train: the model {type(model).__name__} has no floating-point array, so there is"
-            " nothing to train."
-        )
 
 
 class _Program(eqx.Module):
@@ -377,8 +352,8 @@ class _Host:
             raise
         except (TypeError, ValueError) as error:
             raise InputError(
-                f"train: {self.name} cannot train this model on these tasks. {_sizes(run)} What JAX"
-                f" says: {' '.join(str(error).split())}"
+                f"train: {self.name} cannot train this model on these tasks."
+                f"{sizes_of(run.tasks, run.key)} What JAX says: {' '.join(str(error).split())}"
             ) from error
         return time.perf_counter() - began
 
@@ -439,16 +414,6 @@ class _Host:
             f"{self.name} was stopped at step {step:,} of {steps:,} and saved in {self.folder}."
             " Continue with `resume`."
         )
-
-
-def _sizes(run: _Run) -> str:
-    """The sizes that a model has to fit, where tasks have inputs and targets."""
-    run = run if run.key.ndim == 0 else jax.tree.map(lambda leaf: leaf[0], run)
-    task = eqx.filter_eval_shape(lambda: run.tasks.sample(Split.TRAIN, key=run.key))
-    if not isinstance(task, Task):
-        return ""
-    x, y = task.support.x.shape[1:], task.support.y.shape[1:]
-    return f"An input has the shape {x}, and a target {y}: does the model take and give these?"
 
 
 @eqx.filter_jit

@@ -13,7 +13,7 @@ from ...comparison import Budget, compare, Comparison, NewTasks, Recipe, SeenTas
 from ...recipes import regression
 from ...report import draw_comparison, Page, page_of_new_tasks, verdict_of_control
 from ...tasks import AbstractTasks, LinearGaussian, Sinusoids, Unrelated
-from .._limits import check_room
+from .._limits import check_model, check_room
 from .._options import TrainingOptions
 from ._base import AbstractSubject, Answer, record_of
 from ._network import Network, sizes
@@ -79,6 +79,7 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
         question = NewTasks(family, seeds=seeds, shots=self.test_shots, **held_out)
         budget = Budget(self.steps or (500 if self.quick else 2000))
         network = Network(*sizes(family))
+        check_model(lambda: network(key), "the inputs of a task")
         options: dict[str, Any] = {"key": key, "budget": budget} | self.saving
         recipes = self.chosen(self.recipes())
         new = compare(recipes, network, question, out=folder, **options)

@@ -13,6 +13,7 @@ from ...core import Split
 from ...recipes import classes
 from ...report import draw_comparison, draw_few_shot, Page
 from ...tasks import Episodes
+from .._limits import check_model
 from .._options import say_notes, TrainingOptions
 from ._base import AbstractSubject, Answer
 from ._families import NewTasksAnswer
@@ -79,6 +80,7 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
         count = len(episodes.pool(Split.TRAIN))
         recipes = classes.standard(count, steps=5 if self.quick else 10)
         network = source.network(episodes.pool(Split.TRAIN).x.shape[1:])
+        check_model(lambda: network(jr.key(0)), "`--filters`, or `--ways`")
         new = compare(
             self.chosen(recipes),
             network,

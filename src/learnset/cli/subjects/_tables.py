@@ -204,6 +204,7 @@ class AbstractTableSubject(AbstractSubject):
     def answer(self, folder: Path, console: Console) -> Answer:
         table, seeds = self._divided(limited(self.source.table(), seed=self.seed))
         say_notes(table.notes, console)
+        self._check_shots(table.one_row_of_each_group(seed=self.seed))
         if table.reading:
             grid = reading_grid(table, MOST_LINES)
             print_page(Page("", (Section("", (grid,), brief=True),)), console)
@@ -235,6 +236,17 @@ class AbstractTableSubject(AbstractSubject):
         number = 1 if table.part is not None else self.seeds or DIVISIONS
         seeds = range(self.seed, self.seed + number)
         return with_rows_in_each_part(table, seeds), seeds
+
+    def _check_shots(self, table: Table) -> None:
+        """Raises `InputError` for numbers of rows that were asked for and that few tasks have."""
+        left_out = set(self.test_shots) - set(tasks_to_hold_out(table, self.test_shots)[0])
+        if left_out and self.test_shots != AbstractTableSubject.test_shots and len(table) >= FEWEST:
+            few = min(left_out)
+            raise InputError(
+                f"`--test-shots {few}`, but too few of the {len(table)} tasks have {few} rows to"
+                f" learn from and {QUERIES} to be scored on: half of them must, and {FEWEST} at"
+                " least. Lower it."
+            )
 
     def _on_rows(self, table: Table, folder: Path, seeds: Sequence[int]) -> Comparison:
         points = 8 if len(table) > MANY else 16
