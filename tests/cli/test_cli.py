@@ -98,7 +98,7 @@ def test_train_leaves_a_run_that_evaluate_scores(run, capsys):
     assert error[10, 1] < error[10, 0] < 10
 
 
-def test_evaluate_replaces_its_own_result_and_no_other(run, capsys):
+def test_evaluate_replaces_its_own_result_alone(run, capsys):
     words = ["evaluate", str(run), "--shots", "5", "--tasks", "20"]
     assert main(words) == 0 and main(words) == 0
     path = run / "result.json"
@@ -107,9 +107,21 @@ def test_evaluate_replaces_its_own_result_and_no_other(run, capsys):
         path.write_text(other)
         capsys.readouterr()
         assert main(words) == 2
-        assert "is not a result of `learnset evaluate`" in capsys.readouterr().err
+        assert "would be lost" in capsys.readouterr().err
         assert path.read_text() == other
     path.unlink()
+
+
+def test_evaluate_keeps_the_result_of_other_words(run, tmp_path, capsys):
+    words = ["evaluate", str(run), "--tasks", "20", "--shots"]
+    assert main([*words, "5"]) == 0
+    kept = (run / "result.json").read_text()
+    assert main([*words, "10"]) == 2
+    assert "--shots 5`, which would be lost" in capsys.readouterr().err
+    assert main([*words, "10", "--out", str(tmp_path / "ten.json")]) == 0
+    assert (run / "result.json").read_text() == kept
+    assert json.loads((tmp_path / "ten.json").read_text())["questions"][0]["shots"] == [10]
+    (run / "result.json").unlink()
 
 
 def test_a_used_directory_is_refused_and_resume_goes_on(run, capsys):

@@ -130,6 +130,7 @@ RUN = {
     "--seed 3": {"key"},
     "--resume": {"resume"},
     "--overwrite": {"overwrite"},
+    "--add own_things:recipes": {"recipes"},
 }
 TRAINING = RUN | {"--steps 7": {"budget"}, "--checkpoint-every 5": {"checkpoint_every"}}
 FAMILY = TRAINING | {
@@ -292,6 +293,7 @@ TRAIN = {
     "--lr 0.1": {"optimiser"},
     "--tasks-per-step 3": {"tasks_per_step"},
 }
+SEVERAL = {"--seeds 2": {"key", "model"}}
 SINES = {option: {"tasks"} for option in COMPARE["sinusoids"] if option not in FAMILY} | {
     "--shots 7": {"tasks"},
     "--queries 7": {"tasks"},
@@ -311,13 +313,13 @@ GLYPHS = {
 
 @pytest.mark.parametrize(
     "words, options",
-    ((["reptile", "sinusoids"], TRAIN | SINES), (["protonet", "glyphs"], TRAIN | GLYPHS)),
+    ((["reptile", "sinusoids"], TRAIN | SEVERAL | SINES), (["protonet", "glyphs"], TRAIN | GLYPHS)),
     ids=("sinusoids", "glyphs"),
 )
 def test_each_option_of_train_changes_what_is_trained(words, options, trained, capsys):
     words = ["train", *words]
     own = {flag for flag in flags(words, capsys) if not flag.startswith("--method.")}
-    assert own == {option.split()[0] for option in options}
+    assert own == {option.split()[0] for option in options | SEVERAL}
     assert {option: changed(trained, words, option) for option in options} == options
 
 
@@ -351,8 +353,16 @@ def test_each_option_of_evaluate_changes_what_is_scored(monkeypatch, capsys, tmp
     sines = ls.Sinusoids()
     given = Family(sines, None, ls.mse, ls.mse)
     training = SimpleNamespace(
-        tasks=sines, restored=lambda folder: (given, folder), adapter=lambda given: ls.MAML(ls.mse)
+        tasks=sines,
+        seeds=1,
+        given=lambda folder: given,
+        model=lambda folder, given: folder,
+        adapter=lambda given: ls.MAML(ls.mse),
     )
+    moved = {
+        "given": lambda folder: dataclasses.replace(given, tasks=ls.Sinusoids(amplitude=(1.0, 2.0)))
+    }
+    training.with_data = lambda data: SimpleNamespace(**vars(training) | moved)
     monkeypatch.setattr(_train, "training_of", lambda folder: training)
 
     def evaluate(adapter, model, tasks, **options):
@@ -360,8 +370,10 @@ def test_each_option_of_evaluate_changes_what_is_scored(monkeypatch, capsys, tmp
 
     monkeypatch.setattr(_train, "evaluate", evaluate)
     options = {"--shots 3": {"tasks"}, "--tasks 7": {"num_tasks"}, "--seed 5": {"key"}}
+    options |= {"--data elsewhere": {"tasks"}}
     words = ["evaluate", str(tmp_path)]
-    assert flags(words, capsys) == {option.split()[0] for option in options}
+    listed = {option.split()[0] for option in options}
+    assert flags(words, capsys) == listed | {"--out"}  # which is tested in test_cli.py
     assert {option: changed(notes, words, option) for option in options} == options
     assert notes.of(["evaluate", "a"]) != notes.of(["evaluate", "b"])
 

@@ -15,6 +15,7 @@ from ._options import called, origin
 from .subjects import (
     AbstractSubject,
     ControlSubject,
+    CustomSubject,
     FilesSubject,
     GlyphsSubject,
     LinearGaussianSubject,
@@ -49,6 +50,7 @@ AnySubject = (
     | Annotated[
         Tox21Subject, called("tox21", "Table: twelve assays of molecules, with missing labels.")
     ]
+    | Annotated[CustomSubject, called("custom", "Your own tasks, from a Python module.")]
     | Annotated[
         OwnTableSubject,
         called("table", "Your own CSV or Parquet file, by a task column or by several targets."),

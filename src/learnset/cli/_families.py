@@ -36,6 +36,7 @@ from ._options import called
 from .subjects import (
     AbstractSource,
     AbstractTable,
+    Custom,
     Files,
     Glyphs,
     Network,
@@ -60,6 +61,7 @@ AnyTasks = (
     | Annotated[Sarcos, called("sarcos", "Table: seven torques of a robot arm.")]
     | Annotated[Tox21, called("tox21", "Table: twelve assays of molecules.")]
     | Annotated[OwnTable, called("table", "Your own CSV or Parquet file.")]
+    | Annotated[Custom, called("custom", "Your own tasks, from a Python module.")]
 )
 AnyMethod = (
     Annotated[MAML, called("maml", "An initialisation that few gradient steps take far.")]
@@ -139,6 +141,9 @@ def family(tasks: Any, kept: Kept | None = None) -> Family:
         return _few_shot_family(tasks, kept)
     if isinstance(tasks, AbstractTable):
         return _table_family(tasks, kept)
+    if isinstance(tasks, Custom):
+        custom = tasks.tasks()
+        return Family(tasks.network(custom), mse, mse, custom)
     return Family(Network(*sizes(tasks)), mse, mse, tasks)
 
 

@@ -99,12 +99,17 @@ def say_notes(notes: Sequence[str], console: Console) -> None:
         console.print(line, soft_wrap=True)
 
 
+def command_of(arguments: Sequence[str]) -> str:
+    """The command as it can be typed again."""
+    return shlex.join(["learnset", *arguments])
+
+
 def origin(arguments: Sequence[str], began: float) -> dict[str, Any]:
     """How a result came about, for `result.json` and the page. An accelerator is named; a processor
     has no name of its own."""
     import jax  # here and not above: the command begins without it
 
-    command = shlex.join(["learnset", *arguments])
+    command = command_of(arguments)
     seconds = round(time.perf_counter() - began, 1)
     found = {"command": command, "seconds": seconds, "versions": versions()}
     device = jax.devices()[0]

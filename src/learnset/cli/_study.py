@@ -40,6 +40,14 @@ class Study(TrainingOptions):
             raise InputError("`--quick` and `--full` are different sizes: give one of them.")
         if self.redraw is not None:
             self._check_alone("redraw")
+        trains = {"steps": self.steps, "checkpoint_every": self.checkpoint_every}
+        for name in [name for name, value in trains.items() if value is not None]:
+            if self.from_pretrained:
+                flag = name.replace("_", "-")
+                raise InputError(
+                    f"`--{flag}` has no meaning with `--from-pretrained`, which trains nothing."
+                    " Leave it out."
+                )
 
     def _check_alone(self, option: str) -> None:
         """Raises `InputError` where an option is given that has no meaning next to this one."""
@@ -98,9 +106,17 @@ class Study(TrainingOptions):
         study: Any = kind()
         study = study.quick() if self.quick else study.full() if self.full else study
         study = study if self.steps is None else study.with_steps(self.steps)
+        if self.from_pretrained:
+            study = _as_trained(study, kind())
         options = {name: getattr(self, name) for name in ("checkpoint_every", "resume")}
         options |= {"from_pretrained": self.from_pretrained}
         return study, {name: value for name, value in options.items() if name in kind.reads}
+
+
+def _as_trained(study: Any, default: Any) -> Any:
+    """The study with as many agents, of the width, as those that come with it."""
+    names = {field.name for field in dataclasses.fields(study)} & {"width", "seeds"}
+    return dataclasses.replace(study, **{name: getattr(default, name) for name in names})
 
 
 def redraw(kind: type[AnyStudy], folder: Path, console: Console) -> None:

@@ -1,5 +1,6 @@
 """`learnset train` and `learnset evaluate`."""
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -7,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import equinox as eqx
+import jax
 import jax.random as jr
 import optax
 import tyro
@@ -14,7 +17,7 @@ from rich.console import Console
 from tyro.conf import arg, OmitArgPrefixes
 
 from ..comparison import Setting
-from ..core import Evaluation, finite, InputError, Split
+from ..core import Evaluation, finite, InputError, short, Split
 from ..meta import MAML
 from ..report import amount
 from ..tasks import Episodes, Sinusoids
@@ -34,7 +37,7 @@ from ..transfer import FineTune, Pooled
 from ._families import AnyMethod, AnyTasks, Common, Family, family, word
 from ._kept import Kept, read_kept, REMEDY
 from ._limits import check_model, check_room
-from ._options import check_counts, FORMAT, origin, say_notes, TrainingOptions, versions
+from ._options import check_counts, command_of, FORMAT, origin, say_notes, TrainingOptions, versions
 from .subjects import AbstractSource
 
 
@@ -48,10 +51,12 @@ class Train(TrainingOptions):
     """step size of Adam"""
     tasks_per_step: int | None = None
     """size of the meta-batch; default: 25, or 4 of images"""
+    seeds: int = 1
+    """models that are trained together, each on tasks of its own; of families without data"""
 
     def __post_init__(self):
         super().__post_init__()
-        check_counts(self, "tasks_per_step")
+        check_counts(self, "tasks_per_step", "seeds")
         if not 0 < self.lr < float("inf"):
             raise InputError(
                 f"`--lr {self.lr}`, but a step size must be a finite number above zero."
@@ -67,13 +72,20 @@ class Train(TrainingOptions):
         images = isinstance(self.tasks, AbstractSource)
         at_once = self.tasks_per_step or (4 if images else 25)
         check_room(given.tasks, at_once, "`--tasks-per-step`, or what a task has")
-        model_key, train_key = jr.split(jr.key(self.seed))
+        train_key = jr.split(jr.key(self.seed))[1]
+        if self.seeds > 1:
+            train_key = jr.split(train_key, self.seeds)
+            if any(map(eqx.is_array, jax.tree.leaves(given.tasks))):
+                raise InputError(
+                    f"`--seeds {self.seeds}`, but these tasks have data, of which each seed would"
+                    " take a copy. Train with one `--seed` after the other."
+                )
         sizes = "`--filters`, `--ways`, or the inputs of a task"
-        check_model(lambda: given.model(self.method, model_key), sizes)
+        check_model(lambda: self._new(given), sizes)
         with run_folder(out, **self.replacing, about={"command": "train"}) as folder:
             trained = train(
                 method,
-                given.model(self.method, model_key),
+                self._new(given),
                 given.tasks,
                 optax.adam(self.lr),
                 steps=self.steps or (500 if self.quick else 2_000 if images else 20_000),
@@ -136,8 +148,16 @@ class Train(TrainingOptions):
 
     def model(self, folder: Path, given: Common) -> Any:
         """The model that a run of this command left behind."""
-        model = given.model(self.method, jr.split(jr.key(self.seed))[0])
-        return restore(folder, given.method(self.method), model, optax.adam(self.lr)).model
+        method, options = given.method(self.method), {"several": self.seeds > 1}
+        return restore(folder, method, self._new(given), optax.adam(self.lr), **options).model
+
+    def _new(self, given: Common) -> Any:
+        """The model before training; of several seeds, with a leading axis on all arrays."""
+        key = jr.split(jr.key(self.seed))[0]
+        if self.seeds == 1:
+            return given.model(self.method, key)
+        make = eqx.filter_vmap(lambda key: given.model(self.method, key))
+        return make(jr.split(key, self.seeds))
 
     def adapter(self, given: Common) -> Any:
         """How a new task is learnt after this training."""
@@ -163,11 +183,13 @@ class Evaluate:
     """which new tasks"""
     data: Path | None = None
     """where the data are now, if they were moved"""
+    out: Path | None = None
+    """file for the result; default: result.json in RUN"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         began = time.perf_counter()
-        path = self.folder / "result.json"
-        _check_replaceable(path)
+        path = self.out or self.folder / "result.json"
+        _check_replaceable(path, command_of(arguments))
         check_counts(self, "tasks")
         training = training_of(self.folder)
         if self.data is not None:
@@ -188,14 +210,16 @@ class Evaluate:
             at_once = 1 if source is not None else self.tasks
             check_room(tasks, at_once, "`--tasks` or `--shots`")
             options = {"num_tasks": self.tasks, "metric": given.metric}
-            result = evaluate(adapter, model, tasks, key=jr.key(self.seed), **options)
+            key = jr.key(self.seed)
+            key = key if training.seeds == 1 else jr.split(key, training.seeds)
+            result = evaluate(adapter, model, tasks, key=key, **options)
             console.print(f"{amount(shots, unit)}: {result}")
             rows += _records(result, training.method, given.measure, shots)
         question = {
             "tasks": "new",
             "measure": given.measure,
             "higher_is_better": False,
-            "seeds": 1,
+            "seeds": training.seeds,
             "shots": list(each),
             "baselines": [],
         }
@@ -208,7 +232,7 @@ class Evaluate:
             "failures": {},
             "notes": list(given.notes),
         }
-        with finished_run(self.folder):
+        with finished_run(self.folder) if self.out is None else contextlib.nullcontext():
             write_json(path, numbers | {"meta": origin(arguments, began)})
 
 
@@ -233,17 +257,18 @@ def _records(result: Evaluation, method: Any, measure: str, shots: int) -> list[
     ]
 
 
-def _check_replaceable(path: Path) -> None:
-    """Raises `InputError` where another command's result would be lost."""
+def _check_replaceable(path: Path, command: str) -> None:
+    """Raises `InputError` where the result of another command would be lost."""
     if not path.is_file():
         return
     try:
-        command = json.loads(path.read_text())["meta"]["command"]
+        known = str(json.loads(path.read_text())["meta"]["command"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        command = ""
-    if not str(command).startswith("learnset evaluate "):
+        known = ""
+    if known != command:
+        other = f"the result of `{short(known, 120)}`" if known else "no result of `evaluate`"
         raise InputError(
-            f"{path} is not a result of `learnset evaluate`, which would replace it. Move it first."
+            f"{path} is {other}, which would be lost. Move it, or give `--out` another file."
         )
 
 

@@ -39,8 +39,15 @@ def check_training(
         )
 
 
-def sizes_of(tasks: Any, key: Key[Array, "*seeds"]) -> str:
-    """The sizes that a model has to fit, where tasks have inputs and targets."""
+def does_not_fit(name: str, tasks: Any, key: Key[Array, "*seeds"], error: Exception) -> InputError:
+    """The error for a model that does not fit the tasks, with the sizes that it has to fit."""
+    sizes = _sizes(tasks, key)
+    words = " ".join(str(error).split())
+    return InputError(f"train: {name} cannot train this model on these tasks.{sizes} {words}")
+
+
+def _sizes(tasks: Any, key: Key[Array, "*seeds"]) -> str:
+    """The sizes of an input and of a target, where tasks have these."""
     if key.ndim == 1:
         arrays, rest = eqx.partition((tasks, key), eqx.is_array)
         tasks, key = eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), rest)
@@ -48,4 +55,14 @@ def sizes_of(tasks: Any, key: Key[Array, "*seeds"]) -> str:
     if not isinstance(task, Task):
         return ""
     x, y = task.support.x.shape[1:], task.support.y.shape[1:]
-    return f" An input has the shape {x}, and a target {y}: does the model take and give these?"
+    return f" An input has the shape {x}, and a target {y}: does the model take these? JAX says:"
+
+
+def reason_of(finite: bool) -> str:
+    """The reason of a divergence on tasks that were finite, or not."""
+    if not finite:
+        return "The tasks of this step hold NaN or infinity: look for them in the data."
+    return (
+        "Usually a step size is too large: try a tenth of it (of the optimiser, or `inner_lr`), or"
+        " clip gradients with `optax.clip_by_global_norm`."
+    )

@@ -31,7 +31,7 @@ from ..core import (
     updated,
 )
 from ..tasks import AbstractDistribution
-from ._check import check_training, sizes_of
+from ._check import check_training, does_not_fit, reason_of
 from ._checkpoint import Checkpoints, Saved
 from ._compiled import compiled
 from ._folder import run_folder
@@ -139,12 +139,17 @@ def train(
 
 
 def restore(
-    out: str | Path, method: AbstractMethod, model: Model, optimiser: optax.GradientTransformation
+    out: str | Path,
+    method: AbstractMethod,
+    model: Model,
+    optimiser: optax.GradientTransformation,
+    *,
+    several: bool = False,
 ) -> Trained:
     """The last saved state of a run: what `train` returned or would have returned, without metrics.
 
     **Arguments:** as for `train`; `model` may have other trained numbers, but must otherwise be
-    the same.
+    the same. `several`: of a vector of keys, with a leading axis on every array of the model.
 
     **Raises:** `InputError` if there is no checkpoint, if all are damaged, or if they belong to
     another method, model or optimiser.
@@ -155,7 +160,7 @@ def restore(
             " first one was written."
         )
     moving, fixed = trainable(model)
-    carry = _start(False, traced(method), optimiser, moving, fixed)
+    carry = _start(several, traced(method), optimiser, moving, fixed)
     parts = {"method": traced(method), "model": _untrained(moving, fixed), "optimiser": optimiser}
     identities = {name: identity(part) for name, part in parts.items()}
     saved = Checkpoints(Path(out) / "checkpoints", identities).restore(carry)
@@ -351,10 +356,7 @@ class _Host:
         except InputError:
             raise
         except (TypeError, ValueError) as error:
-            raise InputError(
-                f"train: {self.name} cannot train this model on these tasks."
-                f"{sizes_of(run.tasks, run.key)} What JAX says: {' '.join(str(error).split())}"
-            ) from error
+            raise does_not_fit(self.name, run.tasks, run.key, error) from error
         return time.perf_counter() - began
 
     def _identities(self, carry: PyTree, run: _Run) -> dict[str, dict[str, Any]]:
@@ -383,12 +385,7 @@ class _Host:
         rescue = ""
         if self.checkpoints is not None:
             rescue = f" The last good state, of step {begin:,}, is kept in {self.folder}."
-        reason = (
-            "Usually a step size is too large: try a tenth of it (of the optimiser, or `inner_lr`),"
-            " or clip gradients with `optax.clip_by_global_norm`."
-        )
-        if not _finite_tasks(self.program, run, jnp.int32(begin + first)):
-            reason = "The tasks of this step hold NaN or infinity: look for them in the data."
+        reason = reason_of(bool(_finite_tasks(self.program, run, jnp.int32(begin + first))))
         raise DivergedError(
             f"{self.name} met NaN or infinity at step {begin + first + 1:,}. {reason}{rescue}"
         )

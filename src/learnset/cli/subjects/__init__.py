@@ -1,6 +1,7 @@
 """Subjects: what can be compared, each with the options that it reads and no others."""
 
 from ._base import AbstractSubject as AbstractSubject, Answer as Answer
+from ._custom import Custom as Custom, CustomSubject as CustomSubject
 from ._families import (
     ControlSubject as ControlSubject,
     LinearGaussianSubject as LinearGaussianSubject,

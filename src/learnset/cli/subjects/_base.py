@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 from rich.console import Console
 
 from ...comparison import Comparison, Recipe
+from ...core import InputError
 from ...report import Page
 from .._options import FORMAT, RunOptions
+from ._named import named
 
 
 class Answer(abc.ABC):
@@ -37,11 +39,28 @@ class Answer(abc.ABC):
 class AbstractSubject(RunOptions, abc.ABC):
     """A subject, with the options that it reads."""
 
+    add: str | None = None
+    """`module:name` of your own recipes (a list, or a function that makes one), compared with
+    ours"""
     word: ClassVar[str]
 
     @abc.abstractmethod
     def answer(self, folder: Path, console: Console) -> Answer:
         """Compares recipes on this subject."""
+
+    def added(self) -> list[Recipe]:
+        """The recipes that a user brings."""
+        if self.add is None:
+            return []
+        recipes = named(self.add, "--add")
+        recipes = recipes() if callable(recipes) else recipes
+        recipes = [recipes] if isinstance(recipes, Recipe) else recipes
+        if not (isinstance(recipes, list | tuple) and all(isinstance(r, Recipe) for r in recipes)):
+            raise InputError(
+                f"`--add {self.add}` is a {type(recipes).__name__}, but it must be a list of"
+                " `learnset.Recipe`."
+            )
+        return list(recipes)
 
     def chosen(self, recipes: Sequence[Recipe]) -> list[Recipe]:
         """The recipes that this run has time for."""

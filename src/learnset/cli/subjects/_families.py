@@ -64,6 +64,10 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
     def family(self) -> AbstractTasks:
         return self.tasks  # pyright: ignore[reportAttributeAccessIssue]  # a field of each subject
 
+    def network(self, family: AbstractTasks) -> Any:
+        """Makes the common model from a key."""
+        return Network(*sizes(family))
+
     def recipes(self) -> list[Recipe]:
         return regression.standard(steps=10 if self.quick else 50, latents=self.latents)
 
@@ -78,10 +82,10 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
             check_room(tasks, 120 * seeds, "`--seeds`, `--test-shots`, or what a task has")
         question = NewTasks(family, seeds=seeds, shots=self.test_shots, **held_out)
         budget = Budget(self.steps or (500 if self.quick else 2000))
-        network = Network(*sizes(family))
+        network = self.network(family)
         check_model(lambda: network(key), "the inputs of a task")
         options: dict[str, Any] = {"key": key, "budget": budget} | self.saving
-        recipes = self.chosen(self.recipes())
+        recipes = [*self.chosen(self.recipes()), *self.added()]
         new = compare(recipes, network, question, out=folder, **options)
         seen = compare(
             self.chosen(regression.seen()),

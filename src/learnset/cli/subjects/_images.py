@@ -82,7 +82,7 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
         network = source.network(episodes.pool(Split.TRAIN).x.shape[1:])
         check_model(lambda: network(jr.key(0)), "`--filters`, or `--ways`")
         new = compare(
-            self.chosen(recipes),
+            [*self.chosen(recipes), *self.added()],
             network,
             question,
             key=jr.key(self.seed),

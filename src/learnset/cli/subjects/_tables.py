@@ -255,7 +255,7 @@ class AbstractTableSubject(AbstractSubject):
         options |= {"lrs": (0.01,)} if self.quick else {}
         recipes = rows.standard(len(table), table.x.shape[1], **options)
         return compare(
-            self.chosen(recipes),
+            [*self.chosen(recipes), *self.added()],
             Network(*question.sizes),
             question,
             key=jr.key(self.seed),
