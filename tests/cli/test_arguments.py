@@ -231,7 +231,8 @@ def test_ctrl_c_however_often_is_one_line(times, ends_after, tmp_path):
         process.send_signal(signal.SIGINT)
         time.sleep(0.1)
     _, error = process.communicate(timeout=30)
-    assert (process.returncode, error) == (1, "learnset: Stopped.\n")
+    assert error == "learnset: Stopped.\n"
+    assert process.returncode in (1, -signal.SIGINT)  # the latter after Python itself has ended
 
 
 QUICK = """

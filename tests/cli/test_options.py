@@ -351,7 +351,7 @@ def test_each_option_of_a_method_changes_it_or_is_refused(method, capsys):
 def test_each_option_of_evaluate_changes_what_is_scored(monkeypatch, capsys, tmp_path):
     notes = Notes()
     sines = ls.Sinusoids()
-    given = Family(sines, None, ls.mse, ls.mse)
+    given = Family(None, ls.mse, ls.mse, sines)
     training = SimpleNamespace(
         tasks=sines,
         seeds=1,
