@@ -71,7 +71,8 @@ def write_figure(figure: "Figure", folder: Path, name: str) -> None:
     look: Any = {"svg.hashsalt": "learnset", "svg.fonttype": "path"}
     with matplotlib.rc_context(look), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of names that leave a panel no room
-        for ending, options in (("png", {"dpi": 130}), ("svg", {"metadata": {"Date": None}})):
+        kinds: Any = {"png": {"dpi": 130}, "svg": {"metadata": {"Date": None}}}
+        for ending, options in kinds.items():
             content = io.BytesIO()
             figure.savefig(content, format=ending, facecolor="white", **options)
             write_file(folder / f"{name}.{ending}", content.getbuffer())

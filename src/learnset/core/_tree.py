@@ -152,7 +152,8 @@ def sparing(optimiser: optax.GradientTransformation) -> optax.GradientTransforma
         )
         return kept, (inside, moves)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    taking_all: Any = update
+    return optax.GradientTransformationExtraArgs(init, taking_all)
 
 
 def inner(left: PyTree, right: PyTree) -> Float[Array, ""]:
