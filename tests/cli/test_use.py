@@ -67,7 +67,8 @@ def test_a_run_of_compare_is_fitted_by_what_it_recommends(folder, capsys, monkey
     run_folder = folder / "compare-shops"
     run_folder.mkdir()
     command = "learnset compare table shops.csv --task-column shop --target sales"
-    result = {"meta": {"command": command}, "best_of": {"together": ["ridge with offsets"] * 3}}
+    known = {"recipe": "ridge with offsets", "value": 0.9}
+    result = {"meta": {"command": command}, "recommendation": {"known": known, "new": []}}
     (run_folder / "result.json").write_text(json.dumps(result))
     assert run("fit", run_folder, "--out", "of-run.learnset") == 0
     assert "ridge with offsets of 80 rows and 4 tasks" in capsys.readouterr().out

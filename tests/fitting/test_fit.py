@@ -110,6 +110,22 @@ def _both(model, few):
     return model, model.adapt(few)
 
 
+def test_targets_on_a_log_scale_come_back_as_they_were_measured():
+    x, y, task = noisy(6, 40)
+    table = ls.data.logged(ls.Table.from_arrays(x, np.exp(y), task))
+    model = ls.fit(table, "ridge with offsets", divisions=2)
+    plain = ls.fit(ls.Table.from_arrays(x, y, task), "ridge with offsets", divisions=2)
+    ours, theirs = (m.predict(frame(x, task)) for m in (model, plain))
+    for name in ("predicted", "lower", "upper"):
+        assert np.allclose(np.log(ours[name].to_numpy()), theirs[name].to_numpy(), atol=1e-4)
+    few = frame(x[:5], np.full(5, "new"), np.exp(y[:5]))
+    shift = (y[:5] - x[:5] @ [1.0, -0.5]).mean()
+    near = model.adapt(few).predict(frame(0 * x[:1], np.array(["new"])))["predicted"][0]
+    assert abs(np.log(near) - shift) < 1
+    with pytest.raises(ls.InputError, match="has its log"):
+        model.adapt(frame(x[:1], np.array(["other"]), np.array([-1.0])))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_is_fitted_adapted_saved_and_loaded(recipe, tmp_path):

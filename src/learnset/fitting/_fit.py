@@ -86,7 +86,7 @@ def fit(
     >>> fitted
     Fitted(ridge with offsets, 2 tasks, 1 inputs, regression)
     """
-    candidates = _candidates(table, recipe, steps)
+    logs, candidates = _logs(table), _candidates(table, recipe, steps)
     count = divisions or (DIVISIONS if len(table.x) <= LARGE else 1)
     points = 8 if len(table) > MANY else 16
     question = SeenTasks.of_table(table, seeds=range(seed, seed + count), points_per_task=points)
@@ -100,7 +100,7 @@ def fit(
     comparison = ask(candidates)
     if not comparison.outcomes:
         raise InputError("No recipe has finite predictions: look for huge numbers in the table.")
-    outcome = _best(comparison)
+    outcome = comparison.recommended() or comparison.outcomes[0]
     chosen = _chosen(outcome)
     if len(alike(outcome.recipe.learners)) > 1:  # the divisions need models of one structure
         comparison = ask([chosen])
@@ -117,6 +117,7 @@ def fit(
         penalties=judgement.penalties,
         intervals=judgement.intervals,
         calibration=judgement.calibration,
+        logs=logs,
         card=_card(table, comparison, outcome, chosen),
     )
 
@@ -138,17 +139,24 @@ def _candidates(table: Table, recipe: str | Sequence[str], steps: int) -> list[R
     return [one for one in known if one.name in names]
 
 
-def _best(comparison: Comparison) -> Outcome:
-    """The outcome with the best mean over divisions on validation rows."""
-    sign = comparison.measure.sign
-    return max(comparison.outcomes, key=lambda outcome: sign * outcome.validation.mean())
-
-
 def _chosen(outcome: Outcome) -> Recipe:
     """The recipe with the settings that most divisions chose."""
     learners = Counter(choice.learner for choice in outcome.chosen[0])
     learner = outcome.recipe.learners[learners.most_common(1)[0][0]]
     return dataclasses.replace(outcome.recipe, learners=(learner,))
+
+
+def _logs(table: Table) -> tuple[str, ...]:
+    """Whether the targets of a table are logarithms of the columns that are read (`logged`)."""
+    logs = []
+    for name, column in zip(table.targets, table.schema.targets, strict=True):
+        known = {column.name: "", f"log {column.name}": "log", f"log(1 + {column.name})": "log1p"}
+        if name not in known:
+            raise InputError(
+                f"The target {name!r} is not the column {column.name!r} of the schema."
+            )
+        logs.append(known[name])
+    return tuple(logs)
 
 
 def _weighted(tasks: TableTasks, weight: np.ndarray | None) -> TableTasks:

@@ -34,14 +34,15 @@ class Added(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """Predictions for rows, in the units of the targets, "rows targets".
+    """Predictions for rows, in the units of the targets, "rows targets", with their intervals.
 
     `probabilities` are of classes, "rows targets classes". `basis` says for each row what it rests
     on, as a number in `BASIS`. `notes` are for people.
     """
 
     predicted: np.ndarray
-    half: Float[np.ndarray, "rows targets"] | None
+    lower: Float[np.ndarray, "rows targets"] | None
+    upper: Float[np.ndarray, "rows targets"] | None
     probabilities: Float[np.ndarray, "rows targets classes"] | None
     basis: Int[np.ndarray, "rows"]
     tasks: tuple[str, ...]  # names; empty where each target is a task
@@ -57,6 +58,8 @@ class Fitted:
     - `model`: of all known tasks. `added`: tasks that were adapted later.
     - `penalties`: how strongly a new task is pulled to the mean of tasks, by its number of rows.
     - `intervals`, `calibration`: from held-out rows.
+    - `logs`: of each target, whether the model has its logarithm ("log"), that of one more than it
+      ("log1p"), or the target itself ("").
     - `card`: what it was learnt from and how well it did.
     """
 
@@ -69,6 +72,7 @@ class Fitted:
     intervals: Intervals | None
     calibration: Calibration | None
     card: dict[str, Any]
+    logs: tuple[str, ...]
     added: tuple[Added, ...] = ()
 
     def __repr__(self) -> str:
@@ -126,10 +130,19 @@ class Fitted:
             each = np.array([len(self.classes(i)) for i in range(targets)])
             possible = np.arange(z.shape[1]) < each[:, None]
             chances = softmax(np.where(possible, z.reshape(shape), -np.inf), axis=2)
-            return Answers(chances.argmax(axis=2), None, chances, basis, names, notes)
+            return Answers(chances.argmax(axis=2), None, None, chances, basis, names, notes)
         z = z[:, 0].reshape(count, targets)
-        half = None if half is None else half.reshape(count, targets)
-        return Answers(z, half, None, basis, names, notes)
+        if half is None:
+            return Answers(self._as_measured(z), None, None, None, basis, names, notes)
+        half = half.reshape(count, targets)
+        each = (self._as_measured(value) for value in (z, z - half, z + half))
+        return Answers(*each, None, basis, names, notes)
+
+    def _as_measured(self, z: np.ndarray) -> np.ndarray:
+        """Targets as they were measured, where the model has their logarithms."""
+        back = {"": np.asarray, "log": np.exp, "log1p": np.expm1}
+        with np.errstate(over="ignore"):
+            return np.stack([back[log](z[:, i]) for i, log in enumerate(self.logs)], axis=1)
 
     def _outputs(self, x: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Predictions in the units of the targets with the half widths of their intervals, or
@@ -189,9 +202,9 @@ class Fitted:
                 for c, name in enumerate(classes)
             }
         columns = {f"{prefix}predicted": predicted}
-        if answers.half is not None:
-            half = answers.half[:, i]
-            columns |= {f"{prefix}lower": predicted - half, f"{prefix}upper": predicted + half}
+        if answers.lower is not None and answers.upper is not None:
+            columns |= {f"{prefix}lower": answers.lower[:, i]}
+            columns |= {f"{prefix}upper": answers.upper[:, i]}
         return columns
 
     # Adapting
@@ -246,9 +259,16 @@ class Fitted:
         if self.calibration is not None:
             y = (y == np.arange(mean.shape[1])).astype(np.float64)
         else:
-            y = (y - self.mean[0]) / self.std[0]
+            y = (self._logarithm(y) - self.mean[0]) / self.std[0]
         features = self._model.features(x)
         return corrected(self._model, features, mean, y, penalty, self.calibration)
+
+    def _logarithm(self, y: np.ndarray) -> np.ndarray:
+        """A target as the model has it."""
+        log = self.logs[0]
+        if log and y.min() < 0 or log == "log" and y.min() == 0:
+            raise InputError(f"The target is {y.min():g} in some row, but the model has its log.")
+        return {"": np.asarray, "log": np.log, "log1p": np.log1p}[log](y)
 
     # Derived
 

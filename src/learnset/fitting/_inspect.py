@@ -70,6 +70,8 @@ def _limits(fitted: Fitted) -> Iterator[str]:
             "A task that is not known is answered by the mean of tasks, until a few of its rows are"
             " learnt (`adapt`)."
         )
+    if any(fitted.logs):
+        yield "It has learnt the logarithm of the target: predictions are medians, not means."
     yield "Words that were not there before are read as missing; a missing number is the mean."
     if fitted.intervals is not None:
         yield (

@@ -35,6 +35,7 @@ def to_bytes(fitted: Fitted) -> bytes:
         "learnset": fitted.card["versions"]["learnset"],
         "schema": fitted.schema.to_json(),
         "card": fitted.card,
+        "logs": list(fitted.logs),
         "encoding": put(dataclasses.asdict(fitted.encoding)),
         "mean": put(fitted.mean),
         "std": put(fitted.std),
@@ -119,6 +120,7 @@ def _fitted(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Fitted:
         intervals=intervals,
         calibration=calibration,
         card=about["card"],
+        logs=tuple(about["logs"]),
         added=tuple(
             Added(str(name), int(rows), Correction(*from_plain(parts, arrays)))
             for name, rows, parts in about["added"]
@@ -138,6 +140,8 @@ def _check(fitted: Fitted) -> None:
     wanted = len(fitted.schema.tasks) if fitted.schema.task else len(fitted.schema.targets)
     if tasks != wanted:
         raise InputError(f"it has {wanted} tasks, but scales of {tasks}.")
+    if len(fitted.logs) != len(fitted.schema.targets) or set(fitted.logs) - {"", "log", "log1p"}:
+        raise InputError("its scales are not of its targets.")
     if fitted.intervals is not None and fitted.intervals.tasks.shape != (tasks,):
         raise InputError("its intervals are not of its tasks.")
     if (fitted.calibration is not None) != any(fitted.schema.classes):

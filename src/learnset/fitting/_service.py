@@ -184,6 +184,9 @@ def _of_target(fitted: Fitted, answers: Answers, row: int, target: int) -> dict[
         named = {name: float(chance) for name, chance in zip(classes, chances, strict=False)}
         return {"predicted": classes[int(answers.predicted[row, target])], "probabilities": named}
     predicted = float(answers.predicted[row, target])
-    if answers.half is None or not np.isfinite(half := float(answers.half[row, target])):
+    if answers.lower is None or answers.upper is None:
         return {"predicted": predicted}
-    return {"predicted": predicted, "lower": predicted - half, "upper": predicted + half}
+    ends = float(answers.lower[row, target]), float(answers.upper[row, target])
+    if not np.isfinite(ends).all():
+        return {"predicted": predicted}
+    return {"predicted": predicted, "lower": ends[0], "upper": ends[1]}
