@@ -262,7 +262,9 @@ def _difference(comparison: Comparison, verdict: Verdict) -> str:
     """A difference as the measure has it, with its unit."""
     measure = comparison.measure
     text = Numbers(measure).difference(measure.sign * verdict.mean, verdict.half)
-    return f"{text} percentage points" if measure.percent else text
+    if measure.percent:
+        return f"{text} percentage points"
+    return text if measure.higher_is_better else f"{text} (below zero is better)"
 
 
 def _margin(comparison: Comparison) -> str:

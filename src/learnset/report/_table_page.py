@@ -32,7 +32,9 @@ CAPTIONS = {
     "shots": "Held-out tasks, against the number of their rows that are learnt from.",
 }
 EXPLANATION = (
-    "A *recipe* is a way to learn, with its settings. ± is half the 95 % interval over divisions of"
+    "A *recipe* is a way to learn, with its settings: *from scratch* is one model for each task,"
+    " *pooled* one for all rows, *multi-task* learns tasks together, with something of its own for"
+    " each, and a *bound* is no contestant. ± is half the 95 % interval over divisions of"
     " the rows, which allows for the rows that they share (the corrected resampled t-test of Nadeau"
     " & Bengio 2003); differences are paired by division. Settings and recommendations are chosen"
     " on validation rows, for each division; nothing is chosen on the rows that are scored. Δm is"
