@@ -9,7 +9,7 @@ import pytest
 import learnset as ls
 from learnset.comparison import Choice, Comparison, ExplainedVariance, Outcome, Recipe, Rows
 from learnset.recipes.affinity import Affinities
-from learnset.report import TableResult
+from learnset.report import Numbers, TableResult
 from learnset.report._table_answers import _for_which, answers, recommendation
 
 SEEDS, TASKS, POINTS = 3, 4, 30
@@ -148,3 +148,11 @@ def test_errors_and_gains_of_tasks_are_in_the_record():
     assert first["task"] == "a" and first["scored_rows"] == POINTS
     assert first["rmse, learnt together"] < first["rmse, one model per task"]
     assert first["gain"] > 0 and first["gain_ci95"] > 0
+
+
+def test_a_percentage_of_useless_predictions_is_only_bounded():
+    numbers = Numbers(ExplainedVariance())
+    assert numbers.text(-4058.56, 3.0) == numbers.one(-1e29) == "below -1000 %"
+    assert numbers.difference(-4058.56, 3.0) == "less than -1000"
+    assert numbers.difference(4058.56, 3.0) == "more than +1000"
+    assert numbers.text(0.5, float("nan")) == "50.0 %"  # one division has no interval

@@ -32,7 +32,8 @@ class Outcome(eqx.Module):
     number of shots.
 
     `of_tasks` has a value for each task, `overall` one over all tasks, both after each step that is
-    watched; `validation` is the overall value on validation tasks of what was chosen.
+    watched; `validation` is the value on validation tasks of what was chosen, by which recipes are
+    chosen (`AbstractMeasure.choice`, lower where lower is better).
     """
 
     recipe: Recipe

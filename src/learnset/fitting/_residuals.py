@@ -80,7 +80,7 @@ def _as_they_are(question: Any, outcome: Outcome) -> np.ndarray:
     classes has them with the scale of validation rows, which the model does not know."""
     adapters = stack(list(outcome.recipe.adapters[:1]) * question.seeds)
     observed = question.answers(adapters, outcome.models, Split.TEST, None)
-    return np.float64(observed[:, :, -1])
+    return np.asarray(observed[:, :, -1], np.float64)
 
 
 def _of_tasks(rows: Any, predictions: np.ndarray) -> Intervals:

@@ -87,8 +87,6 @@ def _panels(
     name: str,
     ticks: Sequence[int] = (),
 ) -> None:
-    from matplotlib.ticker import LogFormatter  # it is slow to import
-
     outcomes, numbers = list(comparison), Numbers(comparison.measure)
     settings = [s for s in PANELS if any(outcome.recipe.setting is s for outcome in outcomes)]
     width = 4 * max(2, len(settings))
@@ -111,8 +109,8 @@ def _panels(
             axis.minorticks_off()
         if numbers.logarithmic:
             axis.set_yscale("log")
-            axis.yaxis.set_major_formatter(LogFormatter())
-            axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter(_twos_and_fives)
         axis.legend(
             frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16)
         )
@@ -122,6 +120,16 @@ def _panels(
     else:
         axes[0][0].set_ylim(None, 100.5)
     write_figure(figure, folder, name)
+
+
+def _twos_and_fives(value: float, place: int | None) -> str:
+    """The label of a tick between powers of ten.
+
+    >>> [_twos_and_fives(value, None) for value in (0.2, 0.3, 0.5)]
+    ['0.2', '', '0.5']
+    """
+    text = f"{value:g}"
+    return text if f"{value:.0e}"[0] in "25" else ""
 
 
 def _limit(axes, outcomes: list[Outcome]) -> None:
