@@ -13,7 +13,12 @@ import learnset as ls
 
 SIZES = (9, 14, 6, 20, 11, 8)
 IN = 3
-solve = eqx.filter_jit(lambda solver, points: solver.solve(points))
+
+
+def solve(solver, points):
+    return solver.solve(points)
+
+
 adapt = eqx.filter_jit(ls.multitask.BLUP().adapt)
 
 
@@ -75,6 +80,42 @@ def test_ridge_with_offsets_is_ridge_with_a_column_for_each_task(table):
     model = solve(ls.multitask.OffsetRidge(l2=0.7), padded(*table))
     np.testing.assert_allclose(model.bias[:, 0], expected[: len(SIZES)], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.weight[2, :, 0], expected[len(SIZES) :], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("slopes", (False, True), ids=("offsets", "slopes"))
+def test_ridge_with_the_task_is_ridge_with_a_column_for_each_task_and_their_products(table, slopes):
+    x, y, task = table
+    dummies = (task[:, None] == np.arange(len(SIZES))).astype(float)
+    products = (dummies[:, :, None] * x[:, None]).reshape(len(x), -1)
+    columns = [np.ones((len(x), 1)), x, dummies, *([products] if slopes else [])]
+    design = np.concatenate(columns, axis=1)
+    expected = normal_equations(design, y, [0] + [0.7] * (design.shape[1] - 1))
+    model = solve(ls.multitask.TaskRidge(0.7, slopes), padded(*table))
+    ours = [model.for_task(jnp.asarray(t))(jnp.asarray(r))[0] for t, r in zip(task, x, strict=True)]
+    np.testing.assert_allclose(ours, design @ expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("given", ls.multitask.Given, ids=lambda given: given.name)
+def test_logistic_regression_is_that_of_scikit_learn(table, given):
+    x, y, task = table
+    y = (y > np.median(y)).astype(int)
+    dummies = (task[:, None] == np.arange(len(SIZES))).astype(float)
+    products = (dummies[:, :, None] * x[:, None]).reshape(len(x), -1)
+    extra = {"NOTHING": [], "OFFSETS": [dummies], "SLOPES": [dummies, products]}
+    points = padded(x, y, task)
+    points = eqx.tree_at(lambda b: b.y, points, jnp.eye(2)[points.y[..., 0].astype(int)])
+    model = solve(ls.multitask.TaskLogistic(2.0, given), points)
+    ours = jnp.stack(
+        [model.for_task(jnp.asarray(t))(jnp.asarray(r)) for t, r in zip(task, x, strict=True)]
+    )
+    if given is ls.multitask.Given.ALL:
+        design, groups = x, [task == t for t in range(len(SIZES))]
+    else:
+        design, groups = np.concatenate([x, *extra[given.name]], axis=1), [np.ones(len(x), bool)]
+    for group in groups:
+        theirs = linear_model.LogisticRegression(C=0.5, tol=1e-6).fit(design[group], y[group])
+        logits = theirs.decision_function(design[group])
+        np.testing.assert_allclose((ours[:, 1] - ours[:, 0])[group], logits, atol=2e-2)
 
 
 @pytest.mark.parametrize("alpha", (0.003, 0.05, 0.4))
@@ -151,6 +192,41 @@ def test_the_mixed_model_has_the_highest_likelihood(slopes):
     np.testing.assert_allclose(spread, np.exp(best.x[1:]), rtol=2e-2, atol=2e-3)
 
 
+@pytest.mark.parametrize("slopes", (False, True), ids=("offsets", "slopes"))
+def test_a_year_as_input_is_worth_as_much_as_the_same_year_counted_from_its_mean(slopes):
+    """In single precision, and with slopes too, whose effects are on the year itself."""
+    random = np.random.default_rng(0)
+    year, group = np.tile(np.linspace(1990, 2020, 10), 30), np.repeat(np.arange(30), 10)
+    u = (year - year.mean()) / year.std()
+    y = 5 + 2 * u + random.normal(size=30)[group]
+    if slopes:
+        y = y + 0.5 * random.normal(size=30)[group] * u
+    y = y + random.normal(size=300)
+
+    def fitted(x, slopes):
+        points = (a.reshape(30, 10, 1).astype(np.float32) for a in (x, y))
+        batch = ls.Batch(*map(jnp.asarray, points), jnp.ones((30, 10)))
+        model = ls.MixedModel(slopes).solve(batch)
+        answers = jax.vmap(lambda i, x: jax.vmap(model.for_task(i))(x))(jnp.arange(30), batch.x)
+        left = y - np.asarray(answers).ravel()
+        return 1 - (left**2).mean() / y.var(), float(model.noise[0])
+
+    found, noise = fitted(year, slopes)
+    if slopes:  # the likelihood at its maximum, by a dense covariance matrix
+        best = scipy.optimize.minimize(
+            lambda logs: minus_log_likelihood(logs, year[:, None], y, group, True)[0],
+            np.array([0.2, 0.0, -14.0]),
+            method="Nelder-Mead",
+            options={"maxiter": 3000, "maxfev": 3000, "fatol": 1e-8, "xatol": 1e-5},
+        )
+        np.testing.assert_allclose(noise, np.exp(best.x[0]), rtol=1e-2)
+        assert found > 0.8
+    else:
+        centred = fitted(u, slopes)
+        np.testing.assert_allclose((found, noise), centred, rtol=1e-3)
+        np.testing.assert_allclose(found, 0.837, atol=1e-3)
+
+
 def test_effects_of_tasks_are_those_that_blup_finds_from_their_points(table):
     points = padded(*table)
     model = solve(ls.MixedModel(slopes=True), points)
@@ -184,6 +260,7 @@ SOLVERS = (
     ls.multitask.RidgePerTask(),
     ls.multitask.PooledRidge(),
     ls.multitask.OffsetRidge(),
+    ls.multitask.TaskRidge(slopes=True),
     ls.multitask.MultiTaskLasso(0.1),
     ls.MixedModel(slopes=True),
 )

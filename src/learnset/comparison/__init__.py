@@ -9,11 +9,16 @@ from ._comparison import (
     described as described,
 )
 from ._experience import Experience as Experience, Learnt as Learnt
+from ._host import (
+    AbstractHostLearner as AbstractHostLearner,
+    ByTrees as ByTrees,
+    HostPast as HostPast,
+    InClosedForm as InClosedForm,
+)
 from ._learner import (
     AbstractLearner as AbstractLearner,
     Budget as Budget,
     ByGradient as ByGradient,
-    InClosedForm as InClosedForm,
     NothingLearnt as NothingLearnt,
 )
 from ._lives import (
@@ -48,4 +53,5 @@ from ._rows import Rows as Rows
 from ._seeds import seed_keys as seed_keys
 from ._seen_tasks import FixedTasks as FixedTasks, SeenTasks as SeenTasks
 from ._setting import Setting as Setting
+from ._stopping import ByEarlyStopping as ByEarlyStopping
 from ._verdict import Verdict as Verdict

@@ -27,6 +27,10 @@ from ._outcome import Choice, Cost
 from ._question import AbstractQuestion
 from ._recipe import in_full, Recipe
 
+# Of the learner that was chosen for each seed: models with the axes "1 seeds" for each group of
+# models that are alike, and the group of each seed.
+Again = Callable[[Sequence[int]], tuple[tuple[Model, ...], Sequence[int]]]
+
 
 class _Round(NamedTuple):
     """What came of one number of shots."""
@@ -64,21 +68,27 @@ class Asking:
         self,
         recipe: Recipe,
         models: tuple[Model, ...],
+        places: Sequence[tuple[int, int]],
         train_seconds: float = 0.0,
         compile_seconds: float = 0.0,
+        *,
+        again: Again | None = None,
     ) -> Answers:
         """The answers of a recipe, from what it learnt: models with the axes "learners seeds", for
-        each group of learners that are alike."""
+        each group of models that are alike, and the group and place of each learner.
+
+        **Arguments:** `again`: learns what was chosen once more, from validation rows as well.
+        """
         question = self.question
         if question.tasks == "new":
             models = tuple(map(_for_new_tasks, models))
-        candidates = _candidates(recipe)
+        candidates = _candidates(recipe, places)
         test = self._ask_all(Split.TEST, recipe.view)
         validation = None
         if question.chooses(len(candidates)):
             validation = self._ask_all(Split.VALIDATION, recipe.view)
         rounds = [
-            self._at(shots, recipe, models, candidates, validation, test)
+            self._at(shots, recipe, models, candidates, validation, test, again)
             for shots in question.shots
         ]
         best = rounds[-1].models
@@ -117,6 +127,7 @@ class Asking:
         candidates: list[_Candidate],
         validation: tuple[Any, Any] | None,
         test: tuple[Any, Any],
+        again: Again | None,
     ) -> _Round:
         """Chooses for one number of shots, and asks what was chosen."""
         seeds, measure = self.question.seeds, self.question.measure
@@ -128,6 +139,12 @@ class Asking:
             chosen = [candidates[candidate] for candidate, _ in best]
             places = [place for _, place in best]
             value = np.array([measure.sign * scores[s, c, p] for s, (c, p) in enumerate(best)])
+            if again is not None:
+                models, groups = again([candidate.learner for candidate in chosen])
+                chosen = [
+                    candidate._replace(learner_group=group, learner_place=0)
+                    for candidate, group in zip(chosen, groups, strict=True)
+                ]
             first = shots == self.question.shots[0]
             if first and _shapes(test[0]) != _shapes(validation[0]):
                 # Compiles, so that what follows is timed: one program serves all numbers of shots.
@@ -209,8 +226,7 @@ def alike(things: Sequence[Any]) -> list[list[Any]]:
     return groups
 
 
-def _candidates(recipe: Recipe) -> list[_Candidate]:
-    learners = _numbered(recipe.learners)
+def _candidates(recipe: Recipe, learners: Sequence[tuple[int, int]]) -> list[_Candidate]:
     adapters = _numbered(recipe.adapters)
     return [
         _Candidate(learner, adapter, *learners[learner], adapters[adapter][0])
@@ -247,7 +263,10 @@ def _of_seeds(models: Model, places: Sequence[int]) -> Model:
     """The model of each seed, from models with the axes "learners seeds"."""
     seeds = np.arange(len(places))
     chosen = np.asarray(places)
-    return jax.tree.map(lambda leaf: leaf[chosen, seeds] if eqx.is_array(leaf) else leaf, models)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(np.asarray(leaf)[chosen, seeds]) if eqx.is_array(leaf) else leaf,
+        models,
+    )
 
 
 def _shapes(asked: Any) -> list[tuple[int, ...]]:

@@ -1,6 +1,7 @@
 """Experience: what recipes have learnt from one past."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
@@ -16,6 +18,7 @@ from ..training import Bar, shown_by_default, written_folder
 from ._answers import KeptAnswers
 from ._ask import alike, Asking
 from ._comparison import Comparison
+from ._host import AbstractHostLearner, HostPast, stacked
 from ._learner import AbstractLearner, Budget, ByGradient, Keeping
 from ._outcome import Outcome
 from ._question import AbstractQuestion
@@ -24,13 +27,17 @@ from ._seeds import Purpose, seed_keys
 
 
 class Learnt(NamedTuple):
-    """What a recipe learnt: for each group of learners that are alike the models, with the axes
-    "learners seeds". `metrics` are those of a training on the host, "seeds windows"."""
+    """What a recipe learnt: for each group of models that are alike the models, with the axes
+    "learners seeds"; and for each learner its group and its place there. `metrics` are those of a
+    training on the host, "seeds windows". `rounds` are those that were best, "learners seeds", of
+    learners that can learn again."""
 
     models: tuple[Model, ...]
+    places: tuple[tuple[int, int], ...]
     seconds: float = 0.0
     compile_seconds: float = 0.0
     metrics: Mapping[str, Float[np.ndarray, "seeds windows"]] = {}
+    rounds: Sequence[Sequence[Any]] | None = None
 
     @property
     def of_one(self) -> Model:
@@ -60,6 +67,7 @@ class Experience:
         self.models = eqx.filter_jit(eqx.filter_vmap(network))(keys)
         self.past, self.stacked = past.past()
         self._learnt: list[tuple[Recipe, Learnt]] = []
+        self._pasts: dict[Any, HostPast] = {}
 
     def ask(
         self,
@@ -112,9 +120,18 @@ class Experience:
     ) -> Outcome:
         answers = kept.read(recipe)
         if answers is None:
-            learnt = self.learnt(recipe) if models is None else Learnt((_alone(models),))
-            costs = (learnt.seconds, learnt.compile_seconds)
-            answers = asking.answers(recipe, learnt.models, *costs)
+            learnt = self.learnt(recipe) if models is None else _given(models)
+            again = None
+            if asking.question.refits and learnt.rounds is not None:
+                again = functools.partial(self._again, recipe, learnt.rounds)
+            answers = asking.answers(
+                recipe,
+                learnt.models,
+                learnt.places,
+                learnt.seconds,
+                learnt.compile_seconds,
+                again=again,
+            )
             kept.write(recipe, answers)
         return answers.outcome(recipe, asking.question, asking.asked_of_all())
 
@@ -125,6 +142,8 @@ class Experience:
         if same is not None:
             return same
         past = recipe.view(self.past)
+        if isinstance(recipe.learners[0], AbstractHostLearner):
+            return self._fit(recipe)
         if _on_host(recipe.learners):
             with self._writing():
                 learnt = self._train(recipe, past)
@@ -137,7 +156,70 @@ class Experience:
         groups = alike(recipe.learners)
         models = tuple(_learn_alike(stack(group), len(group), *common, keys) for group in groups)
         jax.block_until_ready(models)
-        return Learnt(models, time.perf_counter() - began if recipe.learns else 0.0)
+        places = [(g, place) for g, group in enumerate(groups) for place in range(len(group))]
+        seconds = time.perf_counter() - began if recipe.learns else 0.0
+        return Learnt(models, tuple(places), seconds)
+
+    def _fit(self, recipe: Recipe) -> Learnt:
+        """Learns on the host, a learner and a seed at a time."""
+        began, seeds = time.perf_counter(), range(self.seeds)
+        models, rounds = [], []
+        for learner in recipe.learners:
+            # Without a key, and from one past for all seeds, all learn the same.
+            once = not self.stacked and not learner.seeded
+            fitted = [
+                self._fit_one(recipe, learner, seed) for seed in (seeds[:1] if once else seeds)
+            ]
+            fitted *= self.seeds // len(fitted)
+            models.append(stacked([model for model, _ in fitted])[0][0])
+            rounds.append([number for _, number in fitted])
+        groups = stacked(models)
+        place = {
+            number: (g, place)
+            for g, (_, numbers) in enumerate(groups)
+            for place, number in enumerate(numbers)
+        }
+        places = tuple(place[number] for number in range(len(models)))
+        learnt = Learnt(tuple(group for group, _ in groups), places, rounds=rounds)
+        return learnt._replace(seconds=time.perf_counter() - began)
+
+    def _fit_one(
+        self, recipe: Recipe, learner: Any, seed: int, rounds: Any = None
+    ) -> tuple[Model, Any]:
+        key = seed_keys(self.key, Purpose.TRAINING, self.seeds)[seed]
+        past = self._past_of(recipe, seed)
+        return learner.fit(_at(self.models, seed), past, self.budget, key=key, rounds=rounds)
+
+    def _past_of(self, recipe: Recipe, seed: int) -> HostPast:
+        """What a seed learns from, with what was computed of it."""
+        view, seed = recipe.view, seed if self.stacked else 0
+        if (view, seed) not in self._pasts:
+            past = view(self.past)
+            if self.stacked:
+                past = _at(past, seed)
+            self._pasts[view, seed] = HostPast(past)
+        return self._pasts[view, seed]
+
+    def _again(
+        self, recipe: Recipe, rounds: Sequence[Sequence[Any]], chosen: Sequence[int]
+    ) -> tuple[tuple[Model, ...], list[int]]:
+        """Learns what was chosen for each seed once more, from validation rows as well.
+
+        **Returns:** the models of each group of models that are alike, with the axes "1 seeds", and
+        the group of each seed.
+        """
+        models = [
+            self._fit_one(recipe, recipe.learners[learner], seed, rounds[learner][seed])[0]
+            for seed, learner in enumerate(chosen)
+        ]
+        groups, group_of = [], [0] * self.seeds
+        for number, (group, seeds) in enumerate(stacked(models)):
+            # A seed of another group has a model of this one standing in.
+            place = np.array([seeds.index(s) if s in seeds else 0 for s in range(self.seeds)])
+            groups.append(_at(group, place[None]))
+            for seed in seeds:
+                group_of[seed] = number
+        return tuple(groups), group_of
 
     def _train(self, recipe: Recipe, past: Any) -> Learnt:
         learner: Any = recipe.learners[0]
@@ -154,7 +236,7 @@ class Experience:
         )
         metrics = {name: np.asarray(values) for name, values in trained.metrics.items()}
         costs = (trained.seconds, trained.compile_seconds)
-        return Learnt((_alone(trained.model),), *costs, metrics)
+        return Learnt((_alone(trained.model),), ((0, 0),), *costs, metrics)
 
     def _writing(self) -> contextlib.AbstractContextManager[Any]:
         """Locks the folder, if there is one, while it is written into."""
@@ -177,6 +259,18 @@ class Experience:
             write_file(self.folder / "metrics.jsonl", *(log.read_bytes() for log in logs))
 
 
+def _given(models: Model) -> Learnt:
+    """Models that were learnt elsewhere."""
+    return Learnt((_alone(models),), ((0, 0),))
+
+
+def _at(tree: Any, place: Any) -> Any:
+    """Entries of all arrays, taken on the host: nothing is compiled."""
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(np.asarray(leaf)[place]) if eqx.is_array(leaf) else leaf, tree
+    )
+
+
 def _alone(models: Model) -> Model:
     """Models of all seeds with the axis of one learner in front."""
     return jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, models)
@@ -186,7 +280,7 @@ def _on_host(learners: Sequence[AbstractLearner]) -> bool:
     """Whether a recipe trains once, with the host to talk to; several candidates are one
     program."""
     first = learners[0]
-    return len(learners) == 1 and isinstance(first, ByGradient) and first.keep_best is None
+    return len(learners) == 1 and isinstance(first, ByGradient)
 
 
 @eqx.filter_jit

@@ -10,8 +10,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key
 
-from ..core import AbstractMethod, InputError, Loss, Model, Split
-from ..multitask import AbstractSolver, EarlyStopping
+from ..core import AbstractMethod, InputError, Model
 from ..training import train, Trained
 from ._seeds import Purpose, seed_keys
 
@@ -78,16 +77,6 @@ class NothingLearnt(AbstractLearner):
         return self.model(model, key)
 
 
-class InClosedForm(AbstractLearner):
-    """The solution of a linear model of all tasks."""
-
-    solver: AbstractSolver
-
-    def learn(self, model: Model, past: Any, budget: Budget, *, key: Key[Array, ""]) -> Model:
-        del model, budget, key
-        return self.solver.solve(past.pool(Split.TRAIN))
-
-
 class ByGradient(AbstractLearner):
     """Training by a method.
 
@@ -101,8 +90,6 @@ class ByGradient(AbstractLearner):
     - `steps`, `tasks_per_step`, `lr`: default: those of the budget.
     - `decay`: of the weights (AdamW), at each step, times the step size; default: Adam.
     - `optimiser`: in place of Adam; or a function that makes one from the step size.
-    - `keep_best`: a loss; the model with the lowest loss on validation points on the way, looked at
-      every `look_every` steps, is what is learnt.
     """
 
     method: AbstractMethod
@@ -116,23 +103,14 @@ class ByGradient(AbstractLearner):
     optimiser: (
         optax.GradientTransformation | Callable[[Any], optax.GradientTransformation] | None
     ) = None
-    keep_best: Loss | None = None
-    look_every: int = 20
 
     def learn(self, model: Model, past: Any, budget: Budget, *, key: Key[Array, ""]) -> Model:
         model_key, train_key = jr.split(key)
         tasks = self.past(past, jr.fold_in(key, Purpose.PAST))
         model = self.prepared(model, model_key)
-        method: Any = self.method
-        if self.keep_best is not None:
-            points = tasks.pool(Split.VALIDATION)
-            method = EarlyStopping(method, points, self.keep_best, self.look_every)
-        sizes = self._sizes(budget)
-        trained = train(method, model, tasks, self._optimiser(budget), key=train_key, **sizes)
-        model = trained.model
-        if self.keep_best is not None:
-            model = method.best(model, trained.state)
-        return self._finished(model, tasks, jr.fold_in(key, Purpose.FINISH))
+        optimiser, sizes = self._optimiser(budget), self._sizes(budget)
+        trained = train(self.method, model, tasks, optimiser, key=train_key, **sizes)
+        return self._finished(trained.model, tasks, jr.fold_in(key, Purpose.FINISH))
 
     def train_seeds(
         self,

@@ -56,6 +56,12 @@ class AbstractQuestion(eqx.Module):
         all are different."""
         return None
 
+    @property
+    def refits(self) -> bool:
+        """Whether what was chosen is learnt once more, from validation rows as well, by learners
+        that work on the host."""
+        return False
+
     @abc.abstractmethod
     def past(self) -> tuple[Any, bool]:
         """What recipes learn from, and whether its arrays have a leading `seeds` axis."""

@@ -30,6 +30,8 @@ class SeenTasks(AbstractQuestion):
     - `one_target`: whether the tasks have one target, in one unit.
     - `overlap`: the number of scored rows over that of the others, where seeds divide the same
         rows. `group`: of each row, the number of those that belong together.
+    - `refit`: whether what is chosen is learnt once more, from the points to train on and those to
+        choose settings on together, by learners that work on the host.
     """
 
     sets: FiniteTasks
@@ -37,6 +39,7 @@ class SeenTasks(AbstractQuestion):
     one_target: bool = True
     overlap: float = 0.0  # pyright: ignore[reportIncompatibleMethodOverride]  # a field, computed once
     group: Int[np.ndarray, "rows"] | None = None
+    refit: bool = False
     shots: ClassVar[tuple[int | None, ...]] = (None,)
     tasks: ClassVar[str] = "seen"
 
@@ -66,7 +69,8 @@ class SeenTasks(AbstractQuestion):
         corrected: bool = True,
     ) -> "SeenTasks":
         """The tasks of a table. Each seed has its own division of the rows (`Table.divisions`),
-        scaled by its training rows.
+        scaled by its training rows. What is chosen is learnt once more from the rows to train on
+        and those to choose settings on, as users' tools do, before it is scored.
 
         **Arguments:**
 
@@ -92,7 +96,7 @@ class SeenTasks(AbstractQuestion):
         overlap = scored / (1 - scored) if corrected else 0.0
         measure = measure_of_rows(len(table.classes))
         sets = stacked(_as_long(divisions))
-        return cls(sets, measure, table.task is not None, overlap, table.group)
+        return cls(sets, measure, table.task is not None, overlap, table.group, True)
 
     @property
     def seeds(self) -> int:
@@ -106,6 +110,10 @@ class SeenTasks(AbstractQuestion):
         points = first.all_points(0, Split.TRAIN)
         return points.x.shape[-1], points.y.shape[-1]
 
+    @property
+    def refits(self) -> bool:
+        return self.refit
+
     def past(self) -> tuple[FiniteTasks, bool]:
         return self.sets, True
 
@@ -117,7 +125,13 @@ class SeenTasks(AbstractQuestion):
         self, adapters: AbstractAdapter, models: Model, asked: Split, shots: int | None
     ) -> np.ndarray:
         del shots
-        return np.asarray(_ask_seen(adapters, models, self.sets, self.measure, asked))
+        offset = None
+        count = self.sets.held_out.x.shape[self.sets.point_axis + 1]  # after the axis of seeds
+        if asked is not Split.TRAIN and count % 2 == 0:
+            # One program asks both halves of the held-out points.
+            offset = jnp.asarray(0 if asked is Split.VALIDATION else 1)
+            asked = Split.VALIDATION
+        return np.asarray(_ask_seen(adapters, models, self.sets, self.measure, asked, offset))
 
     def for_measure(self, asked: Split) -> Rows:
         return self.rows(asked)
@@ -149,8 +163,12 @@ def _ask_seen(
     sets: FiniteTasks,
     measure: AbstractPointMeasure,
     split: Split,
+    offset: Array | None,
 ) -> Array:
     def of_seed(adapter: AbstractAdapter, model: Model, tasks: FiniteTasks) -> Array:
+        if offset is not None:
+            tasks = tasks.turned(offset)
+
         def of_task(index: Array) -> Array:
             support = tasks.all_points(index, Split.TRAIN)
             predictor = adapter.adapt(for_task(model, index), support)

@@ -13,7 +13,7 @@ class Setting(enum.Enum):
     """
 
     SCRATCH = "from scratch"  # no past tasks: each task is learnt by itself
-    POOLED = "pooled"  # one model for all tasks, which does not know one from another
+    POOLED = "pooled"  # one model for all tasks, which may be given the task
     TRANSFER = "transfer"  # a model of past tasks, then the new one
     MULTI_TASK = "multi-task"  # all tasks at once, each with something of its own
     META = "meta-learning"  # past tasks are used to make learning the next one quick

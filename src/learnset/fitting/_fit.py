@@ -15,7 +15,8 @@ from jaxtyping import Array, Float, Key
 
 from ..comparison import (
     alike,
-    ByGradient,
+    ByEarlyStopping,
+    ByTrees,
     Choice,
     compare,
     Comparison,
@@ -38,7 +39,8 @@ AUTO = "auto"
 DIVISIONS = 5
 LARGE = 50_000  # rows, of which one division has enough to score on
 DIVIDING = ("group", "time", "split")
-STOPPED_BY = 0.1  # of the rows: a network trains until these stop improving
+STOPPED_BY = 0.1  # of the rows: networks and trees grow until these stop improving
+STEPS = 3000  # of training of a network, at most
 PACKAGES = ("learnset", "jax", "jaxlib", "equinox", "optax", "numpy")
 MANY = 64  # tasks, of which each gives fewer points to a step
 
@@ -59,7 +61,7 @@ def fit(
     *,
     seed: int = 0,
     divisions: int | None = None,
-    steps: int = 300,
+    steps: int = STEPS,
     weight: Float[np.ndarray, "rows"] | None = None,
 ) -> Fitted:
     """A model of a table, to be used: it predicts rows of its tasks and of others, adapts to a new
@@ -74,7 +76,8 @@ def fit(
     - `recipe`: the name of one of `learnset.recipes.rows.standard`, or several of which the best on
       validation rows is taken. Default: among those of a short comparison.
     - `seed`: of all randomness. `divisions`: of the rows; default: 5, or 1 of a large table.
-    - `steps`: of training of a network. `weight`: of each row, where rows do not count the same.
+    - `steps`: of training of a network, at most. `weight`: of each row, where rows do not count
+      the same.
 
     **Raises:** `InputError` for a recipe that is not known, and where no recipe has finite
     predictions.
@@ -122,9 +125,11 @@ def fit(
     )
 
 
-def recipes_of(table: Table, steps: int = 300) -> list[Recipe]:
+def recipes_of(table: Table, steps: int = STEPS) -> list[Recipe]:
     """The recipes that can be fitted to a table."""
-    return rows.standard(len(table), table.x.shape[1], classes=bool(table.classes), steps=steps)
+    options = {"targets": table.task is None, "complete": bool(np.isfinite(table.y).all())}
+    options |= {"classes": bool(table.classes), "quick": True}
+    return rows.standard(len(table), table.x.shape[1], steps=steps, **options)
 
 
 def _candidates(table: Table, recipe: str | Sequence[str], steps: int) -> list[Recipe]:
@@ -183,7 +188,7 @@ def _of_inputs(schema: Schema) -> Schema:
 def _kept(recipe: Recipe) -> float:
     """The part of the rows by which training is stopped."""
     learner = recipe.learners[0]
-    return STOPPED_BY if isinstance(learner, ByGradient) and learner.keep_best is not None else 0.0
+    return STOPPED_BY if isinstance(learner, ByEarlyStopping | ByTrees) else 0.0
 
 
 def _learnt(tasks: TableTasks, comparison: Comparison, recipe: Recipe, key: Key[Array, ""]) -> Any:

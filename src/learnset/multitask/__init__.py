@@ -12,6 +12,11 @@ from ._balancer import (
     AbstractWeighting as AbstractWeighting,
     TaskStats as TaskStats,
 )
+from ._boosting import (
+    Boosting as Boosting,
+    BoostingPerTask as BoostingPerTask,
+    MixedBoosting as MixedBoosting,
+)
 from ._cagrad import CAGrad as CAGrad
 from ._config import ConFIG as ConFIG
 from ._cosmos import COSMOS as COSMOS
@@ -28,15 +33,31 @@ from ._excess_mtl import ExcessMTL as ExcessMTL
 from ._fairgrad import FairGrad as FairGrad
 from ._famo import FAMO as FAMO
 from ._fixed_weights import FixedWeights as FixedWeights
+from ._forest import (
+    ForestOfTargets as ForestOfTargets,
+    OutputPerTask as OutputPerTask,
+    RandomForest as RandomForest,
+    Shares as Shares,
+    Stacked as Stacked,
+    StackedBoosting as StackedBoosting,
+)
 from ._forum import FORUM as FORUM
 from ._gls import GLS as GLS
 from ._grad_drop import GradDrop as GradDrop
 from ._grad_norm import GradNorm as GradNorm
 from ._gradvac import GradVac as GradVac
+from ._grower import (
+    AbstractGrower as AbstractGrower,
+    Added as Added,
+    side_by_side as side_by_side,
+    TreesOfTasks as TreesOfTasks,
+    TreesPerTask as TreesPerTask,
+)
 from ._imtl_l import IMTLL as IMTLL
 from ._imtlg import IMTLG as IMTLG
 from ._krum import Krum as Krum
 from ._layerwise import Layerwise as Layerwise
+from ._logistic import Given as Given, TaskLogistic as TaskLogistic
 from ._mean import Mean as Mean
 from ._meta_balance import MetaBalance as MetaBalance
 from ._mgda import MGDA as MGDA
@@ -58,6 +79,7 @@ from ._ridges import (
     OffsetRidge as OffsetRidge,
     PooledRidge as PooledRidge,
     RidgePerTask as RidgePerTask,
+    TaskRidge as TaskRidge,
 )
 from ._rlw import RLW as RLW
 from ._sdmgrad import SDMGrad as SDMGrad
@@ -71,6 +93,7 @@ from ._solver import (
 from ._stch import STCH as STCH
 from ._sum import Sum as Sum
 from ._task_gradients import task_gradients as task_gradients
+from ._trees import Trees as Trees
 from ._trimmed_mean import TrimmedMean as TrimmedMean
 from ._two_batches import AbstractTwoBatches as AbstractTwoBatches
 from ._upgrad import UPGrad as UPGrad

@@ -1,11 +1,15 @@
 """Linear models of many tasks that use the same few inputs."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Batch, check_positive
-from ._solver import AbstractSolver, centred, LinearTasks, products
+from ..core import check_positive
+from ..tasks import TaskRows
+from ._moments import moments
+from ._solver import AbstractSolver, linear_tasks, LinearTasks
 
 
 class MultiTaskLasso(AbstractSolver):
@@ -40,31 +44,43 @@ class MultiTaskLasso(AbstractSolver):
     def __check_init__(self):
         check_positive("MultiTaskLasso", alpha=self.alpha, steps=self.steps)
 
-    def solve(self, points: Batch) -> LinearTasks:
-        x, y, x_mean, y_mean = centred(points)
-        count = points.weight.sum() / len(points.weight)
-        gram, cross = (leaf / count for leaf in products(x, y))
-        step = 1 / jnp.maximum(jnp.linalg.eigvalsh(gram).max(), 1e-12)
+    def solve_rows(self, rows: TaskRows) -> LinearTasks:
+        sums = moments(rows)
+        count, dtype = sums.weight.mean(), jnp.result_type(float)
+        grams, crosses = zip(*(one.primal for one in sums.within), strict=True)
+        gram, cross = (jnp.asarray(np.stack(many) / count, dtype) for many in (grams, crosses))
+        weight = np.asarray(_descended(gram, cross, self.alpha, self.steps), np.float64)
+        return linear_tasks(weight, sums.y_mean - np.einsum("ti,tio->to", sums.x_mean, weight))
 
-        def descend(
-            carry: tuple[Array, Array, Array], _: None
-        ) -> tuple[tuple[Array, Array, Array], None]:
-            weight, ahead, pace = carry
-            slope = jnp.matmul(gram, ahead, precision=jax.lax.Precision.HIGHEST) - cross
-            new = self._shrunk(ahead - step * slope, step)
-            uphill = ((ahead - new) * (new - weight)).sum() > 0  # then momentum starts again
-            pace = jnp.where(uphill, 1.0, pace)
-            faster = (1 + jnp.sqrt(1 + 4 * pace**2)) / 2
-            momentum = jnp.where(uphill, 0.0, (pace - 1) / faster)
-            return (new, new + momentum * (new - weight), faster), None
 
-        start = (jnp.zeros_like(cross), jnp.zeros_like(cross), jnp.ones((), cross.dtype))
-        weight = jax.lax.scan(descend, start, length=self.steps)[0][0]
-        return LinearTasks(weight, y_mean - jnp.einsum("ti,tio->to", x_mean, weight))
+@eqx.filter_jit
+def _descended(
+    gram: Float[Array, "tasks in in"],
+    cross: Float[Array, "tasks in out"],
+    alpha: float | Float[Array, ""],
+    steps: int,
+) -> Float[Array, "tasks in out"]:
+    step = 1 / jnp.maximum(jnp.linalg.eigvalsh(gram).max(), 1e-12)
 
-    def _shrunk(
-        self, weight: Float[Array, "tasks in out"], step: Float[Array, ""]
-    ) -> Float[Array, "tasks in out"]:
-        """The weights of each input in all tasks, shortened by `step * alpha`, or zero."""
-        length = jnp.sqrt((weight**2).sum(axis=(0, 2), keepdims=True))
-        return weight * jnp.maximum(1 - step * self.alpha / jnp.maximum(length, 1e-30), 0)
+    def descend(
+        carry: tuple[Array, Array, Array], _: None
+    ) -> tuple[tuple[Array, Array, Array], None]:
+        weight, ahead, pace = carry
+        slope = jnp.matmul(gram, ahead, precision=jax.lax.Precision.HIGHEST) - cross
+        new = _shrunk(ahead - step * slope, step * alpha)
+        uphill = ((ahead - new) * (new - weight)).sum() > 0  # then momentum starts again
+        pace = jnp.where(uphill, 1.0, pace)
+        faster = (1 + jnp.sqrt(1 + 4 * pace**2)) / 2
+        momentum = jnp.where(uphill, 0.0, (pace - 1) / faster)
+        return (new, new + momentum * (new - weight), faster), None
+
+    start = (jnp.zeros_like(cross), jnp.zeros_like(cross), jnp.ones((), cross.dtype))
+    return jax.lax.scan(descend, start, length=steps)[0][0]
+
+
+def _shrunk(
+    weight: Float[Array, "tasks in out"], by: Float[Array, ""]
+) -> Float[Array, "tasks in out"]:
+    """The weights of each input in all tasks, shortened by `by`, or zero."""
+    length = jnp.sqrt((weight**2).sum(axis=(0, 2), keepdims=True))
+    return weight * jnp.maximum(1 - by / jnp.maximum(length, 1e-30), 0)

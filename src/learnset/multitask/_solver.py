@@ -4,18 +4,19 @@ task."""
 import abc
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ..core import Batch, Predictor, present
+from ..core import Batch, Predictor
+from ..tasks import TaskRows
 
 
 class AbstractSolver(eqx.Module):
     """A solver that learns all tasks at once, without `train` and its optimiser. A subclass defines
-    `solve`."""
+    `solve_rows`. It works on the host, in double precision and without padding, and so it is not
+    called inside `jax.jit`; its solution is a model like any other."""
 
-    @abc.abstractmethod
     def solve(self, points: Batch) -> "AbstractSolution":
         """The model of all tasks.
 
@@ -26,6 +27,11 @@ class AbstractSolver(eqx.Module):
 
         **Returns:** a model whose `for_task(index)` is the predictor of a task; -1 is a new task.
         """
+        return self.solve_rows(TaskRows.of_batch(points))
+
+    @abc.abstractmethod
+    def solve_rows(self, rows: TaskRows) -> "AbstractSolution":
+        """The model of all tasks, from their points as rows."""
 
 
 class AbstractSolution(eqx.Module):
@@ -66,27 +72,7 @@ class LinearTasks(AbstractSolution):
         return LinearPredictor(weight, bias)
 
 
-def centred(
-    points: Batch,
-) -> tuple[
-    Float[Array, "tasks points in"],
-    Float[Array, "tasks points out"],
-    Float[Array, "tasks in"],
-    Float[Array, "tasks out"],
-]:
-    """Inputs and targets minus the means of their task, zero for points of weight zero; and these
-    means."""
-    weight = points.weight[..., None]
-    total = jnp.maximum(weight.sum(axis=1), 1e-12)
-    y = present(points.y, weight)
-    x_mean, y_mean = (weight * points.x).sum(axis=1) / total, (weight * y).sum(axis=1) / total
-    root = jnp.sqrt(weight)
-    return root * (points.x - x_mean[:, None]), root * (y - y_mean[:, None]), x_mean, y_mean
-
-
-def products(
-    x: Float[Array, "tasks points in"], y: Float[Array, "tasks points out"]
-) -> tuple[Array, Array]:
-    """`x'x` and `x'y` of each task, in full precision."""
-    with jax.default_matmul_precision("highest"):
-        return jnp.einsum("tpi,tpj->tij", x, x), jnp.einsum("tpi,tpo->tio", x, y)
+def linear_tasks(weight: np.ndarray, bias: np.ndarray) -> LinearTasks:
+    """Linear predictors in JAX's precision."""
+    dtype = jnp.result_type(float)
+    return LinearTasks(jnp.asarray(weight, dtype), jnp.asarray(bias, dtype))

@@ -6,19 +6,21 @@ import equinox as eqx
 import optax
 from jaxtyping import Array, Key
 
-from ..comparison import ByGradient, InClosedForm, NothingLearnt, Recipe, Setting
+from ..comparison import ByGradient, ByTrees, InClosedForm, NothingLearnt, Recipe, Setting
 from ..core import cross_entropy, mse
 from ..meta import LearntRidge, MAML, R2D2
 from ..models import Headed, Linear, Raw
-from ..multitask import BLUP, MixedModel
+from ..multitask import BLUP, Boosting, MixedModel, PooledRidge
 from ..tasks import FiniteTasks, HeldOutTasks
-from ..transfer import FineTune, Pooled, Ridge
+from ..transfer import Pooled, Ridge, RidgeToHead, ShrunkOffset, StoppedFineTune
 from .regression import CARUANA, FINN, Heads
-from .rows import MOST_SLOPES
+from .rows import FRIEDMAN, MOST_SLOPES
 
 L2S = (0.1, 1.0, 10.0, 100.0, 1000.0)
-LRS = (0.001, 0.003, 0.01, 0.03, 0.1)
-SCALES = (0.3, 1.0, 3.0, 10.0, 30.0)
+LRS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+ADAM = (0.003, 0.01, 0.03)  # step sizes of Adam
+OFFSETS = (0.1, 1.0, 3.0, 10.0, 30.0, 100.0)  # points by which an offset is shrunk
+SCALES = (0.3, 1.0, 3.0, 10.0, 30.0, 300.0)
 ROBINSON = "Robinson 1991, That BLUP is a good thing"
 
 
@@ -31,9 +33,11 @@ def standard(tasks: HeldOutTasks, *, classes: bool = False, steps: int = 50) -> 
     - `steps`: of gradient descent on a new task.
     """
     loss = cross_entropy if classes else mse
-    adam = tuple(FineTune(loss, lr, 4 * steps, optimiser=optax.adam) for lr in (0.003, 0.01, 0.03))
-    tuned = tuple(FineTune(loss, lr, steps) for lr in LRS)
+    adam = tuple(StoppedFineTune(loss, lr, 4 * steps, optimiser=optax.adam) for lr in ADAM)
+    tuned = tuple(StoppedFineTune(loss, lr, steps) for lr in LRS)
     ridges = tuple(Ridge(l2) for l2 in L2S)
+    # A head of logits is no prior of a regression on zeros and ones.
+    to_head = ridges if classes else tuple(RidgeToHead(l2) for l2 in (*L2S, 1e4, 1e5))
     learnt = tuple(LearntRidge(scale) for scale in SCALES)
     inputs = NothingLearnt(OfInputs(tasks.train.y.shape[-1]))
     body = ByGradient(Pooled(loss), model=Heads(len(tasks.train.weight)), past=numbered)
@@ -41,15 +45,22 @@ def standard(tasks: HeldOutTasks, *, classes: bool = False, steps: int = 50) -> 
         (ByGradient(method),) for method in (Pooled(loss), MAML(loss, 0.05), R2D2(loss))
     )
     offsets, slopes = ((InClosedForm(MixedModel(slopes)),) for slopes in (False, True))
+    linear = tuple(InClosedForm(PooledRidge(l2)) for l2 in L2S)
+    trees = tuple(ByTrees(Boosting(0.1, leaves, task=False)) for leaves in (8, 31))
     scratch, transfer, together = Setting.SCRATCH, Setting.TRANSFER, Setting.MULTI_TASK
-    pretraining = "pretraining on all tasks"
+    pretraining, alike = "pretraining on all tasks", "one model, as if there were one task"
     first: dict[str, Any] = {"quick": True, "baseline": True}
     with_slopes = Recipe("mixed model + slopes", together, slopes, (BLUP(),), ROBINSON)
+    shrunk = tuple(ShrunkOffset(l2) for l2 in OFFSETS)
+    of_trees = Recipe("boosting + shrunken offset", transfer, trees, shrunk, FRIEDMAN, quick=True)
     return [
         Recipe("ridge from scratch", scratch, (inputs,), ridges, "Hoerl & Kennard 1970", **first),
         Recipe("network from scratch", scratch, adapters=adam, source="no past tasks", **first),
+        Recipe("pooled ridge", Setting.POOLED, linear, source=alike),
+        Recipe("pooled boosting", Setting.POOLED, trees, source=FRIEDMAN),
+        *([] if classes else [of_trees]),
         Recipe("pooled network", transfer, pooled, tuned, pretraining, quick=True),
-        Recipe("pooled + ridge head", transfer, pooled, ridges, pretraining, quick=True),
+        Recipe("pooled + ridge head", transfer, pooled, to_head, pretraining, quick=True),
         Recipe("mixed model", together, offsets, (BLUP(),), ROBINSON, quick=True),
         *([with_slopes] if tasks.train.x.shape[-1] <= MOST_SLOPES else []),
         Recipe("shared body + ridge head", together, (body,), ridges, CARUANA),

@@ -1,80 +1,157 @@
 """The standard recipes for the rows of a table, all of whose tasks are trained on.
 
-Penalties, step sizes and decays are grids, from which `compare` chooses on validation rows, for
-each seed. One model for each task, linear and a network, and the pooled model, linear and a
-network, are always there, with grids as fine as the others'.
+Penalties, sizes of networks and of trees are grids, from which `compare` chooses on validation
+rows, for each seed, before it learns the winner once more from those rows as well. What users would
+pick without multi-task learning is always there, with grids as fine as the others': one model for
+each task, one for all, and one that is given the task, linear, a network and trees. These are the
+baselines: what is learnt together is compared with the best of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
+import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Key
 
-from ..comparison import AbstractLearner, ByGradient, InClosedForm, Recipe, Setting
-from ..core import AbstractMethod, cross_entropy, mse
+from ..comparison import (
+    AbstractLearner,
+    ByEarlyStopping,
+    ByTrees,
+    InClosedForm,
+    Recipe,
+    Setting,
+)
+from ..core import AbstractMethod, cross_entropy, Model, mse
+from ..models import MLP, TaskEmbedding
 from ..multitask import (
+    AbstractGrower,
     AbstractSolver,
+    Boosting,
+    BoostingPerTask,
     FAMO,
-    Mean,
+    ForestOfTargets,
+    Given,
+    MixedBoosting,
     MixedModel,
     MultiTaskLasso,
     OffsetRidge,
     PooledRidge,
+    RandomForest,
     RidgePerTask,
     SoftSharing,
+    StackedBoosting,
+    TaskLogistic,
+    TaskRidge,
     UPGrad,
 )
 from ..transfer import Pooled
 from .regression import Heads, OneEach
 
 L2S = tuple(float(l2) for l2 in np.geomspace(0.1, 1e4, 11).round(4))
+OF_CLASSES = (1.0, 10.0, 100.0, 1000.0)  # penalties of logistic regressions
 ALPHAS = tuple(float(alpha) for alpha in np.geomspace(1e-3, 3, 8).round(6))
-LRS = (0.003, 0.01)
+SIZES = ((128, 2), (128, 3))  # widths and depths of networks, next to the common one
+LRS = (0.003,)
 DECAYS = (0.1, 1.0)  # of AdamW, times its step size
 PULLS = (0.01, 0.1, 1.0)
-MOST_TASKS = 256  # of one step
-MOST_SLOPES = 64  # inputs that may have a slope for each task in a mixed model
+TREES = ((0.1, 31), (0.1, 8), (0.05, 4))  # learning rates, and leaves of a tree
+MOST_TASKS = 64  # of one step
+MOST_SLOPES = 64  # inputs that may have a slope for each task
+MOST_ALONE = 16  # tasks that may have trees of their own
 MOST_BALANCED = 32  # tasks for which UPGrad takes no more time than all the rest
 SHARED = "shared body"
 KURIN = "Kurin et al. 2022, In Defense of the Unitary Scalarization"
+FRIEDMAN = "Friedman 2001, gradient boosting; scikit-learn"
 
 
-def networks(
-    method: AbstractMethod,
-    *,
-    num_tasks: int,
-    model: Callable[..., Any] | None = None,
-    steps: int = 300,
-    lrs: Sequence[float] = LRS,
-    decays: Sequence[float] = DECAYS,
-) -> tuple[AbstractLearner, ...]:
-    """Trainings by AdamW on all tasks at once, for each step size and each decay; the model that is
-    best on validation rows on the way is what is learnt."""
-    options: dict[str, Any] = {} if model is None else {"model": model}
-    options |= {
-        "steps": steps,
-        "tasks_per_step": min(num_tasks, MOST_TASKS),
-        "keep_best": method.loss,  # pyright: ignore[reportAttributeAccessIssue]  # all of these have
-        "look_every": max(1, steps // 30),
-    }
-    return tuple(
-        ByGradient(method, lr=lr, decay=decay, **options) for lr in lrs for decay in decays
-    )
+class Networks(eqx.Module):
+    """The networks of a table: candidates of one kind, trained until validation rows are predicted
+    no better.
+
+    **Arguments:**
+
+    - `num_tasks`: how many there are. `loss`: of validation rows.
+    - `steps`: of a training, at most. `lrs`: step sizes of AdamW.
+    - `sizes`: widths and depths, next to those of the common network.
+    """
+
+    num_tasks: int
+    loss: Callable[..., Any]
+    steps: int = 5000
+    lrs: tuple[float, ...] = LRS
+    sizes: tuple[tuple[int, int], ...] = ()
+
+    def of_rows(self, part: Callable[[Model, Any], Model]) -> tuple[AbstractLearner, ...]:
+        """Every row counts the same; `part` is what is made of the network."""
+        sizes: tuple[tuple[int, int] | None, ...] = (None, *self.sizes)
+        return tuple(
+            self._one(Pooled(self.loss), Sized(size, part), lr, decay)
+            for size in sizes
+            for lr in self.lrs
+            for decay in DECAYS
+        )
+
+    def of_tasks(
+        self,
+        method: AbstractMethod,
+        part: Callable[[Model, Any], Model],
+        decays: tuple[float, ...] = DECAYS,
+    ) -> tuple[AbstractLearner, ...]:
+        """Steps are of tasks, for a method that weighs them or trains a network for each."""
+        tasks, steps = min(self.num_tasks, MOST_TASKS), max(1, self.steps // 2)
+        options = {"tasks": tasks, "steps": steps}
+        return tuple(
+            self._one(method, Sized(None, part), lr, decay, **options)
+            for lr in self.lrs
+            for decay in decays
+        )
+
+    def _one(
+        self, method: AbstractMethod, model: Any, lr: float, decay: float, **options: Any
+    ) -> Any:
+        every = max(1, min(50, self.steps // 20))
+        options = {"steps": self.steps, "every": every} | options
+        return ByEarlyStopping(method, self.loss, model, lr, decay, **options)
 
 
-def balanced(
-    name: str,
-    method: AbstractMethod,
-    source: str,
-    *,
-    num_tasks: int,
-    steps: int = 300,
-    lrs: Sequence[float] = LRS,
-    quick: bool = False,
-) -> Recipe:
-    """A shared body trained by a balancer, with the grid of all other networks."""
-    learners = networks(method, num_tasks=num_tasks, model=Heads(num_tasks), steps=steps, lrs=lrs)
-    return Recipe(f"{SHARED} + {name}", Setting.MULTI_TASK, learners, source=source, quick=quick)
+class Sized(eqx.Module):
+    """Makes a network of another size, and a part for each task. A network that is not an `MLP`
+    keeps its size."""
+
+    size: tuple[int, int] | None
+    part: Callable[[Model, Any], Model]
+
+    def __call__(self, model: Any, key: Key[Array, ""]) -> Model:
+        if self.size is not None and isinstance(model, MLP):
+            (ins, _), (_, outs) = model.layers[0].weight.shape, model.head.weight.shape
+            width, depth = self.size
+            size_key = jr.fold_in(key, 1)
+            model = MLP(
+                ins, outs, width=width, depth=depth, activation=model.activation, key=size_key
+            )
+        return self.part(model, key)
+
+
+class Embed(eqx.Module):
+    """Makes a network that receives a learnt vector of the task."""
+
+    num_tasks: int
+
+    def __call__(self, model: Any, key: Key[Array, ""]) -> TaskEmbedding:
+        size = min(16, self.num_tasks)
+        inputs_key, key = jr.split(key)
+        wide = model.extend_inputs(size, key=inputs_key)
+        return TaskEmbedding(wide, num_tasks=self.num_tasks, size=size, key=key)
+
+
+class AsOne(eqx.Module):
+    """The network itself, for all tasks as if there were one."""
+
+    def __call__(self, model: Any, key: Key[Array, ""]) -> Model:
+        del key
+        return model
 
 
 def standard(
@@ -82,71 +159,154 @@ def standard(
     num_inputs: int,
     *,
     classes: bool = False,
-    steps: int = 300,
+    targets: bool = False,
+    complete: bool = True,
+    steps: int = 5000,
     lrs: tuple[float, ...] = LRS,
+    quick: bool = False,
 ) -> list[Recipe]:
     """All recipes for the rows of a table, in the order of the page.
 
     **Arguments:**
 
     - `num_tasks`, `num_inputs`: how many there are. `classes`: whether targets are classes.
-    - `steps`: of training of a network.
-    - `lrs`: step sizes to choose from, each with each of `DECAYS`.
+    - `targets`: whether tasks are several targets of the same rows, and `complete`, whether all
+      rows have all of them.
+    - `steps`: of training of a network, at most. `lrs`: its step sizes to choose from.
+    - `quick`: whether there are few candidates to choose from.
 
     >>> import learnset as ls
     >>> [recipe.name for recipe in ls.recipes.rows.standard(139, 27)][:2]
     ['mean of each task', 'ridge per task']
     """
     loss = cross_entropy if classes else mse
-    heads, each = Heads(num_tasks), OneEach(num_tasks)
-    sizes: dict[str, Any] = {"num_tasks": num_tasks, "steps": steps, "lrs": lrs}
-    alone, pooled, together = Setting.SCRATCH, Setting.POOLED, Setting.MULTI_TASK
+    networks = Networks(num_tasks, loss, steps, lrs, () if quick else SIZES)
+    has_slopes = num_inputs <= MOST_SLOPES
+    return [
+        *_alone(networks, classes=classes, quick=quick),
+        *_rivals(networks, classes=classes, has_slopes=has_slopes, quick=quick),
+        *(_of_targets(complete=complete) if targets and not classes else []),
+        *_together(networks, has_slopes=has_slopes),
+    ]
 
-    def recipe(
-        name: str, setting: Setting, learners: tuple, source: str, quick: bool = True
-    ) -> Recipe:
-        baseline = setting is Setting.SCRATCH
-        return Recipe(name, setting, learners, source=source, quick=quick, baseline=baseline)
 
+def _alone(networks: Networks, *, classes: bool, quick: bool) -> list[Recipe]:
+    """One model for each task."""
+    num_tasks = networks.num_tasks
+    of_each = networks.of_tasks(Pooled(networks.loss), OneEach(num_tasks))
+    means, setting = (InClosedForm(RidgePerTask(1e9)),), Setting.SCRATCH
+    recipes = [
+        Recipe("mean of each task", Setting.BOUND, means, source="no inputs at all"),
+        _rival("ridge per task", setting, _solved(RidgePerTask), "Hoerl & Kennard 1970"),
+        _rival("network per task", setting, of_each, "learning each task alone"),
+    ]
+    if classes:
+        recipes.insert(2, _logistic("logistic per task", setting, Given.ALL, quick))
+    if num_tasks <= MOST_ALONE:
+        trees = tuple(ByTrees(BoostingPerTask(one)) for one in _boosted(quick))
+        recipes.append(_rival("boosting per task", setting, trees, FRIEDMAN))
+    return recipes
+
+
+def _rivals(networks: Networks, *, classes: bool, has_slopes: bool, quick: bool) -> list[Recipe]:
+    """One model for all tasks, which may be given the task."""
+    setting, embedded = Setting.POOLED, networks.of_rows(Embed(networks.num_tasks))
+    one_model, given = "one model, as if there were one task", "the task as a column of categories"
+    boosted = tuple(ByTrees(one) for one in _boosted(quick))
+    forests = (RandomForest(), RandomForest(least=10, features=1.0))
+    recipes = [
+        _rival("pooled ridge", setting, _solved(PooledRidge), one_model),
+        _rival("pooled network", setting, networks.of_rows(AsOne())[:2], one_model, quick=False),
+        _rival("ridge + task", setting, _solved(TaskRidge), given),
+    ]
+    if has_slopes:
+        slopes = tuple(InClosedForm(TaskRidge(l2, slopes=True)) for l2 in L2S)
+        recipes.append(_rival("ridge + task × inputs", setting, slopes, given))
+    if classes:
+        recipes.append(_logistic("pooled logistic", setting, Given.NOTHING, quick))
+        recipes.append(_logistic("logistic + task", setting, Given.OFFSETS, quick))
+        if has_slopes:
+            recipes.append(_logistic("logistic + task × inputs", setting, Given.SLOPES, quick))
+    recipes += [
+        _rival("network + task", setting, embedded, "Guo & Berkhahn 2016"),
+        _rival("boosting + task", setting, boosted, FRIEDMAN),
+        _rival("random forest + task", setting, _grown(*forests), "Breiman 2001", quick=False),
+    ]
+    if not classes:
+        both = tuple(MixedBoosting(one) for one in _boosted(quick))
+        source = "Sigrist 2022, GPBoost, in two steps"
+        recipes.append(_rival("mixed model + boosting", setting, _grown(*both), source))
+    return recipes
+
+
+def _of_targets(*, complete: bool) -> list[Recipe]:
+    """Trees of several targets."""
+    stacked = _grown(StackedBoosting(Boosting(0.1, 15)))
+    source = "Spyromitros-Xioufis et al. 2016, multi-target stacking"
+    recipes = [_rival("stacked boosting", Setting.POOLED, stacked, source, quick=False)]
+    if complete:
+        forests = _grown(ForestOfTargets(), ForestOfTargets(RandomForest(least=1)))
+        recipes.append(_rival("forest of targets", Setting.POOLED, forests, "Segal 1992"))
+    return recipes
+
+
+def _together(networks: Networks, *, has_slopes: bool) -> list[Recipe]:
+    """Tasks learnt together, each with something of its own."""
+    loss, num_tasks = networks.loss, networks.num_tasks
+    heads = Heads(num_tasks)
+
+    def recipe(name: str, learners: Any, source: str, *, quick: bool = True) -> Recipe:
+        return Recipe(name, Setting.MULTI_TASK, learners, source=source, quick=quick)
+
+    mixed = tuple(
+        InClosedForm(MixedModel(slopes)) for slopes in ((False, True) if has_slopes else (False,))
+    )
+    lasso = tuple(InClosedForm(MultiTaskLasso(alpha)) for alpha in ALPHAS)
+    famo = networks.of_tasks(FAMO(loss, num_tasks=num_tasks), heads)
+    upgrad = networks.of_tasks(UPGrad(loss), heads)
     soft = tuple(
         learner
         for pull in PULLS
-        for learner in networks(SoftSharing(loss, to_mean=pull), model=each, decays=(0.0,), **sizes)
+        for learner in networks.of_tasks(
+            SoftSharing(loss, to_mean=pull), OneEach(num_tasks), decays=(0.0,)
+        )
     )
-    mixed = tuple(
-        InClosedForm(MixedModel(slopes))
-        for slopes in ((False, True) if num_inputs <= MOST_SLOPES else (False,))
-    )
-    lasso = tuple(InClosedForm(MultiTaskLasso(alpha)) for alpha in ALPHAS)
-    one_model = "one model, as if there were one task"
-    famo = balanced(
-        "FAMO", FAMO(loss, num_tasks=num_tasks), "Liu et al. 2023, FAMO", quick=True, **sizes
-    )
-    upgrad = balanced("UPGrad", UPGrad(loss), "Quinton & Rey 2024, Jacobian Descent", **sizes)
-    means = (InClosedForm(RidgePerTask(1e9)),)
-    of_each = networks(Pooled(loss), model=each, **sizes)
-    of_all = networks(Pooled(loss), **sizes)
-    shared = networks(Mean(loss), model=heads, **sizes)
-    return [
-        recipe("mean of each task", Setting.BOUND, means, "no inputs at all", quick=False),
-        recipe("ridge per task", alone, _solved(RidgePerTask), "Hoerl & Kennard 1970"),
-        recipe("network per task", alone, of_each, "learning each task alone"),
-        recipe("pooled ridge", pooled, _solved(PooledRidge), one_model),
-        recipe("pooled network", pooled, of_all, one_model),
-        recipe("ridge with offsets", together, _solved(OffsetRidge), "an offset for each task"),
-        recipe("mixed model", together, mixed, "Laird & Ware 1982, Random-effects models"),
-        recipe("multi-task lasso", together, lasso, "Obozinski et al. 2010", quick=False),
-        recipe(SHARED, together, shared, f"Caruana 1997; uniform sum: {KURIN}"),
-        famo,
-        *([upgrad] if num_tasks <= MOST_BALANCED else []),
-        recipe(
-            "soft sharing",
-            together,
-            soft,
-            "Evgeniou & Pontil 2004, Regularized Multi-Task Learning",
-            quick=False,
-        ),
+    few = num_tasks <= MOST_BALANCED
+    recipes = [
+        recipe("ridge with offsets", _solved(OffsetRidge), "an offset for each task"),
+        recipe("mixed model", mixed, "Laird & Ware 1982, Random-effects models"),
+        recipe("multi-task lasso", lasso, "Obozinski et al. 2010", quick=False),
+        recipe(SHARED, networks.of_rows(heads), f"Caruana 1997; uniform sum: {KURIN}"),
+        recipe(f"{SHARED} + FAMO", famo, "Liu et al. 2023, FAMO"),
     ]
+    if few:
+        source = "Quinton & Rey 2024, Jacobian Descent"
+        recipes.append(recipe(f"{SHARED} + UPGrad", upgrad, source, quick=False))
+    source = "Evgeniou & Pontil 2004, Regularized Multi-Task Learning"
+    return [*recipes, recipe("soft sharing", soft, source, quick=False)]
+
+
+# Parts
+
+
+def _rival(
+    name: str, setting: Setting, learners: Any, source: str, *, quick: bool = True
+) -> Recipe:
+    return Recipe(name, setting, learners, source=source, quick=quick, baseline=True)
+
+
+def _logistic(name: str, setting: Setting, given: Given, quick: bool) -> Recipe:
+    penalties = OF_CLASSES[::2] if quick else OF_CLASSES
+    learners = tuple(InClosedForm(TaskLogistic(l2, given)) for l2 in penalties)
+    return _rival(name, setting, learners, "Cox 1958; scikit-learn")
+
+
+def _boosted(quick: bool) -> tuple[Boosting, ...]:
+    return tuple(Boosting(rate, leaves) for rate, leaves in TREES[: 2 if quick else 3])
+
+
+def _grown(*growers: AbstractGrower) -> tuple[AbstractLearner, ...]:
+    return tuple(ByTrees(grower) for grower in growers)
 
 
 def _solved(solver: Callable[[float], AbstractSolver]) -> tuple[AbstractLearner, ...]:

@@ -16,5 +16,6 @@ from ._padded_tasks import padded_tasks as padded_tasks
 from ._pooled_classes import PooledClasses as PooledClasses
 from ._rows import by_rows as by_rows, TableTasks as TableTasks
 from ._sinusoids import Sinusoids as Sinusoids
+from ._task_rows import TaskRows as TaskRows
 from ._unrelated import Unrelated as Unrelated
 from ._variable_episodes import VariableEpisodes as VariableEpisodes

@@ -1,5 +1,7 @@
 """A fixed, numbered set of tasks, each with a fixed set of points."""
 
+from typing import Self
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from ..core import Batch, check_not_negative, InputError, Split, Task
 from ._base import AbstractTasks, check_points
+from ._task_rows import TaskRows
 
 
 class FiniteTasks(AbstractTasks):
@@ -171,6 +174,25 @@ class FiniteTasks(AbstractTasks):
         return jax.vmap(lambda i: self.all_points(i, split))(jnp.arange(len(self)))
 
     @property
+    def point_axis(self) -> int:
+        """The axis of points in `points` and `held_out`."""
+        return 1
+
+    def turned(self, by: Int[Array, ""]) -> Self:
+        """The same tasks with their held-out points, of which there is an even number, moved by
+        `by` places: by one, test points stand where those to validate on stood."""
+        moved = jax.tree.map(lambda leaf: jnp.roll(leaf, -by, self.point_axis), self.held_out)
+        return eqx.tree_at(lambda tasks: tasks.held_out, self, moved)
+
+    def flat(self, split: Split) -> TaskRows:
+        """All points of all tasks in a split, on the host and without padding."""
+        points = self.points if split is Split.TRAIN else self.held_out
+        points = jax.tree.map(np.asarray, points)
+        if split is not Split.TRAIN:
+            points = jax.tree.map(lambda leaf: leaf[:, _offset(split) :: 2], points)
+        return TaskRows.of_batch(points)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the tasks."""
         return tuple(f"task {i + 1}" for i in range(len(self)))
@@ -261,8 +283,11 @@ def shared_out(batch: Batch, shots: int, queries: int) -> tuple[Batch, Batch]:
 def _half(batch: Batch, split: Split) -> Batch:
     """Every other point: even ones to validate on and odd ones to test on, so that both halves have
     as much of the padding at the end."""
-    offset = 0 if split is Split.VALIDATION else 1
-    return jax.tree.map(lambda leaf: leaf[offset::2], batch)
+    return jax.tree.map(lambda leaf: leaf[_offset(split) :: 2], batch)
+
+
+def _offset(split: Split) -> int:
+    return 0 if split is Split.VALIDATION else 1
 
 
 def _padded(x: np.ndarray, y: np.ndarray, groups: list[np.ndarray]) -> Batch:

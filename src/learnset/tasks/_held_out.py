@@ -12,6 +12,7 @@ from ..data import Encoding, Table
 from ._base import AbstractTasks, check_points
 from ._finite import FiniteTasks, shared_out, some_points
 from ._table_arrays import points_of, scaled_targets, scales
+from ._task_rows import TaskRows
 
 MOST_POINTS = 2000  # of one task, from which its support and query sets are drawn
 
@@ -38,6 +39,10 @@ class HeldOutTasks(AbstractTasks):
     def pool(self, split: Split) -> Batch:
         """All points of all tasks of a split."""
         return (self.train, self.validation, self.test)[split.value]
+
+    def flat(self, split: Split) -> TaskRows:
+        """All points of all tasks of a split, on the host and without padding."""
+        return TaskRows.of_batch(self.pool(split))
 
     @property
     def points_per_shot(self) -> int:

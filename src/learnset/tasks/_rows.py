@@ -11,6 +11,7 @@ from ..core import Batch, InputError, Split
 from ..data import Encoding, Table
 from ._finite import FiniteTasks
 from ._table_arrays import padded_rows, points_of, scaled_targets, scales
+from ._task_rows import TaskRows
 
 _NO_CLASS = -1e4  # a logit whose probability is zero in single precision
 
@@ -63,6 +64,21 @@ class TableTasks(FiniteTasks):
             return predictions
         missing = jnp.arange(len(self.classes)) >= jnp.asarray(self.class_counts)[index]
         return jnp.where(missing, _NO_CLASS, predictions)
+
+    @property
+    def point_axis(self) -> int:
+        return 0 if self.shared else 1
+
+    def flat(self, split: Split) -> TaskRows:
+        if not self.shared:
+            return super().flat(split)
+        points = self.points if split is Split.TRAIN else self.held_out
+        x, y, weight = (np.asarray(leaf) for leaf in (points.x, points.y, points.weight))
+        if split is not Split.TRAIN:
+            offset = 0 if split is Split.VALIDATION else 1
+            x, y, weight = (leaf[offset::2] for leaf in (x, y, weight))
+        task, row = np.nonzero(weight.T > 0)
+        return TaskRows(x, row, y[row, task], weight[row, task], task, len(self))
 
     @property
     def units(self) -> Float[Array, "tasks"]:

@@ -46,6 +46,7 @@ WATCHED = (1, 2, 5, 10, 20, 50, 100)  # steps of adaptation that are scored
 DIVISIONS = 5
 MOST_LINES = 20  # of the columns on the terminal
 MANY = 64  # tasks, of which each gives fewer points to a step
+MOST_STEPS = 5000  # of a network, which ends when validation rows are predicted no better
 MOST_OBSERVED = 40  # tasks whose gradients are compared
 UNIFORM = rows.SHARED
 BALANCED = (f"{UNIFORM} + FAMO", f"{UNIFORM} + UPGrad")
@@ -186,7 +187,7 @@ class AbstractTableSubject(AbstractSubject):
     """A table: its rows, and tasks that are held out."""
 
     steps: int | None = None
-    """training steps of a network; default: 300, or 100 with --quick"""
+    """training steps of a network, at most; default: 5000, or 1000 with --quick"""
     test_shots: tuple[int, ...] = (2, 5, 10, 20)
     """rows of held-out tasks to learn from, rising"""
     seeds: int | None = None
@@ -251,9 +252,10 @@ class AbstractTableSubject(AbstractSubject):
     def _on_rows(self, table: Table, folder: Path, seeds: Sequence[int]) -> Comparison:
         points = 8 if len(table) > MANY else 16
         question = SeenTasks.of_table(table, seeds=seeds, points_per_task=points)
-        options: dict[str, Any] = {"classes": bool(table.classes), "steps": self._steps}
-        options |= {"lrs": (0.01,)} if self.quick else {}
-        recipes = rows.standard(len(table), table.x.shape[1], **options)
+        options: dict[str, Any] = {"classes": bool(table.classes), "quick": self.quick}
+        options |= {"targets": table.task is None, "complete": bool(np.isfinite(table.y).all())}
+        most = self.steps or (MOST_STEPS // 5 if self.quick else MOST_STEPS)
+        recipes = rows.standard(len(table), question.sizes[0], steps=most, **options)
         return compare(
             [*self.chosen(recipes), *self.added()],
             Network(*question.sizes),

@@ -1,0 +1,200 @@
+"""Gradient boosting of trees, which is given the task; for each task; and after a mixed model."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from ..core import check_positive, needs
+from ..tasks import TaskRows
+from ._grower import (
+    AbstractGrower,
+    Added,
+    codes_of,
+    side_by_side,
+    table_of,
+    TreesOfTasks,
+    TreesPerTask,
+)
+from ._mixed_model import MixedModel
+from ._threads import one_thread
+from ._trees import MOST_CATEGORIES, Trees
+
+ABSENT = -30.0  # the logit of a class that no row has
+
+
+class Boosting(AbstractGrower):
+    """Gradient boosting of trees that is given the task as a category, or as the mean of its
+    targets where there are more than 255 tasks: scikit-learn's `HistGradientBoosting`. Targets of
+    several columns are classes, one-hot.
+
+    Source: Friedman 2001, *Greedy Function Approximation: A Gradient Boosting Machine*; histograms:
+    Ke et al. 2017, *LightGBM*.
+
+    **Arguments:**
+
+    - `rate`: the learning rate. `leaves`: of a tree, at most.
+    - `rounds`: at most; it ends when validation rows were predicted no better for `patience`.
+    - `task`: whether it is given the task.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> x = jnp.linspace(0, 1, 40)[None, :, None].repeat(2, axis=0)
+    >>> y = jnp.stack([x[0] > 0.5, x[0] < 0.5]).astype(float)
+    >>> rows = ls.tasks.TaskRows.of_batch(ls.Batch(x, y, jnp.ones((2, 40))))
+    >>> model, rounds = ls.multitask.Boosting(rounds=80).grown(rows, rows)
+    >>> [round(float(model.for_task(jnp.asarray(i))(jnp.ones(1))[0])) for i in (0, 1)]
+    [1, 0]
+    """
+
+    rate: float = eqx.field(static=True, default=0.1)
+    leaves: int = eqx.field(static=True, default=31)
+    rounds: int = eqx.field(static=True, default=500)
+    patience: int = eqx.field(static=True, default=15)
+    task: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self):
+        check_positive("Boosting", rate=self.rate, leaves=self.leaves - 1, rounds=self.rounds)
+
+    def grown(
+        self, rows: TaskRows, validation: TaskRows | None = None, *, rounds: Any = None
+    ) -> tuple[TreesOfTasks, int]:
+        codes = np.zeros((len(rows) + 1, 0))
+        category = self.task and len(rows) <= MOST_CATEGORIES
+        if self.task:
+            codes = codes_of(rows, categories=True)
+        points = table_of(rows, codes), rows.y, rows.weight
+        others = None
+        if validation is not None:
+            others = table_of(validation, codes), validation.y, validation.weight
+        trees, rounds = self.fitted(points, others, rounds, category=category)
+        return TreesOfTasks(trees, jnp.asarray(codes, jnp.result_type(float))), rounds
+
+    def fitted(
+        self,
+        points: tuple[np.ndarray, np.ndarray, np.ndarray],
+        validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+        rounds: int | None,
+        *,
+        category: bool = False,
+    ) -> tuple[Trees, int]:
+        """Trees of inputs, targets and weights, of which the first input may be a category; and the
+        number of rounds: that given, or the best on validation points."""
+        with needs("tables"):
+            from sklearn.ensemble import (
+                HistGradientBoostingClassifier as Classifier,
+                HistGradientBoostingRegressor as Regressor,
+            )
+
+        (x, y, weight), outputs = points, points[1].shape[1]
+        if rounds == 0:
+            return Trees.constant(_base(y, weight)), 0
+        options: dict[str, Any] = {
+            "learning_rate": self.rate,
+            "max_leaf_nodes": self.leaves,
+            "max_iter": rounds or self.rounds,
+            "min_samples_leaf": max(1, min(20, len(x) // 10)),
+            "categorical_features": [0] if category else None,
+            "early_stopping": rounds is None,
+            "n_iter_no_change": self.patience,
+            "scoring": "loss",
+            "random_state": 0,
+        }
+        labels = y[:, 0] if outputs == 1 else y.argmax(axis=1)
+        present = np.unique(labels) if outputs > 1 else np.zeros(0)
+        if outputs > 1 and len(present) == 1:
+            return Trees.constant(_base(y, weight)), 0
+        model = (Regressor if outputs == 1 else Classifier)(**options)
+        others: dict[str, Any] = {}
+        if rounds is None:
+            assert validation is not None
+            other_x, other_y, other_weight = validation
+            other = other_y[:, 0] if outputs == 1 else other_y.argmax(axis=1)
+            known = np.isin(other, present) if outputs > 1 else np.ones(len(other), bool)
+            others = {"X_val": other_x[known], "y_val": other[known]}
+            others["sample_weight_val"] = other_weight[known]
+        with one_thread():
+            model.fit(x, labels, sample_weight=weight, **others)
+        if rounds is None:
+            rounds = int(np.argmax(model.validation_score_))
+        trees = Trees.of_boosting(model, rounds=rounds)
+        return (_with_absent(trees, present.astype(int), outputs) if outputs > 1 else trees), rounds
+
+
+class BoostingPerTask(AbstractGrower):
+    """Gradient boosting for each task alone: nothing is shared. A new task is predicted by trees of
+    all tasks together.
+
+    **Arguments:** `boosting`: as each task has it.
+    """
+
+    boosting: Boosting = Boosting()
+
+    def grown(
+        self, rows: TaskRows, validation: TaskRows | None = None, *, rounds: Any = None
+    ) -> tuple[TreesPerTask, tuple[int, ...]]:
+        everything = rows.x, rows.y, rows.weight
+        others = None if validation is None else (validation.x, validation.y, validation.weight)
+        fitted = [
+            self.boosting.fitted(
+                points,
+                others if points is everything else validation and validation.of(number),
+                None if rounds is None else rounds[number],
+            )
+            for number, points in enumerate([*rows, everything])
+        ]
+        return TreesPerTask(side_by_side([trees for trees, _ in fitted])), tuple(
+            number for _, number in fitted
+        )
+
+
+class MixedBoosting(AbstractGrower):
+    """Trees with random effects: a mixed model, and gradient boosting of what it leaves, which is
+    given the task.
+
+    Source: the idea of Sigrist 2022, *Gaussian Process Boosting*; here the two parts are fitted one
+    after the other instead of in turns.
+
+    **Arguments:** `boosting`: of what is left. `slopes`: of the mixed model.
+    """
+
+    boosting: Boosting = Boosting()
+    slopes: bool = eqx.field(static=True, default=False)
+
+    def grown(
+        self, rows: TaskRows, validation: TaskRows | None = None, *, rounds: Any = None
+    ) -> tuple[Added, int]:
+        mixed = MixedModel(self.slopes).solve_rows(rows)
+        left = [
+            None if part is None else part.with_y(part.y - answers(mixed, part))
+            for part in (rows, validation)
+        ]
+        assert left[0] is not None
+        trees, rounds = self.boosting.grown(left[0], left[1], rounds=rounds)
+        return Added((mixed, trees)), rounds
+
+
+def answers(model: Any, rows: TaskRows) -> Float[np.ndarray, "points out"]:
+    """The predictions of a linear mixed model for rows, on the host."""
+    fixed = np.asarray(model.fixed, np.float64)
+    effects = np.asarray(model.effects, np.float64)
+    f = np.concatenate([np.ones((len(rows.y), 1)), rows.x], axis=1)
+    own = np.einsum("pq,pqo->po", f[:, : effects.shape[1]], effects[rows.task])
+    return f @ fixed + own
+
+
+def _base(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The answer without any tree: the mean, or the logits of the shares of classes."""
+    mean = weight @ y / max(weight.sum(), 1e-12)
+    return mean if len(mean) == 1 else np.maximum(np.log(np.maximum(mean, 1e-30)), ABSENT)
+
+
+def _with_absent(trees: Trees, present: np.ndarray, outputs: int) -> Trees:
+    """The same trees with an output for each class, also for those that no row has."""
+    if len(present) == outputs:
+        return trees
+    base = jnp.full(outputs, ABSENT, trees.base.dtype).at[present].set(trees.base)
+    value = jnp.zeros((*trees.value.shape[:-1], outputs), trees.value.dtype)
+    value = value.at[..., present].set(trees.value)
+    return eqx.tree_at(lambda t: (t.base, t.value), trees, (base, value))
