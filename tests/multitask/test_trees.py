@@ -61,6 +61,20 @@ def test_boosted_trees_predict_as_scikit_learn_does(kind):
     np.testing.assert_allclose(np.squeeze(ours), theirs, rtol=1e-4, atol=1e-4)
 
 
+def test_boosting_that_finds_nothing_is_the_mean():
+    """The best number of trees on validation rows is none."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(2, 60, 1))
+    rows, other = (
+        TaskRows(x, np.arange(60), sign * y, np.ones(60), np.repeat([0, 1], 30), 2)
+        for sign in (1, -1)
+    )
+    model, rounds = ls.multitask.Boosting().grown(rows, other)
+    answer = model.for_task(jnp.asarray(0))(jnp.zeros(1))
+    assert rounds == 0
+    np.testing.assert_allclose(answer, y.mean(axis=0), rtol=1e-5)
+
+
 def test_a_forest_predicts_as_scikit_learn_does():
     x, y = table()
     model = ensemble.RandomForestRegressor(20, random_state=0).fit(x, np.c_[y, -(y**2)])

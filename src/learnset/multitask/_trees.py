@@ -97,7 +97,8 @@ class Trees(eqx.Module):
                     }
                 )
         base = np.ravel(model._baseline_prediction)
-        return _of(trees, base * scale if binary else base)
+        base = base * scale if binary else base
+        return _of(trees, base) if trees else cls.constant(base)
 
     @classmethod
     def of_forest(cls, model: Any) -> "Trees":
