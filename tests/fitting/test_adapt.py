@@ -62,7 +62,8 @@ def test_a_correction_of_classes_is_where_its_gradient_is_zero():
 def test_rows_far_from_all_others_do_not_make_it_diverge():
     model = fitted("mixed model")
     x, y, task = noisy(1, 2, first=9)
-    adapted = model.adapt(frame(1e6 * x, task, y))
+    with pytest.warns(UserWarning, match="2 of 2 rows of a new task have an input more than 1000"):
+        adapted = model.adapt(frame(1e6 * x, task, y))
     near = adapted.predict(frame(x, task))["predicted"].to_numpy()
     assert np.abs(near).max() < 100
 

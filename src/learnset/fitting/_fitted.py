@@ -19,6 +19,7 @@ from ._outputs import Outputs
 from ._residuals import corrected
 
 MOST_ADDED = 10_000  # tasks that were adapted
+FAR = 1000  # standard deviations of an input, beyond which a row says nothing of a new task
 MEAN_OF_TASKS = (
     "The mean of tasks answers rows of unknown tasks; `adapt` learns a new task from a few rows."
 )
@@ -252,6 +253,14 @@ class Fitted:
         return adapted
 
     def _correction(self, x: np.ndarray, y: np.ndarray) -> Correction:
+        far = np.abs(x).max(axis=1, initial=0) > FAR
+        if far.any():
+            warnings.warn(
+                f"{far.sum()} of {len(x)} rows of a new task have an input more than {FAR} standard"
+                " deviations from those of `fit`, and are not learnt from. Check their units.",
+                stacklevel=3,
+            )
+            x, y = x[~far], y[~far]
         tried = [shots for shots in sorted(self.penalties) if shots <= len(x)]
         first = min(self.penalties, default=0)
         penalty = self.penalties.get(tried[-1] if tried else first, Penalty(1.0, float("inf")))
