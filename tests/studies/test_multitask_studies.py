@@ -64,6 +64,10 @@ def test_a_quick_toy_study_draws_both_scales_and_goes_on_from_what_is_done(tmp_p
     assert (folder / "paths-1.svg").exists() and (folder / "paths-0.1.png").exists()
     assert main([*command, "--resume"]) == 0
     assert result_of(folder)["rows"] == rows
+    for other in (["--seed", "7"], ["--steps", "500"]):  # of which none is published as another
+        assert main([*command, "--resume", *other]) == 2
+    with pytest.raises(ls.InputError, match="of another seed"):
+        MultiTaskToy(250, 2).run(folder, jax.random.key(7), resume=True)
 
 
 def test_the_delta_m_column_is_that_of_the_paper_but_for_one_slip_of_it(tmp_path):

@@ -15,7 +15,7 @@ import jax
 import tyro
 from jaxtyping import AbstractArray
 
-from ..core import DivergedError, InputError
+from ..core import DivergedError, InputError, NotWrittenError
 from . import CACHE, leave, say, with_subject, word_of
 from ._console import terminal
 from ._limits import check_numbers
@@ -57,6 +57,8 @@ def _code_and_line(error: Exception, arguments: list[str], command: Any) -> tupl
             return 2, as_typed(str(error), arguments, command)
         case DivergedError():
             return 1, str(error)
+        case NotWrittenError():
+            return 1, as_typed(str(error), arguments, command)
         case BrokenPipeError():  # nobody reads on, as after `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1, "The output is not read any more."

@@ -1,8 +1,7 @@
 """Checkpoints of a training run.
 
 Each is a sealed file of arrays and JSON, written under another name and then renamed, so that a
-kill at any instant leaves the one before it, and a changed bit is noticed. No pickle is written or
-read."""
+kill at any instant leaves the one before it, and a changed bit is noticed."""
 
 import warnings
 from pathlib import Path

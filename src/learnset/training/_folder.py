@@ -128,7 +128,7 @@ def _marked(
             _check_same(headers[0].get("about"), header["about"], out)
         replaces = header["replaces"] or (headers and headers[-1].get("replaces")) or None
         with writing(folder / MARKER):
-            _add(marker, _process() | header | {"replaces": replaces})
+            _add(marker, {**_process(), **header, "replaces": replaces})
 
         def note(name: str) -> None:
             if name not in files:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ from ._check import check_training, does_not_fit, reason_of
 from ._checkpoint import Checkpoints, Saved
 from ._compiled import compiled
 from ._folder import run_folder
-from ._identity import identity
+from ._identity import digest, identity
 from ._log import MetricsLog
+from ._program import program
 from ._progress import Bar, ctrl_c, shown_by_default
 from ._traced import is_traced
 
@@ -369,9 +371,11 @@ class _Host:
             "tasks_per_step": self.program.tasks_per_step,
             "key": run.key,
         }
-        # A function that has another body, such as a schedule, has the same name.
-        arrays = carry if run.key.ndim == 0 else jax.tree.map(lambda leaf: leaf[0], carry)
-        parts[f"update (of JAX {jax.__version__})"] = _update(self.program.optimiser, *arrays[:2])
+        # A schedule that has another body may have the same name.
+        moving, state, _ = carry if run.key.ndim == 0 else jax.tree.map(lambda x: x[0], carry)
+        update = partial(updated, sparing(self.program.optimiser))
+        computed = digest(program(update, moving, state, moving, jnp.zeros(())))
+        parts[f"optimiser (in JAX {jax.__version__})"] = computed
         return {name: identity(part) for name, part in parts.items()}
 
     def _diverged(self, metrics: dict[str, np.ndarray], begin: int, run: _Run) -> None:
@@ -419,19 +423,6 @@ def _finite_tasks(program: _Program, run: _Run, step: Array) -> Array:
     if run.key.ndim == 0:
         return all_finite(program._draw(run, step))
     return eqx.filter_vmap(lambda run: all_finite(program._draw(run, step)))(run).all()
-
-
-def _update(optimiser: optax.GradientTransformation, moving: PyTree, state: PyTree) -> Any:
-    """What an optimiser computes: its program, and the constants in it."""
-    arrays, fixed = eqx.partition((moving, state), eqx.is_array)
-
-    def update(arrays: PyTree) -> PyTree:
-        moving, state = eqx.combine(arrays, fixed)
-        new = updated(sparing(optimiser), moving, state, moving, jnp.zeros(()))
-        return eqx.filter(new, eqx.is_array)
-
-    closed = jax.make_jaxpr(update)(arrays)
-    return closed.jaxpr, closed.consts
 
 
 def _joined(window: dict[str, np.ndarray], metrics: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
