@@ -192,13 +192,22 @@ def _kept(recipe: Recipe) -> float:
 
 
 def _learnt(tasks: TableTasks, comparison: Comparison, recipe: Recipe, key: Key[Array, ""]) -> Any:
-    """The model that a recipe with one learner makes of all rows."""
+    """The model that a recipe with one learner makes of all rows: one that grows until some rows
+    are predicted no better grows again, as long, from these rows as well."""
     asked: Any = comparison.question
     one = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, tasks)
-    question = SeenTasks(one, asked.measure, comparison.rows.one_target)
-    experience = learn(Network(*question.sizes), question, key=key, progress=False)
-    models = experience.learnt(recipe).models[0]
-    return jax.tree.map(lambda leaf: leaf[0, 0] if eqx.is_array(leaf) else leaf, models)
+    question = SeenTasks(one, asked.measure, comparison.rows.one_target, refit=True)
+    if _kept(recipe):
+        again = compare([recipe], Network(*question.sizes), question, key=key, progress=False)
+        models = again[recipe.name].models
+    else:
+        experience = learn(Network(*question.sizes), question, key=key, progress=False)
+        models = jax.tree.map(_first, experience.learnt(recipe).models[0])
+    return jax.tree.map(_first, models)
+
+
+def _first(leaf: Any) -> Any:
+    return leaf[0] if eqx.is_array(leaf) else leaf
 
 
 def _card(table: Table, comparison: Comparison, outcome: Outcome, recipe: Recipe) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from ..core import for_task, head, Model, Predictor
 from ..models import Separate, SharedBody
-from ..multitask import AbstractSolution
+from ..multitask import LinearPredictor, LinearTasks, MixedEffects, Stacked, TreesPerTask
 
 SIZES = (1, 8, 64, 512)  # of batches: few lengths, and so few compiled programs
 AT_ONCE = 2**16  # rows of a linear model
@@ -52,11 +52,26 @@ class Outputs:
         if self.linear is not None:
             return _by_products(*self.linear, x, number)
         known = number >= 0
+        if isinstance(self.model, (TreesPerTask, Stacked)):
+            return self._task_by_task(x, number)
         if known.all():
             return _in_batches(_of_tasks, self.model, x, number)
         outputs = _in_batches(_of_one, self.new, x, number)
         if known.any():
             outputs[known] = _in_batches(_of_tasks, self.model, x[known], number[known])
+        return outputs
+
+    def _task_by_task(self, x: np.ndarray, number: np.ndarray) -> np.ndarray:
+        """For trees of each task, of which a row would take a copy."""
+        parts = {
+            task: _in_batches(
+                _of_one, for_task(self.model, jnp.asarray(task)), x[number == task], number
+            )
+            for task in np.unique(number).tolist()
+        }
+        outputs = np.zeros((len(x), next(iter(parts.values())).shape[1]))
+        for task, part in parts.items():
+            outputs[number == task] = part
         return outputs
 
     def features(self, x: Float[np.ndarray, "rows in"]) -> Float[np.ndarray, "rows features"]:
@@ -70,17 +85,14 @@ class Outputs:
 def _linear(model: Model, count: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Weights "tasks in out" and offsets of a model whose predictors are linear, those for a new
     task last; None for any other model."""
-    if not isinstance(model, AbstractSolution):
+    if not isinstance(model, (LinearTasks, MixedEffects)):
         return None
     with jax.default_matmul_precision("highest"):
         predictors = jax.vmap(model.for_task)(jnp.append(jnp.arange(count), -1))
-    fields = set(vars(predictors))
-    if fields == {"weight", "bias"}:
+    if isinstance(predictors, LinearPredictor):
         return np.asarray(predictors.weight, np.float64), np.asarray(predictors.bias, np.float64)
-    if "fixed" in fields:
-        fixed = np.asarray(predictors.fixed, np.float64)
-        return fixed[:, 1:], fixed[:, 0]
-    return None
+    fixed = np.asarray(predictors.fixed, np.float64)
+    return fixed[:, 1:], fixed[:, 0]
 
 
 def _by_products(

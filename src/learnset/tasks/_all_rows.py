@@ -53,7 +53,9 @@ def all_rows(
     y = scaled_targets(table, *of_rows)
     target = range(len(table)) if table.task is None else [0] * len(table)
     x = encoding(table.x)
-    held = [np.repeat(h if len(h) else r[:1], 2) for r, h in zip(rows, held, strict=True)]
+    held = [np.repeat(h, 2) for h in held]  # to choose by, and (not needed) to score on
+    if not any(map(len, held)):
+        held = [np.full(2, -1)] * len(rows)
     points, held_out = (
         points_of(x, y, list(zip(groups, target, strict=True))) for groups in (learn, held)
     )
