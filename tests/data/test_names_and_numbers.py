@@ -170,7 +170,7 @@ def test_none_and_na_among_words_are_words(tmp_path):
     cells = [c for c in ("none", "mild", "severe") for _ in (0, 1)] * 2
     table = read(tmp_path, rows(cells))
     assert table.classes == ("mild", "none", "severe") and len(table.x) == 12
-    assert "'none' is a word" in table.notes[0] and "4 cells" in table.notes[0]
+    assert "'none' is a word" in table.notes[0] and "4 rows" in table.notes[0]
     text = "t,x,y\n" + "".join(f"{('NA', 'ZA', 'BW')[i % 3]},{i},{i}\n" for i in range(12))
     assert read(tmp_path, text).names == ("BW", "NA", "ZA")
     frame = pl.DataFrame({"t": ["a", "b"] * 4, "c": ["?", "null", "na", ""] * 2, "y": range(8)})

@@ -140,7 +140,7 @@ def _column(
         gone = text.filter(filled(text, NO_NUMBER).is_null())
         if len(gone):
             _missing_note(notes, name, tuple(sorted(gone.unique().to_list())), len(gone))
-    if column.kind == "words" and column.done.endswith("cells)"):
+    if column.kind == "words" and column.done:
         notes.append(f"Column {name!r}: {column.done}.")
     if alike := _alike(column.words):
         notes.append(

@@ -44,7 +44,8 @@ def named(column: Column, cells: "pl.Series", text: TextFile | None = None) -> C
         missing, perhaps = missing | perhaps, set()
     known = {word.removeprefix(QUOTED) for word in cell - missing}
     count = int(raw.is_in(list(perhaps)).sum()) if perhaps else 0
-    done = f"{_listed(perhaps)} is a word, not an empty cell ({count} cells)" if perhaps else ""
+    what = "is a word, not an empty cell" if len(perhaps) == 1 else "are words, not empty cells"
+    done = f"{_listed(perhaps)} {what} ({count} rows)" if perhaps else ""
     return _worded(column, known, missing, done)
 
 

@@ -29,7 +29,7 @@ def reading_grid(table: Table, most: int) -> Grid:
     lines = [_line(row) for row in rows[:most]]
     if rest > 0:
         lines.append((f"… {rest} more", "", "", "", "", "see schema.json"))
-    return Grid(_HEAD, tuple(lines), left=4)
+    return Grid(_HEAD, tuple(lines), left=6)
 
 
 def _order(row: Reading) -> tuple[bool, bool]:
