@@ -107,7 +107,7 @@ def files(tmp_path_factory) -> Path:
             cells = [f"shop{row % 12}", f"town{row % 8}", price, day, sales, visits, sold, part]
             writer.writerow(cells)
         for row in range(4):
-            writer.writerow(["shop12", "town0", 1.0, row, 1.0 + row, 0.0, row % 2, "train"])
+            writer.writerow(["shop12", "town0", 1.0, row, 1.0 + row, row, row % 2, "train"])
     (folder / "schema.json").write_text('{"columns": [{"name": "day", "kind": "words"}]}')
     return folder
 
