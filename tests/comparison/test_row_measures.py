@@ -124,3 +124,21 @@ def test_four_events_in_120_rows_have_results():
 def test_two_events_are_too_few_and_are_counted():
     with pytest.raises(ls.InputError, match="2 of 120 rows of 'target' are '1'"):
         SeenTasks.of_table(wards(2))
+
+
+def test_the_scale_of_logits_is_that_of_models_that_have_not_learnt_from_validation_rows():
+    """Pure noise and a flexible model: learnt once more from validation rows, it would be sure of
+    them, and the log loss of scored rows would be above that of an even chance."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(240, 40)), (random.random(240) < 0.5).astype(float)
+    made = ls.Table.from_arrays(x, y, np.arange(240) % 2, classes=("no", "yes"))
+    question = SeenTasks.of_table(made, seeds=range(4))
+    learner = InClosedForm(ls.multitask.PooledRidge(1e-3))
+    recipes = [Recipe("pooled", Setting.POOLED, (learner,), baseline=True)]
+
+    def network(key):
+        return ls.MLP(*question.sizes, width=2, depth=1, key=key)
+
+    comparison = ls.compare(recipes, network, question, key=jr.key(0), progress=False)
+    predictions = comparison["pooled"].predictions
+    assert RowLogLoss().of_all(predictions, comparison.rows).mean() < np.log(2) + 0.03

@@ -132,6 +132,7 @@ class Asking:
         """Chooses for one number of shots, and asks what was chosen."""
         seeds, measure = self.question.seeds, self.question.measure
         chosen, value, places = [candidates[0]] * seeds, np.full(seeds, np.nan), None
+        settling = None
         if validation is not None:
             scores = self._scores(shots, recipe, models, candidates, validation)
             scores = self.question.for_choice(scores)
@@ -139,6 +140,8 @@ class Asking:
             chosen = [candidates[candidate] for candidate, _ in best]
             places = [place for _, place in best]
             value = np.array([measure.sign * scores[s, c, p] for s, (c, p) in enumerate(best)])
+            if measure.settles:  # by models that have not learnt from validation rows
+                settling = self._ask(recipe, models, chosen, validation[0], shots)[0]
             if again is not None:
                 models, groups = again([candidate.learner for candidate in chosen])
                 chosen = [
@@ -150,8 +153,7 @@ class Asking:
                 # Compiles, so that what follows is timed: one program serves all numbers of shots.
                 self._ask(recipe, models, chosen, test[0], shots)
         observed, seconds, of_seeds = self._ask(recipe, models, chosen, test[0], shots)
-        if validation is not None and measure.settles:
-            settling = self._ask(recipe, models, chosen, validation[0], shots)[0]
+        if validation is not None and settling is not None:
             observed = measure.settled(observed, settling, validation[1])
         if not np.isfinite(measure.overall(observed, test[1])).any():
             raise DivergedError(f"{recipe.name}: its predictions are not finite.")
