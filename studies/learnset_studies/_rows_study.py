@@ -10,10 +10,20 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from learnset.comparison import compare, Recipe, SeenTasks, Setting
-from learnset.core import FAINT, finite, INK, InputError, interval, new_figure, write_figure
+from learnset.core import (
+    AbstractMethod,
+    FAINT,
+    finite,
+    INK,
+    InputError,
+    interval,
+    new_figure,
+    write_figure,
+)
 from learnset.data import Table
 from learnset.models import MLP
 from learnset.recipes import rows as of_rows
+from learnset.recipes.regression import Heads
 from learnset.report import Grid, look, Paragraph, Picture, Section
 
 UNIFORM = of_rows.SHARED
@@ -53,6 +63,22 @@ def chosen_recipes(
     standard = of_rows.standard(len(table), table.x.shape[1], **options)
     by_name = {recipe.name: recipe for recipe in standard}
     return [by_name[name] for name in names]
+
+
+def balanced(
+    name: str,
+    method: AbstractMethod,
+    source: str,
+    *,
+    num_tasks: int,
+    steps: int,
+    lrs: tuple[float, ...],
+) -> Recipe:
+    """A shared body trained by a balancer, with the grid of the other networks."""
+    loss: Any = method.loss  # pyright: ignore[reportAttributeAccessIssue]  # all of these have one
+    networks = of_rows.Networks(num_tasks, loss, steps, lrs)
+    learners = networks.of_tasks(method, Heads(num_tasks))
+    return Recipe(f"{UNIFORM} + {name}", Setting.MULTI_TASK, learners, source=source)
 
 
 def compared(

@@ -9,11 +9,11 @@ from jaxtyping import Array, Key
 from learnset.core import mse
 from learnset.data import sarcos
 from learnset.multitask import CAGrad, IMTLG, MGDA, NashMTL, PCGrad
-from learnset.recipes.rows import balanced
 from learnset.report import Grid, Page, Paragraph, Section
 
 from ._rows_study import (
     answer_section,
+    balanced,
     check_sizes,
     chosen_recipes,
     compared,

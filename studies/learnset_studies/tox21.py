@@ -10,11 +10,11 @@ from jaxtyping import Array, Key
 from learnset.core import cross_entropy
 from learnset.data import tox21
 from learnset.multitask import UW
-from learnset.recipes.rows import balanced
 from learnset.report import Grid, Page, Paragraph, Section
 
 from ._rows_study import (
     answer_section,
+    balanced,
     check_sizes,
     chosen_recipes,
     compared,
