@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from result_format import faults
 
 from learnset.cli import main
+from learnset.cli._keep import within
 from learnset.recipes import classes
 from learnset.training import write_sealed_json
 
@@ -307,3 +309,15 @@ def test_each_command_says_what_was_left_out(here, tmp_path, capsys):
     for words in (train, draw, ["evaluate", run, "--tasks", "20"], adapt):
         assert main(words) == 0
         assert line in " ".join(capsys.readouterr().out.split()), words[0]
+
+
+def test_a_classifier_that_never_ends_is_stopped_with_one_line(monkeypatch, capsys):
+    codes = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    with within(0.01, "The classifier did not answer"):
+        while not codes:
+            time.sleep(0.01)
+    assert codes == [1] and "within 0.01 seconds, and was stopped" in capsys.readouterr().err
+    with within(60, "It did not answer"):
+        pass
+    assert codes == [1]

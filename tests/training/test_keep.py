@@ -5,16 +5,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import learnset as ls
+from learnset.training._sealed import write_sealed
 
 ELSEWHERE = """
 import sys
 import numpy as np
 import learnset as ls
+from learnset.training._sealed import write_sealed
 
 predictor = ls.load(sys.argv[1])
 for path in sys.argv[2:]:
@@ -91,3 +95,51 @@ def test_nothing_is_ever_unpickled():
     )
     assert [str(path) for path in source.rglob("*.py") if bad.search(path.read_text())] == []
     assert len(list(source.rglob("*.py"))) > 30  # files were searched
+
+
+def write(path, function, *shapes):
+    """A file that looks like one of `ls.save`, with a program that `save` would not make."""
+    points = jax.export.symbolic_shape("points")
+    xs = [jax.ShapeDtypeStruct((*points, *shape), jnp.float32) for shape in shapes]
+    checks = [jax.export.DisabledSafetyCheck.custom_call(name) for name in ("anything", "other")]
+    program = jax.export.export(jax.jit(function), platforms=("cpu",), disabled_checks=checks)(*xs)
+    write_sealed(path, "predictor 1", bytes(program.serialize()))
+    return path
+
+
+def test_a_program_that_calls_other_code_is_refused_before_it_is_run(tmp_path):
+    def other(xs):
+        result = jax.ShapeDtypeStruct(xs.shape, xs.dtype)
+        return jax.ffi.ffi_call("anything", result)(xs)
+
+    path = write(tmp_path / "predictor", other, (3,))
+    with pytest.raises(ls.InputError, match="calls code outside of it .'anything'"):
+        ls.load(path)
+    path = write(tmp_path / "two", lambda x, y: x + y, (3,), (3,))
+    with pytest.raises(ls.InputError, match="a program of 2 arguments"):
+        ls.load(path)
+
+
+def test_linear_algebra_of_jax_is_not_other_code(tmp_path):
+    def solved(xs):
+        kernel = jnp.eye(3) * 2 + 0.1
+        return jax.vmap(lambda x: jnp.linalg.solve(kernel, x) + jnp.linalg.eigh(kernel)[0])(xs)
+
+    path = write(tmp_path / "predictor", solved, (3,))
+    assert ls.load(path)(jnp.ones((4, 3))).shape == (4, 3)
+
+
+def test_a_call_that_would_take_too_much_memory_is_not_run(tmp_path):
+    def huge(xs):
+        return jnp.sort(jnp.sin(jnp.arange(1e5))[None] * xs[:, :1], axis=1)[:, :1]
+
+    load = ls.load(write(tmp_path / "predictor", huge, (3,)), most_bytes=2**26)
+    assert load(jnp.ones((1, 3))).shape == (1, 1)
+    with pytest.raises(ls.InputError, match="would take .* GiB of memory, more than the"):
+        load(jnp.ones((1000, 3)))
+
+
+@pytest.mark.parametrize("xs", [jnp.ones((2, 3)), jnp.ones(2), jnp.ones((2, 1), jnp.int32)])
+def test_inputs_of_another_shape_or_type_are_refused_in_one_line(saved, xs):
+    with pytest.raises(ls.InputError, match=r"takes inputs of shape \(points, 1\) and type"):
+        ls.load(saved)(xs)

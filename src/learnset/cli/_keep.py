@@ -1,7 +1,10 @@
 """`learnset adapt` and `learnset predict`: a classifier to keep."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import os
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +27,14 @@ from ..training import (
     save,
     write_sealed_json,
 )
+from . import say
 from ._families import few_shot
 from ._kept import Kept, ranges_from, read_kept
 from ._options import say_notes
 from ._train import training_of
 from .subjects import AbstractSource
+
+LONGEST = 300.0  # seconds that a classifier may take for one file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,8 +143,9 @@ class Predict:
         for path in self.images:
             labels, x, notes = _examples(path, shape, ranges)
             say_notes([f"{path}: {line}" for line in notes], console)
-            scores = predictor(jnp.asarray(x, jnp.result_type(float)))
-            chances = np.asarray(jax.nn.softmax(scores, axis=1))
+            with within(LONGEST, f"{self.classifier} did not answer for {path}"):
+                scores = predictor(jnp.asarray(x, jnp.result_type(float)))
+                chances = np.asarray(jax.nn.softmax(scores, axis=1))
             for label, chance in zip(labels, chances, strict=True):
                 table.add_row(label, names[int(chance.argmax())], f"{chance.max():.1%}")
         console.print(table)
@@ -152,6 +159,24 @@ class Predict:
             )
         known = read_sealed_json(path, "Make the classifier again with `learnset adapt`.")
         return known["names"], tuple(known["shape"]), ranges_from(known["ranges"])
+
+
+@contextlib.contextmanager
+def within(seconds: float, message: str) -> Iterator[None]:
+    """Ends the process with one line where its body takes longer: a program that never ends cannot
+    be stopped otherwise."""
+
+    def end() -> None:
+        say(1, f"{message} within {seconds:g} seconds, and was stopped.")
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _examples(

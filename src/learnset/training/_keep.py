@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Shaped
 
 from ..core import InputError, predict, Predictor
+from ._bounded import bounded, check_program, LARGEST, MOST_BYTES
 from ._sealed import read_sealed, write_sealed
 
 _KIND = "predictor 1"
@@ -37,18 +38,32 @@ def save(path: str | Path, predictor: Predictor, x: Shaped[Array, "*in"]) -> Non
     write_sealed(Path(path), _KIND, bytes(program.serialize()))
 
 
-def load(path: str | Path) -> Callable[[Shaped[Array, "points *in"]], PyTree[Array]]:
+def load(
+    path: str | Path, *, most_bytes: int = MOST_BYTES
+) -> Callable[[Shaped[Array, "points *in"]], PyTree[Array]]:
     """A saved predictor, as a function of many inputs.
 
-    **Raises:** `InputError` for a file that does not exist, is damaged, or was not written by
-    `save`.
+    A predictor is a program: one from a stranger is code that computes and does no more. It cannot
+    read files or open connections, and calls of other code are refused. A call that would take
+    more than `most_bytes` of memory is not run; how long one takes cannot be told before, so give
+    strangers' predictors a process with a limit of time.
+
+    **Raises:** `InputError` for a file that does not exist, is damaged, was not written by `save`,
+    or is a program of another kind; when called, for inputs of another shape or type, and for too
+    much memory.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"There is no file {path}. Save a predictor with `learnset.save` first.")
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{path} has more than {LARGEST:,} bytes; no predictor is as large.")
     content = read_sealed(path, _KIND, "Save it again with `learnset.save`.")
     try:
-        return jax.export.deserialize(bytearray(content)).call
+        program = jax.export.deserialize(bytearray(content))
+        check_program(program, str(path))
+        return bounded(program, str(path), most_bytes)
+    except InputError:
+        raise
     except Exception as error:  # the reader of the format raises many kinds
         raise InputError(
             f"{path} cannot be read by this version of JAX ({type(error).__name__}: {error}). Save"
