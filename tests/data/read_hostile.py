@@ -59,6 +59,8 @@ def arrays():
 def changed(content):
     content = bytearray(content)
     for _ in range(chance.choice((1, 1, 1, 2, 4, 16))):
+        if not content:
+            break
         at = chance.randrange(len(content))
         what = chance.randrange(6)
         if what == 0:

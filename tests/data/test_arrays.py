@@ -145,3 +145,9 @@ def test_the_same_image_in_two_classes_is_noted(tmp_path):
 def test_floats_too_large_for_a_network_are_counted_with_those_that_are_infinite():
     with pytest.raises(InputError, match="1 rows with numbers that are NaN or infinite"):
         ls.data.Labelled.from_arrays(np.array([[1e300], [1.0]]), [0, 1])
+
+
+def test_images_in_the_order_of_columns_are_read_alike(tmp_path):
+    x = IMAGES.astype(np.uint8)
+    np.savez(tmp_path / "columns.npz", x=np.asfortranarray(x), y=LABELS)
+    assert (ls.from_npz(tmp_path / "columns.npz").x == x).all()

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 import learnset as ls
+from learnset import training
 from learnset.training._sealed import write_sealed
 
 ELSEWHERE = """
 import sys
 import numpy as np
 import learnset as ls
+from learnset import training
 from learnset.training._sealed import write_sealed
 
 predictor = ls.load(sys.argv[1])
@@ -133,7 +135,7 @@ def test_a_call_that_would_take_too_much_memory_is_not_run(tmp_path):
     def huge(xs):
         return jnp.sort(jnp.sin(jnp.arange(1e5))[None] * xs[:, :1], axis=1)[:, :1]
 
-    load = ls.load(write(tmp_path / "predictor", huge, (3,)), most_bytes=2**26)
+    load = training.load(write(tmp_path / "predictor", huge, (3,)), most_bytes=2**26)
     assert load(jnp.ones((1, 3))).shape == (1, 1)
     with pytest.raises(ls.InputError, match="would take .* GiB of memory, more than the"):
         load(jnp.ones((1000, 3)))
