@@ -123,7 +123,9 @@ class _Source(eqx.Module):
                 index = jr.randint(which, (self.per_step,), 0, len(self.starts))
             part = jr.uniform(where, (len(index), PER_TASK))
             size = self.sizes[index][:, None]
-            place = self.starts[index][:, None] + jnp.minimum((part * size.astype(part.dtype)).astype(int), size - 1)
+            place = self.starts[index][:, None] + jnp.minimum(
+                (part * size.astype(part.dtype)).astype(int), size - 1
+            )
         points = Batch(self.x[self.row[place]], self.y[place], self.weight[place])
         none = jax.tree.map(lambda leaf: leaf[:, :0], points)
         return Task(none, points, index, jnp.zeros((len(index), 0), points.y.dtype))
