@@ -260,7 +260,7 @@ def test_each_option_of_a_table_of_your_own_changes_the_question(compared, files
     for option in (*OWN, *DIVIDED):
         words = bases.get(option, [*shop, "sales"])
         if option in DIVIDED:  # which hold no tasks out
-            words, compared.calls = [*words, "--seed", "0"], 1
+            words, compared.calls = [*words, "--seeds", "1"], 1
         else:
             compared.calls = 2 if words is several else 3  # of two tasks none is held out
         assert "question" in changed(compared, words, option.format(files=files)), option
