@@ -87,7 +87,7 @@ def ended(words, capsys):
     return code, said
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.study
 @pytest.mark.parametrize("name, file", CASES)
 def test_a_damaged_file_is_one_line_or_changes_nothing(runs, name, file, tmp_path, capsys):

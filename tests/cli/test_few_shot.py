@@ -271,11 +271,12 @@ def test_a_run_is_scored_on_the_classes_that_it_held_out(tmp_path, capsys):
     assert main(["evaluate", str(run), "--tasks", "20"]) == 0
     assert "1 of 3 classes that were held out are gone" in capsys.readouterr().out
     moved = shutil.move(pictures, tmp_path / "moved")
-    assert main(["evaluate", str(run), "--tasks", "20", "--data", str(moved)]) == 0
+    elsewhere = ["--data", str(moved), "--out", str(tmp_path / "moved.json")]
+    assert main(["evaluate", str(run), "--tasks", "20", *elsewhere]) == 0
     assert "1 of 3 classes that were held out are gone" in capsys.readouterr().out
     for name in parts["test"][1:]:
         shutil.rmtree(moved / name)
-    assert main(["evaluate", str(run), "--tasks", "20", "--data", str(moved)]) == 2
+    assert main(["evaluate", str(run), "--tasks", "20", *elsewhere]) == 2
     assert "none of the 3 classes that the run held out" in capsys.readouterr().err
 
 

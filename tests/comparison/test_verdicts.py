@@ -96,7 +96,7 @@ def test_where_no_number_of_divisions_would_tell_more_rows_would():
     assert verdict.more == f"about {math.ceil((half / 0.02) ** 2)} times as many"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_on_tables_of_pure_noise_at_most_one_in_twenty_claims_anything():
     """Neither that learning together helps or hurts, nor that any task gains or loses."""
     random, claims = np.random.default_rng(0), 0
@@ -109,7 +109,7 @@ def test_on_tables_of_pure_noise_at_most_one_in_twenty_claims_anything():
     assert claims <= 0.05 * TABLES
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_interval_of_a_shared_effect_covers_it_in_95_of_100_tables():
     """The effect is the mean over tables; between 93 and 97 % of the intervals cover it."""
     random, found = np.random.default_rng(1), []

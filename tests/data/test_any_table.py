@@ -169,7 +169,7 @@ def test_a_damaged_file_is_a_table_or_one_line(name, count):
         table_or_one_line(mutated(content, generator), name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ("t.csv", "t.parquet"))
 def test_ten_thousand_damaged_files_are_tables_or_one_line(name):
     content, generator = GOOD if name == "t.csv" else parquet(), random.Random(1)

@@ -126,7 +126,7 @@ def test_targets_on_a_log_scale_come_back_as_they_were_measured():
         model.adapt(frame(x[:1], np.array(["other"]), np.array([-1.0])))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_is_fitted_adapted_saved_and_loaded(recipe, tmp_path):
     model = fitted(recipe, tasks=4, rows=30)

@@ -39,7 +39,7 @@ def uneven(x, y, task):
     return x, y + number * random.normal(size=len(y)), task
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("made", [lambda *a: a, skewed, uneven])
 @pytest.mark.parametrize("recipe", ["mixed model", "shared body"])
 def test_intervals_cover_nine_tenths_of_new_rows(made, recipe):
@@ -47,7 +47,7 @@ def test_intervals_cover_nine_tenths_of_new_rows(made, recipe):
     assert abs(covered(model, *made(*noisy(12, 800, seed=1))) - 0.9) < 0.02
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_intervals_of_new_tasks_cover_at_least_nine_tenths_of_their_rows():
     parts = []
     for seed in range(20):
@@ -64,7 +64,7 @@ def test_intervals_of_new_tasks_cover_at_least_nine_tenths_of_their_rows():
     assert 0.88 < np.mean(parts) < 0.97
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_intervals_cover_nine_tenths_of_pupils(school):
     held = np.random.default_rng(0).random(len(school.x)) < 0.2
     task = np.array(school.names)[school.task]

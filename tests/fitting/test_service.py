@@ -169,7 +169,7 @@ BODIES = st.one_of(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=BODIES, path=st.sampled_from(["/predict", "/adapt"]))
 def test_whatever_is_sent_gets_an_answer_or_one_line(ask, body, path):

@@ -314,7 +314,7 @@ def test_a_recipe_needs_several_tasks():
         MultiTaskRegressor(recipe="mixed model", sharing="all").fit(X, Y, task=TASK)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_defaults_explain_pupils_at_least_as_well_as_gradient_boosting():
     from sklearn.ensemble import HistGradientBoostingRegressor
 

@@ -129,7 +129,7 @@ def test_training_with_a_new_optimiser_of_the_same_kind_compiles_nothing(model, 
     assert not eqx.tree_equal(train(1e-1), slow) and entered
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_does_not_grow_with_new_optimisers(model, monkeypatch):
     monkeypatch.setattr(_compiled, "KEPT", 4)
 

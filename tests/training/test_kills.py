@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 # Trainings one after the other, each with a state of its own kind. Prints what all of them come to.
 TRAININGS = """
