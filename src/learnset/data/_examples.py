@@ -107,7 +107,7 @@ def twins_among(x: np.ndarray, class_of: np.ndarray) -> tuple[str, ...]:
         return ()
     classes = defaultdict(list)
     for image, number in zip(x, class_of, strict=True):
-        classes[hashlib.sha256(np.ascontiguousarray(image)).digest()].append(int(number))
+        classes[hashlib.sha256(image.tobytes()).digest()].append(int(number))
     several = [numbers for numbers in classes.values() if len(numbers) > 1]
     both = sum(len(numbers) for numbers in several if len(set(numbers)) > 1)
     twice = sum(len(numbers) - 1 for numbers in several if len(set(numbers)) == 1)

@@ -94,7 +94,8 @@ def fit(
     points = 8 if len(table) > MANY else 16
     question = SeenTasks.of_table(table, seeds=range(seed, seed + count), points_per_task=points)
     if weight is not None:
-        question = dataclasses.replace(question, sets=_weighted(question.sets, weight))
+        sets: Any = question.sets
+        question = dataclasses.replace(question, sets=_weighted(sets, weight))
     network, key = Network(*question.sizes), jr.key(seed)
 
     def ask(recipes: Sequence[Recipe]) -> Comparison:
@@ -127,7 +128,8 @@ def fit(
 
 def recipes_of(table: Table, steps: int = STEPS) -> list[Recipe]:
     """The recipes that can be fitted to a table."""
-    options = {"targets": table.task is None, "complete": bool(np.isfinite(table.y).all())}
+    options: dict[str, Any] = {"targets": table.task is None}
+    options |= {"complete": bool(np.isfinite(table.y).all())}
     options |= {"classes": bool(table.classes), "quick": True}
     return rows.standard(len(table), table.x.shape[1], steps=steps, **options)
 

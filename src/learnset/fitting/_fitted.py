@@ -136,8 +136,8 @@ class Fitted:
         if half is None:
             return Answers(self._as_measured(z), None, None, None, basis, names, notes)
         half = half.reshape(count, targets)
-        each = (self._as_measured(value) for value in (z, z - half, z + half))
-        return Answers(*each, None, basis, names, notes)
+        predicted, lower, upper = map(self._as_measured, (z, z - half, z + half))
+        return Answers(predicted, lower, upper, None, basis, names, notes)
 
     def _as_measured(self, z: np.ndarray) -> np.ndarray:
         """Targets as they were measured, where the model has their logarithms."""

@@ -134,15 +134,14 @@ class BoostingPerTask(AbstractGrower):
     def grown(
         self, rows: TaskRows, validation: TaskRows | None = None, *, rounds: Any = None
     ) -> tuple[TreesPerTask, tuple[int, ...]]:
-        everything = rows.x, rows.y, rows.weight
-        others = None if validation is None else (validation.x, validation.y, validation.weight)
+        def parts(of: TaskRows | None) -> list[Any]:
+            """The points of each task, and of all together."""
+            return [None] * (len(rows) + 1) if of is None else [*of, (of.x, of.y, of.weight)]
+
+        given = [None] * (len(rows) + 1) if rounds is None else rounds
         fitted = [
-            self.boosting.fitted(
-                points,
-                others if points is everything else validation and validation.of(number),
-                None if rounds is None else rounds[number],
-            )
-            for number, points in enumerate([*rows, everything])
+            self.boosting.fitted(*each)
+            for each in zip(parts(rows), parts(validation), given, strict=True)
         ]
         return TreesPerTask(side_by_side([trees for trees, _ in fitted])), tuple(
             number for _, number in fitted

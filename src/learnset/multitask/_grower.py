@@ -1,6 +1,8 @@
 """Models that grow in rounds, tree by tree, until validation rows are predicted no better."""
 
 import abc
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,7 +82,7 @@ class Sum(eqx.Module):
 
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "out"]:
         first, *others = (part(x) for part in self.parts)
-        return sum(others, first)
+        return functools.reduce(operator.add, others, first)
 
 
 def pick(many: Any, index: Int[Array, ""]) -> Any:

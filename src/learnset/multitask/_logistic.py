@@ -94,6 +94,6 @@ class TaskLogistic(AbstractSolver):
             model.fit(x, labels, sample_weight=weight)
         found, bias = model.coef_.T, model.intercept_
         if len(present) == 2:
-            found, bias = found * [-0.5, 0.5], bias * [-0.5, 0.5]
+            found, bias = found * np.array([-0.5, 0.5]), bias * np.array([-0.5, 0.5])
         coefficients[:, present], offsets[present] = found, bias
         return coefficients, offsets

@@ -112,7 +112,7 @@ class _Likelihood(NamedTuple):
     shared: Float[np.ndarray, "fixed"]
     size: Float[np.ndarray, "effects"]
     square: float
-    count: float
+    num_points: float
 
     def at(self, logs: Float[np.ndarray, "effects"]) -> _Point:
         own = self.size * np.exp(-logs)
@@ -120,16 +120,16 @@ class _Likelihood(NamedTuple):
         fit = (self.equations.fy * solved.shared).sum() + (self.equations.zy * solved.own).sum()
         left = max(self.square - fit, np.finfo(np.float64).eps * self.square, 1e-300)
         tasks = len(solved.own)
-        value = self.count * np.log(left) + solved.logdet.sum() - tasks * np.log(own).sum()
+        value = self.num_points * np.log(left) + solved.logdet.sum() - tasks * np.log(own).sum()
         # The part of each effect that points determine, and what two effects have in common.
         known = (
             np.eye(len(own)) - own * solved.inverse if len(own) > 1 else 1 - own * solved.inverse
         )
         parts = np.einsum("tqq->q", known)
         common = np.einsum("tqr,trq->qr", known, known)
-        slope = parts - own * (solved.own[:, :, 0] ** 2).sum(axis=0) * self.count / left
+        slope = parts - own * (solved.own[:, :, 0] ** 2).sum(axis=0) * self.num_points / left
         return _Point(
-            logs, solved, left, value, slope, common - np.outer(parts, parts) / self.count
+            logs, solved, left, value, slope, common - np.outer(parts, parts) / self.num_points
         )
 
     def best(self, logs: Float[np.ndarray, "effects"], steps: int) -> _Point:
@@ -145,7 +145,7 @@ class _Likelihood(NamedTuple):
             else:
                 return point
             gain, point = point.value - new.value, new
-            if gain < 1e-7 * max(1.0, self.count**0.5):
+            if gain < 1e-7 * max(1.0, self.num_points**0.5):
                 return point
         return point
 

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.export
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, PyTree, Shaped
 
 from ..core import InputError
@@ -61,7 +62,7 @@ def bounded(
     (expected,) = program.in_avals
 
     def call(xs: Shaped[Array, "points *in"]) -> PyTree[Array]:
-        if isinstance(xs, jax.core.Tracer):
+        if isinstance(xs, Tracer):
             return program.call(xs)
         xs = jax.numpy.asarray(xs)
         shape = expected.shape[1:]
