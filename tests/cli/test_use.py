@@ -38,7 +38,7 @@ def test_predictions_come_row_for_row_with_intervals(folder, capsys):
     out = folder / "predictions.csv"
     assert run("predict", folder / "shops.learnset", folder / "new.csv", "--out", out) == 0
     said = capsys.readouterr().out
-    assert "1 unknown tasks" in said and "3 predictions" in said
+    assert "the task is unknown" in said and "3 predictions" in said
     table = pl.read_csv(out)
     assert table.columns == ["shop", "predicted", "lower", "upper", "basis"]
     assert table["shop"].to_list() == ["a", "'=z", "d"]  # no formula

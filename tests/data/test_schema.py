@@ -49,8 +49,8 @@ def test_columns_may_be_in_another_order_without_labels_and_with_new_words(table
     assert np.isnan(records.x[1]).all() and np.isnan(records.y).all()
     assert [note[:40] for note in records.notes] == [
         "Columns that are not in the schema are n",
-        "1 rows are of 1 unknown tasks: 'd'.",
-        "1 cells of 'colour' have words that were",
+        "In 1 of 2 rows the task is unknown: 'd'.",
+        "In 1 of 2 rows 'colour' has words that ",
     ]
 
 

@@ -13,7 +13,7 @@ def error(model, rows, y):
     return float(np.sqrt(((model.predict(rows)["predicted"].to_numpy() - y) ** 2).mean()))
 
 
-@pytest.mark.filterwarnings("ignore:.*unknown tasks")
+@pytest.mark.filterwarnings("ignore:.*task is unknown")
 @pytest.mark.filterwarnings("ignore:The mean of tasks")
 @pytest.mark.parametrize("recipe", ["mixed model", "ridge with offsets"])
 def test_a_few_rows_of_a_new_task_make_it_known(recipe):

@@ -48,7 +48,7 @@ def test_an_unknown_task_is_answered_by_the_mean_of_tasks_and_said():
     first, *known = predicted["predicted"].to_list()
     assert first == pytest.approx(np.mean(known), abs=1e-3)
     assert predicted["basis"].to_list() == ["mean of tasks"] + 3 * ["known task"]
-    assert any("unknown tasks: 'z'" in str(w.message) for w in warned)
+    assert any("the task is unknown: 'z'" in str(w.message) for w in warned)
 
 
 def test_missing_cells_and_unknown_words_are_answered_and_counted():

@@ -57,7 +57,7 @@ def test_unknown_tasks_are_said_adapted_and_then_known(model, ask):
     x, y, task = noisy(1, 6, first=9)
     rows = frame(x, task).to_dicts()
     _, before = ask("/predict", {"rows": rows})
-    assert any("unknown tasks: 't09'" in note for note in before["notes"])
+    assert any("the task is unknown: 't09'" in note for note in before["notes"])
     assert {row["basis"] for row in before["predictions"]} == {"mean of tasks"}
     status, adapted = ask("/adapt", {"rows": frame(x, task, y).to_dicts()})
     assert status == 200 and adapted["tasks"] == [{"task": "t09", "rows": 6}]

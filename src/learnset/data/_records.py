@@ -103,9 +103,9 @@ def _task(name: str, text: Any, tasks: tuple[str, ...], notes: list[str]) -> np.
         some = ", ".join(map(repr, new[:5])) + (", …" if len(new) > 5 else "")
         if len(new):
             rows = int(unknown.sum()) - text.null_count()
-            notes.append(f"{rows} rows are of {len(new)} unknown tasks: {some}.")
+            notes.append(f"In {rows} of {len(text)} rows the task is unknown: {some}.")
         if text.null_count():
-            notes.append(f"{text.null_count()} rows have no task: {name!r} is empty.")
+            notes.append(f"In {text.null_count()} of {len(text)} rows {name!r} is empty: no task.")
     return np.where(unknown, -1, number).astype(np.int64)
 
 
@@ -154,8 +154,8 @@ def _converted(source: Source, column: Column, decimal: str, notes: list[str]) -
         new = text.filter(unknown).unique(maintain_order=True)
         some = ", ".join(map(repr, new[:5])) + (", …" if len(new) > 5 else "")
         notes.append(
-            f"{int(unknown.sum())} cells of {column.name!r} have words that were not there before"
-            f" and are read as missing: {some}."
+            f"In {int(unknown.sum())} of {len(text)} rows {column.name!r} has words that were not"
+            f" there before and are read as missing: {some}."
         )
     return [number]
 

@@ -58,7 +58,7 @@ class JsonRows:
             number = [self.tasks.get(name, late.get(name, -1)) for name in names]
             task = np.array(number, np.int64)
         others = sorted({name for row in rows for name in row} - self.known)
-        notes = (*_unknown(unknown), *_unknown_tasks(names, task), *_unused(others))
+        notes = (*_unknown(unknown, len(rows)), *_unknown_tasks(names, task), *_unused(others))
         return Records(x, y, task, names, notes=notes)
 
     def _number(self, column: Column, value: Any, row: int, unknown: dict[str, int]) -> float:
@@ -126,9 +126,10 @@ def _shown(value: Any) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
-def _unknown(counts: dict[str, int]) -> list[str]:
+def _unknown(counts: dict[str, int], rows: int) -> list[str]:
     return [
-        f"{count} cells of {name!r} have words that were not there before and are read as missing."
+        f"In {count} of {rows} rows {name!r} has words that were not there before and are read as"
+        " missing."
         for name, count in counts.items()
     ]
 
@@ -138,7 +139,7 @@ def _unknown_tasks(names: Sequence[str], task: np.ndarray | None) -> list[str]:
         return []
     new = dict.fromkeys(name for name, number in zip(names, task, strict=True) if number < 0)
     some = ", ".join(_shown(name) for name in list(new)[:5]) + (", …" if len(new) > 5 else "")
-    return [f"{int((task < 0).sum())} rows are of {len(new)} unknown tasks: {some}."]
+    return [f"In {int((task < 0).sum())} of {len(task)} rows the task is unknown: {some}."]
 
 
 def _unused(names: list[str]) -> list[str]:
