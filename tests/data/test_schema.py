@@ -50,7 +50,7 @@ def test_columns_may_be_in_another_order_without_labels_and_with_new_words(table
     assert [note[:40] for note in records.notes] == [
         "Columns that are not in the schema are n",
         "In 1 of 2 rows the task is unknown: 'd'.",
-        "In 1 of 2 rows 'colour' has words that ",
+        "In 1 of 2 rows 'colour' has words that w",
     ]
 
 
