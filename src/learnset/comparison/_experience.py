@@ -164,8 +164,8 @@ class Experience:
         """Learns on the host, a learner and a seed at a time."""
         began, seeds = time.perf_counter(), range(self.seeds)
         models, rounds = [], []
-        learners: Sequence[Any] = recipe.learners
-        for learner in learners:
+        learner: Any  # one that is learnt on the host
+        for learner in recipe.learners:
             # Without a key, and from one past for all seeds, all learn the same.
             once = not self.stacked and not learner.seeded
             fitted = [
