@@ -41,11 +41,11 @@ class Boosting(AbstractGrower):
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> x = jnp.linspace(0, 1, 40)[None, :, None].repeat(2, axis=0)
-    >>> y = jnp.stack([x[0] > 0.5, x[0] < 0.5]).astype(float)
+    >>> y = jnp.stack([jnp.where(x[0] > 0.5, 1.0, 0.0), jnp.full((40, 1), 3.0)])
     >>> rows = ls.tasks.TaskRows.of_batch(ls.Batch(x, y, jnp.ones((2, 40))))
     >>> model, rounds = ls.multitask.Boosting(rounds=80).grown(rows, rows)
     >>> [round(float(model.for_task(jnp.asarray(i))(jnp.ones(1))[0])) for i in (0, 1)]
-    [1, 0]
+    [1, 3]
     """
 
     rate: float = eqx.field(static=True, default=0.1)

@@ -30,9 +30,9 @@ class RandomForest(AbstractGrower):
     split chooses from. `trees`: how many there are.
 
     >>> import jax.numpy as jnp, learnset as ls
-    >>> y = jnp.array([[0.0, 0.0, 1.0], [5.0, 5.0, 6.0]])[..., None]
-    >>> points = ls.Batch(jnp.array([[0.0, 0.1, 1.0]] * 2)[..., None], y, jnp.ones((2, 3)))
-    >>> rows = ls.tasks.TaskRows.of_batch(points)
+    >>> x = jnp.linspace(0, 1, 40)[None, :, None].repeat(2, axis=0)
+    >>> y = jnp.where(x > 0.5, 1.0, 0.0) + jnp.array([0.0, 5.0])[:, None, None]
+    >>> rows = ls.tasks.TaskRows.of_batch(ls.Batch(x, y, jnp.ones((2, 40))))
     >>> model, _ = ls.multitask.RandomForest(least=1).grown(rows)
     >>> [round(float(model.for_task(jnp.asarray(i))(jnp.ones(1))[0])) for i in (0, 1)]
     [1, 6]

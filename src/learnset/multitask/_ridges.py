@@ -97,8 +97,8 @@ class TaskRidge(AbstractSolver):
     >>> import jax.numpy as jnp, learnset as ls
     >>> y = jnp.array([[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]])[..., None]
     >>> points = ls.Batch(jnp.array([[0.0, 1.0, 2.0]] * 2)[..., None], y, jnp.ones((2, 3)))
-    >>> [round(float(b), 1) for b in ls.multitask.TaskRidge(l2=1.0).solve(points).bias.ravel()]
-    [1.5, 9.0]
+    >>> [round(float(b), 2) for b in ls.multitask.TaskRidge(l2=1.0).solve(points).bias.ravel()]
+    [1.45, 8.95]
     """
 
     l2: float | Float[Array, "..."] = 1.0
