@@ -86,7 +86,7 @@ def idle(monkeypatch, small):
         monkeypatch.setattr(module, name, end)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_random_command_line_ends_in_a_traceback(idle, files, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = {
