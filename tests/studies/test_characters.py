@@ -68,7 +68,7 @@ def test_what_was_never_published_is_compared_with_nothing():
 
 def test_the_papers_protocol_tests_on_423_characters_of_all_alphabets():
     if omniglot.find("images_evaluation.zip") is None:
-        pytest.skip("the official zips are not at hand")
+        pytest.skip("the official zips are not in LEARNSET_DATA")
     ((splits, words),) = OmniglotStudy().protocols().values()
     assert len(splits.train) + len(splits.validation) == 1200 and len(splits.test) == 423
     assert "1,200" in words

@@ -100,19 +100,6 @@ class Accuracy(AbstractPointMeasure):
         bad = (np.isnan(sure) & ~np.isnan(right)).any(axis=-1)
         return np.where(bad, -np.inf, np.nanmean(right, axis=-1))
 
-    def choice(self, observed: np.ndarray, asked: Any) -> Float[np.ndarray, "seeds steps"]:
-        """What settings and recipes are chosen by on validation tasks; higher is better."""
-        return self.sign * self.overall(observed, asked)
-
-    def settled(self, observed: np.ndarray, validation: np.ndarray, asked: Any) -> np.ndarray:
-        """What was observed of test tasks, with what validation tasks settle: the scale of class
-        probabilities.
-
-        **Arguments:** `validation`, `asked`: the same of validation tasks.
-        """
-        del validation, asked
-        return observed
-
     def calibration(self, observed: np.ndarray, places: Float[np.ndarray, "seeds"]) -> float | None:
         chosen = np.stack([observed[seed, :, place] for seed, place in enumerate(places)])
         return calibration_error(chosen[..., 0, :], chosen[..., 1, :])

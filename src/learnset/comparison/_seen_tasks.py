@@ -37,7 +37,8 @@ class SeenTasks(AbstractQuestion):
     sets: FiniteTasks
     measure: AbstractPointMeasure
     one_target: bool = True
-    overlap: float = 0.0  # pyright: ignore[reportIncompatibleMethodOverride]  # a field, computed once
+    # A field, computed once.
+    overlap: float = 0.0  # pyright: ignore[reportIncompatibleMethodOverride]
     group: Int[np.ndarray, "rows"] | None = None
     refit: bool = False
     shots: ClassVar[tuple[int | None, ...]] = (None,)

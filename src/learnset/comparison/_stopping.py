@@ -213,21 +213,6 @@ class _Carry(eqx.Module):
     stale: Int[Array, ""]  # looks since the best
 
 
-@eqx.filter_jit
-def _trained(
-    program: _Program,
-    model: Model,
-    source: _Source,
-    looks: _Looks,
-    rates: tuple[Array, Array],
-    until: Int[Array, ""],
-    patience: Int[Array, ""],
-    key: Key[Array, ""],
-) -> tuple[Model, Model, Int[Array, ""]]:
-    """The best model, the last one, and the step of the best. Without patience nobody looks."""
-    return fast_dots(_train)(program, model, source, looks, rates, until, patience, key)
-
-
 def _train(
     program: _Program,
     model: Model,
@@ -238,6 +223,7 @@ def _train(
     patience: Int[Array, ""],
     key: Key[Array, ""],
 ) -> tuple[Model, Model, Int[Array, ""]]:
+    """The best model, the last one, and the step of the best. Without patience nobody looks."""
     moving, fixed = trainable(model)
     optimiser = optax.adamw(rates[0], weight_decay=rates[1])
 
@@ -282,6 +268,9 @@ def _train(
         start,
     )
     return eqx.combine(end.best, fixed), eqx.combine(end.moving, fixed), end.best_step
+
+
+_trained = eqx.filter_jit(fast_dots(_train))
 
 
 def _absent(leaf: Any) -> bool:

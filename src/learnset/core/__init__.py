@@ -21,6 +21,7 @@ from ._figure import (
 from ._files import (
     listing as listing,
     note_file as note_file,
+    replace_file as replace_file,
     whole_name as whole_name,
     write_file as write_file,
     writing as writing,

@@ -21,19 +21,24 @@ def write_file(path: Path, *contents: str | bytes | memoryview) -> None:
     **Raises:** `NotWrittenError` if the disk is full, the folder was deleted, and the like.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     with writing(path):
         note_file(path)
-        try:
-            with partial.open("xb") as file:
-                for content in contents:
-                    file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+        replace_file(path, *contents)
+
+
+def replace_file(path: Path, *contents: str | bytes | memoryview) -> None:
+    """`write_file` for a file of no run, with the errors of the operating system as they are."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with partial.open("xb") as file:
+            for content in contents:
+                file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -6,13 +6,12 @@ import hashlib
 import io
 import math
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from ..core import InputError
+from ..core import InputError, replace_file
 from ._labelled import Labelled
 from ._npz import arrays_in
 
@@ -62,12 +61,5 @@ def _write(path: Path, data: Labelled) -> None:
     np.savez_compressed(
         stream, x=data.x, sizes=data.sizes, names=names, groups=groups, skipped=skipped
     )
-    content = stream.getvalue()
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            file.write(MARK + hashlib.sha256(content).digest() + content)
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    content = stream.getbuffer()
+    replace_file(path, MARK, hashlib.sha256(content).digest(), content)

@@ -9,7 +9,7 @@ with needs("tables"):
     import polars as pl
 
 SPACES = " \u00a0\u202f\u2009"
-ROUNDED = 15  # digits of an integer that surely has its own floating-point number
+ROUNDED = 15  # digits of an integer that always has its own floating-point number
 _SIGN = r"[+-]?"
 # A sign, a currency, digits with marks, and a unit.
 _FORM = (

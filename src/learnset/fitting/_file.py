@@ -4,15 +4,13 @@ compressed, with the digest of each. Nothing in it is a program."""
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core import InputError
+from ..core import InputError, replace_file
 
 FORMAT = 1
 SUFFIX = ".learnset"
@@ -40,20 +38,9 @@ def write(path: Path, content: bytes) -> None:
     """Writes a file in one move."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
+        replace_file(path, content)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.") from None
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except OSError as error:
-        Path(partial).unlink(missing_ok=True)
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from None
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 def read(path: Path) -> bytes:
@@ -93,7 +80,7 @@ def unpack(
     except (
         zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, RecursionError,
         NotImplementedError, RuntimeError, OverflowError, SyntaxError, TypeError, MemoryError,
-    ) as error:  # fmt: skip
+    ) as error:  # fmt: skip  # of zipfile, JSON and NumPy, for damaged bytes
         raise InputError(
             f"{path} is damaged or no fitted model ({type(error).__name__}). Fit it again, or take"
             " a copy of it."

@@ -22,7 +22,8 @@ MOST_BYTES = 2**33  # eight GiB: what a call may take
 
 # Calls of other code: checks of shapes, and linear algebra of JAX on CPU and CUDA.
 CALLS = re.compile(
-    r"shape_assertion|Sharding|cu_threefry2x32_ffi|cu_lu_pivots_to_permutation|Eigh|Qr|LuDecomposition"
+    r"shape_assertion|Sharding|cu_threefry2x32_ffi|cu_lu_pivots_to_permutation"
+    r"|Eigh|Qr|LuDecomposition"
     r"|ProductOfElementaryHouseholderReflectors|(lapack_[sdcz]|cusolver_)[a-z]+_ffi"
     r"|stablehlo\.dynamic_(top_k|reduce_window|rng_bit_generator)"
 )
