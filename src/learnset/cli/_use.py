@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from tyro.conf import arg, OmitArgPrefixes
 
-from ..core import InputError, needs, write_csv
+from ..core import few, InputError, needs, write_csv
 from ..data import Table
 from ..fitting import card, fit, Fitted, load_fitted, SUFFIX
 from ._options import say_notes
@@ -156,9 +156,7 @@ class AdaptRows:
         adapted = fitted.adapted(records)
         adapted.save(out)
         new = [f"{one.name} from {one.rows} rows" for one in adapted.added]
-        console.print(
-            f"{out} knows {len(new)} more: {', '.join(new[:10])}{', …' * (len(new) > 10)}."
-        )
+        console.print(f"{out} knows {len(new)} more: {few(new, 10)}.")
 
 
 @dataclasses.dataclass(frozen=True)

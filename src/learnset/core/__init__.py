@@ -48,6 +48,7 @@ from ._method import (
 )
 from ._names import (
     cell as cell,
+    few as few,
     short as short,
     visible as visible,
     write_csv as write_csv,

@@ -5,7 +5,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,16 @@ def short(text: str, most: int) -> str:
         return text
     end = (most - 1) // 2
     return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
+
+
+def few(texts: Iterable[str], most: int = 5) -> str:
+    """The first few of many texts, for a message.
+
+    >>> few(["a", "b", "c"], 2)
+    'a, b, …'
+    """
+    texts = list(texts)
+    return ", ".join(texts[:most]) + ", …" * (len(texts) > most)
 
 
 def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core import InputError, needs
+from ..core import few, InputError, needs
 from ._text_file import read_text, TextFile
 
 # Limits on what is read from a file: a small Parquet file may hold any number of rows.
@@ -42,8 +42,7 @@ class Source:
 
     def listed(self) -> str:
         """The names of the first twelve columns."""
-        names = ", ".join(map(repr, list(self.columns)[:12]))
-        return names + (", …" if len(self.columns) > 12 else "")
+        return few(map(repr, self.columns), 12)
 
     def cells(self, name: str) -> "tuple[Any, bool]":
         """The cells of a column as a Polars series of numbers, truth values, dates or text, null

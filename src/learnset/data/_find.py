@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..core import InputError, needs
+from ..core import few, InputError, needs
 from . import _dates
 from ._cells import filled, names as names_of, NO_NUMBER, numbers
 from ._column import Column, Role
@@ -46,7 +46,7 @@ def columns_of(
     role_of: dict[str, Role] = {n: _role(n, wishes, given) for n in source.columns}
     whole = given.targets and given.inputs and not wishes.inputs
     if whole and (new := [name for name in source.columns if given.column(name) is None]):
-        some = ", ".join(map(repr, new[:5])) + (", …" if new[5:] else "")
+        some = few(map(repr, new))
         notes.append(f"Columns that the schema does not have are left out: {some}.")
     count = sum(role == "input" for role in role_of.values())
     if count > MOST_COLUMNS:
@@ -82,7 +82,7 @@ def _refuse(refused: dict[str, InputError]) -> NoReturn:
     first, *others = refused
     if not others:
         raise refused[first]
-    some = ", ".join(map(repr, others[:10])) + (", …" if others[10:] else "")
+    some = few(map(repr, others), 10)
     raise InputError(f"{refused[first]} Not understood either: {some}.") from None
 
 
@@ -258,7 +258,7 @@ def _as_given(source: Source, column: Column, cells: Any, notes: list[str]) -> C
         full = named(column, cells, source.text)
         new = [word for word in full.words if word not in set(column.words)]
         if column.words and new:
-            some = ", ".join(map(repr, new[:5])) + (", …" if new[5:] else "")
+            some = few(map(repr, new))
             notes.append(f"Column {column.name!r} has words that its schema has not: {some}.")
         missing = column.missing or full.missing
         known = tuple(w for w in (*column.words, *new) if w not in missing)

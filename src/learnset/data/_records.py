@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import InputError
+from ..core import few, InputError
 from . import _dates
 from ._cells import codes, filled, moments, names, NO_NUMBER, numbers, truths
 from ._column import Column, Reading
@@ -49,7 +49,7 @@ def records_of(source: Source, schema: Schema, decimal: str) -> Records:
     reading: list[Reading] = []
     known = {column.name for column in schema.columns}
     if others := [name for name in source.columns if name not in known]:
-        listed = ", ".join(map(repr, others[:5])) + (", …" if others[5:] else "")
+        listed = few(map(repr, others))
         notes.append(f"Columns that are not in the schema are not used: {listed}.")
     blocks: dict[str, list[np.ndarray]] = {"input": [], "target": []}
     rest: dict[str, np.ndarray] = {}
@@ -100,7 +100,7 @@ def _task(name: str, text: Any, tasks: tuple[str, ...], notes: list[str]) -> np.
     unknown = np.isnan(number)
     if unknown.any():
         new = text.filter(unknown).drop_nulls().unique(maintain_order=True)
-        some = ", ".join(map(repr, new[:5])) + (", …" if len(new) > 5 else "")
+        some = few(map(repr, new))
         if len(new):
             rows = int(unknown.sum()) - text.null_count()
             notes.append(f"In {rows} of {len(text)} rows the task is unknown: {some}.")
@@ -152,7 +152,7 @@ def _converted(source: Source, column: Column, decimal: str, notes: list[str]) -
     unknown = np.isnan(number) & text.is_not_null().to_numpy()
     if unknown.any():
         new = text.filter(unknown).unique(maintain_order=True)
-        some = ", ".join(map(repr, new[:5])) + (", …" if len(new) > 5 else "")
+        some = few(map(repr, new))
         notes.append(
             f"In {int(unknown.sum())} of {len(text)} rows {column.name!r} has words that were not"
             f" there before and are read as missing: {some}."
@@ -162,7 +162,7 @@ def _converted(source: Source, column: Column, decimal: str, notes: list[str]) -
 
 def _values(column: Column, converted: list[np.ndarray]) -> str:
     if column.kind == "words":
-        some = ", ".join(column.words[:4]) + (", …" if column.words[4:] else "")
+        some = few(column.words, 4)
         return f"{len(column.words)} words: {some}"
     if column.kind == "truth value":
         return " and ".join(column.words)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import InputError, needs
+from ..core import few, InputError, needs
 from ..data import Column, Records, Schema
 
 MOST_SHOWN = 40  # letters of a value in a message
@@ -138,12 +138,12 @@ def _unknown_tasks(names: Sequence[str], task: np.ndarray | None) -> list[str]:
     if task is None or not (task < 0).any():
         return []
     new = dict.fromkeys(name for name, number in zip(names, task, strict=True) if number < 0)
-    some = ", ".join(_shown(name) for name in list(new)[:5]) + (", …" if len(new) > 5 else "")
+    some = few(map(_shown, new))
     return [f"In {int((task < 0).sum())} of {len(task)} rows the task is unknown: {some}."]
 
 
 def _unused(names: list[str]) -> list[str]:
     if not names:
         return []
-    some = ", ".join(_shown(name) for name in names[:5]) + (", …" if names[5:] else "")
+    some = few(map(_shown, names))
     return [f"Columns that are not in the schema are not used: {some}."]

@@ -12,7 +12,7 @@ from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional
 
 from ...comparison import Budget, compare, Comparison, NewTableTasks, SeenTasks
-from ...core import InputError
+from ...core import few, InputError
 from ...data import (
     lacking,
     limited,
@@ -299,7 +299,7 @@ def with_rows_in_each_part(table: Table, seeds: Sequence[int]) -> Table:
     lack = lacking(table, table.divisions(seeds))
     if table.task is None or not lack:
         return table
-    names = ", ".join(table.names[number] for number in lack[:5]) + ", …" * (len(lack) > 5)
+    names = few(table.names[number] for number in lack)
     note = (
         f"{len(lack)} of {len(table)} tasks have no row to train on, to choose settings on or to"
         f" score on, and are left out: {names}."
