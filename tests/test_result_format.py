@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from result_format import faults, schema
 
 import learnset as ls
+from learnset.cli._result import read_result, write_result
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 KEPT = [
@@ -42,12 +43,31 @@ def comparison(row):
         "failures": {},
         "notes": [],
         "meta": {"command": "learnset compare glyphs", "seconds": 1.0, "versions": versions},
+        "sha256": 64 * "0",
     }
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.parent.name)
-def test_a_kept_result_is_as_documented(path):
+def test_a_kept_result_is_as_documented_and_undamaged(path, capsys):
     assert faults(path) == []
+    result = read_result(path.parent, "the command")
+    assert "subject" in result or capsys.readouterr().err == ""
+
+
+def test_a_changed_number_is_noticed_when_a_result_is_read(tmp_path, capsys):
+    write_result(tmp_path / "result.json", {"rows": [{"value": 0.5, 7: None}]})
+    text = (tmp_path / "result.json").read_text()
+    assert read_result(tmp_path, "X") == {"format": 2, "rows": [{"value": 0.5, "7": None}]}
+    (tmp_path / "result.json").write_text(text.replace("0.5", "0.7"))
+    with pytest.raises(ls.InputError, match="changed after it was saved. Restore .* run X again"):
+        read_result(tmp_path, "X")
+    older = {"format": 2, "rows": []}
+    (tmp_path / "result.json").write_text(json.dumps(older))
+    assert read_result(tmp_path, "X") == older
+    assert "has no checksum" in capsys.readouterr().err
+    (tmp_path / "result.json").write_text(json.dumps(older | {"format": 1}))
+    with pytest.raises(ls.InputError, match="has format 1"):
+        read_result(tmp_path, "X")
 
 
 def test_the_schema_is_one():

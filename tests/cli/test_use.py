@@ -1,12 +1,11 @@
 """A table in use on the command line: fit, predict, adapt, inspect."""
 
-import json
-
 import numpy as np
 import polars as pl
 import pytest
 
 from learnset import cli
+from learnset.cli._result import write_result
 
 rng = np.random.default_rng(0)
 SHOP = np.array(["a", "b", "c", "d"])[np.arange(80) % 4]
@@ -69,12 +68,16 @@ def test_a_run_of_compare_is_fitted_by_what_it_recommends(folder, capsys, monkey
     command = "learnset compare table shops.csv --task-column shop --target sales"
     known = {"recipe": "ridge with offsets", "value": 0.9}
     result = {"meta": {"command": command}, "recommendation": {"known": known, "new": []}}
-    (run_folder / "result.json").write_text(json.dumps(result))
+    path = run_folder / "result.json"
+    write_result(path, result)
     assert run("fit", run_folder, "--out", "of-run.learnset") == 0
     assert "ridge with offsets of 80 rows and 4 tasks" in capsys.readouterr().out
-    (run_folder / "result.json").write_text("{")
-    assert run("fit", run_folder, "--out", "other.learnset") == 2
-    assert "cannot be read" in capsys.readouterr().err
+    changed = path.read_text().replace("ridge with offsets", "ridge with offsetz")
+    for text in (changed, "{"):
+        path.write_text(text)
+        assert run("fit", run_folder, "--out", "other.learnset") == 2
+        said = capsys.readouterr().err
+        assert "is damaged" in said and len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("words", [("inspect", "new.csv"), ("predict", "no.learnset", "new.csv")])

@@ -10,8 +10,9 @@ from tyro.conf import OmitArgPrefixes
 
 from ..core import write_csv, write_file
 from ..report import check_report, write_page
-from ..training import run_folder, write_json
+from ..training import run_folder
 from ._options import called, origin
+from ._result import NAME, write_result
 from .subjects import (
     AbstractSubject,
     ControlSubject,
@@ -74,12 +75,12 @@ class Compare:
             answer = subject.answer(folder, console)
             about = origin(arguments, began)
             record = {"subject": subject.word} | answer.record() | {"meta": about}
-            write_json(folder / "result.json", record)
+            write_result(folder / NAME, record)
             for name, records in answer.tables().items():
                 write_csv(folder / name, records)
             for name, text in answer.texts().items():
                 write_file(folder / name, text)
-            console.print(f"{folder / 'result.json'} has the numbers.")
+            console.print(f"{folder / NAME} has the numbers.")
             page = answer.draw(folder, about["command"])
             write_page(page._replace(origin=about), folder, console)
         console.print(f"{out / 'report.html'} has the figures.")

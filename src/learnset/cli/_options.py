@@ -13,7 +13,6 @@ from tyro.conf import subcommand
 
 from ..core import InputError
 
-FORMAT = 2  # of result.json, as docs/result-format.md has it
 PACKAGES = ("learnset", "jax", "jaxlib", "equinox", "optax", "numpy")
 
 

@@ -15,8 +15,9 @@ from rich.console import Console
 
 from ..core import InputError
 from ..report import check_report, Page, Study as AnyStudy, write_page
-from ..training import finished_run, run_folder, write_json
-from ._options import FORMAT, origin, TrainingOptions
+from ..training import finished_run, run_folder
+from ._options import origin, TrainingOptions
+from ._result import NAME, read_result, write_result
 
 GROUP = "learnset.studies"  # of entry points
 
@@ -71,7 +72,7 @@ class Study(TrainingOptions):
                 raise
             except (LookupError, TypeError, AttributeError, ValueError) as error:
                 raise InputError(
-                    f"{self.redraw / 'result.json'} has not what the page of {self.name} shows"
+                    f"{self.redraw / NAME} has not what the page of {self.name} shows"
                     f" ({type(error).__name__}: {error}). Run the study again."
                 ) from error
             console.print(f"{self.redraw / 'report.html'} has the pictures.")
@@ -83,9 +84,9 @@ class Study(TrainingOptions):
         about = sizes | {"study": self.name, "seed": self.seed}
         with run_folder(out, **self.replacing, about=about) as folder:
             found = study.run(folder, jr.key(self.seed), **options)
-            result = {"format": FORMAT, "study": self.name, "sizes": sizes} | found
-            write_json(folder / "result.json", result | {"meta": origin(arguments, began)})
-            console.print(f"{folder / 'result.json'} has the numbers.")
+            result = {"study": self.name, "sizes": sizes} | found
+            write_result(folder / NAME, result | {"meta": origin(arguments, began)})
+            console.print(f"{folder / NAME} has the numbers.")
             redraw(kind, folder, console)
         console.print(f"{out / 'report.html'} has the pictures.")
 
@@ -121,22 +122,12 @@ def _as_trained(study: Any, default: Any) -> Any:
 
 def redraw(kind: type[AnyStudy], folder: Path, console: Console) -> None:
     """Draws the figures and writes the page of a finished run, from its `result.json` alone."""
-    path = folder / "result.json"
-    try:
-        result = json.loads(path.read_text())
-        if result.get("format") != FORMAT:
-            raise InputError(
-                f"{path} has format {result.get('format', 1)}, and this version draws format"
-                f" {FORMAT}. Run the study again."
-            )
-    except FileNotFoundError:
-        raise InputError(f"{folder} holds no result.json: no finished run of a study.") from None
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({error}). Run the study again.") from None
+    result = read_result(folder, "`learnset study`")
     with finished_run(folder):
         kind.draw(result, folder)
         page: Page = kind.page(result)
         write_page(page._replace(origin=result["meta"]), folder, console)
+        write_result(folder / NAME, result)  # which gives a checksum to one of an older version
 
 
 def _installed() -> dict[str, metadata.EntryPoint]:

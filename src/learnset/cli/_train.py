@@ -30,14 +30,14 @@ from ..training import (
     run_folder,
     temperature,
     train,
-    write_json,
     write_sealed_json,
 )
 from ..transfer import FineTune, Pooled
 from ._families import AnyMethod, AnyTasks, Common, Family, family, word
 from ._kept import Kept, read_kept, REMEDY
 from ._limits import check_model, check_room
-from ._options import check_counts, command_of, FORMAT, origin, say_notes, TrainingOptions, versions
+from ._options import check_counts, command_of, origin, say_notes, TrainingOptions, versions
+from ._result import NAME, write_result
 from .subjects import AbstractSource
 
 
@@ -188,7 +188,7 @@ class Evaluate:
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         began = time.perf_counter()
-        path = self.out or self.folder / "result.json"
+        path = self.out or self.folder / NAME
         _check_replaceable(path, command_of(arguments))
         check_counts(self, "tasks")
         training = training_of(self.folder)
@@ -224,7 +224,6 @@ class Evaluate:
             "baselines": [],
         }
         numbers = {
-            "format": FORMAT,
             "subject": word(training.tasks),
             "questions": [question],
             "rows": rows,
@@ -233,7 +232,7 @@ class Evaluate:
             "notes": list(given.notes),
         }
         with finished_run(self.folder) if self.out is None else contextlib.nullcontext():
-            write_json(path, numbers | {"meta": origin(arguments, began)})
+            write_result(path, numbers | {"meta": origin(arguments, began)})
 
 
 def _records(result: Evaluation, method: Any, measure: str, shots: int) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 use."""
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..core import few, InputError, needs, write_csv
 from ..data import Table
 from ..fitting import card, fit, Fitted, load_fitted, SUFFIX
 from ._options import say_notes
+from ._result import NAME, read_result
 from .subjects import OwnTable
 
 SHOWN = 20  # rows on the terminal
@@ -59,15 +59,12 @@ def _of_run(folder: Path) -> tuple[Table, tuple[str, ...]]:
     """The table of a run of `learnset compare`, and the recipes among which it recommends one."""
     from ._run import parse
 
-    path = folder / "result.json"
-    if not path.is_file():
-        raise InputError(f"{folder} holds no result.json: it is no run of `learnset compare`.")
+    result = read_result(folder, "`learnset compare`")
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
         command = shlex.split(result["meta"]["command"])[1:]
         recommended = _recommended(result)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read ({type(error).__name__}).") from None
+        raise InputError(f"{folder / NAME} cannot be read ({type(error).__name__}).") from None
     subject = getattr(parse(command), "subject", None)
     source: Any = getattr(subject, "tasks", None)
     if not hasattr(source, "table"):

@@ -20,6 +20,7 @@ from ._identity import difference as difference, digest as digest, identity as i
 from ._keep import load as load, save as save
 from ._progress import Bar as Bar, shown_by_default as shown_by_default
 from ._sealed import (
+    checked_json as checked_json,
     read_arrays as read_arrays,
     read_sealed_json as read_sealed_json,
     write_arrays as write_arrays,

@@ -87,6 +87,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_sealed_json(path: Path, value: dict[str, Any]) -> None:
     """Writes JSON values with the SHA-256 of all of them, as `sha256`."""
+    value = json.loads(json.dumps(value))  # as it is read back: keys are texts
     write_json(path, value | {"sha256": _sha256(value)})
 
 
@@ -95,18 +96,27 @@ def read_sealed_json(path: Path, remedy: str) -> dict[str, Any]:
 
     **Raises:** `InputError` for a file that is damaged, or was changed by hand.
     """
+    value, sealed = checked_json(path, remedy)
+    if not sealed:
+        raise InputError(f"{path} has the format of another version of learnset. {remedy}")
+    return value
+
+
+def checked_json(path: Path, remedy: str) -> tuple[dict[str, Any], bool]:
+    """JSON values without their checksum, and whether they had one.
+
+    **Raises:** `InputError` for a file that is damaged, or was changed by hand.
+    """
     try:
         value = json.loads(_bytes_of(path))
         checksum = value.pop("sha256", None)
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise InputError(f"{path} is damaged: it is no JSON of learnset. {remedy}") from None
-    if checksum is None:
-        raise InputError(f"{path} has the format of another version of learnset. {remedy}")
-    if checksum != _sha256(value):
+    if checksum is not None and checksum != _sha256(value):
         raise InputError(
             f"{path} is damaged: it was truncated or changed after it was saved. {remedy}"
         )
-    return value
+    return value, checksum is not None
 
 
 def _sha256(value: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from ...comparison import Comparison, Recipe
 from ...core import InputError
 from ...report import Page
-from .._options import FORMAT, RunOptions
+from .._options import RunOptions
 from ._named import named
 
 
@@ -72,7 +72,6 @@ def record_of(
 ) -> dict[str, Any]:
     """The numbers of comparisons, as `docs/result-format.md` has them."""
     return {
-        "format": FORMAT,
         "questions": [_question(comparison) for comparison in comparisons],
         "rows": [row for comparison in comparisons for row in comparison.records()],
         "recipes": [
