@@ -100,7 +100,9 @@ def test_classes_follow_from_the_target_or_are_declared(values, kind, classes):
 def test_names_of_people_are_left_out_with_a_note():
     people = [f"p{i}" for i in range(100)]
     numbers = range(100)
-    frame = polars.DataFrame({"t": ["a", "b"] * 50, "x": numbers, "y": numbers, "who": people})
+    frame = polars.DataFrame(
+        {"t": ["a", "b"] * 50, "x": numbers, "y": np.sin(numbers), "who": people}
+    )
     table = ls.read_table(frame, task="t", target="y")
     assert table.columns == ("x",)
     assert table.notes == ("Column 'who' has 100 different words in 100 rows and is left out.",)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import InputError, needs
+from ._leaks import leak_notes
 from ._schema import Records, Schema
 from ._table import Table
 
@@ -142,7 +143,7 @@ def _table(
     divisions = (records.group, records.time, records.part)
     group, time, part = (None if d is None else d[keep] for d in divisions)
     try:
-        return Table(
+        table = Table(
             records.x[keep],
             y[keep],
             number,
@@ -161,6 +162,7 @@ def _table(
         )
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
+    return dataclasses.replace(table, notes=(*notes, *leak_notes(table)))
 
 
 def _target_names(
