@@ -5,6 +5,7 @@ import polars
 import pytest
 
 import learnset as ls
+from learnset.data._leaks import leak_notes
 
 ROWS = 240
 RANDOM = np.random.default_rng(0)
@@ -68,3 +69,10 @@ def test_names_of_single_rows_say_nothing_of_others():
 def test_a_target_that_is_the_same_in_all_rows_of_a_task_is_said():
     (note,) = notes({"y": np.arange(ROWS) % 3 * 1.5})
     assert note.startswith("All rows of a task have the same 'y'")
+
+
+def test_the_order_of_arrays_in_memory_does_not_matter():
+    x = RANDOM.normal(size=(ROWS, 3))
+    x = np.asfortranarray(np.concatenate([x, x]))
+    table = ls.Table.from_arrays(x, x[:, 0] ** 2, np.arange(2 * ROWS) % 2)
+    assert "rows repeat another" in leak_notes(table)[0]

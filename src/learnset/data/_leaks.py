@@ -24,6 +24,7 @@ def _first_of_copies(table: Table) -> Int[np.ndarray, "different"]:
     """The rows without those that are copies of earlier ones in every column."""
     columns = [table.x, table.y] + ([] if table.task is None else [table.task[:, None]])
     rows = np.concatenate(columns, axis=1, dtype=np.float64) + 0.0  # -0.0 is 0.0
+    rows = np.ascontiguousarray(rows)
     return np.unique(rows.view(f"V{rows.shape[1] * 8}").ravel(), return_index=True)[1]
 
 
