@@ -25,9 +25,9 @@ def sentences(gain):
 
 
 def test_only_tasks_that_gain_significantly_are_named_as_gaining():
-    assert sentences([0.5, -2.0, 3.0, 1.5]).endswith("c and d gain most. b loses.")
-    assert sentences([-0.5, 2.0]).endswith("b gains most.")
-    assert sentences([-0.5, -2.0]).endswith("gain on average. b loses.")
+    assert sentences([0.5, -2.0, 3.0, 1.5]).endswith("Tasks c and d gain most. Task b loses.")
+    assert sentences([-0.5, 2.0]).endswith("Task b gains most.")
+    assert sentences([-0.5, -2.0]).endswith("gain on average. Task b loses.")
     assert sentences([-0.5, 0.2]).endswith("1 gain on average.")
 
 

@@ -154,10 +154,16 @@ class Comparison(eqx.Module):
         picked = [[outcomes[i] for i in of_shots] for of_shots in which]
         return _picked(name, picked, validation, which)
 
-    def recommended(self, shots: int | None = None) -> Outcome | None:
+    def recommended(
+        self, shots: int | None = None, among: Sequence[Outcome] | None = None
+    ) -> Outcome | None:
         """The recipe that is best on validation rows or tasks, over all seeds; None if there is no
-        contestant. Nothing is chosen on what is scored."""
-        contestants = [o for o in self.outcomes if o.recipe.setting is not Setting.BOUND]
+        contestant. Nothing is chosen on what is scored.
+
+        **Arguments:** `among`: contestants. Default: all outcomes but bounds.
+        """
+        everyone = self.outcomes if among is None else among
+        contestants = [o for o in everyone if o.recipe.setting is not Setting.BOUND]
         worth = [
             self.measure.sign * float(o.validation[o.shots.index(shots)].mean())
             for o in contestants

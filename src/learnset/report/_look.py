@@ -18,6 +18,7 @@ COLOUR = {
     Setting.META: COLOURS[2],
     Setting.BOUND: FAINT,
 }
+MOST = 1e6  # that is written without a power of ten
 LOWEST = -10.0  # below it a percentage says only that predictions are useless
 
 
@@ -44,7 +45,7 @@ class Numbers:
 
     >>> from learnset.comparison import Accuracy, MeanSquaredError
     >>> Numbers(Accuracy()).text(0.9512, 0.0102), Numbers(MeanSquaredError()).text(0.1234, 0.02)
-    ('95.12 ± 1.02 %', '0.123 ± 0.02')
+    ('95.12 ± 1.02 %', '0.123 ± 0.020')
     """
 
     def __init__(self, measure: AbstractMeasure):
@@ -55,11 +56,6 @@ class Numbers:
     def label(self) -> str:
         """The measure with its unit, for an axis or a heading."""
         return f"{self.measure.name} (%)" if self.measure.percent else self.measure.name
-
-    @property
-    def best(self) -> str:
-        """The best value in words: "Highest accuracy"."""
-        return f"{'Highest' if self.measure.higher_is_better else 'Lowest'} {self.measure.name}"
 
     @property
     def logarithmic(self) -> bool:
@@ -83,7 +79,7 @@ class Numbers:
         if not np.isfinite(value) or self.measure.percent and value < LOWEST:
             return self.one(value)
         if not self.measure.percent:
-            return f"{number(value)} ± {number(half)}" if np.isfinite(half) else number(value)
+            return with_interval(value, half)
         if not np.isfinite(half):
             return f"{100 * value:.{self.digits}f} %"
         return f"{100 * value:.{self.digits}f} ± {100 * half:.{self.digits}f} %"
@@ -94,20 +90,43 @@ class Numbers:
             return number(value)
         if self.measure.percent and abs(value) > -LOWEST:
             return f"{'more' if value > 0 else 'less'} than {-100 * LOWEST * np.sign(value):+.0f}"
-        if not np.isfinite(half):
-            return f"{100 * value:+.{self.digits}f}" if self.measure.percent else f"{value:+.3g}"
         if not self.measure.percent:
-            return f"{value:+.3g} ± {number(half)}"
+            return with_interval(value, half, sign="+")
+        if not np.isfinite(half):
+            return f"{100 * value:+.{self.digits}f}"
         return f"{100 * value:+.{self.digits}f} ± {100 * half:.{self.digits}f}"
 
 
-def number(value: float) -> str:
-    """Three significant digits, whatever the size.
+def number(value: float, sign: str = "") -> str:
+    """Three significant digits; `sign="+"` writes that of positive numbers, too.
 
-    >>> number(0.012345), number(float("nan"))
-    ('0.0123', 'diverged')
+    >>> number(0.012345), number(10.0), number(1236.4), number(float("nan"))
+    ('0.0123', '10.0', '1,236', 'diverged')
     """
-    return f"{value:.3g}" if abs(value) < float("inf") else "diverged"
+    if not abs(value) < float("inf"):
+        return "diverged"
+    if value and not 1e-4 <= abs(value) < MOST:
+        return f"{value:{sign}.2e}"
+    return f"{value:{sign},.{max(0, 2 - _power(value))}f}"
+
+
+def with_interval(value: float, half: float, sign: str = "") -> str:
+    """A value and half its interval, to the second significant digit of the latter.
+
+    >>> with_interval(0.67, 0.0382), with_interval(1236.4, 56.7), with_interval(0.5, float("nan"))
+    ('0.670 ± 0.038', '1,236 ± 57', '0.500')
+    """
+    if not np.isfinite(half):
+        return number(value, sign)
+    decimals = max(0, 1 - _power(half))
+    if not max(abs(value), half) < MOST or half < 1e-5:
+        return f"{number(value, sign)} ± {number(half)}"
+    return f"{value:{sign},.{decimals}f} ± {half:,.{decimals}f}"
+
+
+def _power(value: float) -> int:
+    """The power of ten of the first digit, after rounding to two."""
+    return int(f"{abs(value):.1e}".split("e")[1])
 
 
 def amount(count: int, unit: str) -> str:

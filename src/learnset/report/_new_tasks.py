@@ -86,44 +86,45 @@ def page_of_new_tasks(
 
 
 def answers_of(comparison: Comparison, shots: int, unit: str) -> list[str]:
-    """The best recipe, and the two promised benefits, in a sentence each."""
-    contrasted = [o for o in comparison if o.recipe.setting in CONTRASTED]
-    baseline = comparison.baseline()
-    if baseline is None or not contrasted:
+    """The recommended recipe, and the two promised benefits, in a sentence each. Recipes are chosen
+    on validation tasks; their values are those on test tasks."""
+    baseline, best = comparison.baseline(), comparison.recommended(shots)
+    if baseline is None or best is None:
         return []
-    numbers, sign = Numbers(comparison.measure), comparison.measure.sign
-
-    def value(outcome: Outcome) -> float:
-        return float(outcome.overall_at(shots).mean())
-
-    best = max(contrasted, key=lambda outcome: sign * value(outcome))
+    numbers = Numbers(comparison.measure)
     sentences = [
-        f"{numbers.best} on new tasks from {amount(shots, unit)}: {escaped(best.name)},"
-        f" {numbers.text(*comparison.value(best, shots))}; {baseline.name} has"
-        f" {numbers.one(value(baseline))}."
+        f"Best on validation tasks from {amount(shots, unit)}: {escaped(best.name)}. On new tasks"
+        f" its {comparison.measure.name} is {numbers.text(*comparison.value(best, shots))}"
+        + ("." if best is baseline else f", that of {_of_baseline(comparison, baseline, shots)}.")
     ]
-    faster = _helped([(o, comparison.acceleration(o, shots)) for o in contrasted if o.steps])
-    if faster:
-        outcome, benefit = min(faster, key=lambda pair: (pair[1].reached, -sign * value(pair[0])))
+    iterative = [o for o in comparison if o.recipe.setting in CONTRASTED and o.steps]
+    quick = comparison.recommended(shots, iterative)
+    benefit = None if quick is None else comparison.acceleration(quick, shots)
+    if quick is not None and benefit is not None and _helps(benefit):
         sentences.append(
             f"Faster learning: {baseline.name} reaches {numbers.one(benefit.target)} in"
-            f" {benefit.baseline:.0f} steps, {escaped(outcome.name)} in {benefit.reached:.0f}"
+            f" {benefit.baseline:.0f} steps, {escaped(quick.name)} in {benefit.reached:.0f}"
             f" ({benefit.ratio:.3g}×)."
         )
-    fewer = _helped([(o, comparison.sample_efficiency(o)) for o in contrasted])
-    if fewer:
-        outcome, benefit = min(fewer, key=lambda pair: (pair[1].reached, -sign * value(pair[0])))
+    saver = comparison.saver()
+    benefit = None if saver is None else comparison.sample_efficiency(saver[0])
+    if saver is not None and benefit is not None and _helps(benefit):
         most, least = ("at most ", "at least ") if benefit.at_most else ("", "")
         sentences.append(
             f"Less data: {baseline.name} reaches {numbers.one(benefit.target)} with"
-            f" {amount(int(benefit.baseline), unit)}, {escaped(outcome.name)} with"
+            f" {amount(int(benefit.baseline), unit)}, {escaped(saver[0].name)} with"
             f" {most}{benefit.reached:.3g} ({least}{benefit.ratio:.3g}×)."
         )
     return sentences
 
 
-def _helped(pairs: list[tuple[Outcome, Benefit | None]]) -> list[tuple[Outcome, Benefit]]:
-    return [(o, b) for o, b in pairs if b is not None and b.ratio is not None and b.ratio > 1]
+def _of_baseline(comparison: Comparison, baseline: Outcome, shots: int) -> str:
+    value = Numbers(comparison.measure).text(*comparison.value(baseline, shots))
+    return f"{escaped(baseline.name)} is {value}"
+
+
+def _helps(benefit: Benefit) -> bool:
+    return benefit.ratio is not None and benefit.ratio > 1
 
 
 def grid_of(comparisons: Sequence[Comparison], shots: int, unit: str) -> Grid:

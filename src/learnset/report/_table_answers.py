@@ -64,7 +64,7 @@ def _against_others(result: TableResult, best: Outcome) -> str:
         kind = "without learning tasks together" if together else "that learns tasks together"
         sentences.append(
             f"Compared with the best {kind} ({who(other)},"
-            f" {Numbers(seen.measure).text(*seen.value(other))}), it is"
+            f" {Numbers(seen.measure).text(*seen.value(other))}),"
             f" {_compared(seen, seen.verdict(best, other))}."
         )
     nothing, value, half = NOTHING.get(seen.measure.name), *seen.value(best)
@@ -83,11 +83,11 @@ def _against_others(result: TableResult, best: Outcome) -> str:
 def _compared(comparison: Comparison, verdict: Verdict) -> str:
     apart = _difference(comparison, verdict)
     return {
-        "better": f"better: {apart}",
-        "worse": f"worse: {apart}",
-        "same": f"equal within ±{_margin(comparison)}: {apart}",
-        "unclear": f"not to be told apart from these rows: {apart}",
-        "one division": f"{apart} apart in the one division, which says nothing about chance",
+        "better": f"it is better: {apart}",
+        "worse": f"it is worse: {apart}",
+        "same": f"it is equal within ±{_margin(comparison)}: {apart}",
+        "unclear": f"the difference may be chance: {apart}",
+        "one division": f"it differs by {apart} in the one division, which may be chance",
     }[verdict.word]
 
 
@@ -111,7 +111,7 @@ def _for_new_tasks(new: Comparison) -> str:
 
 def _cost_of_less(new: Comparison) -> str:
     """What a new task loses if fewer of its rows are collected."""
-    tried, many = new.shots, new.shots[-1]
+    tried = new.shots
     best = [new.recommended(shots) for shots in tried]
     if len(tried) < 2 or any(outcome is None for outcome in best):
         return ""
@@ -121,13 +121,11 @@ def _cost_of_less(new: Comparison) -> str:
         if outcome is not None
     ]
     numbers = Numbers(new.measure)
-    fewer = "; ".join(
-        f"with {shots} it is {numbers.one(value)}"
-        for shots, value in zip(tried[:-1], values, strict=False)
-    )
+    each = [f"{numbers.one(value)} with {n}" for n, value in zip(tried, values, strict=True)]
+    each[0] += " rows"
     return (
-        f"**What collecting less data costs**: with {many} rows of a new task the"
-        f" {new.measure.name} is {numbers.one(values[-1])}; {fewer}."
+        f"**What collecting less data costs**: the {new.measure.name} on a new task is"
+        f" {', '.join(each[:-1])} and {each[-1]}."
     )
 
 
@@ -182,8 +180,8 @@ def _for_which(result: TableResult, together: Outcome, alone: Outcome) -> str:
             f"**For which tasks?** One division of the rows cannot tell; {gaining} of {known.sum()}"
             " gain in it."
         )
-    sentences = [f"{listed(most)} gain{'s' * (len(most) == 1)} most."] if most else []
-    sentences += [f"{listed(losses[:3])} lose{'s' * (len(losses) == 1)}."] if losses else []
+    sentences = [f"{_tasks(most, 'gain')} most."] if most else []
+    sentences += [f"{_tasks(losses[:3], 'lose')}."] if losses else []
     return (
         f"**For which tasks?** {better.sum()} of {known.sum()} tasks gain significantly over one"
         f" model per task, and {worse.sum()} lose (95 % intervals that hold for all tasks at once);"
@@ -302,6 +300,11 @@ def listed(names: Sequence[str]) -> str:
     """Names of a user's file in a sentence."""
     shown = [str(escaped(short(name, LONGEST))) for name in names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _tasks(names: Sequence[str], verb: str) -> str:
+    """What tasks do: "Task a gains", "Tasks a and b gain"."""
+    return f"Task {listed(names)} {verb}s" if len(names) == 1 else f"Tasks {listed(names)} {verb}"
 
 
 def _with_article(name: str) -> str:
