@@ -146,9 +146,9 @@ def _answer(result: dict[str, Any], protocol: str) -> str:
         best = max(learners, key=lambda row: row["value"])
         published = f" (published: {best['published']:.1f} %)" if "published" in best else ""
         sentences.append(
-            f"From one example of each of {NUMBERS[ways]} new characters, {best['recipe']}"
-            f" reaches an accuracy of **{_with_interval(best)} %** on others{published}, raw pixels"
-            f" {pixels['value']:.2f} %."
+            f"From one example of each of {NUMBERS[ways]} new characters, the best learner of the"
+            f" table, {best['recipe']}, has an accuracy of **{_with_interval(best)} %** on"
+            f" others{published}, and raw pixels have {pixels['value']:.2f} %."
         )
     return " ".join(sentences)
 

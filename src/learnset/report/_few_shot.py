@@ -68,7 +68,8 @@ def draw_few_shot(
 
 
 def _best(comparison: Comparison, shots: int) -> Outcome | None:
-    """The most accurate recipe that has features and sees one query at a time."""
+    """The recipe that is best on validation tasks, of those that have features and see one query at
+    a time."""
     outcomes = [
         outcome
         for outcome in comparison
@@ -76,7 +77,7 @@ def _best(comparison: Comparison, shots: int) -> Outcome | None:
         and outcome.recipe.setting in (Setting.META, Setting.TRANSFER)
         and not outcome.transductive
     ]
-    return max(outcomes, key=lambda o: float(o.overall_at(shots).mean()), default=None)
+    return comparison.recommended(shots, outcomes)
 
 
 def _first(outcome: Outcome) -> Any:
