@@ -245,6 +245,30 @@ def test_a_run_is_not_resumed_with_another_table_or_other_settings(tmp_path):
         assert "\n" not in str(error.value) and "pooled.answers" in str(error.value)
 
 
+def solver_of(factor):
+    """A solver of an edited file: of the same name, with another body of a function it calls."""
+    module = {"__name__": "an_edited_file", "ls": ls}
+    lines = f"def size(): return {factor}"
+    lines += """
+class Mine(ls.multitask.PooledRidge):
+    def solve_rows(self, rows):
+        return ls.multitask.PooledRidge(size()).solve_rows(rows)
+"""
+    exec(lines, module)
+    return [Recipe("mine", Setting.POOLED, solved(module["Mine"], 1.0))]
+
+
+def test_a_recipe_whose_code_has_changed_is_run_again_and_that_is_said(tmp_path):
+    out, table = tmp_path / "run", ls.Table.from_arrays(*schools())
+    first = compared(table, solver_of(1.0), out=out)
+    kept = files(out)
+    again = compared(table, solver_of("1.0  # a remark"), out=out, resume=True)
+    assert files(out) == kept and again["mine"].cost == first["mine"].cost
+    with pytest.warns(UserWarning, match="The code of mine has changed: it is run again"):
+        other = compared(table, solver_of(1e3), out=out, resume=True)
+    assert (other["mine"].of_tasks != first["mine"].of_tasks).any()
+
+
 @pytest.mark.parametrize("damage", ("cut", "other bytes", "empty"))
 def test_a_recipe_whose_answers_are_damaged_is_run_again_and_that_is_said(damage, tmp_path):
     out, table = tmp_path / "run", ls.Table.from_arrays(*schools())

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -259,7 +260,7 @@ def test_a_checkpoint_made_with_anything_else_is_refused_by_class_and_field(
         assert "\n" not in str(caught.value)
     fast, slow = (optax.sgd(scheduled(rate)) for rate in (1e-2, 1e-3))
     ls.train(**run | {"optimiser": fast}, **options | {"out": tmp_path / "scheduled"})
-    with pytest.raises(ls.InputError, match=r"another optimiser \(in JAX .*its contents differ"):
+    with pytest.raises(ls.InputError, match=r"another optimiser \(jax .*its contents differ"):
         ls.train(
             **run | {"optimiser": slow, "steps": 8},
             **options | {"out": tmp_path / "scheduled"},
@@ -301,3 +302,65 @@ def test_memory_does_not_grow_with_steps(model, getkey):
 def test_the_loss_falls(model, getkey):
     loss = train(model, getkey(), steps=2000, method=ls.Pooled(ls.mse)).metrics["loss"]
     assert loss[-20:].mean() < 0.9 * loss[:20].mean()
+
+
+def written(line):
+    """A function `f` of an edited file: of the same name, with another body."""
+    module = {"jnp": jnp, "ls": ls, "jr": jr}
+    exec(line, module)
+    return module["f"]
+
+
+class Waves(ls.Sinusoids):
+    """Tasks of a user, with a function of theirs inside."""
+
+    shape: Callable = eqx.field(static=True, default=jnp.sin)
+
+    def draw(self, num_tasks, split, *, key):
+        tasks = super().draw(num_tasks, split, key=key)
+        return eqx.tree_at(lambda t: t.query.y, tasks, self.shape(tasks.query.y))
+
+
+class Net(eqx.Module):
+    """A model of a user, with a function of theirs inside."""
+
+    inside: ls.MLP
+    last: Callable = eqx.field(static=True)
+
+    def __call__(self, x):
+        return self.last(self.inside(x))
+
+
+BODIES = (
+    "def f(*a): return ls.mse(*a)",
+    "def f(*a): return 2 * ls.mse(*a)",
+    "def f(x): return 1 * x",
+    "def f(x): return 3 * x",
+)
+
+
+@pytest.mark.parametrize("part", ("loss", "model", "tasks"))
+def test_a_function_with_another_body_is_not_resumed_and_one_that_computes_the_same_is(
+    part, getkey, tmp_path
+):
+    key, options = getkey(), {"tasks_per_step": 2, "progress": False, "out": tmp_path / "run"}
+    inside = ls.MLP(1, 1, width=4, key=getkey())
+
+    def train(body, steps, **more):
+        f = written(body)
+        loss, last, shape = ls.mse, jax.nn.relu, jnp.sin
+        loss, last, shape = {
+            "loss": (f, last, shape),
+            "model": (loss, f, shape),
+            "tasks": (loss, last, f),
+        }[part]
+        run = {"method": ls.MAML(loss), "model": Net(inside, last), "tasks": Waves(shape=shape)}
+        return ls.train(**run, optimiser=ADAM, key=key, steps=steps, **options, **more)
+
+    first, other = BODIES[:2] if part == "loss" else BODIES[2:]
+    words = "another way to draw tasks" if part == "tasks" else "another loss, model or other func"
+    train(first, 2)
+    with pytest.raises(ls.InputError, match=words) as caught:
+        train(other, 4, resume=True)
+    assert "\n" not in str(caught.value)
+    assert train(f"{first}  # with a remark", 4, resume=True).steps == 4

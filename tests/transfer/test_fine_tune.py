@@ -130,3 +130,33 @@ def test_trace_at_observes_its_steps_as_trace_does_and_no_others(model, support,
     assert len(observed) == len(watched)
     every = eqx.filter_jit(lambda: adapter.trace(model, support, observe))()
     assert_close(some, every[jnp.asarray(watched)])
+
+
+class Half(eqx.Module):
+    """A model whose body is frozen."""
+
+    body: ls.MLP
+    last: eqx.nn.Linear
+
+    def __call__(self, x):
+        return self.last(jnp.tanh(ls.models.frozen(self.body)(x)))
+
+
+def decayed(lr):
+    return optax.chain(optax.add_decayed_weights(0.1), optax.sgd(lr, momentum=0.9))
+
+
+@pytest.mark.parametrize("kind", (ls.FineTune, ls.transfer.StoppedFineTune))
+@pytest.mark.parametrize(
+    "optimiser",
+    (optax.adamw, optax.lamb, decayed, optax.sgd, optax.adam),
+    ids=("adamw", "trust ratio", "decay and momentum", "sgd", "adam"),
+)
+def test_a_frozen_part_stands_still_bit_for_bit_under_every_optimiser(kind, optimiser, support):
+    model = Half(ls.MLP(1, 3, width=4, key=jr.key(1)), eqx.nn.Linear(3, 1, key=jr.key(2)))
+    zeros = model.body.layers[0].bias.at[0].set(-0.0)
+    model = eqx.tree_at(lambda m: m.body.layers[0].bias, model, zeros)
+    after = adapt(kind(lr=0.05, steps=3, optimiser=optimiser), model, support)
+    before, body = (jax.tree.leaves(eqx.filter(m.body, eqx.is_array)) for m in (model, after))
+    assert [a.tobytes() for a in before] == [np.asarray(a).tobytes() for a in body]
+    assert not (after.last.weight == model.last.weight).all()

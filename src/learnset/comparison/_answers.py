@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ..core import InputError, Model, writing
-from ..training import digest, read_arrays, write_arrays
+from ..training import code_digest, digest, read_arrays, write_arrays
 from ._learner import Budget
 from ._outcome import Choice, Cost, Outcome
 from ._question import AbstractQuestion
@@ -68,7 +68,7 @@ class KeptAnswers:
         resume: bool,
     ):
         self.folder = None if folder is None or question.tasks == "new" else folder / "recipes"
-        self.resume = resume
+        self.question, self.models, self.resume = question, models, resume
         self.common = None
         if self.folder is not None:
             with writing(self.folder):
@@ -76,8 +76,8 @@ class KeptAnswers:
             self.common = digest((question, models, key, budget))
 
     def read(self, recipe: Recipe) -> Answers | None:
-        """The answers of an earlier run; None where there are none, or where they are damaged,
-        which a warning says.
+        """The answers of an earlier run; None where there are none, or where they are damaged or
+        of other code of a user, which a warning says.
 
         **Raises:** `InputError` if they are those of other data or settings.
         """
@@ -95,6 +95,9 @@ class KeptAnswers:
                 f"{path} is of another table or other settings. Resume with those, or `overwrite`"
                 " the run."
             )
+        if about.get("code", self._code(recipe)) != self._code(recipe):
+            warnings.warn(f"The code of {recipe.name} has changed: it is run again.", stacklevel=2)
+            return None
         return Answers(
             observed,
             [tuple(Choice(*choice) for choice in chosen) for chosen in about["chosen"]],
@@ -111,6 +114,7 @@ class KeptAnswers:
             return
         about = {
             "identity": self._identity(recipe),
+            "code": self._code(recipe),
             "rounds": len(answers.observed),
             "chosen": answers.chosen,
             "watched": answers.watched,
@@ -124,6 +128,9 @@ class KeptAnswers:
 
     def _path(self, recipe: Recipe) -> Path | None:
         return None if self.folder is None else self.folder / f"{slug(recipe.name)}.answers"
+
+    def _code(self, recipe: Recipe) -> str:
+        return code_digest((self.question, self.models, recipe))
 
     def _identity(self, recipe: Recipe) -> str:
         return digest((self.common, recipe))

@@ -19,6 +19,7 @@ from ..core import (
     for_task,
     Loss,
     Model,
+    sparing,
     Task,
     traced,
     trainable,
@@ -225,7 +226,7 @@ def _train(
 ) -> tuple[Model, Model, Int[Array, ""]]:
     """The best model, the last one, and the step of the best. Without patience nobody looks."""
     moving, fixed = trainable(model)
-    optimiser = optax.adamw(rates[0], weight_decay=rates[1])
+    optimiser = sparing(optax.adamw(rates[0], weight_decay=rates[1]))
 
     def step(number: Array, carry: _Carry) -> _Carry:
         draw_key, method_key = jr.split(jr.fold_in(key, number))

@@ -5,6 +5,7 @@ from ._calibrate import (
     Calibrated as Calibrated,
     temperature as temperature,
 )
+from ._code import code_digest as code_digest
 from ._evaluate import (
     draw_seeds as draw_seeds,
     evaluate as evaluate,

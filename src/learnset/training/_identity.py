@@ -41,7 +41,8 @@ def identity(value: Any) -> dict[str, Any]:
     - all other objects: the class, and what `__getstate__` returns.
 
     Parts of module names that begin with an underscore do not count, because private files may
-    move. The body of a named function, and the globals that it reads, are not compared.
+    move. The body of a named function, and the globals that it reads, are not compared: that is for
+    `program` and `code_digest`.
 
     **Returns:** `class`, the name of the class (or the value itself, if it is a simple one);
     `fields`, a short text for each part by its path; `digest`, the SHA-256 of both.
@@ -90,6 +91,12 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     ]
     more = f" and {len(topmost) - _NAMED} more" if len(topmost) > _NAMED else ""
     return f"{before['class'].split('.')[-1]} with another {', '.join(named)}{more}"
+
+
+def opened(value: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The value without decorations, and its parts by name."""
+    value = _undecorated(value)
+    return value, _parts(value)[1]
 
 
 def _is_part(path: str, other: str) -> bool:

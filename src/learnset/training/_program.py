@@ -1,13 +1,20 @@
 """What a function computes, as text that is the same in every process."""
 
+import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import metadata
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import default_backend
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from ..core import sparing, updated
+from ._identity import digest
 
 
 def program(function: Callable[..., Any], *args: Any) -> Any:
@@ -26,6 +33,33 @@ def program(function: Callable[..., Any], *args: Any) -> Any:
         return eqx.filter(function(*eqx.combine(arrays, fixed)), eqx.is_array)
 
     return _closed(jax.make_jaxpr(of_arrays)(arrays))
+
+
+def versions() -> str:
+    """Of all that decides on a program; those of other versions are not compared."""
+    names = ("jax", "equinox", "optax", "learnset")
+    return ", ".join([*(f"{name} {metadata.version(name)}" for name in names), default_backend()])
+
+
+def computed(steps: Any, carry: Any, run: Any) -> Iterator[tuple[str, str]]:
+    """The digest of what functions compute in training: a schedule, a loss or tasks of your own
+    that have another body may have the same name. `steps`: what `train` compiles."""
+    if run.key.ndim == 1:
+        arrays, rest = eqx.partition((carry, run), eqx.is_array)
+        carry, run = eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), rest)
+    moving, state, _ = carry
+    update = functools.partial(updated, sparing(steps.optimiser))
+    yield "optimiser", digest(program(update, moving, state, moving, jnp.zeros(())))
+
+    def draw(run: Any) -> Any:
+        return steps._draw(run, jnp.asarray(0))
+
+    def gradient(carry: Any, run: Any) -> Any:
+        model = eqx.combine(carry[0], run.fixed)
+        return steps.method.gradient(model, draw(run), carry[2], key=run.key)
+
+    yield "way to draw tasks", digest(program(draw, run))
+    yield "loss, model or other function", digest(program(gradient, carry, run))
 
 
 def _closed(closed: ClosedJaxpr) -> list[Any]:

@@ -1,8 +1,9 @@
 """The training loop, written once for all methods."""
 
+import contextlib
 import math
 import time
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,9 @@ from ._check import check_training, does_not_fit, reason_of
 from ._checkpoint import Checkpoints, Saved
 from ._compiled import compiled
 from ._folder import run_folder
-from ._identity import digest, identity
+from ._identity import identity
 from ._log import MetricsLog
-from ._program import program
+from ._program import computed, versions
 from ._progress import Bar, ctrl_c, shown_by_default
 from ._traced import is_traced
 
@@ -287,9 +288,9 @@ class _Host:
     def run(self, carry: PyTree, run: _Run, steps: int, shown: bool) -> Trained:
         saved = Saved(0, carry)
         if self.folder is not None:
-            self.checkpoints = Checkpoints(
-                self.folder / "checkpoints", self._identities(carry, run)
-            )
+            with self._fitting(run):
+                identities = self._identities(carry, run)
+            self.checkpoints = Checkpoints(self.folder / "checkpoints", identities)
             if self.resume and self.checkpoints.steps():
                 saved = self.checkpoints.restore(carry)
                 self._check_steps(saved.step, steps)
@@ -353,13 +354,19 @@ class _Host:
     def _compile(self, carry: PyTree, run: _Run) -> float:
         """Compiles by taking zero steps. Returns the seconds that it took."""
         began = time.perf_counter()
-        try:
+        with self._fitting(run):
             jax.block_until_ready(_advance(self.program, carry, run, jnp.int32(0), jnp.int32(0)))
+        return time.perf_counter() - began
+
+    @contextlib.contextmanager
+    def _fitting(self, run: _Run) -> Iterator[None]:
+        """Says in words which sizes do not fit."""
+        try:
+            yield
         except InputError:
             raise
         except (TypeError, ValueError) as error:
             raise does_not_fit(self.name, run.tasks, run.key, error) from error
-        return time.perf_counter() - began
 
     def _identities(self, carry: PyTree, run: _Run) -> dict[str, dict[str, Any]]:
         """The identities of all parts that determine what the run computes."""
@@ -371,11 +378,7 @@ class _Host:
             "tasks_per_step": self.program.tasks_per_step,
             "key": run.key,
         }
-        # A schedule that has another body may have the same name.
-        moving, state, _ = carry if run.key.ndim == 0 else jax.tree.map(lambda x: x[0], carry)
-        update = partial(updated, sparing(self.program.optimiser))
-        computed = digest(program(update, moving, state, moving, jnp.zeros(())))
-        parts[f"optimiser (in JAX {jax.__version__})"] = computed
+        parts |= {f"{name} ({versions()})": d for name, d in computed(self.program, carry, run)}
         return {name: identity(part) for name, part in parts.items()}
 
     def _diverged(self, metrics: dict[str, np.ndarray], begin: int, run: _Run) -> None:

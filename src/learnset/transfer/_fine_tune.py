@@ -18,6 +18,7 @@ from ..core import (
     mse,
     Predictor,
     settled,
+    sparing,
     trainable,
     updated,
     Where,
@@ -44,7 +45,8 @@ class FineTune(AbstractDescent):
     - `lr`: step size; an array is traced, so a sweep over it compiles once.
     - `steps`: number of steps.
     - `where`: the part of the model that moves, as in `equinox.tree_at`; default: everything.
-    - `optimiser`: makes an Optax optimiser from `lr`; default: plain gradient descent.
+    - `optimiser`: makes an Optax optimiser from `lr`; default: plain gradient descent. None moves
+      a part without a gradient (`learnset.models.frozen`), whatever its weight decay.
     - `unroll`: the way to differentiate through the steps; see `Unroll`.
 
     **Raises:** `InputError` for a step size that is not above zero, and for a negative number of
@@ -78,6 +80,8 @@ class FineTune(AbstractDescent):
     ) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Predictor]]:
         moving, fixed = trainable(model, self.where)
         optimiser = self.optimiser(self.lr)
+        if self.optimiser not in (optax.sgd, optax.adam):  # which leave frozen parts alone
+            optimiser = sparing(optimiser)
 
         def step(carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
             moving, state = carry
