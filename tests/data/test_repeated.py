@@ -1,4 +1,4 @@
-"""A note where rows of one identifier would lie on both sides of a division."""
+"""Notes where rows should rather be divided by a column: an identifier, or a time."""
 
 import numpy as np
 import polars
@@ -37,3 +37,21 @@ def test_an_identifier_of_single_rows_is_not_noted():
 
 def test_nothing_is_noted_where_rows_are_divided_by_a_column():
     assert notes({"patient_id": np.arange(ROWS) // 6}, group="patient_id") == ()
+
+
+@pytest.mark.parametrize(
+    "name, values",
+    (
+        ("sold", [f"2024-{1 + i // 28 % 12:02}-{1 + i % 28:02}" for i in range(ROWS)]),
+        ("year", 2000 + np.arange(ROWS) // 24),
+    ),
+)
+def test_a_time_is_noted_unless_rows_are_divided_by_it(name, values):
+    (note,) = notes({name: values})
+    assert note.startswith(f"Column {name!r} says when") and f"`--time-column {name}`" in note
+    assert notes({name: values}, time=name) == ()
+
+
+def test_a_date_of_birth_is_no_time_of_the_row():
+    born = [f"19{20 + i % 80}-05-17" for i in range(ROWS)]
+    assert notes({"date of birth": born}) == ()
