@@ -202,3 +202,34 @@ def test_a_parquet_file_of_many_rows_is_refused_by_its_header(tmp_path):
     assert path.stat().st_size < 2_000_000
     with pytest.raises(ls.InputError, match="60000000 rows of 1 columns, more than"):
         ls.read_table(path, task="t", target="y")
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    (
+        (np.full(12, 3.0), "all labels of 'target' are '3'"),
+        (np.append(np.arange(11.0), np.inf), "'target' is infinite in row 12"),
+        (np.arange(12) * 1e200, "beyond the numbers that can be learnt"),
+        (np.arange(12) * 1e-200, "beyond the numbers that can be learnt"),
+        (np.full(12, np.nan), "No row has a label"),
+    ),
+)
+@pytest.mark.parametrize("way", ("from_arrays", "read_table", "sklearn"))
+def test_targets_that_cannot_be_learnt_are_refused_however_a_table_is_made(way, y, words):
+    x, task = np.arange(12.0)[:, None], np.repeat(["a", "b"], 6)
+    if way == "sklearn":
+        if not np.isfinite(y).all():
+            pytest.skip("scikit-learn's own checks come first")
+        pytest.importorskip("sklearn")
+        from learnset.sklearn import MultiTaskRegressor
+
+        words = words.replace("'target'", "'y0'")
+        with pytest.raises(ls.InputError, match=words):
+            MultiTaskRegressor().fit(x, y, task=task)
+        return
+    with pytest.raises(ls.InputError, match=words.replace("No row", "(?i)no row")):
+        if way == "from_arrays":
+            ls.Table.from_arrays(x, y, task)
+        else:
+            frame = pl.DataFrame({"x": x[:, 0], "target": y, "t": task})
+            ls.read_table(frame, task="t", target="target")

@@ -43,7 +43,7 @@ def test_numbers_of_fitted_rows_have_mean_zero_and_deviation_one(table):
 
 def encoded(column, fitted=slice(None)):
     x = np.array(column, np.float64)[:, None]
-    table = ls.Table.from_arrays(x, np.zeros(len(x)), np.arange(len(x)) % 2)
+    table = ls.Table.from_arrays(x, np.arange(len(x)), np.arange(len(x)) % 2)
     return ls.data.Encoding.fit(table, np.arange(len(x))[fitted])(x)[:, 0]
 
 

@@ -199,13 +199,46 @@ def test_targets_of_any_size_are_scaled_to_deviation_one(size):
     np.testing.assert_allclose([points.mean(), points.std()], [0, 1], atol=1e-6)
 
 
+def huge_and_small():
+    task = np.concatenate([np.zeros(150_000, int), np.repeat(np.arange(1, 301), 10)])
+    return ls.Table.from_arrays(np.arange(len(task))[:, None], np.arange(len(task)), task)
+
+
 def test_a_task_much_larger_than_the_others_is_limited_with_a_note():
-    task = np.concatenate([np.zeros(50_000, int), np.repeat(np.arange(1, 301), 3)])
-    table = ls.Table.from_arrays(np.arange(len(task))[:, None], np.arange(len(task)), task)
+    table = huge_and_small()
     small = ls.data.limited(table, seed=1)
-    assert small.names == table.names and np.bincount(small.task)[1:].tolist() == [3] * 300
-    assert len(small) * np.bincount(small.task).max() <= max(8 * len(table.x), 2**19)
-    rows = ls.by_rows(small)
-    assert rows.points.weight.size + rows.held_out.weight.size <= 2**19
+    assert small.names == table.names and np.bincount(small.task)[1:].tolist() == [10] * 300
+    most = np.bincount(small.task).max()
+    assert len(small) * most <= max(8 * len(small.x), 2**25 // 13) < len(small) * (most + 1)
+    assert f"('0'), {most} rows each" in small.notes[0]
     assert f"{len(table.x) - len(small.x)} rows are left out" in small.notes[0]
     assert ls.data.limited(small) is small
+
+
+def test_wherever_tasks_are_padded_much_larger_ones_give_a_part_of_their_rows_with_a_warning():
+    table = huge_and_small()
+    most = len(ls.data.limited(table).x) - 3000
+    part = np.full(len(table.x), 0)
+    part[3::10], part[4::10], part[:2] = 1, 2, (1, 2)
+    with pytest.warns(UserWarning, match="rows are left out"):
+        rows = ls.by_rows(table, part=part)
+    of_table = [np.asarray(part)[0] for part in rows.rows]
+    assert sum((r >= 0).sum() for r in of_table) == most and len(np.unique(of_table[0])) > 1000
+    np.testing.assert_array_equal(rows.points.y.shape[:1], len(table))
+    with pytest.warns(UserWarning, match="rows are left out"):
+        everything = ls.tasks.all_rows(table).tasks
+    assert everything.points.weight.shape == (301, most)
+    with pytest.warns(UserWarning, match="rows are left out"):
+        question = ls.comparison.SeenTasks.of_table(table, seeds=range(1))
+    assert question.rows(ls.Split.TEST).count[0, 0] == round(0.2 * most)
+
+
+def test_small_differences_of_huge_targets_come_back_digit_by_digit():
+    y = 1e12 + np.random.default_rng(0).normal(size=(60, 1))
+    table = ls.Table.from_arrays(np.arange(60.0)[:, None], y, np.repeat(["a", "b", "c"], 20))
+    tasks = ls.by_rows(table)
+    points = tasks.pool(ls.Split.TRAIN)
+    rows, present = np.asarray(tasks.rows_of(ls.Split.TRAIN)), np.asarray(points.weight) > 0
+    back = tasks.in_units(points.y)
+    np.testing.assert_allclose(back[present][:, 0], table.y[rows[present], 0], rtol=0, atol=2e-4)
+    np.testing.assert_array_equal(tasks.in_units(points.y[1], 1), back[1])

@@ -274,7 +274,12 @@ def _learn_new(
 
 
 def stacked(divisions: Sequence[Any]) -> Any:
-    """The tasks of several divisions as one, with a leading axis of their arrays."""
-    return jax.tree.map(
-        lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *divisions
-    )
+    """The tasks of several divisions as one, with a leading axis of their arrays; those on the host
+    stay there, in double precision."""
+
+    def of_leaves(*leaves: Any) -> Any:
+        if isinstance(leaves[0], np.ndarray):
+            return np.stack(leaves)
+        return jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0]
+
+    return jax.tree.map(of_leaves, *divisions)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from ..core import AbstractAdapter, fast_dots, for_task, InputError, Model, Split
-from ..data import Table
+from ..data import limited, Table
 from ..tasks import AbstractTasks, by_rows, FiniteTasks, TableTasks
 from ._measure import AbstractPointMeasure, MeanSquaredError
 from ._question import AbstractQuestion, stacked
@@ -71,15 +71,18 @@ class SeenTasks(AbstractQuestion):
     ) -> "SeenTasks":
         """The tasks of a table. Each seed has its own division of the rows (`Table.divisions`),
         scaled by its training rows. What is chosen is learnt once more from the rows to train on
-        and those to choose settings on, as users' tools do, before it is scored.
+        and those to choose settings on, as users' tools do, before it is scored. Of tasks that are
+        much larger than the others, a part of the rows is used (`learnset.data.limited`), with a
+        warning.
 
         **Arguments:**
 
         - `points_per_task`: training points of each task in a step, at most.
         - `corrected`: whether intervals account for the rows that divisions share.
 
-        **Raises:** `InputError` as `by_rows` does, and for a target that does not vary.
+        **Raises:** `InputError` as `by_rows` does, and for a class with fewer than three rows.
         """
+        table = limited(table, say=True)
         check_varied(table)
         parts = table.divisions(seeds)
         half = max(1, points_per_task // 2)
@@ -222,16 +225,10 @@ def _as_long(divisions: Sequence[TableTasks]) -> list[TableTasks]:
 
 
 def check_varied(table: Table) -> None:
-    """Raises `InputError` for a target with one value, or a class with too few rows to be in each
-    part of a division."""
+    """Raises `InputError` for a class with too few rows to be in each part of a division."""
     for number, name in enumerate(table.targets):
         y = table.y[np.isfinite(table.y[:, number]), number]
         values, count = np.unique(y, return_counts=True)
-        if len(values) == 1:
-            raise InputError(
-                f"The target {name!r} is {values[0]:g} in all {len(y)} rows: there is nothing to"
-                " learn. Name another target."
-            )
         if len(table.classes) == 2 and count.min() < 3:
             rare = table.classes[int(values[count.argmin()])]
             raise InputError(

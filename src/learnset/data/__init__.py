@@ -39,6 +39,13 @@ from ._streamed import (
     OnHost as OnHost,
     Streamed as Streamed,
 )
-from ._table import limited as limited, numbered as numbered, Table as Table
+from ._table import (
+    kept_rows as kept_rows,
+    limited as limited,
+    most_rows as most_rows,
+    numbered as numbered,
+    rows_to_pad as rows_to_pad,
+    Table as Table,
+)
 from ._tox21 import tox21 as tox21
 from ._turned import turned as turned

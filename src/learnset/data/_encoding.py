@@ -27,7 +27,7 @@ class Encoding:
 
     >>> import numpy as np, learnset as ls
     >>> x, task = np.array([[1.0], [3.0], [np.nan], [9.0]]), np.array([0, 0, 1, 1])
-    >>> table = ls.Table.from_arrays(x, np.zeros(4), task)
+    >>> table = ls.Table.from_arrays(x, np.arange(4), task)
     >>> encoding = ls.data.Encoding.fit(table, np.array([0, 1, 2]))
     >>> encoding.names, encoding(table.x).tolist()
     (('x1', 'x1 is missing'), [[-0.5, 0.0], [0.5, 0.0], [0.0, 1.0], [3.5, 0.0]])

@@ -10,9 +10,7 @@ import numpy as np
 from ..core import InputError, needs
 from ._leaks import leak_notes
 from ._schema import Records, Schema
-from ._table import Table
-
-LARGEST = 1e30  # of a target, so that its square is a number in single precision
+from ._table import check_targets, Table
 
 
 def read_table(
@@ -125,7 +123,7 @@ def _table(
         )
     if not keep.all():
         notes.append(f"{(~keep).sum()} of {len(keep)} rows have no label and are left out.")
-    _check_targets(source, schema, y)
+    check_targets(source, answers, schema.classes, y)
     number, names = records.task, answers
     if number is not None and schema.task is not None:
         _check_tasks(source, schema.task.name, number)
@@ -191,33 +189,6 @@ def _target_names(
             " the task of each row (`task`), or a second target."
         )
     return names
-
-
-def _check_targets(source: str, schema: Schema, y: np.ndarray) -> None:
-    """Raises `InputError` for targets that are infinite, constant, or beyond single precision."""
-    for i, column in enumerate(schema.targets):
-        known = y[~np.isnan(y[:, i]), i]
-        if np.isinf(known).any():
-            row = int(np.flatnonzero(np.isinf(y[:, i]))[0])
-            raise InputError(
-                f"{source}: column {column.name!r} is infinite in row {row + 1}. Correct or empty"
-                " the cell."
-            )
-        if not len(known):
-            raise InputError(f"{source}: the target {column.name!r} is empty. Leave it out.")
-        low, high = known.min(), known.max()
-        if low == high:
-            label = column.words[int(low)] if schema.classes[i] else f"{low:g}"
-            raise InputError(
-                f"{source}: all labels of {column.name!r} are {label!r}; there is nothing to tell"
-                " apart."
-            )
-        if max(abs(low), abs(high)) > LARGEST or high - low < 1 / LARGEST:
-            raise InputError(
-                f"{source}: the target {column.name!r} goes from {low:g} to {high:g}, which is"
-                f" beyond the numbers that can be learnt ({1 / LARGEST:g} to {LARGEST:g}). Use"
-                " another unit, or correct the cell."
-            )
 
 
 def _check_tasks(source: str, name: str, number: np.ndarray) -> None:

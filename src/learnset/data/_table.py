@@ -1,20 +1,23 @@
 """A table of rows: inputs, targets, and the task of each row."""
 
 import dataclasses
+import functools
 import itertools
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from ..core import InputError
+from ..core import few, InputError
 from ._column import Reading
 from ._divisions import at_random, by_time, dealt, Division
 from ._schema import Schema, schema_of_arrays
 
 MOST_COLUMNS = 4096
-SMALL = 2**19  # rows, padding included, that need no limit
+FREE = 2**25  # numbers, padding included, that need no limit
+LARGEST = 1e30  # of a target, so that its square is a number in single precision
 # Parts of the rows, or of the tasks: to train on, to choose settings on, and to score on.
 PARTS = (0.6, 0.2, 0.2)
 
@@ -39,8 +42,8 @@ class Table:
       `time`, by which the past trains and the future is scored; `part`, a given division, numbered
       as in `split_rows`.
 
-    **Raises:** `InputError` for arrays whose lengths differ, infinite numbers, no labels, a single
-    task, and more than 4 096 columns.
+    **Raises:** `InputError` for arrays whose lengths differ, infinite numbers, a target without
+    labels or with one value, a single task, and more than 4 096 columns.
 
     >>> import numpy as np, learnset as ls
     >>> task = np.array(["a", "a", "a", "b", "b", "b"])
@@ -90,6 +93,7 @@ class Table:
             raise InputError(
                 f"No row has a label: every cell of {', '.join(self.targets)} is empty."
             )
+        check_targets("The table", self.targets, self.target_classes, self.y)
         if len(self.names) < 2:
             only = self.names[0] if self.names else "none"
             raise InputError(
@@ -148,7 +152,16 @@ class Table:
         """The rows of task `number` that have a label."""
         if self.task is None:
             return np.flatnonzero(np.isfinite(self.y[:, number]))
-        return np.flatnonzero((self.task == number) & np.isfinite(self.y[:, 0]))
+        order, starts = self._in_tasks
+        rows = order[starts[number] : starts[number + 1]]
+        return rows[np.isfinite(self.y[rows, 0])]
+
+    @functools.cached_property
+    def _in_tasks(self) -> tuple[Int[np.ndarray, "rows"], Int[np.ndarray, "tasks+1"]]:
+        """The rows in the order of their tasks, and where each task begins."""
+        assert self.task is not None
+        order = np.argsort(self.task, kind="stable")
+        return order, np.searchsorted(self.task[order], np.arange(len(self) + 1))
 
     def split_rows(
         self, *, seed: int = 0, parts: tuple[float, float, float] = PARTS
@@ -213,32 +226,61 @@ class Table:
         return part
 
 
-def limited(table: Table, *, seed: int = 0) -> Table:
-    """The table with at most as many rows of each task as all tasks can be padded to: eight times
-    as many as they have on average, and more in a small table. Rows are drawn by `seed`, and a note
-    counts what is left out."""
-    if table.task is None:
+def limited(table: Table, *, seed: int = 0, say: bool = False) -> Table:
+    """The table with the rows of `rows_to_pad` alone; a note counts what is left out, and with
+    `say` a warning does as well."""
+    keep, note = kept_rows(table, seed)
+    if not note:
         return table
-    most = max(8 * len(table.x), SMALL) // len(table)
+    if say:
+        warnings.warn(note, stacklevel=3)
+    return dataclasses.replace(table.some_rows(keep), notes=(*table.notes, note))
+
+
+def rows_to_pad(table: Table, part: Division | None = None) -> list[Int[np.ndarray, "rows"]]:
+    """The labelled rows of each task, where all tasks are padded to the largest. Much larger tasks
+    than the others give a part of their rows, drawn at random, of which it warns: padded, there
+    are at most eight times as many rows as before, or few enough. Some are of each `part`."""
+    keep, note = kept_rows(dataclasses.replace(table, part=part))
+    rows = [table.rows_of(number) for number in range(len(table))]
+    if not note:
+        return rows
+    warnings.warn(note, stacklevel=3)
+    return [of_task[keep[of_task]] for of_task in rows]
+
+
+def kept_rows(table: Table, seed: int = 0) -> tuple[Bool[np.ndarray, "rows"], str]:
+    """The rows that `limited` keeps, and what is said of the others."""
+    keep = np.ones(len(table.x), bool)
+    if table.task is None:
+        return keep, ""
     count = np.bincount(table.task, minlength=len(table))
+    most = most_rows(count, table.x.shape[1])
     large = np.flatnonzero(count > most)
     if not len(large):
-        return table
-    keep = np.ones(len(table.x), bool)
-    random = np.random.default_rng(seed)
+        return keep, ""
+    random = np.random.default_rng([seed, 1])  # and not in the order in which rows are divided
     for number in large:
-        keep[random.permutation(np.flatnonzero(table.task == number))[most:]] = False
-    names = ", ".join(repr(table.names[number]) for number in large[:5])
-    note = (
-        f"Of {len(large)} tasks ({names}{', …' if len(large) > 5 else ''}) that are much larger"
-        f" than the others, {most} rows each, drawn at random, are used: {(~keep).sum()} rows are"
-        " left out."
+        order = random.permutation(np.flatnonzero(table.task == number))
+        if table.part is not None:  # a row of each part comes first
+            first = np.unique(table.part[order], return_index=True)[1]
+            order = np.concatenate([order[first], np.delete(order, first)])
+        keep[order[most:]] = False
+    return keep, (
+        f"Of {len(large)} of {len(table)} tasks that are much larger than the others"
+        f" ({few(repr(table.names[number]) for number in large)}), {most} rows each, drawn at"
+        f" random, are used: {(~keep).sum()} rows are left out."
     )
-    columns = {
-        name: None if getattr(table, name) is None else getattr(table, name)[keep]
-        for name in ("x", "y", "task", "group", "time", "part")
-    }
-    return dataclasses.replace(table, **columns, notes=(*table.notes, note))
+
+
+def most_rows(count: Int[np.ndarray, "tasks"], columns: int) -> int:
+    """The most rows of a task to which tasks with `count` rows can be padded."""
+    least, most, free = 1, int(count.max()), FREE // (columns + 12)
+    while least < most:
+        middle = (least + most + 1) // 2
+        fits = middle * len(count) <= max(8 * np.minimum(count, middle).sum(), free)
+        least, most = (middle, most) if fits else (least, middle - 1)
+    return most
 
 
 def numbered(
@@ -269,6 +311,34 @@ def numbered(
 
 def _is_missing(label: Any) -> bool:
     return label is None or type(label).__name__ in ("NAType", "NaTType") or bool(label != label)
+
+
+def check_targets(
+    title: str, names: Sequence[str], classes: Sequence[tuple[str, ...]], y: np.ndarray
+) -> None:
+    """Raises `InputError` for targets that are empty, infinite, constant, or beyond single
+    precision."""
+    for i, name in enumerate(names):
+        known = y[~np.isnan(y[:, i]), i]
+        if np.isinf(known).any():
+            row = int(np.flatnonzero(np.isinf(y[:, i]))[0])
+            raise InputError(
+                f"{title}: column {name!r} is infinite in row {row + 1}. Correct or empty the cell."
+            )
+        if not len(known):
+            raise InputError(f"{title}: the target {name!r} is empty. Leave it out.")
+        low, high = known.min(), known.max()
+        if low == high:
+            label = classes[i][int(low)] if classes[i] else f"{low:g}"
+            raise InputError(
+                f"{title}: all labels of {name!r} are {label!r}; there is nothing to tell apart."
+            )
+        if max(abs(low), abs(high)) > LARGEST or high - low < 1 / LARGEST:
+            raise InputError(
+                f"{title}: the target {name!r} goes from {low:g} to {high:g}, which is beyond the"
+                f" numbers that can be learnt ({1 / LARGEST:g} to {LARGEST:g}). Use another unit,"
+                " or correct the cell."
+            )
 
 
 def common_classes(each: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from ..comparison import (
     SeenTasks,
 )
 from ..core import finite, InputError
-from ..data import Schema, Table
+from ..data import kept_rows, limited, Schema, Table
 from ..models import MLP
 from ..recipes import rows
 from ..tasks import all_rows, TableTasks
@@ -89,6 +89,8 @@ def fit(
     >>> fitted
     Fitted(ridge with offsets, 2 tasks, 1 inputs, regression)
     """
+    weight = None if weight is None else weight[kept_rows(table)[0]]
+    table = limited(table, say=True)
     logs, candidates = _logs(table), _candidates(table, recipe, steps)
     count = divisions or (DIVISIONS if len(table.x) <= LARGE else 1)
     points = 8 if len(table) > MANY else 16

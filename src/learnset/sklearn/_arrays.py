@@ -1,5 +1,6 @@
 """Arrays of estimators: rows of tasks, task columns, missing labels."""
 
+import warnings
 from typing import Any
 
 import jax.numpy as jnp
@@ -7,6 +8,7 @@ import numpy as np
 from sklearn.utils import validation
 
 from ..core import Batch, InputError
+from ..data import most_rows
 
 # scikit-learn has no annotations, and type checkers would take the types of its defaults.
 check_array: Any = validation.check_array
@@ -22,12 +24,22 @@ def padded_tasks(
     sample_weight: np.ndarray | None = None,
 ) -> Batch:
     """The points of each task, which has the index `number * columns + column`, padded to one
-    length with points of weight zero."""
+    length with points of weight zero. A much larger task than the others gives a part of them."""
     if sample_weight is not None:
         known = known & (sample_weight > 0)[:, None]
     columns = y.shape[1]
     tasks = ((group, column) for group in range(groups) for column in range(columns))
     rows = [np.flatnonzero((number == group) & known[:, column]) for group, column in tasks]
+    count = np.array([len(row) for row in rows])
+    most = most_rows(count, x.shape[1])
+    if most < count.max():
+        warnings.warn(
+            f"{(count > most).sum()} of {len(count)} tasks are much larger than the others: {most}"
+            " rows each, drawn at random, are used.",
+            stacklevel=4,
+        )
+        random = np.random.default_rng(0)
+        rows = [random.permutation(row)[:most] if len(row) > most else row for row in rows]
     length = room(max(map(len, rows)))  # few lengths, and so few compiled programs
     index = np.stack([np.pad(row, (0, length - len(row))) for row in rows])
     weight = np.stack([np.arange(length) < len(row) for row in rows])

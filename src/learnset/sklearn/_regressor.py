@@ -8,6 +8,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ..core import mse
+from ..data import centre_and_spread
 from ._arrays import check_array, check_each_column, mean_over_columns
 from ._multi_task import MultiTask
 from ._program import as_it_is
@@ -83,9 +84,7 @@ class MultiTaskRegressor(RegressorMixin, MultiTask):
         self.n_outputs_ = targets.shape[1]
         known = np.isfinite(targets)
         check_each_column(known)
-        count = np.maximum(known.sum(axis=0), 1)
-        self.y_mean_ = np.where(known, targets, 0).sum(axis=0) / count
-        spread = np.sqrt((np.where(known, targets - self.y_mean_, 0) ** 2).sum(axis=0) / count)
+        self.y_mean_, spread = centre_and_spread(targets)
         self.y_scale_ = np.where(spread > 0, spread, 1.0)
         scaled = np.where(known, (targets - self.y_mean_) / self.y_scale_, 0)
         self._fit(inputs, targets, scaled[:, :, None], task, mse, sample_weight)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ..data import Encoding, Table
+from ..data import Encoding, rows_to_pad, Table
 from ._rows import TableTasks
 from ._table_arrays import padded_rows, points_of, scaled_targets, scales
 
@@ -41,7 +41,7 @@ def all_rows(
     (2, 10, 1)
     """
     random = np.random.default_rng(seed)
-    rows = [table.rows_of(number) for number in range(len(table))]
+    rows = rows_to_pad(table)
     aside = random.random(len(table.x)) < validation  # the same rows where targets are tasks
     held = [r[aside[r]] if len(r) >= FEWEST and not aside[r].all() else r[:0] for r in rows]
     if validation and not any(map(len, held)):
@@ -60,10 +60,10 @@ def all_rows(
         points_of(x, y, list(zip(groups, target, strict=True))) for groups in (learn, held)
     )
     smallest = min(map(len, learn))
-    dtype, places = jnp.result_type(float), [jnp.asarray(padded_rows(g)) for g in (learn, held)]
+    places = [jnp.asarray(padded_rows(group)) for group in (learn, held)]
     common: dict[str, Any] = {
-        "mean": jnp.asarray(mean, dtype),
-        "std": jnp.asarray(std, dtype),
+        "mean": mean,
+        "std": std,
         "rows": tuple(places),
         "names": table.names,
         "classes": table.classes,

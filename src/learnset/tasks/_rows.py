@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..core import Batch, InputError, Split
-from ..data import Encoding, Table
+from ..data import Encoding, rows_to_pad, Table
 from ._finite import FiniteTasks
 from ._table_arrays import padded_rows, points_of, scaled_targets, scales
 from ._task_rows import TaskRows
@@ -32,8 +32,9 @@ class TableTasks(FiniteTasks):
       each task.
     """
 
-    mean: Float[Array, "tasks"] = eqx.field(kw_only=True)
-    std: Float[Array, "tasks"] = eqx.field(kw_only=True)
+    # In double precision, which a target of 1e12 with small differences needs.
+    mean: Float[np.ndarray, "tasks"] = eqx.field(kw_only=True)
+    std: Float[np.ndarray, "tasks"] = eqx.field(kw_only=True)
     rows: tuple[Int[Array, "..."], Int[Array, "..."]] = eqx.field(kw_only=True)
     # A field is how an Equinox module gives what its base computes.
     names: tuple[str, ...] = eqx.field(static=True, default=())  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -82,7 +83,7 @@ class TableTasks(FiniteTasks):
 
     @property
     def units(self) -> Float[Array, "tasks"]:
-        return self.std
+        return jnp.asarray(self.std, jnp.result_type(float))
 
     def rows_of(self, split: Split) -> Int[Array, "tasks points"]:
         """The row of the table of each of `all_points`; -1 for padding."""
@@ -92,10 +93,14 @@ class TableTasks(FiniteTasks):
         return jnp.broadcast_to(rows, (len(self), rows.shape[-1])) if self.shared else rows
 
     def in_units(
-        self, predictions: Float[Array, "tasks points out"]
-    ) -> Float[Array, "tasks points out"]:
-        """Predictions in the units of the table; logits stay as they are."""
-        return predictions * self.std[:, None, None] + self.mean[:, None, None]
+        self, predictions: Float[Array | np.ndarray, "..."], index: int | None = None
+    ) -> Float[np.ndarray, "..."]:
+        """Predictions "tasks points out" of all tasks, or "points out" of task `index`, in the
+        units of the table; logits stay as they are. It works on the host, in double precision."""
+        which = slice(None) if index is None else [index]
+        std, mean = (scale[which, None, None] for scale in (self.std, self.mean))
+        result = np.asarray(predictions, np.float64) * std + mean
+        return result if index is None else result[0]
 
 
 def by_rows(
@@ -128,7 +133,8 @@ def by_rows(
     ((2, 6, 1), (2, 4, 1))
     """
     part = table.split_rows(seed=seed) if part is None else np.asarray(part)
-    groups = [_groups(table, part, number) for number in range(len(table))]
+    rows = rows_to_pad(table, part)
+    groups = [_groups(table, part, number, rows[number]) for number in range(len(table))]
     learn = [learn for learn, _, _ in groups]
     encoding = Encoding.fit(table, np.unique(np.concatenate(learn)))
     x = _padded(encoding(table.x), width)
@@ -137,10 +143,9 @@ def by_rows(
     smallest = min(map(len, learn))
     shots = min(shots, max(1, smallest // 2))
     queries = min(queries, max(1, smallest - smallest // 2))
-    dtype = jnp.result_type(float)
     common: dict[str, Any] = {
-        "mean": jnp.asarray(mean, dtype),
-        "std": jnp.asarray(std, dtype),
+        "mean": mean,
+        "std": std,
         "names": table.names,
         "classes": table.classes,
         "inputs": encoding.names + padding,
@@ -163,10 +168,9 @@ def by_rows(
 
 
 def _groups(
-    table: Table, part: np.ndarray, number: int
+    table: Table, part: np.ndarray, number: int, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The labelled rows of a task to train on, to choose settings on, and to score on."""
-    rows = table.rows_of(number)
+    """The rows of a task to train on, to choose settings on, and to score on."""
     learn, choose, score = (rows[part[rows] == split.value] for split in Split)
     for split, group in zip(Split, (learn, choose, score), strict=True):
         if not len(group):
