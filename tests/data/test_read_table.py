@@ -166,7 +166,7 @@ def test_a_file_that_is_missing_or_unreadable_gets_one_line(tmp_path):
     ):
         with pytest.raises(ls.InputError, match=message.replace("?", r"\?")):
             ls.read_table(tmp_path / name, **TWO)
-    with pytest.raises(ls.InputError, match=r"not in UTF-8 \(line 3\)"):
+    with pytest.raises(ls.InputError, match=r"not in UTF-8 \(line 3 has the byte 0xE4"):
         text = HEAD + "a,7,day,1\nbä,8,day,2\n"
         ls.read_table(written(tmp_path, text, encoding="latin-1"), **TWO)
     with pytest.raises(ls.InputError, match=r"ends in '.xlsx'"):

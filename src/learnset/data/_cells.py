@@ -19,7 +19,7 @@ PERHAPS = ("na", "none")
 # Further forms in a column of numbers, of truth values or of dates.
 DASHES = ("-", "--", "–", "—", ".", "n.a.")
 NO_NUMBER = (*EMPTY, *PERHAPS, *DASHES)
-TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
+TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 
 
 def names(cells: "pl.Series") -> "pl.Series":
@@ -86,7 +86,7 @@ def moments(source: str, name: str, cells: "pl.Series", form: str) -> "pl.Series
     """Cells as dates, null where they are missing."""
     if isinstance(cells.dtype, pl.Datetime):
         return cells
-    text = filled(cells.cast(pl.String), NO_NUMBER)
+    text = filled(cells if cells.dtype == pl.String else names(cells), NO_NUMBER)
     read = _dates.dates(text, form)
     if read is None:
         wrong = pl.Series(

@@ -19,7 +19,7 @@ WORDS = {"month": MONTHS, "weekday": WEEKDAYS}  # of parts that are words
 PARTS = ("day", "year", "month", "weekday", "hour")
 _DAYS = (
     "%Y-%m-%d %Y/%m/%d %Y.%m.%d %d.%m.%Y %d/%m/%Y %m/%d/%Y %d-%m-%Y %m-%d-%Y %Y-%m %d-%b-%Y"
-).split() + ["%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"]
+).split() + ["%Y%m%d", "%Y%m", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"]
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f")
 _SHAPES = {
     "%Y": "[0-9]{4}",
@@ -51,7 +51,7 @@ def dates(cells: "pl.Series", form: str) -> "pl.Series | None":
     # A time is needed for a `Datetime`, and a day for a month.
     long = form if "%H" in form else f"{form} %H:%M"
     text = text if "%H" in form else text + " 00:00"
-    if form.startswith("%Y-%m") and "%d" not in form:
+    if form.startswith(("%Y-%m", "%Y%m")) and "%d" not in form:
         long, text = f"%d {long}", "01 " + text
     read = text.str.strptime(kind, long, strict=False)
     return read if read.null_count() == text.null_count() else None
@@ -97,7 +97,8 @@ def _shape(form: str) -> str:
         shape = shape.replace(mark, f"[{mark}]")
     shape = re.sub(r"(?<!%)\.", "[.]", shape)
     for key, value in _SHAPES.items():
-        shape = shape.replace(key, value)
+        compact = form.startswith("%Y%m") and key in ("%m", "%d")  # with nothing in between
+        shape = shape.replace(key, "[0-9]{2}" if compact else value)
     return f"^{shape}$"
 
 

@@ -1,6 +1,7 @@
 """The columns of a schema, found from the cells of a file and from what the user says of them."""
 
 import dataclasses
+import unicodedata
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,7 +12,7 @@ from ._cells import filled, names as names_of, NO_NUMBER, numbers
 from ._column import Column, Role
 from ._columns import Source
 from ._infer import inferred, MOST_WORDS, named
-from ._notation import decimal_mark, numerals
+from ._notation import decimal_mark, numerals, PLAIN, ROUNDED
 from ._schema import Schema
 from ._table import MOST_COLUMNS
 
@@ -143,22 +144,31 @@ def _column(
     if column.kind == "words" and column.done:
         notes.append(f"Column {name!r}: {column.done}.")
     if alike := _alike(column.words):
-        notes.append(
-            f"Column {name!r}: {' and '.join(map(repr, alike))} differ only in case,"
-            " and are different names."
-        )
+        notes.append(f"Column {name!r}: {alike}, and are different names.")
     if role == "target":
         return _target(source, column, cells, wishes, decimal)
     return _input(source, column, cells, wishes, decimal, notes) if role == "input" else column
 
 
-def _alike(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The first two words that differ only in upper and lower case."""
+def _alike(words: tuple[str, ...]) -> str:
+    """The first two words that differ only in upper and lower case, in what is not seen, or as ways
+    to write one number, and in which of these; or nothing."""
     first: dict[str, str] = {}
     for word in words:
-        if (other := first.setdefault(word.casefold(), word)) != word:
-            return other, word
-    return ()
+        key = word
+        if PLAIN.fullmatch(word) and len(word) <= ROUNDED:
+            key = str(float(word))
+        elif not word.isascii():
+            seen = (letter for letter in word if unicodedata.category(letter) != "Cf")
+            key = unicodedata.normalize("NFKC", "".join(seen))
+        if (other := first.setdefault(key.casefold(), word)) == word:
+            continue
+        if other.casefold() == word.casefold():
+            return f"{other!r} and {word!r} differ only in case"
+        if key[:1].isdigit() or key[:1] in "+-":
+            return f"{other!r} and {word!r} are the same number"
+        return f"{ascii(other)} and {ascii(word)} look alike"
+    return ""
 
 
 def _missing_note(notes: list[str], name: str, words: tuple[str, ...], count: int) -> None:
@@ -266,6 +276,7 @@ def _as_given(source: Source, column: Column, cells: Any, notes: list[str]) -> C
     if column.kind == "truth value" and not column.words:
         return dataclasses.replace(column, words=("false", "true"))
     if column.kind == "date" and not (column.parts and (column.format or cells.dtype != pl.String)):
+        cells = names_of(cells) if cells.dtype.is_numeric() else cells  # such as 20240131
         read = cells
         if cells.dtype == pl.String:
             known = filled(cells, NO_NUMBER).drop_nulls()

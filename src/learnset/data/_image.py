@@ -21,6 +21,7 @@ SPECIAL = "files that are pipes, devices or sockets"
 NOT_FINITE = "images with pixels that are NaN or infinite"
 DARK = "colour images that use the lower ten of sixteen bits, which Pillow drops (save them in 8)"
 SPACE = "images in a colour space that is not read"
+SIXTEEN = "colour images of sixteen bits, of which the higher eight are used"
 FRAMES = "images with several frames or pages, of which the first is used"
 
 
@@ -75,6 +76,7 @@ def _read(image, shape: tuple[int, int]) -> Picture | str:
     if deep_colour and x.max() < 64:
         return DARK
     extremes = float(x.min()), float(x.max())
+    notes += (SIXTEEN,) if deep_colour else ()
     small = area_averaged(x[None], *shape)[0]
     return Picture(small, "bytes", *extremes, x.shape[:2], notes)
 

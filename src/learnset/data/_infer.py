@@ -1,6 +1,7 @@
 """The kind of a column, by its cells."""
 
 import dataclasses
+import re
 
 from ..core import InputError, needs
 from . import _dates
@@ -78,10 +79,14 @@ def inferred(
     part = numerals(present)
     good = is_number(part.digits, decimal) | is_infinite(present)
     if good.sum() == len(known):
-        units = part.unit.filter(good).unique().to_list()
+        units = part.unit.filter(good).unique(maintain_order=True).to_list()
         if len(units) == 1:
             return _number(title, column, cells, part.digits.filter(good), units[0], text)
-        if all(unit == "" or _is_money(unit) for unit in units) or column.role == "target":
+        # Names such as 7a and 7b are few, and quarters such as 2024Q1 have digits twice.
+        plain_units = len(units) < 5 and not any(re.search(r"\d", unit) for unit in units)
+        quantities = plain_units and known.n_unique() > MOST_NUMBERED
+        money = all(unit == "" or _is_money(unit) for unit in units)
+        if money or quantities or column.role == "target":
             other = present.is_not_null() & (part.unit != units[0])
             refuse(title, column.name, present, other, ", with another unit than other rows")
     elif dates := _dates.formats(known):

@@ -64,6 +64,7 @@ def read_table(
     """
     with needs("tables"):
         from ._columns import reading_cells, source_of
+        from ._doubtful import doubtful_notes
         from ._find import columns_of, Wishes
         from ._records import records_of
         from ._repeated import repeated_notes
@@ -102,6 +103,7 @@ def read_table(
         tasks = () if draft.task is None else draft.task.words
         notes = [*notes, *repeated_notes(opened, columns, len(tasks))]
         records = records_of(opened, dataclasses.replace(draft, tasks=tasks), decimal)
+        notes += doubtful_notes(draft, records)
     return _table(opened.title, records, draft, tasks, notes, min_rows)
 
 

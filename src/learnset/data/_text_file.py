@@ -1,5 +1,6 @@
 """A text file of cells: its separator, its heading, and the rows below it."""
 
+import codecs
 import collections
 import contextlib
 import csv
@@ -17,6 +18,12 @@ with needs("tables"):
 
 SEPARATORS = ",;\t|"
 QUOTED = "\ue000"  # marks a quoted cell that would mean "missing" without its quotes
+MARKS = {  # at the beginning of a file; that of UTF-32 begins as that of UTF-16 does
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 MOST_NAMES = 100_000
 _HEAD = 100  # rows that the separator and the heading are known by
 _BLOCK = 1_000_000  # cells that are Python objects at a time
@@ -43,39 +50,50 @@ def read_text(path: Path) -> TextFile:
 
     **Raises:** `InputError` for what is not a table in UTF-8; the message names the row.
     """
-    content = path.read_bytes()
-    _check(path, content)
+    content, notes = _in_utf8(path, path.read_bytes())
     stated = re.match(rb"(?:\xef\xbb\xbf)?sep=(.)\r?[\n\r]", content, re.IGNORECASE)
     if stated:
         content = content[stated.end() :]
     with _long_cells(content):
         try:
             separator = stated[1].decode("latin-1") if stated else _separator(content)
-            return _read(path, content, separator, ("the line `sep=`",) if stated else ())
+            return _read(path, content, separator, ("the line `sep=`",) if stated else (), notes)
         except csv.Error as error:
             raise InputError(
                 f"{path} is damaged or in another format ({error}). Repair it or save it again."
             ) from None
 
 
-def _check(path: Path, content: bytes) -> None:
+def _in_utf8(path: Path, content: bytes) -> tuple[bytes, list[str]]:
+    """The content in UTF-8, and a note if it was in another encoding, which its first bytes
+    name."""
+    mark = next((encoding for bom, encoding in MARKS.items() if content.startswith(bom)), "UTF-8")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig" if mark == "UTF-8" else mark)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
+        byte = content[error.start]
+        letter = bytes([byte]).decode("cp1252", "ignore") if mark == "UTF-8" else ""
+        meaning = f", {letter!r} in Windows-1252" if letter else ""
         raise InputError(
-            f"{path} is not in UTF-8 (line {line}). Save it in that encoding."
+            f"{path} is not in {mark} (line {line} has the byte 0x{byte:02X}{meaning}). Save it in"
+            " UTF-8."
         ) from None
     if "\0" in text:
         raise InputError(
-            f"{path} contains zero bytes: it is not text, or it is in UTF-16. Save it as CSV in"
-            " UTF-8."
+            f"{path} contains zero bytes: it is not text, or it is in UTF-16 without saying so."
+            " Save it as CSV in UTF-8."
         )
     if not text.strip():
         raise InputError(f"{path} is empty: it has not even a heading.")
+    if mark == "UTF-8":
+        return content, []
+    return text.encode(), [f"The file is read as {mark}."]
 
 
-def _read(path: Path, content: bytes, separator: str, above: tuple[str, ...]) -> TextFile:
+def _read(
+    path: Path, content: bytes, separator: str, above: tuple[str, ...], notes: list[str]
+) -> TextFile:
     head = list(itertools.islice(_rows(content, separator), _HEAD))
     filled = [row for row in head if any(cell.strip() for cell in row)]
     width = _width(filled)
@@ -86,7 +104,7 @@ def _read(path: Path, content: bytes, separator: str, above: tuple[str, ...]) ->
     passed = sum(any(cell.strip() for cell in row) for row in head[:start])
     if passed:
         above += (f"{passed} line{'s' if passed > 1 else ''} above the heading",)
-    notes = [f"Passed over: {' and '.join(above)}."] if above else []
+    notes += [f"Passed over: {' and '.join(above)}."] if above else []
     names = _names(path, head[start], head[start + 1 :], notes)
     mark = re.escape(separator.encode())
     content = re.sub(
@@ -95,10 +113,20 @@ def _read(path: Path, content: bytes, separator: str, above: tuple[str, ...]) ->
         content,
         flags=re.IGNORECASE,
     )
-    rows = itertools.islice(_rows(content, separator), start + 1, None)
-    blocks, blank = _blocks(path, rows, names)
+
+    def body(*, strict: bool) -> Iterator[list[str]]:
+        return itertools.islice(_rows(content, separator, strict=strict), start + 1, None)
+
+    heading = [cell.strip() for cell in head[start]]
+    try:
+        blocks, blank, again = _blocks(path, body(strict=True), names, heading)
+    except csv.Error:  # a quote in the middle of a cell, or one that is never closed
+        rows = _whole(path, body(strict=False), separator)
+        blocks, blank, again = _blocks(path, rows, names, heading)
     if blank:
         notes.append(f"{blank} rows without a filled cell are left out.")
+    if again:
+        notes.append(f"Rows that repeat the heading are left out ({again}).")
     columns = {
         name: pl.concat([block[i] for block in blocks])
         if blocks
@@ -108,9 +136,25 @@ def _read(path: Path, content: bytes, separator: str, above: tuple[str, ...]) ->
     return TextFile(columns, separator, tuple(notes), content)
 
 
-def _rows(content: bytes, separator: str) -> Iterator[list[str]]:
+def _rows(content: bytes, separator: str, *, strict: bool = False) -> Iterator[list[str]]:
     lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
-    return csv.reader(lines, delimiter=separator, skipinitialspace=separator != " ")
+    options = {"skipinitialspace": separator != " ", "strict": strict}
+    return csv.reader(lines, delimiter=separator, **options)
+
+
+def _whole(path: Path, rows: Iterator[list[str]], separator: str) -> Iterator[list[str]]:
+    """The rows of a file with stray quotes.
+
+    **Raises:** `InputError` if two quotes, or one and the end, made one cell of several rows.
+    """
+    for number, row in enumerate(rows):
+        if any("\n" in cell and separator in cell for cell in row):
+            raise InputError(
+                f"{path}: row {number + 1} begins a cell with a quote that does not end it, so that"
+                " other rows would be part of the cell. Leave out the quote, or write it twice in a"
+                " quoted cell."
+            )
+        yield row
 
 
 def _separator(content: bytes) -> str:
@@ -179,14 +223,18 @@ def _names(path: Path, heading: list[str], body: list[list[str]], notes: list[st
 
 
 def _blocks(
-    path: Path, rows: Iterator[list[str]], names: list[str]
-) -> "tuple[list[list[pl.Series]], int]":
-    """The rows as blocks of columns, and the number of rows in which no cell is filled."""
+    path: Path, rows: Iterator[list[str]], names: list[str], heading: list[str]
+) -> "tuple[list[list[pl.Series]], int, int]":
+    """The rows as blocks of columns, the number of rows in which no cell is filled, and the number
+    of those that are the heading once more."""
     width, most = len(names), max(1, _BLOCK // len(names))
     blocks: list[list[pl.Series]] = []
     block: list[list[str]] = []
-    number = blank = 0
+    number = blank = again = 0
     for row in rows:
+        if row and row[0].strip() == heading[0] and [cell.strip() for cell in row] == heading:
+            again += 1
+            continue
         if len(row) != width or not row[0]:
             if not any(cell.strip() for cell in row):
                 blank += len(row) > 1
@@ -202,7 +250,7 @@ def _blocks(
         if len(block) == most:
             blocks.append(_columns(block))
             block = []
-    return [*blocks, *([_columns(block)] if block else [])], blank
+    return [*blocks, *([_columns(block)] if block else [])], blank, again
 
 
 def _columns(block: list[list[str]]) -> "list[pl.Series]":
