@@ -19,3 +19,10 @@ def recipes():
 
 
 scratch = ls.Recipe("mine", ls.Setting.SCRATCH, adapters=(ls.FineTune(ls.mse, steps=2),))
+offsets = ls.Recipe(
+    "offsets", ls.Setting.MULTI_TASK, (ls.comparison.InClosedForm(ls.multitask.MixedModel(False)),)
+)
+both = [scratch, offsets]
+broken = ls.Recipe(
+    "broken", ls.Setting.SCRATCH, adapters=(ls.FineTune(where=lambda model: model.nothing),)
+)

@@ -159,6 +159,17 @@ def test_a_message_names_options_that_were_not_typed_as_well():
     assert as_typed("lower `inner_lr`", [], command) == "lower `--method.inner-lr`"
 
 
+NAMED_ALIKE = ("pooled", "shots", "seed", "filters", "data")  # files, arrays or methods, too
+
+
+@pytest.mark.parametrize("name", NAMED_ALIKE)
+def test_a_word_that_is_called_as_an_option_stays_as_it_is(name):
+    command = parse("train pooled glyphs".split())
+    assert as_typed(f"`{name}` is a file", ["evaluate", name], command) == f"`{name}` is a file"
+    for thing in ("no array", "two arrays", "The package"):
+        assert as_typed(f"{thing} `{name}`", [], command) == f"{thing} `{name}`"
+
+
 # The last catch
 
 

@@ -4,9 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_options import small as small
 
+import learnset as ls
 from learnset.cli import main
 
 THINGS = Path(__file__).with_name("own_things.py")
@@ -43,7 +45,7 @@ def test_several_seeds_of_data_are_refused(small, capsys):
 
 
 @pytest.mark.slow
-def test_custom_recipes_are_compared_on_custom_tasks(monkeypatch):
+def test_custom_recipes_are_compared_on_new_and_known_tasks(monkeypatch, capsys):
     from learnset.recipes import regression
 
     known = regression.standard
@@ -51,11 +53,36 @@ def test_custom_recipes_are_compared_on_custom_tasks(monkeypatch):
     monkeypatch.setattr(
         regression, "standard", lambda **o: [r for r in known(**o) if r.name in few]
     )
-    words = ["custom", "my_things:tasks", "--add", "my_things:scratch", "--out", "run"]
+    words = ["custom", "my_things:tasks", "--add", "my_things:both", "--out", "run"]
     sizes = ["--quick", "--steps", "20", "--seeds", "2", "--test-shots", "5"]
     assert main(["compare", *words, *sizes]) == 0
     result = json.loads(Path("run/result.json").read_text())
-    assert {"mine", *few} <= {row["recipe"] for row in result["rows"]}
+    new, seen = ({r["recipe"] for r in result["rows"] if r["tasks"] == t} for t in ("new", "seen"))
+    assert {"mine", *few} <= new and {"mine", "offsets"} <= seen
+    (note,) = result["notes"]
+    said = "offsets (`--add`) is not compared on new tasks: it learns from rows of known tasks"
+    assert note == said and note in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "recipe, known, new", (("mine", 1, 1), ("offsets", 1, 1), ("broken", 0, 0))
+)
+def test_a_recipe_of_a_user_is_in_each_question_about_a_table_that_it_can_answer(
+    recipe, known, new, small
+):
+    import own_things
+
+    table = ls.data.school()
+    asked = ls.comparison.SeenTasks.of_table(table, seeds=range(1))
+    some = ls.comparison.NewTableTasks.of_table(
+        table, np.arange(len(table)), shots=(2,), queries=2, seeds=range(1)
+    )
+    width = some.family.train.x.shape[-1]
+    mine = {"mine": own_things.scratch, "offsets": own_things.offsets}
+    mine = mine.get(recipe, own_things.broken)
+    for question, size, fits in ((asked, asked.sizes[0], known), (some, width, new)):
+        network = lambda key, size=size: ls.MLP(size, 1, key=key)  # noqa: E731
+        assert bool(ls.comparison.misfit(mine, network, question)) != bool(fits)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +95,10 @@ def test_custom_recipes_are_compared_on_custom_tasks(monkeypatch):
         ("train maml custom my_things:number", "is a int, but it must be tasks"),
         ("train maml custom my_things:tasks --model my_things:nothing", "no attribute 'nothing'"),
         ("compare sinusoids --add my_things:number", "it must be a list of `learnset.Recipe`"),
+        (
+            "compare custom my_things:tasks --add my_things:broken",
+            "broken (`--add`) is not compared on new tasks",
+        ),
         ("draw custom my_things:", "it must be `module:name`"),
     ),
 )

@@ -102,7 +102,9 @@ def numbers(folder):
 
     def timeless(value):
         if isinstance(value, dict):
-            return {k: timeless(v) for k, v in value.items() if k != "meta" and "seconds" not in k}
+            skipped = ("meta", "sha256")
+            items = [(k, v) for k, v in value.items() if k not in skipped and "seconds" not in k]
+            return {k: timeless(v) for k, v in items}
         return [timeless(part) for part in value] if isinstance(value, list) else value
 
     return timeless(json.loads((folder / "result.json").read_text()))

@@ -1,16 +1,19 @@
 """The folder of a run: replaced whole or not at all, and never with anything else in it."""
 
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 import learnset as ls
-from learnset.core import write_file
+from learnset.core import NotWrittenError, write_file
 from learnset.training import finished_run, run_folder, written_folder
 from learnset.training._folder import MARKER
 
@@ -61,6 +64,91 @@ def test_a_run_with_a_file_of_the_user_is_not_replaced_and_the_file_is_named(old
         write_run(old, "new", overwrite=True)
     assert name in str(error.value) and "\n" not in str(error.value)
     assert contents(old) == OLD | {name: "ten years of work"}
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("where", ("os.fsync", "os.rename", "os.mkdir", "pathlib.Path.open"))
+def test_a_full_disk_while_a_run_is_replaced_is_one_line_and_leaves_the_old_one(
+    where, old, monkeypatch
+):
+    monkeypatch.setattr(where, full)
+    with pytest.raises((ls.InputError, NotWrittenError)) as error:
+        write_run(old, "new", overwrite=True)
+    monkeypatch.undo()
+    assert "No space left on device" in str(error.value) and "\n" not in str(error.value)
+    assert contents(old) == OLD
+    write_run(old, "new", overwrite=True)
+    assert contents(old) == {name: "new" for name in OLD}
+
+
+@pytest.mark.parametrize(
+    "marker", (None, "", '\n{"format": 1, "proc'), ids=("none", "empty", "cut")
+)
+def test_a_new_run_that_ended_before_its_marker_was_written_is_not_in_the_way(marker, old):
+    partial = old.with_name("run.partial")
+    for options in ({"resume": True}, {"overwrite": True}):
+        partial.mkdir()
+        if marker is not None:
+            (partial / MARKER).write_text(marker)
+        write_run(old, str(options), "result.json", **options)
+        assert contents(old)["result.json"] == str(options) and not partial.exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from learnset.core import write_file
+path, old, new = Path(sys.argv[1]), b"old" * 1000, b"new" * 5000
+
+def end(number):
+    count = 0
+    def at(event="fsync", _=()):
+        nonlocal count
+        count += event in ("open", "os.rename", "os.remove", "fsync")
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(at)
+    fsync = os.fsync
+    os.fsync = lambda fd: (at(), fsync(fd), at())
+    write_file(path, new)
+    os._exit(0)
+
+number = status = 1
+while status:
+    path.write_bytes(old)
+    child = os.fork()
+    if child == 0:
+        end(number)
+    status, number = os.waitpid(child, 0)[1], number + 1
+    assert path.read_bytes() in (old, new)
+print(number)
+"""
+
+
+@pytest.mark.slow
+def test_a_file_is_the_old_or_the_new_one_wherever_its_writer_is_killed(tmp_path):
+    command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path / "some.learnset")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 5
+
+
+def test_every_file_is_written_by_that_function():
+    """But for a log and a marker, which are appended to."""
+    source = Path(ls.__file__).parent
+    writes = r"\.write_(text|bytes)\(|\.(write_parquet|to_csv|savefig|savez\w*)\((path|self\.)|"
+    writes += r"open\([^)]*[\"'][wax]b?\+?[\"']"
+    found = {
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if re.search(writes, line) and ">>>" not in line and "..." not in line
+    }
+    appended = {"core/_files.py", "training/_log.py", "training/_folder.py"}
+    assert found - appended == {"data/_columns.py"}  # into os.devnull
 
 
 def test_a_link_in_a_run_is_not_followed(old, tmp_path):

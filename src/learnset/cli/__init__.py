@@ -28,16 +28,16 @@ class Word(NamedTuple):
 
 
 COMMANDS = {
-    "compare": Word("_compare", "Compare", "several ways to use past tasks, on the same tasks"),
-    "study": Word("_study", "Study", "published results, reproduced"),
-    "train": Word("_train", "Train", "one method on one family of tasks, with checkpoints"),
+    "compare": Word("_compare", "Compare", "compares ways to use past tasks, on the same tasks"),
+    "study": Word("_study", "Study", "reproduces published results"),
+    "train": Word("_train", "Train", "trains one method on one family of tasks"),
     "evaluate": Word("_train", "Evaluate", "scores a run of `train` on new tasks"),
-    "draw": Word("_draw", "Draw", "pictures of sampled tasks"),
-    "fit": Word("_use", "Fit", "a model of a table to use, by what `compare` recommends"),
-    "predict": Word("_keep", "Predict", "rows, by a model of `fit`; images, by what `adapt` kept"),
-    "adapt": Word("_keep", "Adapt", "a model of `fit` to new tasks; a run of `train` to classes"),
-    "inspect": Word("_use", "Inspect", "the card of a model: data, scores, limits"),
-    "serve": Word("_use", "Serve", "a model over HTTP, with a page to try it"),
+    "draw": Word("_draw", "Draw", "draws sampled tasks"),
+    "fit": Word("_use", "Fit", "fits a model to a table: the one that `compare` recommends"),
+    "predict": Word("_keep", "Predict", "predicts rows, or the classes of images, by a kept model"),
+    "adapt": Word("_keep", "Adapt", "adapts a kept model to new tasks, or to your own classes"),
+    "inspect": Word("_use", "Inspect", "shows the card of a model: data, scores, limits"),
+    "serve": Word("_use", "Serve", "serves a model over HTTP, with a page to try it"),
 }
 OF_TABLES = {  # the same words for a file that `fit` wrote
     "predict": Word("_use", "PredictRows", ""),

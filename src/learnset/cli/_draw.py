@@ -30,7 +30,7 @@ class Draw:
     seed: int = 0
     """which tasks"""
     number: int = 6
-    """how many tasks; of classes with images one"""
+    """how many tasks; of images, only one"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments

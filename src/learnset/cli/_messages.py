@@ -65,7 +65,8 @@ def _wrong(flag: str, kind: str, text: str) -> str:
 
 def as_typed(message: str, arguments: Sequence[str], command: Any) -> str:
     """A message of the library, with arguments as the options that they are called by: `min_rows=0`
-    is `--min-rows 0`."""
+    is `--min-rows 0`. What was typed as a word (a method, a file) stays, and so do names of arrays
+    and packages."""
     flags = dict(OTHER)
     flags |= {name: flag for flag, name, _ in ([] if command is None else options(command))}
     for word in arguments:
@@ -75,11 +76,12 @@ def as_typed(message: str, arguments: Sequence[str], command: Any) -> str:
 
     def typed(match: re.Match) -> str:
         name, value = match[1], match[2]
-        if name not in flags:
+        if name not in flags or (value is None and name in arguments):
             return match[0]
         return f"`{flags[name]}`" if value is None else f"`{flags[name]} {value}`"
 
-    return re.sub(r"`([a-z_]+)(?:=([^`]+))?`", typed, message)
+    no_thing = r"(?<!array )(?<!arrays )(?<!package )"
+    return re.sub(rf"{no_thing}`([a-z_]+)(?:=([^`]+))?`", typed, message)
 
 
 def unexpected(error: BaseException) -> str:

@@ -28,11 +28,11 @@ class RunOptions:
     out: Path | None = None
     """directory for everything that the run leaves behind; default: runs/COMMAND-SUBJECT"""
     seed: int = 0
-    """of all randomness"""
+    """seed of all random numbers"""
     quick: bool = False
     """a short run, to see how it works"""
     resume: bool = False
-    """go on with the run in the directory, bit for bit"""
+    """continue the run in the directory, bit for bit"""
     overwrite: bool = False
     """replace the run in the directory"""
 

@@ -52,7 +52,7 @@ class Train(TrainingOptions):
     tasks_per_step: int | None = None
     """size of the meta-batch; default: 25, or 4 of images"""
     seeds: int = 1
-    """models that are trained together, each on tasks of its own; of families without data"""
+    """number of models, trained together, each on its own tasks; only for tasks without data"""
 
     def __post_init__(self):
         super().__post_init__()

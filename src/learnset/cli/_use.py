@@ -2,6 +2,7 @@
 use."""
 
 import dataclasses
+import io
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from tyro.conf import arg, OmitArgPrefixes
 
-from ..core import few, InputError, needs, write_csv
+from ..core import few, InputError, needs, write_csv, write_file
 from ..data import Table
 from ..fitting import card, fit, Fitted, load_fitted, SUFFIX
 from ._options import say_notes
@@ -31,9 +32,9 @@ class Fit:
     recipe: str | None = None
     """name of the recipe, as the page has it; default: the recommended one"""
     out: Path | None = None
-    """the file; default: NAME.learnset"""
+    """file for the model; default: the name of PATH, with the ending .learnset"""
     seed: int = 0
-    """of all randomness"""
+    """seed of all random numbers"""
     overwrite: bool = False
     """replace the file"""
 
@@ -98,7 +99,7 @@ class PredictRows:
     model: Annotated[tyro.conf.Positional[Path], arg(metavar="MODEL")]
     """file that `learnset fit` or `adapt` wrote"""
     rows: Annotated[tyro.conf.Positional[Path], arg(metavar="ROWS")]
-    """CSV, TSV or Parquet file; labels need not be there"""
+    """CSV, TSV or Parquet file, with or without labels"""
     out: Path | None = None
     """CSV or Parquet file for predictions; default: the first rows are shown"""
     overwrite: bool = False
@@ -118,7 +119,9 @@ class PredictRows:
                 console.print(f"… and {len(frame) - SHOWN} more rows; `--out FILE.csv` keeps all.")
             return
         if self.out.suffix in (".parquet", ".pq"):
-            frame.write_parquet(self.out)
+            content = io.BytesIO()
+            frame.write_parquet(content)
+            write_file(self.out, content.getbuffer())
         else:
             write_csv(self.out, frame.to_dicts())
         console.print(f"{self.out} has {len(frame)} predictions.")
@@ -140,7 +143,7 @@ class AdaptRows:
     rows: Annotated[tyro.conf.Positional[Path], arg(metavar="ROWS")]
     """table with a few labelled rows of new tasks"""
     out: Path | None = None
-    """the file; default: NAME of ROWS.learnset"""
+    """file for the model; default: the name of ROWS, with the ending .learnset"""
     overwrite: bool = False
     """replace the file"""
 

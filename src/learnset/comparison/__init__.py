@@ -9,6 +9,7 @@ from ._comparison import (
     described as described,
 )
 from ._experience import Experience as Experience, Learnt as Learnt
+from ._fits import misfit as misfit
 from ._host import (
     AbstractHostLearner as AbstractHostLearner,
     ByTrees as ByTrees,

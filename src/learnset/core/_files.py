@@ -55,7 +55,7 @@ def writing(path: Path) -> Iterator[None]:
         reason = error.strerror or type(error).__name__
         raise NotWrittenError(
             f"{path} was not written ({reason}); what was written before is whole. Make room or"
-            " give permission, and continue with `resume`."
+            " give permission, and try again; a run continues with `resume`."
         ) from None
 
 

@@ -32,8 +32,8 @@ class MAML(AbstractMetaLearner):
     """
 
     loss: Loss = mse
-    inner_lr: float | Float[Array, "..."] = 0.01
-    steps: int = 1
+    inner_lr: float | Float[Array, "..."] = 0.01  # step size on the support set
+    steps: int = 1  # steps on the support set
     unroll: Unroll = eqx.field(static=True, default=Unroll.EXACT)
     where: Where = eqx.field(static=True, default=whole)
 

@@ -25,8 +25,8 @@ class LinearGaussian(AbstractTasks):
     (8,)
     """
 
-    shots: int = 10
-    queries: int = 10
+    shots: int = 10  # points of a task to learn from
+    queries: int = 10  # points of a task to be scored on
     in_size: int = 8
     mean: float = 1.0  # of every weight
     largest: float = 1.0  # standard deviation of the first weight

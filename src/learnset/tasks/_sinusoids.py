@@ -28,15 +28,15 @@ class Sinusoids(AbstractTasks):
     ((5, 1), (10, 1))
     """
 
-    shots: int = 10
-    queries: int = 10
+    shots: int = 10  # points of a task to learn from
+    queries: int = 10  # points of a task to be scored on
     amplitude: tuple[float, float] = (0.1, 5.0)
     phase: tuple[float, float] = (0.0, math.pi)  # radians
     frequency: tuple[float, float] = (1.0, 1.0)  # radians per unit of x
     inputs: tuple[float, float] = (-5.0, 5.0)  # the range of x
-    # A part of the range for the support set, as in Figure 2 of MAML. Default: all of it.
+    # the part of the range for the points to learn from, as in Figure 2 of MAML; default: all of it
     support_inputs: tuple[float, float] | None = None
-    grid: bool = False  # whether queries are evenly spaced over the range, rather than random
+    grid: bool = False  # points to be scored on are evenly spaced over the range, not random
 
     def __check_init__(self):
         check_points("Sinusoids", self.shots, self.queries)

@@ -20,8 +20,8 @@ class Unrelated(AbstractTasks):
     4.0
     """
 
-    shots: int = 10
-    queries: int = 10
+    shots: int = 10  # points of a task to learn from
+    queries: int = 10  # points of a task to be scored on
     in_size: int = 1
     mean: float = 0.0
     std: float = 1.0

@@ -196,16 +196,17 @@ def _recovered(place: Path, out: str | Path) -> Path:
     """Where the run that replaces another is written. A replacement that was cut between its two
     moves is undone."""
     partial, old = _partial(place), _old(place)
-    if os.path.lexists(partial) and not (
+    bare = partial.is_dir() and not partial.is_symlink() and set(_entries(partial)) <= {MARKER}
+    if bare:  # killed, or the disk was full, before anything was written
+        with _lock(partial):
+            shutil.rmtree(partial)
+    elif os.path.lexists(partial) and not (
         _is_run(partial) and _read(partial)[0][-1:] and _read(partial)[0][-1].get("replaces")
     ):
         raise InputError(
             f"{partial} is in the way: a run that replaces {out} is written there first. Move it,"
             " or choose another directory with `out`."
         )
-    if _entries(partial) == [MARKER]:  # killed before anything was written
-        with _lock(partial):
-            shutil.rmtree(partial)
     if os.path.lexists(old):
         if not os.path.lexists(place):
             old.rename(place)

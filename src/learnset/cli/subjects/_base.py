@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 
 from rich.console import Console
 
-from ...comparison import Comparison, Recipe
+from ...comparison import AbstractQuestion, Comparison, misfit, Recipe
 from ...core import InputError
 from ...report import Page
 from .._options import RunOptions
 from ._named import named
+
+TASKS = {"new": "new tasks", "seen": "the tasks that were trained on"}
 
 
 class Answer(abc.ABC):
@@ -41,15 +43,41 @@ class AbstractSubject(RunOptions, abc.ABC):
 
     add: str | None = None
     """`module:name` of your own recipes (a list, or a function that makes one), compared with
-    ours"""
+    ours on new and on known tasks, wherever they can be"""
     word: ClassVar[str]
 
     @abc.abstractmethod
     def answer(self, folder: Path, console: Console) -> Answer:
         """Compares recipes on this subject."""
 
-    def added(self) -> list[Recipe]:
-        """The recipes that a user brings."""
+    def added(
+        self, *asked: tuple[Any, AbstractQuestion | None]
+    ) -> tuple[list[list[Recipe]], list[str]]:
+        """The recipes that a user brings: for each network and question those that can answer it,
+        and a line for each of the others.
+
+        **Raises:** `InputError` for a recipe that can answer none.
+        """
+        each: list[list[Recipe]] = [[] for _ in asked]
+        notes: list[str] = []
+        for recipe in self._brought():
+            lines = []
+            for recipes, (network, question) in zip(each, asked, strict=True):
+                if question is None:
+                    continue
+                if reason := misfit(recipe, network, question):
+                    lines.append(
+                        f"{recipe.name} (`--add`) is not compared on {TASKS[question.tasks]}:"
+                        f" {reason}"
+                    )
+                else:
+                    recipes.append(recipe)
+            if not any(recipes and recipes[-1] is recipe for recipes in each):
+                raise InputError(" ".join(lines))
+            notes += lines
+        return each, notes
+
+    def _brought(self) -> list[Recipe]:
         if self.add is None:
             return []
         recipes = named(self.add, "--add")

@@ -14,7 +14,7 @@ from ...recipes import regression
 from ...report import draw_comparison, Page, page_of_new_tasks, verdict_of_control
 from ...tasks import AbstractTasks, LinearGaussian, Sinusoids, Unrelated
 from .._limits import check_model, check_room
-from .._options import TrainingOptions
+from .._options import say_notes, TrainingOptions
 from ._base import AbstractSubject, Answer, record_of
 from ._network import Network, sizes
 
@@ -72,7 +72,6 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
         return regression.standard(steps=10 if self.quick else 50, latents=self.latents)
 
     def answer(self, folder: Path, console: Console) -> Answer:
-        del console
         family, key = self.family, jr.key(self.seed)
         seeds = self.seeds if self.seeds is not None else 3 if self.quick else 5
         held_out: dict[str, Any] = {}
@@ -85,12 +84,15 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
         network = self.network(family)
         check_model(lambda: network(key), "the inputs of a task")
         options: dict[str, Any] = {"key": key, "budget": budget} | self.saving
-        recipes = [*self.chosen(self.recipes()), *self.added()]
+        known = SeenTasks.of_family(family, seeds=seeds, key=key)
+        (mine, mine_of_known), notes = self.added((network, question), (network, known))
+        say_notes(notes, console)
+        recipes = [*self.chosen(self.recipes()), *mine]
         new = compare(recipes, network, question, out=folder, **options)
         seen = compare(
-            self.chosen(regression.seen()),
+            [*self.chosen(regression.seen()), *mine_of_known],
             network,
-            SeenTasks.of_family(family, seeds=seeds, key=key),
+            known,
             out=folder / "seen-tasks",
             **options,
         )
@@ -103,6 +105,7 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
             repr(family),
             "point",
             self.control(new),
+            notes,
         )
 
     def control(self, new: Comparison) -> str:

@@ -81,8 +81,9 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
         recipes = classes.standard(count, steps=5 if self.quick else 10)
         network = source.network(episodes.pool(Split.TRAIN).x.shape[1:])
         check_model(lambda: network(jr.key(0)), "`--filters`, or `--ways`")
+        (mine,), _ = self.added((network, question))
         new = compare(
-            [*self.chosen(recipes), *self.added()],
+            [*self.chosen(recipes), *mine],
             network,
             question,
             key=jr.key(self.seed),

@@ -56,20 +56,20 @@ class AbstractSource(abc.ABC):
     """examples of each class that training is scored on; default: five, or what the smallest class
     has left"""
     turned: bool = False
-    """turned and mirrored images are training classes of their own"""
+    """turned and mirrored images count as further training classes"""
     augmented: bool = False
-    """training images are turned, stretched and moved by a little"""
+    """training images are turned, stretched and moved a little, at random"""
     filters: int = 32
-    """of each of the four convolutions"""
+    """filters of each of the four convolutions"""
     pooled: bool = False
-    """convolutions see every pixel and are pooled, instead of going in strides of two: better, at
-    four times the cost"""
+    """max-pooling after each convolution, instead of strides of two: more accurate, at four times
+    the cost"""
     normalisation: Literal["support", "batch", "layer"] = "support"
-    """by statistics of the support set, of a whole batch (queries then see each other), or of one
-    image"""
+    """normalise by statistics of the support set, of a whole batch (queries then see each other),
+    or of one image"""
     device_bytes: int = DEVICE_BYTES
-    """examples that take more stay on the host, and tasks are streamed from there: the same
-    tasks"""
+    """larger sets of examples stay in the memory of the host, from where the same tasks are
+    streamed"""
 
     def __post_init__(self):
         check_rising("--shots", self.shots)

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional
 
-from ...comparison import Budget, compare, Comparison, NewTableTasks, SeenTasks
+from ...comparison import Budget, compare, Comparison, NewTableTasks, Recipe, SeenTasks
 from ...core import few, InputError
 from ...data import (
     lacking,
@@ -91,7 +91,7 @@ class OwnTable(AbstractTable):
     targets, each of which is a task on the same rows. Empty cells are missing."""
 
     path: Positional[Path] = Path()
-    """the file"""
+    """the file; for `fit`, it may be the directory of a run of `compare`"""
     task_column: str | None = None
     """the column that says which task a row belongs to"""
     target: str | None = None
@@ -101,18 +101,19 @@ class OwnTable(AbstractTable):
     inputs: tuple[str, ...] = ()
     """columns to predict from; default: all others"""
     leave_out: tuple[str, ...] = ()
-    """columns that are no inputs, of any type"""
+    """columns that are not used as inputs"""
     categories: tuple[str, ...] = ()
-    """columns whose values are names, letter by letter"""
+    """columns whose values are names, even where they look like numbers"""
     kind: Literal["inferred", "regression", "classification"] = "inferred"
-    """of the target; default: inferred from its values (words, or zeros and ones, are classes)"""
+    """kind of the target; default: inferred from its values (words, or zeros and ones, are
+    classes)"""
     min_rows: int = 1
     """tasks with fewer labelled rows are left out"""
     group_column: str | None = None
     """the column that says which rows belong together, such as those of one patient: they are in
     the same part of a division"""
     time_column: str | None = None
-    """the column by which the past trains and the future is scored"""
+    """the column of time: earlier rows are trained on, and later ones are scored"""
     split_column: str | None = None
     """the column that says train, validation or test (or 0, 1, 2)"""
     log_target: bool = False
@@ -209,7 +210,15 @@ class AbstractTableSubject(AbstractSubject):
         if table.reading:
             grid = reading_grid(table, MOST_LINES)
             print_page(Page("", (Section("", (grid,), brief=True),)), console)
-        seen = self._on_rows(table, folder, seeds)
+        points = 8 if len(table) > MANY else 16
+        known = SeenTasks.of_table(table, seeds=seeds, points_per_task=points)
+        others = self._new_tasks(table.one_row_of_each_group(seed=self.seed), seeds)
+        (mine, mine_of_new), notes = self.added(
+            (Network(*known.sizes), known), (_network_of(others), others)
+        )
+        say_notes(notes, console)
+        table = dataclasses.replace(table, notes=(*table.notes, *notes))
+        seen = self._on_rows(table, known, mine, folder)
         if not seen.outcomes:
             raise InputError(
                 "No recipe has finite predictions; the first says:"
@@ -220,7 +229,7 @@ class AbstractTableSubject(AbstractSubject):
         sizes = one.of(0)[0]
         network = Network(sizes.x.shape[-1], sizes.y.shape[-1])
         matrices = affinities(network, one, observed(table), steps=steps, key=key)
-        new = self._on_new_tasks(table.one_row_of_each_group(seed=self.seed), folder, seeds)
+        new = None if others is None else self._on_new_tasks(table, others, mine_of_new, folder)
         return TableAnswer(TableResult(table, seen, matrices, new, BALANCED, UNIFORM))
 
     @property
@@ -249,15 +258,15 @@ class AbstractTableSubject(AbstractSubject):
                 " least. Lower it."
             )
 
-    def _on_rows(self, table: Table, folder: Path, seeds: Sequence[int]) -> Comparison:
-        points = 8 if len(table) > MANY else 16
-        question = SeenTasks.of_table(table, seeds=seeds, points_per_task=points)
+    def _on_rows(
+        self, table: Table, question: SeenTasks, mine: Sequence[Recipe], folder: Path
+    ) -> Comparison:
         options: dict[str, Any] = {"classes": bool(table.classes), "quick": self.quick}
         options |= {"targets": table.task is None, "complete": bool(np.isfinite(table.y).all())}
         most = self.steps or (MOST_STEPS // 5 if self.quick else MOST_STEPS)
         recipes = rows.standard(len(table), question.sizes[0], steps=most, **options)
         return compare(
-            [*self.chosen(recipes), *self.added()],
+            [*self.chosen(recipes), *mine],
             Network(*question.sizes),
             question,
             key=jr.key(self.seed),
@@ -266,8 +275,8 @@ class AbstractTableSubject(AbstractSubject):
             overwrite=self.overwrite,
         )
 
-    def _on_new_tasks(self, table: Table, folder: Path, seeds: Sequence[int]) -> Comparison | None:
-        """The comparison on tasks that are held out; None where there are too few of them with
+    def _new_tasks(self, table: Table, seeds: Sequence[int]) -> NewTableTasks | None:
+        """The question about tasks that are held out; None where there are too few of them with
         enough rows, or where rows are divided by time or as given."""
         shots, large = tasks_to_hold_out(table, self.test_shots)
         if len(large) < FEWEST or table.time is not None or table.part is not None:
@@ -275,20 +284,31 @@ class AbstractTableSubject(AbstractSubject):
         count = np.array([len(table.rows_of(i)) for i in large])
         queries = int(min(30, max(QUERIES, np.median(count) - shots[-1])))
         options: dict[str, Any] = {"queries": queries, "watched": WATCHED, "seeds": seeds}
-        question = NewTableTasks.of_table(table, large, shots=shots, **options)
+        return NewTableTasks.of_table(table, large, shots=shots, **options)
+
+    def _on_new_tasks(
+        self, table: Table, question: NewTableTasks, mine: Sequence[Recipe], folder: Path
+    ) -> Comparison:
         tasks = question.family
         recipes = held_out.standard(
             tasks, classes=bool(table.classes), steps=20 if self.quick else 50
         )
         return compare(
-            self.chosen(recipes),
-            Network(tasks.train.x.shape[-1], tasks.train.y.shape[-1]),
+            [*self.chosen(recipes), *mine],
+            _network_of(question),
             question,
             key=jr.key(self.seed),
             budget=Budget(2 * self._steps, min(25, tasks.train.weight.shape[0])),
             out=folder / "new-tasks",
             resume=self.resume,
         )
+
+
+def _network_of(question: NewTableTasks | None) -> Network | None:
+    if question is None:
+        return None
+    train = question.family.train
+    return Network(train.x.shape[-1], train.y.shape[-1])
 
 
 def with_rows_in_each_part(table: Table, seeds: Sequence[int]) -> Table:
