@@ -1,7 +1,7 @@
 """Whether a recipe can answer a question, by shapes alone."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -27,7 +27,7 @@ def misfit(
     >>> misfit(ls.recipes.regression.maml(), network, question)
     ''
     """
-    learner, measure = recipe.learners[0], question.measure
+    learner, measure = recipe.learners[0], cast(Any, question.measure)
     past, stacked = question.past()
     past = recipe.view(past)
     if isinstance(learner, AbstractHostLearner):  # and its model is known when it has learnt

@@ -214,7 +214,8 @@ class AbstractTableSubject(AbstractSubject):
         known = SeenTasks.of_table(table, seeds=seeds, points_per_task=points)
         others = self._new_tasks(table.one_row_of_each_group(seed=self.seed), seeds)
         (mine, mine_of_new), notes = self.added(
-            (Network(*known.sizes), known), (_network_of(others), others)
+            (Network(*known.sizes), known),
+            (None if others is None else _network_of(others), others),
         )
         say_notes(notes, console)
         table = dataclasses.replace(table, notes=(*table.notes, *notes))
@@ -304,9 +305,7 @@ class AbstractTableSubject(AbstractSubject):
         )
 
 
-def _network_of(question: NewTableTasks | None) -> Network | None:
-    if question is None:
-        return None
+def _network_of(question: NewTableTasks) -> Network:
     train = question.family.train
     return Network(train.x.shape[-1], train.y.shape[-1])
 
