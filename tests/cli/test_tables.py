@@ -11,7 +11,7 @@ from result_format import faults
 
 import learnset as ls
 from learnset.cli import main
-from learnset.cli.subjects._tables import with_rows_in_each_part
+from learnset.data import with_rows_in_each_part
 from learnset.recipes import held_out, rows
 
 SCHOOLS = 10

@@ -39,11 +39,44 @@ def test_predictions_come_row_for_row_with_intervals(folder, capsys):
     said = capsys.readouterr().out
     assert "the task is unknown" in said and "3 predictions" in said
     table = pl.read_csv(out)
-    assert table.columns == ["shop", "predicted", "lower", "upper", "basis"]
+    assert table.columns == ["row", "shop", "predicted", "lower", "upper", "basis"]
+    assert table["row"].to_list() == [1, 2, 3]
     assert table["shop"].to_list() == ["a", "'=z", "d"]  # no formula
     assert abs(table["predicted"][0] - -10) < 0.3
     assert run("predict", folder / "shops.learnset", folder / "new.csv", "--out", out) == 2
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_predictions_stand_next_to_the_columns_of_the_file_where_these_are_kept(folder, capsys):
+    lines = 'shop,price,predicted,row,"a, note"\na,5,x,y,=1+1\nd,6.50,,,-\n'
+    (folder / "wide.csv").write_text(lines)
+    out = folder / "wide-out.csv"
+    words = ["predict", folder / "shops.learnset", folder / "wide.csv", "--keep-columns"]
+    assert run(*words, "--out", out) == 0
+    table = pl.read_csv(out, infer_schema=False)
+    names = ["row number", "shop", "price", "predicted", "row", "a, note", "predicted (model)"]
+    assert table.columns[:7] == names
+    assert table["a, note"].to_list() == ["'=1+1", "'-"] and table["price"].to_list() == [
+        "5",
+        "6.50",
+    ]
+    assert abs(float(table["predicted (model)"][0]) - -10) < 0.3
+    parquet = folder / "wide.parquet"
+    pl.read_csv(folder / "new.csv").write_parquet(parquet)
+    words = ["predict", folder / "shops.learnset", parquet, "--keep-columns"]
+    assert run(*words, "--out", folder / "kept.parquet") == 0
+    kept = pl.read_parquet(folder / "kept.parquet")
+    assert kept.columns == ["row", "price", "shop", "predicted", "lower", "upper", "basis"]
+
+
+def test_what_a_result_recommends_for_new_tasks_is_taken_where_it_is_another_recipe():
+    from learnset.cli._use import _recommended
+
+    new = [{"shots": 2, "recipe": "mixed model"}, {"shots": 5, "recipe": "R2D2"}]
+    result = {"recommendation": {"known": {"recipe": "mixed model"}, "new": new}}
+    assert _recommended(result) == (("mixed model",), {2: "mixed model", 5: "R2D2"})
+    result["recommendation"]["new"] = new[:1]
+    assert _recommended(result) == (("mixed model",), None)
 
 
 def test_a_new_task_is_adapted_into_another_file(folder, capsys):

@@ -133,7 +133,7 @@ def no_object(about, members):
 @pytest.mark.parametrize(
     "change, words",
     [
-        (another_format, "reads format 1"),
+        (another_format, "reads formats 1 to 2"),
         (another_class, "unknown class"),
         (a_function_as_class, "unknown class"),
         (fewer_fields, "fields"),
@@ -158,6 +158,29 @@ def test_compressed_members_are_refused_before_they_are_unpacked(saved, tmp_path
         archive.writestr("about.json", b" " * 2**26)
     with pytest.raises(ls.InputError, match="damaged"):
         ls.load(target)
+
+
+def test_a_file_of_more_bytes_than_may_be_read_is_refused(saved):
+    with pytest.raises(ls.InputError, match="more than the 1,000 that may be read.*most_bytes"):
+        ls.load(saved[1], most_bytes=1000)
+
+
+def test_no_path_of_the_machine_that_made_it_is_in_a_model(saved):
+    content = saved[1].read_bytes()
+    assert b"/home" not in content and str(saved[1].parent).encode() not in content
+    assert b".py" not in content and b"site-packages" not in content
+
+
+def test_a_file_of_format_one_is_read(saved, tmp_path):
+    def older(about, members):
+        about["format"] = 1
+        about["added"] = [one[:3] for one in about["added"]]
+        del about["newcomers"], about["card"]["new_tasks"], about["card"]["scores"]["shots"]
+
+    forged(saved[1], tmp_path / "older.learnset", older)
+    again, rows = ls.load(tmp_path / "older.learnset"), frame(*noisy(6, 4, seed=2)[::2])
+    assert again.predict(rows).equals(saved[0].predict(rows))
+    assert ls.fitting.card(again)
 
 
 def test_a_file_that_is_not_there_or_cannot_be_written_is_named(saved, tmp_path):

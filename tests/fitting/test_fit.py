@@ -139,6 +139,32 @@ def test_every_recipe_is_fitted_adapted_saved_and_loaded(recipe, tmp_path):
     assert again.predict(rows).equals(model.predict(rows))
 
 
+def test_tasks_that_lack_rows_in_a_window_of_time_are_learnt_but_not_scored():
+    x, y, task = noisy(6, 40)
+    day = np.arange(240)
+    keep = (task != "t05") | (day < 60)  # that task ends early
+    rows = frame(x[keep], task[keep], y[keep]).with_columns(day=day[keep])
+    table = ls.read_table(rows, task="task", target="target", time="day")
+    model = ls.fit(table, "ridge with offsets", divisions=2)
+    assert len(model.mean) == 6 and model.card["data"]["rows"] == keep.sum()
+    assert any("1 of 6 tasks have no rows in some part" in n for n in model.card["data"]["notes"])
+    new = frame(x[:50], np.full(50, "t05"))
+    predicted = model.predict(new)
+    assert set(predicted["basis"]) == {"known task"}
+    level = (y - x @ [1.0, -0.5])[task == "t05"].mean()
+    assert abs((predicted["predicted"].to_numpy() - x[:50] @ [1.0, -0.5]).mean() - level) < 1.0
+    assert (predicted["upper"] > predicted["lower"]).all()
+
+
+def test_tasks_one_after_the_other_are_refused_in_one_line():
+    x, y, task = noisy(4, 30)
+    order = np.argsort(task)
+    rows = frame(x[order], task[order], y[order]).with_columns(day=np.arange(120))
+    table = ls.read_table(rows, task="task", target="target", time="day")
+    with pytest.raises(ls.InputError, match="divide rows at random"):
+        ls.fit(table, "ridge with offsets")
+
+
 def test_the_best_of_several_recipes_is_taken():
     x, y, task = noisy(6, 40, spread=10.0)
     table = ls.Table.from_arrays(x, y, task)

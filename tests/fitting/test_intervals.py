@@ -41,12 +41,23 @@ def uneven(x, y, task):
     return x, y + number * random.normal(size=len(y)), task
 
 
+SETS = {"offsets": lambda *made: made, "skewed": skewed, "uneven": uneven}
+
+
+def mean_coverage(made, recipe, sets):
+    """The mean over tables: each of them has too few rows to say it to two percentage points."""
+    parts = []
+    for seed in range(sets):
+        model = ls.fit(ls.Table.from_arrays(*made(*noisy(12, 60, seed=seed))), recipe)
+        parts.append(covered(model, *made(*noisy(12, 400, seed=100 + seed))))
+    return float(np.mean(parts))
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("made", [lambda *a: a, skewed, uneven])
-@pytest.mark.parametrize("recipe", ["mixed model", "shared body"])
-def test_intervals_cover_nine_tenths_of_new_rows(made, recipe):
-    model = ls.fit(ls.Table.from_arrays(*made(*noisy(12, 60))), recipe)
-    assert abs(covered(model, *made(*noisy(12, 800, seed=1))) - 0.9) < 0.02
+@pytest.mark.parametrize("made", SETS)
+@pytest.mark.parametrize("recipe, sets", [("mixed model", 20), ("shared body", 6)])
+def test_intervals_cover_nine_tenths_of_new_rows(made, recipe, sets):
+    assert abs(mean_coverage(SETS[made], recipe, sets) - 0.9) < 0.02
 
 
 @pytest.mark.long

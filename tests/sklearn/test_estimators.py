@@ -308,6 +308,33 @@ def test_a_row_of_weight_two_is_a_row_twice_and_one_of_none_is_absent():
     assert network.score(x, y, weight, task=task) > 0.95
 
 
+@pytest.mark.parametrize(
+    "settings", [{"recipe": "logistic + task"}, {"sharing": "body", "steps": 300, "l2": 0.1}]
+)
+def test_classes_of_a_large_weight_are_predicted_more(settings):
+    x, y, task = simple()
+    score = y + np.std(y) * RNG.normal(size=len(y))
+    labels = np.where(score > np.quantile(score, 0.8), "rare", "usual")
+    part = 0.2
+    means = {}
+    for weight in (None, "balanced", {"rare": 50.0, "usual": 1.0}):
+        model = MultiTaskClassifier(class_weight=weight, random_state=0, **settings)
+        chance = model.fit(x, labels, task=task).predict_proba(x, task=task)[:, 0]
+        means[str(weight)] = float(chance.mean())
+    plain, balanced, heavy = means.values()
+    assert abs(plain - part) < 0.1
+    assert plain + 0.1 < balanced < heavy
+
+
+def test_weights_of_classes_are_of_one_column_with_classes_that_are_there():
+    x, y, task = simple()
+    labels = np.where(y > 0, 1, 0)
+    with pytest.raises(ls.InputError, match="one column of `y`"):
+        MultiTaskClassifier(class_weight="balanced").fit(x, np.stack([labels, labels], axis=1))
+    with pytest.raises(ValueError, match="balanced"):
+        MultiTaskClassifier(class_weight="even").fit(x, labels, task=task)
+
+
 def test_a_recipe_needs_several_tasks():
     with pytest.raises(ls.InputError, match="needs several tasks"):
         MultiTaskRegressor(recipe="mixed model").fit(X, Y)

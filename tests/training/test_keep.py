@@ -51,6 +51,11 @@ def test_a_new_process_predicts_the_same_for_any_number_of_points(adapted, saved
         assert np.allclose(np.load(path + ".out.npy"), expected, rtol=1e-6, atol=1e-6)
 
 
+def test_no_path_of_the_machine_that_made_it_is_in_a_predictor(saved):
+    content = saved.read_bytes()
+    assert str(Path(ls.__file__).parent).encode() not in content and b".py" not in content
+
+
 def test_saving_again_replaces_the_file_and_leaves_no_other(saved, model):
     ls.save(saved, model, jnp.zeros(1))
     assert jnp.allclose(

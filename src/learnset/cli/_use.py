@@ -14,8 +14,8 @@ from rich.table import Table as Grid
 from tyro.conf import arg, OmitArgPrefixes
 
 from ..core import few, InputError, needs, write_csv, write_file
-from ..data import Table
-from ..fitting import card, fit, Fitted, load_fitted, SUFFIX
+from ..data import source_of, Table
+from ..fitting import Added, card, fit, Fitted, load_fitted, SUFFIX
 from ._options import say_notes
 from ._result import NAME, read_result
 from .subjects import OwnTable
@@ -42,28 +42,35 @@ class Fit:
         del arguments
         path = self.tasks.path
         _check_scale(self.tasks)
-        table, recipes = _of_run(path) if path.is_dir() else (self.tasks.table(), ())
+        table, recipes, new = _of_run(path) if path.is_dir() else (self.tasks.table(), "auto", None)
         out = self.out or Path(f"{path.resolve().stem.removeprefix('compare-')}{SUFFIX}")
         _check_free(out, self.overwrite)
         say_notes(table.notes, console)
-        fitted = fit(table, self.recipe or recipes or "auto", seed=self.seed)
+        if self.recipe is not None:
+            recipes, new = self.recipe, None
+        fitted = fit(table, recipes, seed=self.seed, new_tasks=new)
         fitted.save(out)
+        say_notes(fitted.card["data"]["notes"][len(table.notes) :], console)
         scores, recipe = fitted.card["scores"], fitted.card["recipe"]
         console.print(
             f"{out} is a {recipe['name']} of {len(table.x)} rows and {len(table)} tasks;"
             f" {scores['measure']} on held-out rows: {scores['mean']:.3f}."
         )
+        if plans := fitted.card["new_tasks"]:
+            of_new = dict.fromkeys(plan["recipe"] for plan in plans)
+            console.print(f"New tasks are learnt by {few(of_new, 10)} (`learnset adapt`).")
         console.print(f"Next: learnset predict {shlex.quote(str(out))} NEW.csv --out OUT.csv")
 
 
-def _of_run(folder: Path) -> tuple[Table, tuple[str, ...]]:
-    """The table of a run of `learnset compare`, and the recipes among which it recommends one."""
+def _of_run(folder: Path) -> tuple[Table, tuple[str, ...], dict[int, str] | None]:
+    """The table of a run of `learnset compare`, the recipes among which it recommends one, and the
+    recipe that it recommends for new tasks, by the number of their rows."""
     from ._run import parse
 
     result = read_result(folder, "`learnset compare`")
     try:
         command = shlex.split(result["meta"]["command"])[1:]
-        recommended = _recommended(result)
+        recommended, new = _recommended(result)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / NAME} cannot be read ({type(error).__name__}).") from None
     subject = getattr(parse(command), "subject", None)
@@ -71,7 +78,7 @@ def _of_run(folder: Path) -> tuple[Table, tuple[str, ...]]:
     if not hasattr(source, "table"):
         raise InputError(f"{folder} compares no table (`{shlex.join(command)}`): `fit` needs one.")
     _check_scale(source)
-    return source.table(), recommended
+    return source.table(), recommended, new
 
 
 def _check_scale(source: Any) -> None:
@@ -83,13 +90,16 @@ def _check_scale(source: Any) -> None:
         )
 
 
-def _recommended(result: dict[str, Any]) -> tuple[str, ...]:
-    """The recipe that a result recommends for its tasks. Before there were recommendations: those
-    that were best on validation rows, one of which is then chosen."""
-    known = result.get("recommendation", {}).get("known")
-    if known is not None:
-        return (str(known["recipe"]),)
-    return tuple(sorted({name for names in result["best_of"].values() for name in names}))
+def _recommended(result: dict[str, Any]) -> tuple[tuple[str, ...], dict[int, str] | None]:
+    """The recipe that a result recommends for its tasks, and those for new tasks where they are
+    others. Before there were recommendations: the recipes that were best on validation rows, one of
+    which is then chosen."""
+    recommendation = result.get("recommendation", {})
+    known = recommendation.get("known")
+    if known is None:
+        return tuple(sorted({name for names in result["best_of"].values() for name in names})), None
+    new = {int(one["shots"]): str(one["recipe"]) for one in recommendation["new"]}
+    return (str(known["recipe"]),), new if set(new.values()) - {known["recipe"]} else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +112,8 @@ class PredictRows:
     """CSV, TSV or Parquet file, with or without labels"""
     out: Path | None = None
     """CSV or Parquet file for predictions; default: the first rows are shown"""
+    keep_columns: bool = False
+    """write all columns of ROWS next to the predictions"""
     overwrite: bool = False
     """replace the file"""
 
@@ -111,7 +123,8 @@ class PredictRows:
             _check_free(self.out, self.overwrite)
         fitted = load_fitted(self.model)
         answers = fitted.answers(fitted.reader.read(self.rows))
-        frame = fitted.frame(answers)
+        task = fitted.schema.task
+        frame = self._with_rows(fitted.frame(answers), task and task.name)
         say_notes(answers.notes, console)
         if self.out is None:
             console.print(_grid(frame.head(SHOWN)))
@@ -125,6 +138,20 @@ class PredictRows:
         else:
             write_csv(self.out, frame.to_dicts())
         console.print(f"{self.out} has {len(frame)} predictions.")
+
+    def _with_rows(self, frame: Any, task: str | None) -> Any:
+        """Predictions after the number of each row, from one, and after the columns of the file
+        where they are kept; a prediction whose name the file has gets another."""
+        import polars as pl
+
+        number, kept = "row", []
+        if self.keep_columns:
+            source = source_of(self.rows)
+            kept = [source.cells(name)[0].alias(name) for name in source.columns]
+            number = "row" if "row" not in source else "row number"
+            frame = frame.drop(*([task] if task is not None else []))
+            frame = frame.rename({n: f"{n} (model)" for n in frame.columns if n in source})
+        return pl.DataFrame([pl.Series(number, range(1, len(frame) + 1)), *kept]).hstack(frame)
 
 
 def _grid(frame: Any) -> Grid:
@@ -155,8 +182,14 @@ class AdaptRows:
         records = fitted.reader.read(self.rows)
         adapted = fitted.adapted(records)
         adapted.save(out)
-        new = [f"{one.name} from {one.rows} rows" for one in adapted.added]
+        new = [_learnt(one) for one in adapted.added]
         console.print(f"{out} knows {len(new)} more: {few(new, 10)}.")
+
+
+def _learnt(one: Added) -> str:
+    """What a task was learnt from, and how."""
+    text = f"{one.name} from {one.rows} row{'s' * (one.rows > 1)}"
+    return f"{text} by {one.recipe} as for {one.shots} rows" if one.recipe else text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from ._seeds import Purpose, seed_keys
 
 FEWEST = 8  # tasks of which some can be held out
 FOLDS = 5  # divisions until each task has been held out once
+QUERIES = 10  # rows of a held-out task to be scored on, at least
 
 
 class NewTableTasks(AbstractNewTasks):
@@ -133,6 +134,18 @@ def held_out(
         part[order[:size]], part[order[size : 2 * size]] = Split.TEST.value, Split.VALIDATION.value
         divisions.append(part)
     return divisions
+
+
+def enough_rows(
+    table: Table, shots: tuple[int, ...]
+) -> tuple[tuple[int, ...], Int[np.ndarray, "some"]]:
+    """The numbers of rows to learn from that enough tasks have, and the tasks that have all of
+    these, of which some can be held out; none where there are too few."""
+    count = np.array([len(table.rows_of(i)) for i in range(len(table))])
+    least = max(FEWEST, len(table) // 2)
+    shots = tuple(s for s in shots if (count >= s + QUERIES).sum() >= least)
+    large = np.flatnonzero(count >= shots[-1] + QUERIES) if shots else np.zeros(0, int)
+    return shots, large
 
 
 def _alike(divisions: Sequence[HeldOutTasks]) -> list[HeldOutTasks]:

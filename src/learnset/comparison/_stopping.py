@@ -39,10 +39,10 @@ class ByEarlyStopping(AbstractHostLearner):
     predicted no better for `patience` looks. What is learnt is the best model on the way; and
     again, from more rows, the model after that number of steps.
 
-    A step takes `batch` rows of all tasks at random, each as a task of one point, so that every row
-    counts the same; or, for methods that weigh tasks, `PER_TASK` rows of each of `tasks` tasks. The
-    whole training is one compiled program, the same for all seeds and for candidates that differ in
-    numbers alone.
+    A step takes `batch` rows of all tasks at random (by their weights), each as a task of one
+    point, so that every row counts the same; or, for methods that weigh tasks, `PER_TASK` rows of
+    each of `tasks` tasks. The whole training is one compiled program, the same for all seeds and
+    for candidates that differ in numbers alone.
 
     Source: Prechelt 1998, *Early Stopping - But When?*.
 
@@ -112,10 +112,17 @@ class _Source(eqx.Module):
     starts: Int[Array, "tasks"]
     sizes: Int[Array, "tasks"]
     per_step: int | None  # tasks of a step; None for rows at random
+    sums: Float[Array, "rows"] | None  # of weights in `order`, where they differ
 
     def draw(self, batch: int, *, key: Key[Array, ""]) -> Task:
         if self.per_step is None:
-            place = self.order[jr.randint(key, (batch,), 0, self.count)][:, None]
+            if self.sums is None:
+                chosen = jr.randint(key, (batch,), 0, self.count)
+            else:  # each row is a task of one point, whose mean loss does not know its weight
+                part = jr.uniform(key, (batch,), self.sums.dtype)
+                chosen = jnp.searchsorted(self.sums, part * self.sums[-1], side="right")
+                chosen = jnp.minimum(chosen, self.count - 1)
+            place = self.order[chosen][:, None]
             index = self.task[place[:, 0]]
         else:
             which, where = jr.split(key)
@@ -165,7 +172,13 @@ def _source_of(past: HostPast, per_step: int | None, *, again: bool) -> _Source:
         pad = [(0, room - len(values))] + [(0, 0)] * (values.ndim - 1)
         return jnp.asarray(np.pad(values, pad), dtype)
 
-    floats = jnp.result_type(float)
+    floats, count, sums = jnp.result_type(float), len(order) if again else len(train.task), None
+    weight = both.weight[order]
+    if not again:
+        weight[count:] = 0
+    if np.ptp(both.weight) > 0:
+        sums = array(np.cumsum(weight), floats)
+        sums = sums.at[len(order) :].set(sums[len(order) - 1])
     return _Source(
         jnp.asarray(both.shared_x, floats),
         array(both.row, np.int32),
@@ -173,10 +186,11 @@ def _source_of(past: HostPast, per_step: int | None, *, again: bool) -> _Source:
         array(both.weight, floats),
         array(both.task, np.int32),
         array(order, np.int32),
-        jnp.asarray(len(order) if again else len(train.task), np.int32),
+        jnp.asarray(count, np.int32),
         jnp.asarray(both.starts[:-1], np.int32),
         jnp.asarray(all_sizes if again else sizes, np.int32),
         per_step,
+        sums,
     )
 
 

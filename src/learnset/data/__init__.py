@@ -5,8 +5,9 @@ from ._arrays import from_npz as from_npz, rows_of as rows_of
 from ._averaged import area_averaged as area_averaged
 from ._classes import Classes as Classes
 from ._column import Column as Column, Reading as Reading
+from ._columns import source_of as source_of
 from ._digits import digits as digits
-from ._divisions import lacking as lacking
+from ._divisions import with_rows_in_each_part as with_rows_in_each_part
 from ._encoding import centre_and_spread as centre_and_spread, Encoding as Encoding
 from ._files import (
     data_folder as data_folder,

@@ -1,12 +1,13 @@
 """Divisions of the rows of a table: to train on, to choose settings on, and to score on."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int
 
-from ..core import InputError, Split
+from ..core import few, InputError, Split
 
 if TYPE_CHECKING:
     from ._table import Table
@@ -70,6 +71,32 @@ def lacking(table: "Table", divisions: Sequence[Division]) -> list[int]:
         for number, of_task in enumerate(rows)
         if any(not (part[of_task] == s.value).any() for part in divisions for s in Split)
     ]
+
+
+def with_rows_in_each_part(table: "Table", seeds: Sequence[int]) -> "Table":
+    """The table without tasks that have no labelled row in some part of a division by time or as
+    given, which is noted.
+
+    **Raises:** `InputError` where no task is left.
+    """
+    if table.time is None and table.part is None:
+        return table
+    lack = lacking(table, table.divisions(seeds))
+    if table.task is None or not lack:
+        return table
+    if len(lack) == len(table):
+        raise InputError(
+            "No task has rows to train on, to choose settings on and to score on, as they are"
+            " divided. Use fewer divisions (`--seeds 1`), or divide rows at random."
+        )
+    names = few(table.names[number] for number in lack)
+    note = (
+        f"{len(lack)} of {len(table)} tasks have no row to train on, to choose settings on or to"
+        f" score on, and are left out: {names}."
+    )
+    some = table.some_rows(~np.isin(table.task, lack))
+    # Windows of time move when rows are left out, so that other tasks may lack some now.
+    return with_rows_in_each_part(dataclasses.replace(some, notes=(*table.notes, note)), seeds)
 
 
 def _by_groups(

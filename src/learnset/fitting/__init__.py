@@ -2,9 +2,11 @@
 
 from ._file import SUFFIX as SUFFIX
 from ._fit import fit as fit, recipes_of as recipes_of
-from ._fitted import Answers as Answers, Fitted as Fitted
+from ._fitted import Added as Added, Answers as Answers, Fitted as Fitted
 from ._inspect import card as card
 from ._json_rows import JsonRows as JsonRows
+from ._new_tasks import recipes_for_new as recipes_for_new
+from ._newcomers import Newcomers as Newcomers, Plan as Plan
 from ._saving import load as load, load_fitted as load_fitted
 from ._service import service as service
 from ._store import Store as Store

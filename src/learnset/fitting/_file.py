@@ -12,9 +12,10 @@ import numpy as np
 
 from ..core import InputError, replace_file
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)
 SUFFIX = ".learnset"
-MOST_BYTES = 4 * 2**30
+MOST_BYTES = 2 * 2**30  # of a file, whose parts are not compressed
 MOST_TEXT = 256 * 2**20  # of about.json
 MOST_MEMBERS = 100_000
 KINDS = {"float64", "float32", "int64", "int32", "uint32", "uint8", "int8", "bool"}
@@ -43,7 +44,7 @@ def write(path: Path, content: bytes) -> None:
         raise InputError(f"{path} cannot be written: {error.strerror}.") from None
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """The bytes of a file.
 
     **Raises:** `InputError` for a file that is missing or too large.
@@ -51,8 +52,11 @@ def read(path: Path) -> bytes:
     if not path.is_file():
         raise InputError(f"There is no file {path}. Make one with `learnset fit`.")
     size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise InputError(f"{path} has {size} bytes, more than {MOST_BYTES}.")
+    if size > most_bytes:
+        raise InputError(
+            f"{path} has {size:,} bytes, more than the {most_bytes:,} that may be read. If you"
+            " trust it, read it by `learnset.load(path, most_bytes=...)`."
+        )
     try:
         return path.read_bytes()
     except OSError as error:
@@ -85,10 +89,10 @@ def unpack(
             f"{path} is damaged or no fitted model ({type(error).__name__}). Fit it again, or take"
             " a copy of it."
         ) from None
-    if about.get("format") != FORMAT:
+    if about.get("format") not in READ:
         raise InputError(
             f"{path} has format {str(about.get('format'))[:20]}, but this version of learnset reads"
-            f" format {FORMAT}. Read it with the version that wrote it"
+            f" formats {READ[0]} to {READ[-1]}. Read it with the version that wrote it"
             f" ({str(about.get('learnset'))[:20]}), or fit it again."
         )
     return about, arrays

@@ -1,8 +1,7 @@
 """Fitting: the recipe that is best on validation rows, learnt from all rows, to be used."""
 
 import dataclasses
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -26,14 +25,19 @@ from ..comparison import (
     Recipe,
     SeenTasks,
 )
-from ..core import finite, InputError
-from ..data import kept_rows, limited, Schema, Table
+from ..core import few, finite, InputError
+from ..data import kept_rows, limited, Schema, Table, with_rows_in_each_part
 from ..models import MLP
 from ..recipes import rows
 from ..tasks import all_rows, TableTasks
 from ..training import digest
+from ._correction import MOST_ROWS
 from ._fitted import Fitted
-from ._residuals import judged
+from ._intervals import Calibration, conformal, Intervals
+from ._new_tasks import chosen_learner, for_new, recipes_for_new, single
+from ._newcomers import PerTask
+from ._outputs import Outputs
+from ._residuals import further, judged
 
 AUTO = "auto"
 DIVISIONS = 5
@@ -42,6 +46,7 @@ DIVIDING = ("group", "time", "split")
 STOPPED_BY = 0.1  # of the rows: networks and trees grow until these stop improving
 STEPS = 3000  # of training of a network, at most
 PACKAGES = ("learnset", "jax", "jaxlib", "equinox", "optax", "numpy")
+SOME = 50  # rows of a task that say how far it is from the mean of tasks
 MANY = 64  # tasks, of which each gives fewer points to a step
 
 
@@ -63,6 +68,7 @@ def fit(
     divisions: int | None = None,
     steps: int = STEPS,
     weight: Float[np.ndarray, "rows"] | None = None,
+    new_tasks: Mapping[int, str] | None = None,
 ) -> Fitted:
     """A model of a table, to be used: it predicts rows of its tasks and of others, adapts to a new
     task from a few rows, and is saved as one file.
@@ -74,10 +80,13 @@ def fit(
     **Arguments:**
 
     - `recipe`: the name of one of `learnset.recipes.rows.standard`, or several of which the best on
-      validation rows is taken. Default: among those of a short comparison.
+      validation rows is taken; or of one for new tasks (`learnset.recipes.held_out.standard`) that
+      then learns each known task from its rows. Default: among those of a short comparison.
     - `seed`: of all randomness. `divisions`: of the rows; default: 5, or 1 of a large table.
     - `steps`: of training of a network, at most. `weight`: of each row, where rows do not count
       the same.
+    - `new_tasks`: the recipe by which `adapt` learns a new task, for each number of its rows.
+      Default: what these rows add to the mean of tasks.
 
     **Raises:** `InputError` for a recipe that is not known, and where no recipe has finite
     predictions.
@@ -91,10 +100,25 @@ def fit(
     """
     weight = None if weight is None else weight[kept_rows(table)[0]]
     table = limited(table, say=True)
-    logs, candidates = _logs(table), _candidates(table, recipe, steps)
+    if isinstance(recipe, str) and recipe in _only_for_new(table, steps):
+        if weight is not None or new_tasks:
+            raise InputError(
+                f"{recipe!r} is a recipe for new tasks: it takes no weights of rows, and no other"
+                " recipe. Use one for known tasks."
+            )
+        return _by_adaptation(table, recipe, seed, divisions or DIVISIONS)
+    if new_tasks and (weight is not None or table.task is None):
+        raise InputError("`new_tasks` needs a column of tasks, and takes no weights of rows.")
     count = divisions or (DIVISIONS if len(table.x) <= LARGE else 1)
+    if table.part is not None:
+        count = 1  # the division is given
+    seeds = range(seed, seed + count)
+    some = with_rows_in_each_part(table, seeds)
+    if some is not table and weight is not None:
+        raise InputError("Rows are weighed, but some tasks lack rows in a part of the divisions.")
+    logs, candidates = _logs(table), _candidates(table, some, recipe, steps)
     points = 8 if len(table) > MANY else 16
-    question = SeenTasks.of_table(table, seeds=range(seed, seed + count), points_per_task=points)
+    question = SeenTasks.of_table(some, seeds=seeds, points_per_task=points)
     if weight is not None:
         sets: Any = question.sets
         question = dataclasses.replace(question, sets=_weighted(sets, weight))
@@ -107,13 +131,25 @@ def fit(
     if not comparison.outcomes:
         raise InputError("No recipe has finite predictions: look for huge numbers in the table.")
     outcome = comparison.recommended() or comparison.outcomes[0]
-    chosen = _chosen(outcome)
+    learner = chosen_learner(outcome)
     if len(alike(outcome.recipe.learners)) > 1:  # the divisions need models of one structure
-        comparison = ask([chosen])
-        outcome = comparison[chosen.name]
-    judgement = judged(table, comparison, outcome)
+        comparison = ask([single(outcome.recipe, learner)])
+        outcome = comparison[outcome.name]
+    # With all tasks of the table: some may have been left out of the divisions.
+    chosen = single(next(r for r in recipes_of(table, steps) if r.name == outcome.name), learner)
+    judgement = judged(some, comparison, outcome, weight)
+    intervals = judgement.intervals
+    if intervals is not None:
+        intervals = intervals.of_more(table.names, some.names)
     half = max(1, points // 2)
     everything = all_rows(table, shots=half, queries=half, validation=_kept(chosen), seed=seed)
+    new = None
+    if new_tasks:
+        new = for_new(
+            table, new_tasks, all_rows(table, seed=seed), Network, seed=seed, divisions=DIVISIONS
+        )
+        if intervals is not None:
+            intervals = intervals._replace(shots=new.shots, adapted=new.half)
     return Fitted(
         schema=_of_inputs(table.schema),
         encoding=everything.encoding,
@@ -121,10 +157,51 @@ def fit(
         std=everything.std,
         model=_learnt(_weighted(everything.tasks, weight), comparison, chosen, key),
         penalties=judgement.penalties,
-        intervals=judgement.intervals,
+        intervals=intervals,
         calibration=judgement.calibration,
         logs=logs,
-        card=_card(table, comparison, outcome, chosen),
+        card=_card(
+            _with_note(table, some), comparison, outcome, chosen, new.records if new else []
+        ),
+        newcomers=new.newcomers if new else None,
+    )
+
+
+def _by_adaptation(table: Table, name: str, seed: int, divisions: int) -> Fitted:
+    """A recipe for new tasks: each known task is learnt from its rows, as a new one is."""
+    everything = all_rows(table, seed=seed)
+    new = for_new(table, name, everything, Network, seed=seed, divisions=divisions)
+    points = jax.tree.map(np.asarray, everything.tasks.points)
+    x, y = (
+        [part[task][points.weight[task] > 0][:MOST_ROWS] for task in range(len(table))]
+        for part in (points.x, points.y)
+    )
+    model = PerTask.of([new.newcomers.learnt(*one)[0] for one in zip(x, y, strict=True)])
+    intervals, calibration = None, None
+    if table.classes:
+        calibration = Calibration(np.ones(1), np.zeros((1, len(table.classes))), new.error)
+    else:
+        far = further(len(table)) * float(everything.std[0])
+        mean = Outputs(model, len(table))
+        some = zip([rows[:SOME] for rows in x], [rows[:SOME] for rows in y], strict=True)
+        left = [(rows - mean(inputs, np.full(len(inputs), -1)))[:, 0] for inputs, rows in some]
+        unknown = far * conformal(np.concatenate(left), len(table))
+        intervals = Intervals(np.zeros(0), unknown, new.shots, new.half)
+        intervals = intervals._replace(tasks=np.array([intervals.after(len(rows)) for rows in x]))
+    outcome = new.comparison[name]
+    recipe = single(outcome.recipe, chosen_learner(outcome))
+    return Fitted(
+        schema=_of_inputs(table.schema),
+        encoding=everything.encoding,
+        mean=everything.mean,
+        std=everything.std,
+        model=model,
+        penalties={},
+        intervals=intervals,
+        calibration=calibration,
+        logs=_logs(table),
+        card=_card(table, new.comparison, outcome, recipe, new.records),
+        newcomers=new.newcomers,
     )
 
 
@@ -136,23 +213,24 @@ def recipes_of(table: Table, steps: int = STEPS) -> list[Recipe]:
     return rows.standard(len(table), table.x.shape[1], steps=steps, **options)
 
 
-def _candidates(table: Table, recipe: str | Sequence[str], steps: int) -> list[Recipe]:
-    known = recipes_of(table, steps)
+def _candidates(table: Table, some: Table, recipe: str | Sequence[str], steps: int) -> list[Recipe]:
+    """The recipes that are named, for the tasks that can be divided."""
+    names = [one.name for one in recipes_of(table, steps)]
+    known = [one for one in recipes_of(some, steps) if one.name in names]
     if recipe == AUTO:
         return [one for one in known if one.quick]
-    names = [recipe] if isinstance(recipe, str) else list(recipe)
-    for name in names:
+    wanted = [recipe] if isinstance(recipe, str) else list(recipe)
+    for name in wanted:
         if name not in {one.name for one in known}:
-            listed = ", ".join(one.name for one in known)
+            listed = ", ".join([one.name for one in known] + _only_for_new(table, steps))
             raise InputError(f"There is no recipe {name!r} for this table. There are: {listed}.")
-    return [one for one in known if one.name in names]
+    return [one for one in known if one.name in wanted]
 
 
-def _chosen(outcome: Outcome) -> Recipe:
-    """The recipe with the settings that most divisions chose."""
-    learners = Counter(choice.learner for choice in outcome.chosen[0])
-    learner = outcome.recipe.learners[learners.most_common(1)[0][0]]
-    return dataclasses.replace(outcome.recipe, learners=(learner,))
+def _only_for_new(table: Table, steps: int) -> list[str]:
+    """The names of recipes that are for new tasks alone."""
+    known = {one.name for one in recipes_of(table, steps)}
+    return [one.name for one in recipes_for_new(table) if one.name not in known]
 
 
 def _logs(table: Table) -> tuple[str, ...]:
@@ -214,9 +292,15 @@ def _first(leaf: Any) -> Any:
     return leaf[0] if eqx.is_array(leaf) else leaf
 
 
-def _card(table: Table, comparison: Comparison, outcome: Outcome, recipe: Recipe) -> dict[str, Any]:
+def _card(
+    table: Table,
+    comparison: Comparison,
+    outcome: Outcome,
+    recipe: Recipe,
+    new_tasks: list[dict[str, Any]],
+) -> dict[str, Any]:
     """What the model was learnt from, and how well it did on rows that were held out."""
-    measure, scores = comparison.measure, outcome.overall_at(None)
+    measure, scores = comparison.measure, outcome.overall_at(outcome.shots[-1])
     return {
         "recipe": {
             "name": recipe.name,
@@ -227,9 +311,11 @@ def _card(table: Table, comparison: Comparison, outcome: Outcome, recipe: Recipe
         "scores": {
             "measure": measure.name,
             "higher_is_better": measure.higher_is_better,
+            "shots": outcome.shots[-1],
             "divisions": [finite(float(score)) for score in scores],
             "mean": finite(float(scores.mean())),
         },
+        "new_tasks": new_tasks,
         "data": {
             "rows": len(table.x),
             "tasks": len(table),
@@ -239,3 +325,15 @@ def _card(table: Table, comparison: Comparison, outcome: Outcome, recipe: Recipe
         },
         "versions": {name: metadata.version(name) for name in PACKAGES},
     }
+
+
+def _with_note(table: Table, some: Table) -> Table:
+    """The table with a note on tasks that are not scored."""
+    if some is table:
+        return table
+    lack = [name for name in table.names if name not in set(some.names)]
+    note = (
+        f"{len(lack)} of {len(table)} tasks have no rows in some part of the divisions: they are"
+        f" learnt, but not scored, and have the widest interval of the others: {few(lack)}."
+    )
+    return dataclasses.replace(table, notes=(*table.notes, note))

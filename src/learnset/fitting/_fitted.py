@@ -15,7 +15,8 @@ from ..core import InputError, needs
 from ..data import Encoding, Records, Schema
 from ._correction import Correction, MOST_ROWS, Penalty
 from ._intervals import Calibration, Intervals
-from ._outputs import Outputs
+from ._newcomers import nbytes_beyond, Newcomers
+from ._outputs import Outputs, outputs_of
 from ._residuals import corrected
 
 MOST_ADDED = 10_000  # tasks that were adapted
@@ -27,11 +28,15 @@ BASIS = ("mean of tasks", "known task", "few rows")
 
 
 class Added(NamedTuple):
-    """A task that was learnt from a few rows."""
+    """A task that was learnt from a few rows: what they add to the mean of tasks, or the predictor
+    that a recipe for new tasks makes of them, and that recipe with the number of rows that its
+    settings are for."""
 
     name: str
     rows: int
-    correction: Correction
+    learnt: Any  # a `Correction`, or a predictor
+    recipe: str = ""
+    shots: int = 0
 
 
 class Answers(NamedTuple):
@@ -58,6 +63,7 @@ class Fitted:
       targets of each task.
     - `model`: of all known tasks. `added`: tasks that were adapted later.
     - `penalties`: how strongly a new task is pulled to the mean of tasks, by its number of rows.
+      `newcomers`: recipes that learn a new task instead.
     - `intervals`, `calibration`: from held-out rows.
     - `logs`: of each target, whether the model has its logarithm ("log"), that of one more than it
       ("log1p"), or the target itself ("").
@@ -75,6 +81,7 @@ class Fitted:
     card: dict[str, Any]
     logs: tuple[str, ...]
     added: tuple[Added, ...] = ()
+    newcomers: Newcomers | None = None
 
     def __repr__(self) -> str:
         kind = "regression" if self.calibration is None else "classes"
@@ -157,6 +164,10 @@ class Fitted:
             features, which = self._model.features(x[late]), number[late] - count
             bias, weight = self._corrections
             z[late] += bias[which] + np.einsum("rf,rfo->ro", features, weight[which])
+            for one in np.unique(which).tolist():
+                if not isinstance(self.added[one].learnt, Correction):
+                    inside = late[which == one]
+                    z[inside] = outputs_of(self.added[one].learnt, x[inside])
         if self.calibration is not None:
             return z, None
         unit = np.where(number < count, number, 0) if self.schema.task is None else 0
@@ -247,12 +258,13 @@ class Fitted:
         for name, rows in groups.items():
             some = rows[:MOST_ROWS]
             x, y = self.encoding(records.x[some]), records.y[some]
-            kept[name] = Added(name, len(rows), self._correction(x, y))
+            kept[name] = self._added(name, x, y)._replace(rows=len(rows))
         adapted = dataclasses.replace(self, added=tuple(kept.values()))
         adapted.__dict__["_model"] = self._model  # the same model: nothing is computed again
         return adapted
 
-    def _correction(self, x: np.ndarray, y: np.ndarray) -> Correction:
+    def _added(self, name: str, x: np.ndarray, y: np.ndarray) -> Added:
+        """A new task, from its rows."""
         far = np.abs(x).max(axis=1, initial=0) > FAR
         if far.any():
             warnings.warn(
@@ -261,16 +273,19 @@ class Fitted:
                 stacklevel=3,
             )
             x, y = x[~far], y[~far]
+        if self.calibration is not None:
+            y = (y == np.arange(self.calibration.offset.shape[1])).astype(np.float64)
+        else:
+            y = (self._logarithm(y) - self.mean[0]) / self.std[0]
+        if self.newcomers is not None and len(x):
+            predictor, plan = self.newcomers.learnt(x, y)
+            return Added(name, len(x), predictor, plan.recipe, plan.shots)
         tried = [shots for shots in sorted(self.penalties) if shots <= len(x)]
         first = min(self.penalties, default=0)
         penalty = self.penalties.get(tried[-1] if tried else first, Penalty(1.0, float("inf")))
-        mean = self._model(x, np.full(len(x), -1))
-        if self.calibration is not None:
-            y = (y == np.arange(mean.shape[1])).astype(np.float64)
-        else:
-            y = (self._logarithm(y) - self.mean[0]) / self.std[0]
-        features = self._model.features(x)
-        return corrected(self._model, features, mean, y, penalty, self.calibration)
+        mean, features = self._model(x, np.full(len(x), -1)), self._model.features(x)
+        fixed = corrected(self._model, features, mean, y, penalty, self.calibration)
+        return Added(name, len(x), fixed)
 
     def _logarithm(self, y: np.ndarray) -> np.ndarray:
         """A target as the model has it."""
@@ -297,13 +312,17 @@ class Fitted:
 
     @functools.cached_property
     def _corrections(self) -> tuple[np.ndarray, np.ndarray]:
-        parts = [one.correction for one in self.added]
+        some = (one.learnt for one in self.added if isinstance(one.learnt, Correction))
+        one = next(some, Correction(np.zeros(1), np.zeros((1, 1))))
+        none = Correction(*(np.zeros_like(part) for part in one))
+        parts = [p if isinstance(p, Correction) else none for _, _, p, *_ in self.added]
         return np.stack([p.bias for p in parts]), np.stack([p.weight for p in parts])
 
     @property
     def added_bytes(self) -> int:
         """The bytes that the tasks that were added take."""
-        return sum(one.correction.weight.nbytes + 1000 for one in self.added)
+        parts = [one.learnt for one in self.added]
+        return nbytes_beyond(parts, self.newcomers) + 1000 * len(parts)
 
     def save(self, path: str | Path) -> None:
         """Writes the model as one file, which `learnset.load` reads."""

@@ -1,6 +1,7 @@
 """The model card: what a fitted model is, what it was learnt from, how well it does, its limits."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -33,12 +34,25 @@ def card(fitted: Fitted) -> list[tuple[str, list[tuple[str, str]]]]:
         ),
         ("Columns", list(_columns(fitted))),
         (
-            f"Scores on held-out rows of {len(scores['divisions'])} divisions",
+            f"Scores on held-out {'tasks' if scores.get('shots') else 'rows'} of"
+            f" {len(scores['divisions'])} divisions",
             [(scores["measure"], _score(scores["mean"])), *_uncertainty(fitted)],
         ),
+        *_new_tasks(about.get("new_tasks", [])),
         ("Versions", [(name, version) for name, version in about["versions"].items()]),
         ("Limits", [("", line) for line in _limits(fitted)]),
     ]
+
+
+def _new_tasks(plans: list[dict[str, Any]]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    if plans:
+        yield (
+            f"New tasks, with their {plans[0]['measure']} on held-out tasks",
+            [
+                (f"from {plan['shots']} rows", f"{plan['recipe']} ({_score(plan['value'])})")
+                for plan in plans
+            ],
+        )
 
 
 def _columns(fitted: Fitted) -> Iterator[tuple[str, str]]:

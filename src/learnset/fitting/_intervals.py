@@ -1,5 +1,6 @@
 """Intervals of predictions, and calibrated probabilities, from rows that were held out."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,13 @@ class Intervals(NamedTuple):
         """The half width for a task that was adapted to as many rows: that of the largest number of
         them that was tried."""
         tried = [half for n, half in zip(self.shots, self.adapted, strict=True) if n <= shots]
-        return min(tried[-1], self.new) if tried else self.new
+        return tried[-1] if tried else self.new
+
+    def of_more(self, names: Sequence[str], known: Sequence[str]) -> "Intervals":
+        """The intervals of tasks of which some are not known: these have the widest of the
+        others."""
+        own = dict(zip(known, self.tasks.tolist(), strict=True))
+        return self._replace(tasks=np.array([own.get(n, max(own.values())) for n in names]))
 
 
 def half_widths(residuals: list[np.ndarray]) -> Float[np.ndarray, "tasks"]:
@@ -73,35 +80,39 @@ class Calibration(NamedTuple):
         return self.scale[target, ..., None] * outputs + self.offset[target]
 
 
-def calibrated(groups: list[tuple[np.ndarray, np.ndarray]]) -> Calibration:
-    """The calibration of the outputs for held-out rows, with one-hot targets: for each group of
-    rows one."""
-    each = [_of_group(outputs, y) for outputs, y in groups]
+def calibrated(groups: Sequence[tuple[np.ndarray, ...]]) -> Calibration:
+    """The calibration of the outputs for held-out rows, with one-hot targets and perhaps weights:
+    for each group of rows one."""
+    each = [_of_group(*group) for group in groups]
     sure, right = (np.concatenate([one[i] for one in each]) for i in (2, 3))
     scale, offset = (np.stack([one[i] for one in each]) for i in (0, 1))
     return Calibration(scale, offset, float(calibration_error(sure, right)))
 
 
-def _of_group(outputs: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+def _of_group(
+    outputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, ...]:
     """Scale and offset, and of rows that they were not fitted to the confidence and whether it was
     right."""
+    weighted = y if weight is None else weight[:, None] * y
     halves = [np.arange(len(y)) % 2 == side for side in (0, 1)]
     sure, right = [], []
     for fitted_on in halves:
-        scale, offset = _scaled(outputs[fitted_on], y[fitted_on])
+        scale, offset = _scaled(outputs[fitted_on], weighted[fitted_on])
         chance = softmax(scale * outputs[~fitted_on] + offset, axis=1)
         sure.append(chance.max(axis=1))
         right.append(chance.argmax(axis=1) == y[~fitted_on].argmax(axis=1))
-    scale, offset = _scaled(outputs, y)
+    scale, offset = _scaled(outputs, weighted)
     return np.asarray(scale), offset, np.concatenate(sure), np.concatenate(right).astype(float)
 
 
 def _scaled(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-    classes = y.shape[1]
+    """The best scale and offset; `y` is one-hot, times the weights of rows."""
+    classes, weight = y.shape[1], y.sum(axis=1, keepdims=True)
 
     def loss(both: np.ndarray) -> tuple[float, Any]:
         logits = both[0] * outputs + both[1:]
-        left = softmax(logits, axis=1) - y
+        left = weight * softmax(logits, axis=1) - y
         value = -(y * log_softmax(logits, axis=1)).sum() + 0.5e-3 * (both**2).sum()
         slope = np.append((left * outputs).sum(), left.sum(axis=0)) + 1e-3 * both
         return float(value) / len(y), slope / len(y)

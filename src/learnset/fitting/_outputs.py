@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from ..core import for_task, head, Model, Predictor
 from ..models import Separate, SharedBody
 from ..multitask import LinearPredictor, LinearTasks, MixedEffects, Stacked, TreesPerTask
+from ._newcomers import PerTask
 
 SIZES = (1, 8, 64, 512)  # of batches: few lengths, and so few compiled programs
 AT_ONCE = 2**16  # rows of a linear model
@@ -33,7 +34,7 @@ def newcomer(model: Model, count: int) -> Predictor:
     if isinstance(model, SharedBody):
         of_all = jax.tree.map(lambda leaf: leaf.mean(axis=0), model.heads)
         return eqx.tree_at(head, model.model, of_all)
-    if isinstance(model, Separate):
+    if isinstance(model, (Separate, PerTask)):
         return MeanOfTasks(model, count)
     return for_task(model, jnp.asarray(-1))
 
@@ -80,6 +81,11 @@ class Outputs:
         if not hasattr(self.new, "features"):
             return x
         return _in_batches(_features, self.new, x, np.zeros(len(x), int))
+
+
+def outputs_of(predictor: Predictor, x: Float[np.ndarray, "rows in"]) -> np.ndarray:
+    """The outputs of one predictor, one for each row."""
+    return _in_batches(_of_one, predictor, x, np.zeros(len(x), int))
 
 
 def _linear(model: Model, count: int) -> tuple[np.ndarray, np.ndarray] | None:

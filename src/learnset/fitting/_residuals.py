@@ -44,8 +44,11 @@ class HeldOut(NamedTuple):
     std: np.ndarray
 
 
-def judged(table: Table, comparison: Comparison, outcome: Outcome) -> Judgement:
-    """What the test rows of all divisions say of the recipe."""
+def judged(
+    table: Table, comparison: Comparison, outcome: Outcome, weight: np.ndarray | None = None
+) -> Judgement:
+    """What the test rows of all divisions say of the recipe. Probabilities are calibrated to rows
+    as they are weighed."""
     rows, of_rows = comparison.rows, outcome.predictions
     calibration = None
     if table.classes:
@@ -55,7 +58,12 @@ def judged(table: Table, comparison: Comparison, outcome: Outcome) -> Judgement:
             if table.task is not None
             else [rows.present & (np.arange(len(table)) == i)[:, None] for i in range(len(table))]
         )
-        calibration = calibrated([(of_rows[inside], rows.y[inside]) for inside in groups])
+        parts: list[tuple[np.ndarray, ...]] = [(of_rows[i], rows.y[i]) for i in groups]
+        if weight is not None:
+            row = rows.row if rows.row.ndim == rows.present.ndim else rows.row[:, None]
+            weights = (weight / weight.mean())[np.broadcast_to(row, rows.present.shape)]
+            parts = [(*part, weights[i]) for part, i in zip(parts, groups, strict=True)]
+        calibration = calibrated(parts)
     if table.task is None:
         # Targets are the tasks: there are no others.
         return Judgement(None if table.classes else _of_tasks(rows, of_rows), calibration, {})
@@ -63,16 +71,19 @@ def judged(table: Table, comparison: Comparison, outcome: Outcome) -> Judgement:
     penalties, adapted = _tried(held, calibration)
     if table.classes:
         return Judgement(None, calibration, penalties)
-    # The mean of `count` tasks has seen each of them: a task that it has not is further away.
     count = len(table)
-    further = np.sqrt((count + 1) / max(count - 1, 1))
     new = np.concatenate([(y - z)[:, 0] for y, z in zip(held.y, held.mean, strict=True)])
-    half = float(held.std[0]) * further * conformal(new, count)
+    half = float(held.std[0]) * further(count) * conformal(new, count)
     adapted = {shots: float(held.std[0]) * conformal(r, count) for shots, r in adapted.items()}
     intervals = _of_tasks(rows, of_rows)._replace(
         new=half, shots=tuple(adapted), adapted=tuple(adapted.values())
     )
     return Judgement(intervals, calibration, penalties)
+
+
+def further(count: int) -> float:
+    """How much further away a new task is: the mean of `count` tasks has seen each of them."""
+    return float(np.sqrt((count + 1) / max(count - 1, 1)))
 
 
 def _as_they_are(question: Any, outcome: Outcome) -> np.ndarray:

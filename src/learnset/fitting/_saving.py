@@ -9,14 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import for_task, InputError
+from ..core import Batch, for_task, InputError
 from ..data import Encoding, Schema
 from ..training import load as load_predictor
 from ._correction import Correction, Penalty
-from ._file import pack, read, SUFFIX, unpack, write
+from ._file import MOST_BYTES, pack, read, SUFFIX, unpack, write
 from ._fitted import Added, Fitted
 from ._intervals import Calibration, Intervals
 from ._structure import from_plain, to_plain
+
+MOST_STEPS = 10_000  # of adaptation
 
 
 def save(fitted: Fitted, path: Path) -> None:
@@ -43,16 +45,23 @@ def to_bytes(fitted: Fitted) -> bytes:
         "penalties": put(np.array([(n, *p) for n, p in fitted.penalties.items()]).reshape(-1, 3)),
         "intervals": None if fitted.intervals is None else put(_numbers(fitted.intervals)),
         "calibration": None if fitted.calibration is None else put(_numbers(fitted.calibration)),
-        "added": [[one.name, one.rows, put(tuple(one.correction))] for one in fitted.added],
+        "newcomers": put(fitted.newcomers),
+        "added": [
+            [one.name, one.rows, put(_tuple(one.learnt)), one.recipe, one.shots]
+            for one in fitted.added
+        ],
     }
     return pack(about, arrays)
 
 
-def load(path: str | Path) -> Any:
+def load(path: str | Path, *, most_bytes: int | None = None) -> Any:
     """What was saved in a file: a `Fitted`, or a predictor that `learnset.save` wrote, as a
     function of many inputs.
 
-    **Raises:** `InputError` for a file that is missing, damaged, or not of this format.
+    **Arguments:** `most_bytes`: of a fitted model in memory (default: 2 GiB), or of a call of a
+    predictor (default: 8 GiB).
+
+    **Raises:** `InputError` for a file that is missing, damaged, larger, or not of this format.
 
     >>> import numpy as np, learnset as ls, tempfile, os
     >>> x, shop = np.arange(40.0)[:, None], np.repeat(["east", "west"], 20)
@@ -63,9 +72,10 @@ def load(path: str | Path) -> Any:
     Fitted(ridge with offsets, 2 tasks, 1 inputs, regression)
     """
     path = Path(path)
+    limit = {} if most_bytes is None else {"most_bytes": most_bytes}
     if path.is_file() and not _is_zip(path):
-        return load_predictor(path)
-    return load_fitted(path)
+        return load_predictor(path, **limit)
+    return load_fitted(path, **limit)
 
 
 def _is_zip(path: Path) -> bool:
@@ -73,9 +83,9 @@ def _is_zip(path: Path) -> bool:
         return path.suffix == SUFFIX or file.read(2) == b"PK"
 
 
-def load_fitted(path: Path) -> Fitted:
+def load_fitted(path: Path, *, most_bytes: int = MOST_BYTES) -> Fitted:
     """The fitted model of a file."""
-    return from_bytes(read(path), path)
+    return from_bytes(read(path, most_bytes), path)
 
 
 def from_bytes(content: bytes, path: str | Path = "The model") -> Fitted:
@@ -96,11 +106,32 @@ def _numbers(parts: tuple[Any, ...]) -> list[np.ndarray]:
     return [np.asarray(part, np.float64) for part in parts]
 
 
+def _tuple(learnt: Any) -> Any:
+    return tuple(learnt) if isinstance(learnt, Correction) else learnt
+
+
+def _on_device(tree: Any, known: dict[int, Any]) -> Any:
+    """The tree with arrays of JAX, each of which is there once."""
+
+    def moved(leaf: Any) -> Any:
+        if not eqx.is_array(leaf) and not isinstance(leaf, np.ndarray):
+            return leaf
+        return known.setdefault(id(leaf), jnp.asarray(leaf))
+
+    return jax.tree.map(moved, tree)
+
+
 def _fitted(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Fitted:
     def get(name: str) -> Any:
         return None if about[name] is None else from_plain(about[name], arrays)
 
-    model = from_plain(about["model"], arrays)
+    known: dict[int, Any] = {}
+
+    def added(name: Any, rows: Any, plain: Any, recipe: Any = "", shots: Any = 0) -> Added:
+        learnt = from_plain(plain, arrays)
+        learnt = Correction(*learnt) if isinstance(learnt, tuple) else _on_device(learnt, known)
+        return Added(str(name), int(rows), learnt, str(recipe), int(shots))
+
     intervals, calibration = get("intervals"), get("calibration")
     if intervals is not None:
         tasks, new, shots, adapted = intervals
@@ -115,16 +146,16 @@ def _fitted(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Fitted:
         encoding=Encoding(**get("encoding")),
         mean=get("mean"),
         std=get("std"),
-        model=jax.tree.map(lambda leaf: jnp.asarray(leaf) if eqx.is_array(leaf) else leaf, model),
+        model=_on_device(from_plain(about["model"], arrays), known),
         penalties={int(n): Penalty(float(a), float(b)) for n, a, b in get("penalties").tolist()},
         intervals=intervals,
         calibration=calibration,
         card=about["card"],
         logs=tuple(about["logs"]),
-        added=tuple(
-            Added(str(name), int(rows), Correction(*from_plain(parts, arrays)))
-            for name, rows, parts in about["added"]
-        ),
+        added=tuple(added(*parts) for parts in about["added"]),
+        newcomers=_on_device(from_plain(about["newcomers"], arrays), known)
+        if "newcomers" in about
+        else None,
     )
 
 
@@ -150,7 +181,33 @@ def _check(fitted: Fitted) -> None:
     answer = fitted._outputs(fitted.encoding(zeros), np.array([-1]))[0]
     features = fitted._model.features(fitted.encoding(zeros)).shape[1]
     if answer.shape != (1, out) or any(
-        one.correction.bias.shape != (out,) or one.correction.weight.shape != (features, out)
+        one.learnt.bias.shape != (out,) or one.learnt.weight.shape != (features, out)
         for one in fitted.added
+        if isinstance(one.learnt, Correction)
     ):
         raise InputError("its tasks that were added are not of its model.")
+    _check_new(fitted, x, (out,))
+
+
+def _check_new(fitted: Fitted, x: Any, shape: tuple[int, ...]) -> None:
+    """Raises unless what is kept for new tasks learns them, and those that were added answer."""
+    if fitted.newcomers is not None:
+        support = Batch(*(jnp.zeros(s) for s in ((8, *x.shape), (8, *shape), (8,))))
+        for plan in fitted.newcomers.plans:
+            base, steps = fitted.newcomers.bases[plan.base], getattr(plan.adapter, "steps", 0)
+            new = eqx.filter_eval_shape(
+                lambda base, a=plan.adapter: a.adapt(for_task(base, jnp.asarray(-1)), support), base
+            )
+            if not 0 <= steps <= MOST_STEPS or _shape_of(new, x) != shape or plan.shots < 1:
+                raise InputError(f"its {plan.recipe} is not of its columns.")
+    seen = set()
+    for one in fitted.added:
+        if not isinstance(one.learnt, Correction):
+            kind = jax.tree.structure(one.learnt), str(jax.tree.map(np.shape, one.learnt))
+            if kind not in seen and _shape_of(one.learnt, x) != shape:
+                raise InputError("its tasks that were added are not of its model.")
+            seen.add(kind)
+
+
+def _shape_of(predictor: Any, x: Any) -> tuple[int, ...]:
+    return eqx.filter_eval_shape(lambda p, x: p(x), predictor, x).shape

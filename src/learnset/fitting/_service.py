@@ -93,7 +93,10 @@ def service(fitted: Fitted, *, store: Store | None = None, seconds: float = SECO
         body, rows = await asked(request)
         model = fitted if body.get("model") is None else kept.get(_text(body["model"]))
         adapted = await run(lambda: model.adapted(read(rows, model.added_names)), MANY + 1)
-        tasks = [{"task": one.name, "rows": one.rows} for one in adapted.added]
+        tasks = [
+            {"task": one.name, "rows": one.rows} | ({"recipe": one.recipe} if one.recipe else {})
+            for one in adapted.added
+        ]
         return answer({"model": kept.add(adapted), "tasks": tasks, "seconds": kept.seconds})
 
     @app.get("/schema")

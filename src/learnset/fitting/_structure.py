@@ -1,5 +1,7 @@
 """Models as plain data: a tree of JSON that names classes and numbers arrays, and back again."""
 
+import dataclasses
+import hashlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +10,20 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
-from .. import models, multitask
-from ..core import InputError
+from .. import meta, models, multitask, transfer
+from ..core import cross_entropy, InputError, mse, whole
+from ..transfer import Unroll
+from . import _newcomers as fitting
 
-FOLDERS = {"models": models, "multitask": multitask}
+FOLDERS = {
+    "models": models,
+    "multitask": multitask,
+    "transfer": transfer,
+    "meta": meta,
+    "fitting": fitting,
+}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "relu": jax.nn.relu,
     "gelu": jax.nn.gelu,
@@ -20,6 +31,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sigmoid": jax.nn.sigmoid,
     "softmax": jax.nn.softmax,
     "tanh": jnp.tanh,
+    "mse": mse,
+    "cross_entropy": cross_entropy,
+    "whole": whole,
+    "sgd": optax.sgd,
+    "adam": optax.adam,
 }
 DEEPEST = 64
 LARGEST = 2**31  # of whole numbers in a model, such as the depth of a tree
@@ -32,9 +48,9 @@ def to_plain(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
     **Raises:** `InputError` for a class or a function that is not of learnset.
     """
     if isinstance(tree, (jax.Array, np.ndarray)):
-        name = f"{len(arrays):04}"
-        arrays[name] = np.asarray(tree)
-        return {"array": name}
+        return {"array": _name_in(arrays, np.asarray(tree))}
+    if isinstance(tree, Unroll):
+        return {"unroll": tree.value}
     if isinstance(tree, eqx.Module):
         return {
             "class": _name_of(type(tree)),
@@ -78,6 +94,8 @@ def from_plain(plain: Any, arrays: dict[str, np.ndarray], depth: int = 0) -> Any
             return list(map(inside, parts))
         case {"dict": list(pairs)} if all(isinstance(p, list) and len(p) == 2 for p in pairs):
             return {str(key): inside(part) for key, part in pairs}
+        case {"unroll": str(name)}:
+            return Unroll(name)
         case {"function": str(name)} if name in FUNCTIONS:
             return FUNCTIONS[name]
         case {"value": bool() | str() | None as value}:
@@ -85,6 +103,14 @@ def from_plain(plain: Any, arrays: dict[str, np.ndarray], depth: int = 0) -> Any
         case {"value": int() | float() as value} if math.isfinite(value) and abs(value) < LARGEST:
             return value
     raise InputError("its model has a part that learnset does not know.")
+
+
+def _name_in(arrays: dict[str, np.ndarray], array: np.ndarray) -> str:
+    """The name of an array among those of a file, each of which is there once."""
+    content = hashlib.sha256(array.tobytes()).hexdigest()[:16]
+    name = f"{content}-{array.dtype.name}-{'x'.join(map(str, array.shape))}"
+    arrays[name] = array
+    return name
 
 
 def _name_of(kind: type) -> str:
@@ -102,7 +128,7 @@ def _made(name: str, fields: dict[str, Any]) -> eqx.Module:
     found = getattr(FOLDERS.get(folder), kind, None)
     if not (isinstance(found, type) and issubclass(found, eqx.Module)):
         raise InputError(f"its model has a part of the unknown class {name[:80]!r}.")
-    if set(fields) != set(found.__dataclass_fields__):
+    if set(fields) != {field.name for field in dataclasses.fields(found)}:
         raise InputError(f"the fields of its {kind} are not those of this version.")
     module = object.__new__(found)
     for field, value in fields.items():

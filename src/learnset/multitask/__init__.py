@@ -49,6 +49,7 @@ from ._gradvac import GradVac as GradVac
 from ._grower import (
     AbstractGrower as AbstractGrower,
     Added as Added,
+    Coded as Coded,
     side_by_side as side_by_side,
     TreesOfTasks as TreesOfTasks,
     TreesPerTask as TreesPerTask,

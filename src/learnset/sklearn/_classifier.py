@@ -5,12 +5,13 @@ from typing import Any, Self
 import jax.numpy as jnp
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ..core import cross_entropy, InputError
 from ._arrays import check_array, check_each_column, labelled, mean_over_columns
-from ._multi_task import MultiTask
+from ._multi_task import AUTO, MultiTask
 from ._program import Probabilities
 
 
@@ -22,7 +23,9 @@ class MultiTaskClassifier(ClassifierMixin, MultiTask):
     tasks of rows have the classes of all rows, and a task that was not in `fit` gets the mean of
     the probabilities of all tasks.
 
-    **Arguments:** see `MultiTaskRegressor`.
+    **Arguments:** see `MultiTaskRegressor`; and `class_weight`, of one column of `y`:
+    `"balanced"`, or a weight for each class, by which rows are weighed, times their
+    `sample_weight`. Probabilities are then those of rows that are weighed so.
 
     **Attributes:** `classes_`: the classes of `y`, or a list with those of each column; and the
     attributes of `MultiTaskRegressor`.
@@ -35,6 +38,30 @@ class MultiTaskClassifier(ClassifierMixin, MultiTask):
     >>> MultiTaskClassifier(steps=300, random_state=0).fit(x, assays).predict([[3.0, -3.0]])
     array([[1., 0.]])
     """
+
+    def __init__(
+        self,
+        method: Any = None,
+        *,
+        recipe: str = AUTO,
+        sharing: str | None = None,
+        width: int = 32,
+        depth: int = 1,
+        steps: int = 1000,
+        learning_rate: float = 0.01,
+        l2: float = 0.0,
+        batch_size: int = 64,
+        early_stopping: bool = True,
+        class_weight: Any = None,
+        task_column: int | str | None = None,
+        random_state: Any = None,
+    ):
+        super().__init__(
+            method, recipe=recipe, sharing=sharing, width=width, depth=depth, steps=steps,
+            learning_rate=learning_rate, l2=l2, batch_size=batch_size,
+            early_stopping=early_stopping, task_column=task_column, random_state=random_state,
+        )  # fmt: skip
+        self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, task: Any = None) -> Self:
         """The estimator, fitted to all tasks.
@@ -64,8 +91,22 @@ class MultiTaskClassifier(ClassifierMixin, MultiTask):
         targets = np.eye(max(map(len, classes)))[codes]
         names = tuple(tuple(map(str, of_column.tolist())) for of_column in classes)
         numbers = np.where(known, codes, np.nan)
-        self._fit(inputs, numbers, targets, task, cross_entropy, sample_weight, names)
+        weight = self._weight(labels, known, sample_weight)
+        self._fit(inputs, numbers, targets, task, cross_entropy, weight, names)
         return self
+
+    def _weight(self, labels: np.ndarray, known: np.ndarray, sample_weight: Any) -> Any:
+        """The weights of rows, by their own and by those of classes."""
+        if self.class_weight is None:
+            return sample_weight
+        if self.n_outputs_ > 1:
+            raise InputError(
+                f"`class_weight` is for one column of `y`, but there are {self.n_outputs_}. Give"
+                " `sample_weight`, a weight for each row."
+            )
+        rows, weight = known[:, 0], np.zeros(len(labels))
+        weight[rows] = compute_sample_weight(self.class_weight, labels[rows, 0].tolist())
+        return weight if sample_weight is None else weight * np.asarray(sample_weight)
 
     def adapt(self, X: Any, y: Any, *, task: Any) -> Self:
         """A copy of the estimator that also knows the tasks of a few rows, which were not in

@@ -1,7 +1,8 @@
 """An adapted predictor as a file: a new process calls it without the code of the model and without
 the support set."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -14,6 +15,7 @@ from ._bounded import bounded, check_program, LARGEST, MOST_BYTES
 from ._sealed import read_sealed, write_sealed
 
 _KIND = "predictor 1"
+LOCATIONS = "jax_traceback_in_locations_limit"
 
 
 def save(path: str | Path, predictor: Predictor, x: Shaped[Array, "*in"]) -> None:
@@ -32,10 +34,22 @@ def save(path: str | Path, predictor: Predictor, x: Shaped[Array, "*in"]) -> Non
     """
     points = jax.export.symbolic_shape("points")
     xs = jax.ShapeDtypeStruct((*points, *jnp.shape(x)), jnp.asarray(x).dtype)
-    program = jax.export.export(
-        jax.jit(lambda xs: predict(predictor, xs)), platforms=("cpu", "cuda")
-    )(xs)
+    with _without_locations():
+        program = jax.export.export(
+            jax.jit(lambda xs: predict(predictor, xs)), platforms=("cpu", "cuda")
+        )(xs)
     write_sealed(Path(path), _KIND, bytes(program.serialize()))
+
+
+@contextlib.contextmanager
+def _without_locations() -> Iterator[None]:
+    """Programs that are made inside do not name the files whose code they were made from."""
+    before = getattr(jax.config, LOCATIONS)
+    jax.config.update(LOCATIONS, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(LOCATIONS, before)
 
 
 def load(

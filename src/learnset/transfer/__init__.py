@@ -34,7 +34,11 @@ from ._prototypes import (
 )
 from ._pt_map import PTMAP as PTMAP
 from ._ridge import Ridge as Ridge, ridge as ridge
-from ._shrunk import RidgeToHead as RidgeToHead, ShrunkOffset as ShrunkOffset
+from ._shrunk import (
+    RidgeToHead as RidgeToHead,
+    Shifted as Shifted,
+    ShrunkOffset as ShrunkOffset,
+)
 from ._simple_shot import Centred as Centred, centred as centred, SimpleShot as SimpleShot
 from ._stopped import StoppedFineTune as StoppedFineTune
 from ._support_vectors import SupportVectors as SupportVectors

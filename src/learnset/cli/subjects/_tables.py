@@ -11,10 +11,17 @@ import numpy as np
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional
 
-from ...comparison import Budget, compare, Comparison, NewTableTasks, Recipe, SeenTasks
-from ...core import few, InputError
+from ...comparison import (
+    Budget,
+    compare,
+    Comparison,
+    enough_rows,
+    NewTableTasks,
+    Recipe,
+    SeenTasks,
+)
+from ...core import InputError
 from ...data import (
-    lacking,
     limited,
     logged,
     read_table,
@@ -23,6 +30,7 @@ from ...data import (
     Table,
     target_notes,
     tox21,
+    with_rows_in_each_part,
 )
 from ...recipes import held_out, rows
 from ...recipes.affinity import affinities
@@ -250,7 +258,7 @@ class AbstractTableSubject(AbstractSubject):
 
     def _check_shots(self, table: Table) -> None:
         """Raises `InputError` for numbers of rows that were asked for and that few tasks have."""
-        left_out = set(self.test_shots) - set(tasks_to_hold_out(table, self.test_shots)[0])
+        left_out = set(self.test_shots) - set(enough_rows(table, self.test_shots)[0])
         if left_out and self.test_shots != AbstractTableSubject.test_shots and len(table) >= FEWEST:
             few = min(left_out)
             raise InputError(
@@ -279,7 +287,7 @@ class AbstractTableSubject(AbstractSubject):
     def _new_tasks(self, table: Table, seeds: Sequence[int]) -> NewTableTasks | None:
         """The question about tasks that are held out; None where there are too few of them with
         enough rows, or where rows are divided by time or as given."""
-        shots, large = tasks_to_hold_out(table, self.test_shots)
+        shots, large = enough_rows(table, self.test_shots)
         if len(large) < FEWEST or table.time is not None or table.part is not None:
             return None
         count = np.array([len(table.rows_of(i)) for i in large])
@@ -310,38 +318,10 @@ def _network_of(question: NewTableTasks) -> Network:
     return Network(train.x.shape[-1], train.y.shape[-1])
 
 
-def with_rows_in_each_part(table: Table, seeds: Sequence[int]) -> Table:
-    """The table without tasks that have no labelled row in some part of a division by time or as
-    given, which is noted."""
-    if table.time is None and table.part is None:
-        return table
-    lack = lacking(table, table.divisions(seeds))
-    if table.task is None or not lack:
-        return table
-    names = few(table.names[number] for number in lack)
-    note = (
-        f"{len(lack)} of {len(table)} tasks have no row to train on, to choose settings on or to"
-        f" score on, and are left out: {names}."
-    )
-    some = table.some_rows(~np.isin(table.task, lack))
-    # Windows of time move when rows are left out, so that other tasks may lack some now.
-    return with_rows_in_each_part(dataclasses.replace(some, notes=(*table.notes, note)), seeds)
-
-
 def observed(table: Table) -> np.ndarray:
     """The tasks with most rows, in their order."""
     count = np.array([len(table.rows_of(i)) for i in range(len(table))])
     return np.sort(np.argsort(-count, kind="stable")[:MOST_OBSERVED])
-
-
-def tasks_to_hold_out(table: Table, shots: tuple[int, ...]) -> tuple[tuple[int, ...], np.ndarray]:
-    """The numbers of rows to learn from that enough tasks have, and the tasks that have all of
-    these, of which some can be held out; none where there are too few."""
-    count = np.array([len(table.rows_of(i)) for i in range(len(table))])
-    least = max(FEWEST, len(table) // 2)
-    shots = tuple(s for s in shots if (count >= s + QUERIES).sum() >= least)
-    large = np.flatnonzero(count >= shots[-1] + QUERIES) if shots else np.zeros(0, int)
-    return shots, large
 
 
 @dataclasses.dataclass(frozen=True)
