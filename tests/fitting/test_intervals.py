@@ -4,10 +4,11 @@ import os
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from tables import frame, noisy
 
 import learnset as ls
-from learnset.fitting._intervals import conformal, half_widths
+from learnset.fitting._intervals import calibrated, conformal, half_widths
 
 
 def test_the_conformal_quantile_covers_a_new_residual_in_nine_of_ten_cases():
@@ -91,6 +92,15 @@ def school():
     if "LEARNSET_DATA" not in os.environ:
         pytest.skip("LEARNSET_DATA is unset: no School data here")
     return ls.data.school()
+
+
+def test_probabilities_are_the_frequencies_where_outputs_say_nothing():
+    """Outputs that are wrong by chance would like a scale below zero, which an offset undoes."""
+    y = np.eye(2)[(np.arange(1000) // 2 % 10 > 0).astype(int)]
+    outputs = np.array([-1.1, 1.1]) - 0.02 * (y - 0.5)
+    fixed = calibrated([(outputs, y)])
+    chance = softmax(fixed(outputs), axis=1)[:, 1]
+    assert np.abs(chance - 0.9).max() < 0.01 and fixed.error < 0.01
 
 
 def test_probabilities_are_those_of_the_outputs_that_the_model_has():

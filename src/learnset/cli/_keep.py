@@ -152,6 +152,11 @@ class Predict:
 
     def _classes(self) -> tuple[list[str], tuple[int, ...], Ranges]:
         path = self.classifier / "classes.json"
+        if self.classifier.is_file():
+            raise InputError(
+                f"{self.classifier} is no model: name a `.learnset` file of `learnset fit`, or a"
+                " folder of `learnset adapt`."
+            )
         if not path.is_file():
             raise InputError(
                 f"{self.classifier} holds no classifier (no classes.json). Make one with"

@@ -50,7 +50,6 @@ class Fit:
             recipes, new = self.recipe, None
         fitted = fit(table, recipes, seed=self.seed, new_tasks=new)
         fitted.save(out)
-        say_notes(fitted.card["data"]["notes"][len(table.notes) :], console)
         scores, recipe = fitted.card["scores"], fitted.card["recipe"]
         console.print(
             f"{out} is a {recipe['name']} of {len(table.x)} rows and {len(table)} tasks;"
@@ -73,12 +72,32 @@ def _of_run(folder: Path) -> tuple[Table, tuple[str, ...], dict[int, str] | None
         recommended, new = _recommended(result)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / NAME} cannot be read ({type(error).__name__}).") from None
-    subject = getattr(parse(command), "subject", None)
+    subject: Any = getattr(parse(command), "subject", None)
     source: Any = getattr(subject, "tasks", None)
     if not hasattr(source, "table"):
         raise InputError(f"{folder} compares no table (`{shlex.join(command)}`): `fit` needs one.")
     _check_scale(source)
-    return source.table(), recommended, new
+    out = subject.folder(f"compare-{subject.word}")
+    return _with_files(source, folder, out).table(), recommended, new
+
+
+def _with_files(source: Any, run: Path, out: Path) -> Any:
+    """The table of a run with its files where they are, whatever folder this is: they are relative
+    to the one that the run was made in, unless the run was moved.
+
+    **Arguments:** `out`: the folder of the run as it was named then.
+    """
+    place, depth = run.resolve().parts, len(out.parts)
+    base = Path(*place[:-depth]) if place[-depth:] == out.parts else Path()
+    files = {name: getattr(source, name, None) for name in ("path", "schema")}
+    files = {name: base / file for name, file in files.items() if file is not None}
+    for file in files.values():
+        if not file.exists():
+            raise InputError(
+                f"{file} is not there any more, which {run} was made of. Put it back, or name the"
+                " table and its columns: `learnset fit TABLE --task-column …`."
+            )
+    return dataclasses.replace(source, **files)
 
 
 def _check_scale(source: Any) -> None:

@@ -1,6 +1,7 @@
 """Fitting: the recipe that is best on validation rows, learnt from all rows, to be used."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
@@ -336,4 +337,5 @@ def _with_note(table: Table, some: Table) -> Table:
         f"{len(lack)} of {len(table)} tasks have no rows in some part of the divisions: they are"
         f" learnt, but not scored, and have the widest interval of the others: {few(lack)}."
     )
+    warnings.warn(note, stacklevel=3)
     return dataclasses.replace(table, notes=(*table.notes, note))

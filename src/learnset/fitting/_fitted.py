@@ -203,7 +203,8 @@ class Fitted:
             backend = nw.get_native_namespace(like)
         except TypeError:
             backend = "polars"
-        return nw.from_dict(columns, backend=backend).to_native()
+        frame = nw.from_dict(columns, backend=backend).to_native()
+        return frame.set_axis(like.index) if hasattr(frame, "set_axis") else frame  # of pandas
 
     def _columns(self, answers: Answers, i: int, prefix: str) -> dict[str, Any]:
         predicted = answers.predicted[:, i]

@@ -117,5 +117,6 @@ def _scaled(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
         slope = np.append((left * outputs).sum(), left.sum(axis=0)) + 1e-3 * both
         return float(value) / len(y), slope / len(y)
 
-    found = minimize(loss, np.append(1.0, np.zeros(classes)), jac=True, method="L-BFGS-B").x
-    return float(max(found[0], 0.0)), found[1:]
+    start, bounds = np.append(1.0, np.zeros(classes)), [(0.0, None)] + [(None, None)] * classes
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return float(found[0]), found[1:]

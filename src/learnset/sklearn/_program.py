@@ -46,9 +46,14 @@ def trained(
     else:
         model = SharedBody(network(model_key), num_tasks=count, key=head_key)
     if early_stopping:
-        aside = jr.uniform(jr.fold_in(key, 3), points.weight.shape) < 0.1
-        held_out = eqx.tree_at(lambda p: p.weight, points, jnp.where(aside, points.weight, 0))
-        points = eqx.tree_at(lambda p: p.weight, points, jnp.where(aside, 0, points.weight))
+        weight = points.weight
+        aside = jr.uniform(jr.fold_in(key, 3), weight.shape) < 0.1
+        # Rows that weigh next to nothing say nothing of the others: then all stop it.
+        enough = jnp.where(aside, weight, 0).sum() > 0.02 * weight.sum()
+        held_out, points = (
+            eqx.tree_at(lambda p: p.weight, points, jnp.where(enough & left_out, 0, weight))
+            for left_out in (~aside, aside)
+        )
         method = EarlyStopping(method, held_out, method.loss, max(1, steps // 100))
     tasks = FiniteTasks(points, points, shots=batch - batch // 2, queries=batch // 2)
     optimiser = optax.chain(
