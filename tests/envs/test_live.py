@@ -262,3 +262,14 @@ def test_a_wrapper_that_changes_nothing_is_the_environment(kind):
     assert eqx.tree_equal(wrapped.secret(state), env.secret(state))
     action, feedback = jnp.asarray(0), env.step(state, jnp.asarray(0), key=KEY)[1]
     assert wrapped.worth(state, action, feedback) == env.worth(state, action, feedback)
+
+
+def test_what_an_environment_hides_is_observed_after_the_rest():
+    goals = ls.envs.Navigation()
+    told = ls.envs.RevealedEnvs(goals).draw(3, ls.Split.TEST, key=jr.key(1))
+    plain = goals.draw(3, ls.Split.TEST, key=jr.key(1))
+    np.testing.assert_array_equal(told.env.goal, plain.goal)
+    state = jax.vmap(lambda env: env.reset(0, key=jr.key(0)))(told)
+    seen = jax.vmap(lambda env, state: env.observe(state))(told, state)
+    np.testing.assert_array_equal(seen[:, :2], state.position)
+    np.testing.assert_array_equal(seen[:, 2:], plain.goal)

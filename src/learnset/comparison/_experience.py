@@ -19,7 +19,7 @@ from ._answers import KeptAnswers
 from ._ask import alike, Asking
 from ._comparison import Comparison
 from ._host import AbstractHostLearner, HostPast, stacked
-from ._learner import AbstractLearner, Budget, ByGradient, Keeping
+from ._learner import AbstractLearner, Budget, ByGradient, Keeping, NothingLearnt
 from ._outcome import Outcome
 from ._question import AbstractQuestion
 from ._recipe import Recipe, slug
@@ -29,8 +29,9 @@ from ._seeds import Purpose, seed_keys
 class Learnt(NamedTuple):
     """What a recipe learnt: for each group of models that are alike the models, with the axes
     "learners seeds"; and for each learner its group and its place there. `metrics` are those of a
-    training on the host, "seeds windows". `rounds` are those that were best, "learners seeds", of
-    learners that can learn again."""
+    training on the host, "seeds windows", and `scores` what it was scored by on the way, by step.
+    `rounds` are those that were best, "learners seeds", of learners that can learn again; `start`
+    are the models that they started from."""
 
     models: tuple[Model, ...]
     places: tuple[tuple[int, int], ...]
@@ -38,6 +39,8 @@ class Learnt(NamedTuple):
     compile_seconds: float = 0.0
     metrics: Mapping[str, Float[np.ndarray, "seeds windows"]] = {}
     rounds: Sequence[Sequence[Any]] | None = None
+    scores: Mapping[int, np.ndarray] = {}
+    start: Model = None
 
     @property
     def of_one(self) -> Model:
@@ -78,8 +81,9 @@ class Experience:
     ) -> Comparison:
         """Asks recipes a question: the one whose past they learnt from, or another.
 
-        **Arguments:** `models`: in place of what a recipe has learnt, by its name, one for each
-        seed on a leading axis; of a question whose inputs are features already, say.
+        **Arguments:** `models`: in place of what a recipe has learnt (or the recipe that it starts
+        from), by its name, one for each seed on a leading axis; of a question whose inputs are
+        features already, say.
 
         **Returns:** a `Comparison`; a recipe that diverges is among its `failures`.
 
@@ -108,7 +112,7 @@ class Experience:
             )
             for number, recipe in enumerate(recipes):
                 try:
-                    outcomes.append(self._outcome(recipe, asking, kept, replaced.get(recipe.name)))
+                    outcomes.append(self._outcome(recipe, asking, kept, replaced))
                 except DivergedError as error:  # it is reported, and the others go on
                     failures[recipe.name] = str(error)
                 self._gather_metrics()
@@ -116,14 +120,14 @@ class Experience:
         return Comparison(question, tuple(outcomes), failures, asking.asked_of_all())
 
     def _outcome(
-        self, recipe: Recipe, asking: Asking, kept: KeptAnswers, models: Model | None
+        self, recipe: Recipe, asking: Asking, kept: KeptAnswers, models: Mapping[str, Model]
     ) -> Outcome:
         answers = kept.read(recipe)
         if answers is None:
-            learnt = self.learnt(recipe) if models is None else _given(models)
+            learnt = self.learnt(recipe, models)
             again = None
             if asking.question.refits and learnt.rounds is not None:
-                again = functools.partial(self._again, recipe, learnt.rounds)
+                again = functools.partial(self._again, recipe, learnt)
             answers = asking.answers(
                 recipe,
                 learnt.models,
@@ -135,32 +139,53 @@ class Experience:
             kept.write(recipe, answers)
         return answers.outcome(recipe, asking.question, asking.asked_of_all())
 
-    def learnt(self, recipe: Recipe) -> Learnt:
+    def learnt(self, recipe: Recipe, models: Mapping[str, Model] | None = None) -> Learnt:
         """What a recipe learnt; it learns now, if it has not been asked before. What was trained on
-        the host is kept for other questions."""
+        the host is kept for other questions. Its seconds are also those of what it starts from.
+
+        **Arguments:** `models`: as for `ask`.
+        """
+        models = models or {}
+        if recipe.name in models:
+            return _given(models[recipe.name])
+        own = not _names(recipe.start) & models.keys()  # all of it is learnt here
         same = next((learnt for other, learnt in self._learnt if other.learns_as(recipe)), None)
-        if same is not None:
+        if own and same is not None:
             return same
+        if recipe.start is None:
+            learnt = self._learn(recipe, self.models)
+        else:
+            start = self.learnt(recipe.start, models)
+            learnt = self._learn(recipe, start.of_one)
+            learnt = learnt._replace(
+                seconds=start.seconds + learnt.seconds,
+                compile_seconds=start.compile_seconds + learnt.compile_seconds,
+            )
+        if own and _on_host(recipe.learners):
+            self._learnt.append((recipe, learnt))
+        return learnt
+
+    def _learn(self, recipe: Recipe, start: Model) -> Learnt:
+        """Learns, from initial models or from those of another recipe."""
         past = recipe.view(self.past)
         if isinstance(recipe.learners[0], AbstractHostLearner):
-            return self._fit(recipe)
+            return self._fit(recipe, start)
         if _on_host(recipe.learners):
             with self._writing():
-                learnt = self._train(recipe, past)
-            self._learnt.append((recipe, learnt))
-            return learnt
+                return self._train(recipe, past, start)
         began = time.perf_counter()
-        purpose = Purpose.TRAINING if recipe.learns else Purpose.PREPARATION
-        common = (self.stacked, self.models, past, self.budget)
+        learns = not isinstance(recipe.learners[0], NothingLearnt)
+        purpose = Purpose.TRAINING if learns else Purpose.PREPARATION
+        common = (self.stacked, start, past, self.budget)
         keys = seed_keys(self.key, purpose, self.seeds)
         groups = alike(recipe.learners)
         models = tuple(_learn_alike(stack(group), len(group), *common, keys) for group in groups)
         jax.block_until_ready(models)
         places = [(g, place) for g, group in enumerate(groups) for place in range(len(group))]
-        seconds = time.perf_counter() - began if recipe.learns else 0.0
+        seconds = time.perf_counter() - began if learns else 0.0
         return Learnt(models, tuple(places), seconds)
 
-    def _fit(self, recipe: Recipe) -> Learnt:
+    def _fit(self, recipe: Recipe, start: Model) -> Learnt:
         """Learns on the host, a learner and a seed at a time."""
         began, seeds = time.perf_counter(), range(self.seeds)
         models, rounds = [], []
@@ -169,7 +194,8 @@ class Experience:
             # Without a key, and from one past for all seeds, all learn the same.
             once = not self.stacked and not learner.seeded
             fitted = [
-                self._fit_one(recipe, learner, seed) for seed in (seeds[:1] if once else seeds)
+                self._fit_one(recipe, learner, start, seed)
+                for seed in (seeds[:1] if once else seeds)
             ]
             fitted *= self.seeds // len(fitted)
             models.append(stacked([model for model, _ in fitted])[0][0])
@@ -181,15 +207,15 @@ class Experience:
             for place, number in enumerate(numbers)
         }
         places = tuple(place[number] for number in range(len(models)))
-        learnt = Learnt(tuple(group for group, _ in groups), places, rounds=rounds)
+        learnt = Learnt(tuple(group for group, _ in groups), places, rounds=rounds, start=start)
         return learnt._replace(seconds=time.perf_counter() - began)
 
     def _fit_one(
-        self, recipe: Recipe, learner: Any, seed: int, rounds: Any = None
+        self, recipe: Recipe, learner: Any, start: Model, seed: int, rounds: Any = None
     ) -> tuple[Model, Any]:
         key = seed_keys(self.key, Purpose.TRAINING, self.seeds)[seed]
         past = self._past_of(recipe, seed)
-        return learner.fit(_at(self.models, seed), past, self.budget, key=key, rounds=rounds)
+        return learner.fit(_at(start, seed), past, self.budget, key=key, rounds=rounds)
 
     def _past_of(self, recipe: Recipe, seed: int) -> HostPast:
         """What a seed learns from, with what was computed of it."""
@@ -202,15 +228,18 @@ class Experience:
         return self._pasts[view, seed]
 
     def _again(
-        self, recipe: Recipe, rounds: Sequence[Sequence[Any]], chosen: Sequence[int]
+        self, recipe: Recipe, learnt: Learnt, chosen: Sequence[int]
     ) -> tuple[tuple[Model, ...], list[int]]:
         """Learns what was chosen for each seed once more, from validation rows as well.
 
         **Returns:** the models of each group of models that are alike, with the axes "1 seeds", and
         the group of each seed.
         """
+        assert learnt.rounds is not None  # its learners can learn again
         models = [
-            self._fit_one(recipe, recipe.learners[learner], seed, rounds[learner][seed])[0]
+            self._fit_one(
+                recipe, recipe.learners[learner], learnt.start, seed, learnt.rounds[learner][seed]
+            )[0]
             for seed, learner in enumerate(chosen)
         ]
         groups, group_of = [], [0] * self.seeds
@@ -222,11 +251,11 @@ class Experience:
                 group_of[seed] = number
         return tuple(groups), group_of
 
-    def _train(self, recipe: Recipe, past: Any) -> Learnt:
+    def _train(self, recipe: Recipe, past: Any, start: Model) -> Learnt:
         learner: Any = recipe.learners[0]
         place = None if self.folder is None else self.folder / "checkpoints" / slug(recipe.name)
         trained = learner.train_seeds(
-            self.models,
+            start,
             past,
             self.budget,
             key=self.key,
@@ -237,7 +266,8 @@ class Experience:
         )
         metrics = {name: np.asarray(values) for name, values in trained.metrics.items()}
         costs = (trained.seconds, trained.compile_seconds)
-        return Learnt((_alone(trained.model),), ((0, 0),), *costs, metrics)
+        models = (_alone(trained.model),)
+        return Learnt(models, ((0, 0),), *costs, metrics, scores=trained.scores)
 
     def _writing(self) -> contextlib.AbstractContextManager[Any]:
         """Locks the folder, if there is one, while it is written into."""
@@ -258,6 +288,11 @@ class Experience:
         logs = (self.folder / "checkpoints").glob("*/metrics.jsonl")
         if logs := sorted(logs, key=lambda path: path.stat().st_mtime):
             write_file(self.folder / "metrics.jsonl", *(log.read_bytes() for log in logs))
+
+
+def _names(recipe: Recipe | None) -> set[str]:
+    """The names of a recipe and of those that it starts from."""
+    return set() if recipe is None else {recipe.name} | _names(recipe.start)
 
 
 def _given(models: Model) -> Learnt:

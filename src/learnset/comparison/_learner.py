@@ -90,6 +90,8 @@ class ByGradient(AbstractLearner):
     - `steps`, `tasks_per_step`, `lr`: default: those of the budget.
     - `decay`: of the weights (AdamW), at each step, times the step size; default: Adam.
     - `optimiser`: in place of Adam; or a function that makes one from the step size.
+    - `score`, `score_at`: of the models of all seeds in the course of training, as in `train`;
+      `Experience.learnt` has them.
     """
 
     method: AbstractMethod
@@ -103,13 +105,15 @@ class ByGradient(AbstractLearner):
     optimiser: (
         optax.GradientTransformation | Callable[[Any], optax.GradientTransformation] | None
     ) = None
+    score: Callable[[Model], Any] | None = None
+    score_at: tuple[int, ...] = ()
 
     def learn(self, model: Model, past: Any, budget: Budget, *, key: Key[Array, ""]) -> Model:
         model_key, train_key = jr.split(key)
         tasks = self.past(past, jr.fold_in(key, Purpose.PAST))
         model = self.prepared(model, model_key)
-        optimiser, sizes = self._optimiser(budget), self._sizes(budget)
-        trained = train(self.method, model, tasks, optimiser, key=train_key, **sizes)
+        optimiser, options = self._optimiser(budget), self._options(budget)
+        trained = train(self.method, model, tasks, optimiser, key=train_key, **options)
         return self._finished(trained.model, tasks, jr.fold_in(key, Purpose.FINISH))
 
     def train_seeds(
@@ -145,7 +149,7 @@ class ByGradient(AbstractLearner):
             checkpoint_every=keeping.checkpoint_every,
             resume=keeping.resume,
             progress=keeping.progress,
-            **self._sizes(budget),
+            **self._options(budget),
         )
         keys = seed_keys(key, Purpose.FINISH, seeds)
         finished = eqx.filter_jit(eqx.filter_vmap(self._finished))(trained.model, tasks, keys)
@@ -158,10 +162,12 @@ class ByGradient(AbstractLearner):
     def _finished(self, model: Model, tasks: Any, key: Key[Array, ""]) -> Model:
         return model if self.finish is None else self.finish(model, tasks, key)
 
-    def _sizes(self, budget: Budget) -> dict[str, Any]:
+    def _options(self, budget: Budget) -> dict[str, Any]:
         return {
             "steps": budget.steps if self.steps is None else self.steps,
             "tasks_per_step": self.tasks_per_step or budget.tasks_per_step,
+            "score": self.score,
+            "score_at": self.score_at,
         }
 
     def _optimiser(self, budget: Budget) -> optax.GradientTransformation:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import equinox as eqx
 
 from ..core import AbstractAdapter, InputError
+from ..rl import AbstractPolicyAdapter
 from ..tasks import AbstractTasks
 from ..transfer import AsIs
 from ._learner import AbstractLearner, NothingLearnt
@@ -42,6 +43,8 @@ class Recipe(eqx.Module):
     - `learners`: candidates, from which one is chosen for each seed. Those that differ in numbers
       alone are learnt in one compiled program.
     - `adapters`: candidates, from which one is chosen for each seed and number of shots.
+    - `start`: another recipe, with one learner, from whose models this one's learners start;
+      default: the common initial models.
     - `view`: what it may see of any task, when it learns and later.
     - `quick`: whether it is among the few of a short run.
     - `baseline`: whether it is what the others are compared with. Of several baselines the best on
@@ -55,22 +58,29 @@ class Recipe(eqx.Module):
     name: str
     setting: Setting
     learners: tuple[AbstractLearner, ...] = (NothingLearnt(),)
-    adapters: tuple[AbstractAdapter, ...] = (AsIs(),)
+    adapters: tuple[AbstractAdapter | AbstractPolicyAdapter, ...] = (AsIs(),)
     source: str = ""
     view: Callable[[AbstractTasks], AbstractTasks] = in_full
     quick: bool = False
     baseline: bool = False
+    start: "Recipe | None" = None
 
     def __check_init__(self):
         if not self.learners or not self.adapters:
             raise InputError(f"Recipe {self.name!r} needs at least one learner and one adapter.")
+        if self.start is not None and len(self.start.learners) > 1:
+            raise InputError(
+                f"Recipe {self.name!r} cannot start from {self.start.name!r}, which has several"
+                " learners to choose from. Start from a recipe with one."
+            )
 
     @property
     def learns(self) -> bool:
         """Whether anything is learnt from the past."""
-        return not isinstance(self.learners[0], NothingLearnt)
+        started = self.start is not None and self.start.learns
+        return started or not isinstance(self.learners[0], NothingLearnt)
 
     def learns_as(self, other: "Recipe") -> bool:
         """Whether the two learn in the same way, so that one model serves both."""
-        mine, theirs = ((recipe.learners, recipe.view) for recipe in (self, other))
+        mine, theirs = ((r.learners, r.view, r.start) for r in (self, other))
         return bool(eqx.tree_equal(mine, theirs))

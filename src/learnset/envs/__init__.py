@@ -18,6 +18,7 @@ from ._live import (
     Percept as Percept,
     World as World,
 )
+from ._revealed import Revealed as Revealed, RevealedEnvs as RevealedEnvs
 from .bandits import (
     Bandit as Bandit,
     Bandits as Bandits,

@@ -24,8 +24,12 @@ from ._mdp_rules import (
 )
 from ._objective import Objective as Objective
 from ._online import OnlineReinforce as OnlineReinforce
+from ._online_descent import OnlineDescent as OnlineDescent
 from ._place_actor_critic import PlaceActorCritic as PlaceActorCritic
-from ._policy_descent import PolicyDescent as PolicyDescent
+from ._policy_descent import (
+    AbstractPolicyAdapter as AbstractPolicyAdapter,
+    PolicyDescent as PolicyDescent,
+)
 from ._reactive import ReactiveAgent as ReactiveAgent
 from ._recurrent import RecurrentAgent as RecurrentAgent
 from ._rollout import Rollout as Rollout, rollout as rollout

@@ -1,12 +1,14 @@
 """Adaptation by policy gradients: gradient descent on an agent's experience in a new task."""
 
-from typing import Any
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from ..core import Batch, check_not_negative, check_positive, InputError, trainable, Where, whole
 from ..envs import AbstractEnv
@@ -17,7 +19,29 @@ from ._rollout import replay, Rollout, rollout
 EVEN = 1e-3  # of the spread of returns; smaller differences are rounding
 
 
-class PolicyDescent(eqx.Module):
+class AbstractPolicyAdapter(eqx.Module):
+    """An adapter of policies: changes an agent by its experience in one task. It is to `Lives` what
+    an adapter of predictors is to questions with support sets."""
+
+    transductive: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def course(
+        self,
+        agent: Any,
+        env: AbstractEnv,
+        observe: Callable[[Any, Key[Array, ""]], PyTree],
+        *,
+        key: Key[Array, ""],
+    ) -> PyTree:
+        """Adapts, and observes the agent on the way.
+
+        **Returns:** `observe(agent, key)` before any step and after each, stacked on a leading
+        `steps` axis.
+        """
+
+
+class PolicyDescent(AbstractPolicyAdapter):
     """Policy descent: alternates between a few episodes of a task and one step along the policy
     gradient.
 
@@ -101,23 +125,40 @@ class PolicyDescent(eqx.Module):
     def descend(self, agent: Any, env: AbstractEnv, *, key: Key[Array, ""]) -> tuple[Any, Rollout]:
         """The results of `adapt` and `trace`. The new agent is differentiable, the experience is
         not."""
+        agent, lived, last_key = self._descended(agent, env, lambda agent, key: None, key)
+        return agent, _followed(lived[0], self.live(agent, env, key=last_key))
+
+    def course(
+        self,
+        agent: Any,
+        env: AbstractEnv,
+        observe: Callable[[Any, Key[Array, ""]], PyTree],
+        *,
+        key: Key[Array, ""],
+    ) -> PyTree:
+        agent, seen, last_key = self._descended(agent, env, observe, key)
+        return _followed(seen[1], observe(agent, last_key))
+
+    def _descended(
+        self, agent: Any, env: AbstractEnv, observe: Callable[[Any, Array], PyTree], key: Array
+    ) -> tuple[Any, tuple[Rollout, PyTree], Key[Array, ""]]:
+        """The agent after all steps; its experience and what was observed before each; and a key
+        for what comes after the last."""
         moving, fixed = trainable(agent, self.where)
 
-        def step(moving: Any, lr_and_key: tuple[Array, Array]) -> tuple[Any, Rollout]:
+        def step(moving: Any, lr_and_key: tuple[Array, Array]) -> tuple[Any, tuple[Rollout, Any]]:
             lr, key = lr_and_key
-            lived = self.live(eqx.combine(moving, fixed), env, key=key)
+            before = eqx.combine(moving, fixed)
+            lived, seen = self.live(before, env, key=key), observe(before, jr.fold_in(key, 1))
             grads = jax.grad(lambda part: self.loss(eqx.combine(part, fixed), lived))(moving)
             if self.unroll is Unroll.FIRST_ORDER:
                 grads = jax.lax.stop_gradient(grads)
-            return jax.tree.map(lambda m, g: m - lr * g, moving, grads), lived
+            return jax.tree.map(lambda m, g: m - lr * g, moving, grads), (lived, seen)
 
         step = jax.checkpoint(step) if self.unroll is Unroll.REMAT else step
         keys, lrs = jr.split(key, self.steps + 1), jnp.broadcast_to(self.lr, (self.steps,))
-        moving, lived = jax.lax.scan(step, moving, (lrs, keys[:-1]))
-        agent = eqx.combine(moving, fixed)
-        last = self.live(agent, env, key=keys[-1])
-        lived = jax.tree.map(lambda some, one: jnp.concatenate([some, one[None]]), lived, last)
-        return agent, lived
+        moving, seen = jax.lax.scan(step, moving, (lrs, keys[:-1]))
+        return eqx.combine(moving, fixed), seen, keys[-1]
 
     def live(self, agent: Any, env: AbstractEnv, *, key: Key[Array, ""]) -> Rollout:
         """Episodes of one task, which are not differentiable."""
@@ -148,6 +189,11 @@ class PolicyDescent(eqx.Module):
         # If all episodes have the same return, differences are rounding, and stay small.
         spread = gained.std(where=counts) + EVEN * returns.std(where=counts)
         return (gained - gained.mean(where=counts)) / (spread + 1e-8)
+
+
+def _followed(some: PyTree, one: PyTree) -> PyTree:
+    """The same with one more entry at the end of the leading axis."""
+    return jax.tree.map(lambda some, one: jnp.concatenate([some, one[None]]), some, one)
 
 
 def surrogate(

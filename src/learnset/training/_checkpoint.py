@@ -25,13 +25,14 @@ _KEPT = 2
 
 class Saved(NamedTuple):
     """What a checkpoint holds: the state after `step` steps, the lines of `metrics.jsonl` up to
-    then, the metrics of the unfinished window, and the seconds that it took."""
+    then, the metrics of the unfinished window, the seconds that it took, and scores by step."""
 
     step: int
     state: PyTree
     log: str = ""
     window: dict[str, np.ndarray] = {}
     seconds: float = 0.0
+    scores: dict[int, np.ndarray] = {}
 
 
 class Checkpoints:
@@ -63,6 +64,7 @@ class Checkpoints:
         """
         arrays = {f"state {i}": leaf for i, leaf in enumerate(_raw_leaves(saved.state))}
         arrays |= {f"window {name}": values for name, values in saved.window.items()}
+        arrays |= {f"score {step}": values for step, values in saved.scores.items()}
         about = {
             "step": saved.step,
             "shapes": describe(saved.state),
@@ -128,12 +130,12 @@ class Checkpoints:
                 " those that it was made with, or another folder."
             )
         state = _with_leaves(like, [arrays[f"state {i}"] for i in range(len(saved))])
-        window = {
-            name.removeprefix("window "): values
-            for name, values in arrays.items()
-            if name.startswith("window ")
-        }
-        return Saved(about["step"], state, about["log"], window, about["seconds"])
+        window, scores = (
+            {name.removeprefix(kind): a for name, a in arrays.items() if name.startswith(kind)}
+            for kind in ("window ", "score ")
+        )
+        scores = {int(step): values for step, values in scores.items()}
+        return Saved(about["step"], state, about["log"], window, about["seconds"], scores)
 
 
 def _is_key(leaf: Any) -> bool:

@@ -52,7 +52,7 @@ def computed(steps: Any, carry: Any, run: Any) -> Iterator[tuple[str, str]]:
     yield "optimiser", digest(program(update, moving, state, moving, jnp.zeros(())))
 
     def draw(run: Any) -> Any:
-        return steps._draw(run, jnp.asarray(0))
+        return steps.draw(run, jnp.asarray(0))
 
     def gradient(carry: Any, run: Any) -> Any:
         model = eqx.combine(carry[0], run.fixed)

@@ -1,16 +1,14 @@
 """The training loop, written once for all methods."""
 
 import contextlib
-import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Key, PyTree
@@ -25,12 +23,9 @@ from ..core import (
     Interrupted,
     Model,
     sparing,
-    Split,
     State,
-    Task,
     traced,
     trainable,
-    updated,
 )
 from ..tasks import AbstractDistribution
 from ._check import check_training, does_not_fit, reason_of
@@ -39,12 +34,12 @@ from ._compiled import compiled
 from ._folder import run_folder
 from ._identity import identity
 from ._log import MetricsLog
+from ._loop import Loop, Run
 from ._program import computed, versions
 from ._progress import Bar, ctrl_c, shown_by_default
+from ._scoring import Scoring, scoring
 from ._traced import is_traced
 
-DRAWN_AHEAD = 32  # steps
-DRAWN_BYTES = 2**22
 CHECKPOINT_SECONDS = 30
 
 
@@ -52,8 +47,8 @@ class Trained(eqx.Module):
     """The result of training.
 
     `model` is the trained model and `state` what the method remembers. `metrics` holds the mean of
-    each logged number over windows of steps: `loss`, and what the method adds. `seconds` does not
-    include `compile_seconds`.
+    each logged number over windows of steps: `loss`, and what the method adds. `scores` holds what
+    `score` returned, by step. `seconds` includes neither `compile_seconds` nor those of scores.
     """
 
     model: Model
@@ -62,6 +57,7 @@ class Trained(eqx.Module):
     steps: int = eqx.field(static=True)
     seconds: float = eqx.field(static=True, default=0.0)  # running, without compilation
     compile_seconds: float = eqx.field(static=True, default=0.0)
+    scores: Mapping[int, np.ndarray] = eqx.field(default_factory=dict)
 
 
 def train(
@@ -74,6 +70,8 @@ def train(
     key: Key[Array, "*seeds"],
     tasks_per_step: int = 25,
     log_every: int | None = None,
+    score: Callable[[Model], Any] | None = None,
+    score_at: Sequence[int] = (),
     out: str | Path | None = None,
     checkpoint_every: int | None = None,
     resume: bool = False,
@@ -96,6 +94,9 @@ def train(
       every array of `model` and of `tasks` has the same leading axis (as `equinox.filter_vmap`
       makes them), and so has the result.
     - `log_every`: steps in one window of metrics (default: a hundredth of `steps`).
+    - `score`: called with the model (of all keys) after the steps `score_at`, of which 0 is before
+      the first. It returns an array, and changes nothing of the training; compile it yourself. What
+      it returned is kept with the checkpoints, so that a resumed run has all scores.
     - `out`: a directory for `metrics.jsonl` and checkpoints, which are written every
       `checkpoint_every` steps (default: every half minute), at the end, and on Ctrl-C.
     - `resume`: continues from the last checkpoint in `out`, bit for bit, or from the beginning if
@@ -119,25 +120,40 @@ def train(
     >>> run = ls.train(method, model, ls.Sinusoids(), optax.adam(1e-3), steps=20, key=jr.key(1))
     >>> run.metrics["loss"].shape
     (20,)
+
+    The prediction for 1 in the course of training:
+
+    >>> import jax.numpy as jnp
+    >>> scoring = {"score": lambda model: model(jnp.ones(1)), "score_at": (0, 20)}
+    >>> options = {"steps": 20, "key": jr.key(1)} | scoring
+    >>> run = ls.train(method, model, ls.Sinusoids(), optax.adam(1e-3), **options)
+    >>> {step: value.shape for step, value in run.scores.items()}
+    {0: (1,), 20: (1,)}
     """
     check_training(model, tasks, optimiser, steps, tasks_per_step, log_every, checkpoint_every)
     key, steps = as_key("train", key), int(steps)
+    scores = scoring(score, score_at, steps)
     window = log_every or max(1, steps // 100)
     moving, fixed = trainable(model)
     method = traced(method)
     carry = _start(key.ndim == 1, method, optimiser, moving, fixed)
-    program = _Program(method, optimiser, tasks_per_step, window)
-    run = _Run(tasks, fixed, key)
+    program = Loop(method, optimiser, tasks_per_step, window)
+    run = Run(tasks, fixed, key)
     if is_traced(key, method, model, tasks, optimiser):
         if out is not None:
             raise InputError("train: inside `jax.vmap` and `jax.jit` nothing can be kept in `out`.")
+        if scores.at:
+            raise InputError(
+                "train: inside `jax.vmap` and `jax.jit` no host can take a `score`. Train outside,"
+                " or without `score_at`."
+            )
         return _without_host(program, carry, run, steps)
     name = type(method).__name__ if name is None else name
     shown = shown_by_default() if progress is None else progress
     if out is None:
-        return _Host(program, name, None, None, False).run(carry, run, steps, shown)
+        return _Host(program, name, None, None, False, scores).run(carry, run, steps, shown)
     with run_folder(out, resume=resume, overwrite=overwrite) as folder:
-        host = _Host(program, name, folder, checkpoint_every, resume)
+        host = _Host(program, name, folder, checkpoint_every, resume, scores)
         return host.run(carry, run, steps, shown)
 
 
@@ -168,82 +184,9 @@ def restore(
     identities = {name: identity(part) for name, part in parts.items()}
     saved = Checkpoints(Path(out) / "checkpoints", identities).restore(carry)
     moving, _, state = saved.state
-    return Trained(eqx.combine(moving, fixed), state, {}, saved.step, saved.seconds)
-
-
-class _Program(eqx.Module):
-    """The compiled part. Its fields say what is computed; a call takes steps `start` to `stop`."""
-
-    method: AbstractMethod
-    optimiser: optax.GradientTransformation
-    tasks_per_step: int
-    window: int
-
-    def __call__(self, carry: PyTree, run: "_Run", start: Any, stop: Any) -> PyTree:
-        if run.key.ndim == 0:
-            return self._steps(carry, run, start, stop)
-        return eqx.filter_vmap(lambda carry, run: self._steps(carry, run, start, stop))(carry, run)
-
-    def _steps(self, carry: PyTree, run: "_Run", start: Any, stop: Any) -> PyTree:
-        shapes = eqx.filter_eval_shape(
-            lambda: self._step(carry, run, start, self._draw(run, start))[1]
-        )
-        log = jax.tree.map(lambda metric: jnp.zeros(self.window, metric.dtype), shapes)
-
-        ahead = self._ahead(run)
-
-        def body(
-            step: Any, both: tuple[PyTree, PyTree], begin: Any, batches: Task
-        ) -> tuple[PyTree, PyTree]:
-            batch = jax.tree.map(lambda leaf: leaf[step - begin], batches)
-            carry, metrics = self._step(both[0], run, step, batch)
-            return carry, jax.tree.map(
-                lambda line, metric: line.at[step - start].set(metric), both[1], metrics
-            )
-
-        def chunk(both: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
-            begin, end = both[0], jnp.minimum(both[0] + ahead, stop)
-            batches = jax.vmap(lambda step: self._draw(run, step))(begin + jnp.arange(ahead))
-            return end, jax.lax.fori_loop(
-                begin, end, lambda step, both: body(step, both, begin, batches), both[1]
-            )
-
-        # Bounds are traced: one program serves every window, and an interrupted run computes
-        # exactly what an uninterrupted one does.
-        _, (carry, log) = jax.lax.while_loop(
-            lambda both: both[0] < stop, chunk, (start, (carry, log))
-        )
-        return carry, log, all_finite(carry[0])
-
-    def _ahead(self, run: "_Run") -> int:
-        """The number of steps whose tasks are drawn at once: large draws cost less per number."""
-        batch = jax.eval_shape(lambda: self._draw(run, jnp.asarray(0)))
-        size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch))
-        return max(1, min(DRAWN_AHEAD, self.window, DRAWN_BYTES // size))
-
-    def _draw(self, run: "_Run", step: Any) -> Task:
-        task_key, _ = jr.split(jr.fold_in(run.key, step))
-        return run.tasks.draw(self.tasks_per_step, Split.TRAIN, key=task_key)
-
-    def _step(
-        self, carry: PyTree, run: "_Run", step: Any, batch: Task
-    ) -> tuple[PyTree, dict[str, Array]]:
-        moving, optimiser_state, state = carry
-        _, method_key = jr.split(jr.fold_in(run.key, step))
-        grads, state, metrics = self.method.gradient(
-            eqx.combine(moving, run.fixed), batch, state, key=method_key
-        )
-        optimiser, loss = sparing(self.optimiser), metrics["loss"]
-        moving, optimiser_state = updated(optimiser, grads, optimiser_state, moving, loss)
-        return (moving, optimiser_state, state), metrics
-
-
-class _Run(eqx.Module):
-    """The constants of a run; with a vector of keys, all arrays have a leading `seeds` axis."""
-
-    tasks: AbstractDistribution
-    fixed: PyTree  # the part of the model that is not trained
-    key: Key[Array, "*seeds"]
+    return Trained(
+        eqx.combine(moving, fixed), state, {}, saved.step, saved.seconds, 0.0, saved.scores
+    )
 
 
 @compiled
@@ -264,7 +207,7 @@ def _untrained(moving: PyTree, fixed: PyTree) -> PyTree:
     return eqx.combine(shapes, fixed)
 
 
-def _without_host(program: _Program, carry: PyTree, run: _Run, steps: int) -> Trained:
+def _without_host(program: Loop, carry: PyTree, run: Run, steps: int) -> Trained:
     whole_run = eqx.tree_at(lambda p: p.window, program, steps)
     (moving, _, state), log, _ = whole_run(carry, run, 0, steps)
     return Trained(eqx.combine(moving, run.fixed), state, log, steps)
@@ -275,17 +218,18 @@ class _Host:
 
     def __init__(
         self,
-        program: _Program,
+        program: Loop,
         name: str,
         folder: Path | None,
         checkpoint_every: int | None,
         resume: bool,
+        scoring: Scoring,
     ):
         self.program, self.name, self.folder, self.resume = program, name, folder, resume
-        self.checkpoint_every = checkpoint_every
+        self.checkpoint_every, self.scoring = checkpoint_every, scoring
         self.checkpoints: Checkpoints | None = None
 
-    def run(self, carry: PyTree, run: _Run, steps: int, shown: bool) -> Trained:
+    def run(self, carry: PyTree, run: Run, steps: int, shown: bool) -> Trained:
         saved = Saved(0, carry)
         if self.folder is not None:
             with self._fitting(run):
@@ -293,7 +237,7 @@ class _Host:
             self.checkpoints = Checkpoints(self.folder / "checkpoints", identities)
             if self.resume and self.checkpoints.steps():
                 saved = self.checkpoints.restore(carry)
-                self._check_steps(saved.step, steps)
+                self._check_steps(saved, steps)
         log = MetricsLog(self.folder, saved.log)
         try:
             with (
@@ -304,9 +248,10 @@ class _Host:
         finally:
             log.close()
 
-    def _windows(self, saved: Saved, run: _Run, steps: int, bar, log, stop) -> Trained:
-        carry, start, window = saved.state, saved.step, saved.window
+    def _windows(self, saved: Saved, run: Run, steps: int, bar, log, stop) -> Trained:
+        carry, start, window, scores = saved.state, saved.step, saved.window, dict(saved.scores)
         compile_seconds = self._compile(carry, run)
+        self.scoring.take(start, eqx.combine(carry[0], run.fixed), scores)
         windows, seconds, clock = log.windows, 0.0, time.monotonic()
         for begin, end in self._bounds(start, steps):
             began = time.perf_counter()
@@ -319,7 +264,7 @@ class _Host:
             }
             spent = saved.seconds + seconds
             if not (finite.all() and all(np.isfinite(value).all() for value in metrics.values())):
-                self._save(Saved(begin, carry, log.text, window, spent))
+                self._save(Saved(begin, carry, log.text, window, spent, scores))
                 self._diverged(metrics, begin, run)
             carry, window = new, _joined(window, metrics)
             if end % self.program.window == 0 or end == steps:
@@ -328,8 +273,10 @@ class _Host:
                 log.write(end, run=self.name, **numbers)
                 window = {}
             bar.at(end, loss=float(metrics["loss"].mean()), rate=(end - start) / seconds)
-            if self._due(end, time.monotonic() - clock) or end == steps or stop.requested:
-                self._save(Saved(end, carry, log.text, window, spent))
+            scored = self.scoring.take(end, eqx.combine(carry[0], run.fixed), scores)
+            due = scored or self._due(end, time.monotonic() - clock)
+            if due or end == steps or stop.requested:
+                self._save(Saved(end, carry, log.text, window, spent, scores))
                 clock = time.monotonic()
             if stop.requested and end < steps:
                 self._interrupt(end, steps)
@@ -340,18 +287,18 @@ class _Host:
         }
         spent = saved.seconds + seconds
         model = eqx.combine(moving, run.fixed)
-        return Trained(model, state, history, steps, spent, compile_seconds)
+        return Trained(model, state, history, steps, spent, compile_seconds, scores)
 
     def _bounds(self, start: int, steps: int) -> list[tuple[int, int]]:
         """The first and last step of each call of the program. Calls end where windows end, on
         multiples of their length wherever the run began, so that a resumed log has the same lines;
-        and where a checkpoint is asked for."""
+        and where a checkpoint or a score is asked for."""
         lengths = [self.program.window, self.checkpoint_every or steps]
         ends = {end for length in lengths for end in range(length, steps, length)} | {steps}
-        ends = sorted(end for end in ends if end > start)
+        ends = sorted(end for end in ends | self.scoring.at if end > start)
         return list(zip([start, *ends], ends, strict=False))
 
-    def _compile(self, carry: PyTree, run: _Run) -> float:
+    def _compile(self, carry: PyTree, run: Run) -> float:
         """Compiles by taking zero steps. Returns the seconds that it took."""
         began = time.perf_counter()
         with self._fitting(run):
@@ -359,7 +306,7 @@ class _Host:
         return time.perf_counter() - began
 
     @contextlib.contextmanager
-    def _fitting(self, run: _Run) -> Iterator[None]:
+    def _fitting(self, run: Run) -> Iterator[None]:
         """Says in words which sizes do not fit."""
         try:
             yield
@@ -368,7 +315,7 @@ class _Host:
         except (TypeError, ValueError) as error:
             raise does_not_fit(self.name, run.tasks, run.key, error) from error
 
-    def _identities(self, carry: PyTree, run: _Run) -> dict[str, dict[str, Any]]:
+    def _identities(self, carry: PyTree, run: Run) -> dict[str, dict[str, Any]]:
         """The identities of all parts that determine what the run computes."""
         parts = {
             "method": self.program.method,
@@ -378,10 +325,11 @@ class _Host:
             "tasks_per_step": self.program.tasks_per_step,
             "key": run.key,
         }
+        parts |= {"score": self.scoring.score} if self.scoring.at else {}
         parts |= {f"{name} ({versions()})": d for name, d in computed(self.program, carry, run)}
         return {name: identity(part) for name, part in parts.items()}
 
-    def _diverged(self, metrics: dict[str, np.ndarray], begin: int, run: _Run) -> None:
+    def _diverged(self, metrics: dict[str, np.ndarray], begin: int, run: Run) -> None:
         bad = [
             np.flatnonzero(~np.isfinite(value).reshape(-1, value.shape[-1]).all(axis=0))
             for value in metrics.values()
@@ -397,7 +345,9 @@ class _Host:
             f"{self.name} met NaN or infinity at step {begin + first + 1:,}. {reason}{rescue}"
         )
 
-    def _check_steps(self, start: int, steps: int) -> None:
+    def _check_steps(self, saved: Saved, steps: int) -> None:
+        start = saved.step
+        self.scoring.check_resumed(start, saved.scores, self.folder)
         if start > steps:
             raise InputError(
                 f"train: `steps={steps}`, but the run in {self.folder} is already at step"
@@ -421,11 +371,11 @@ class _Host:
 
 
 @eqx.filter_jit
-def _finite_tasks(program: _Program, run: _Run, step: Array) -> Array:
+def _finite_tasks(program: Loop, run: Run, step: Array) -> Array:
     """Whether all numbers of the tasks of a step are finite."""
     if run.key.ndim == 0:
-        return all_finite(program._draw(run, step))
-    return eqx.filter_vmap(lambda run: all_finite(program._draw(run, step)))(run).all()
+        return all_finite(program.draw(run, step))
+    return eqx.filter_vmap(lambda run: all_finite(program.draw(run, step)))(run).all()
 
 
 def _joined(window: dict[str, np.ndarray], metrics: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -436,5 +386,5 @@ def _joined(window: dict[str, np.ndarray], metrics: dict[str, np.ndarray]) -> di
 
 
 @compiled
-def _advance(program: _Program, carry: PyTree, run: _Run, start: Array, stop: Array) -> PyTree:
+def _advance(program: Loop, carry: PyTree, run: Run, start: Array, stop: Array) -> PyTree:
     return fast_dots(program)(carry, run, start, stop)

@@ -1,0 +1,92 @@
+"""The loop of a training, as one compiled program."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Key, PyTree
+
+from ..core import AbstractMethod, all_finite, sparing, Split, Task, updated
+from ..tasks import AbstractDistribution
+
+DRAWN_AHEAD = 32  # steps
+DRAWN_BYTES = 2**22
+
+
+class Run(eqx.Module):
+    """The constants of a run; with a vector of keys, all arrays have a leading `seeds` axis."""
+
+    tasks: AbstractDistribution
+    fixed: PyTree  # the part of the model that is not trained
+    key: Key[Array, "*seeds"]
+
+
+class Loop(eqx.Module):
+    """The compiled part. Its fields say what is computed; a call takes steps `start` to `stop`."""
+
+    method: AbstractMethod
+    optimiser: optax.GradientTransformation
+    tasks_per_step: int
+    window: int
+
+    def __call__(self, carry: PyTree, run: Run, start: Any, stop: Any) -> PyTree:
+        if run.key.ndim == 0:
+            return self._steps(carry, run, start, stop)
+        return eqx.filter_vmap(lambda carry, run: self._steps(carry, run, start, stop))(carry, run)
+
+    def _steps(self, carry: PyTree, run: Run, start: Any, stop: Any) -> PyTree:
+        shapes = eqx.filter_eval_shape(
+            lambda: self._step(carry, run, start, self.draw(run, start))[1]
+        )
+        log = jax.tree.map(lambda metric: jnp.zeros(self.window, metric.dtype), shapes)
+
+        ahead = self._ahead(run)
+
+        def body(
+            step: Any, both: tuple[PyTree, PyTree], begin: Any, batches: Task
+        ) -> tuple[PyTree, PyTree]:
+            batch = jax.tree.map(lambda leaf: leaf[step - begin], batches)
+            carry, metrics = self._step(both[0], run, step, batch)
+            return carry, jax.tree.map(
+                lambda line, metric: line.at[step - start].set(metric), both[1], metrics
+            )
+
+        def chunk(both: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
+            begin, end = both[0], jnp.minimum(both[0] + ahead, stop)
+            batches = jax.vmap(lambda step: self.draw(run, step))(begin + jnp.arange(ahead))
+            return end, jax.lax.fori_loop(
+                begin, end, lambda step, both: body(step, both, begin, batches), both[1]
+            )
+
+        # Bounds are traced: one program serves every window, and an interrupted run computes
+        # exactly what an uninterrupted one does.
+        _, (carry, log) = jax.lax.while_loop(
+            lambda both: both[0] < stop, chunk, (start, (carry, log))
+        )
+        return carry, log, all_finite(carry[0])
+
+    def _ahead(self, run: Run) -> int:
+        """The number of steps whose tasks are drawn at once: large draws cost less per number."""
+        batch = jax.eval_shape(lambda: self.draw(run, jnp.asarray(0)))
+        size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch))
+        return max(1, min(DRAWN_AHEAD, self.window, DRAWN_BYTES // size))
+
+    def draw(self, run: Run, step: Any) -> Task:
+        task_key, _ = jr.split(jr.fold_in(run.key, step))
+        return run.tasks.draw(self.tasks_per_step, Split.TRAIN, key=task_key)
+
+    def _step(
+        self, carry: PyTree, run: Run, step: Any, batch: Task
+    ) -> tuple[PyTree, dict[str, Array]]:
+        moving, optimiser_state, state = carry
+        _, method_key = jr.split(jr.fold_in(run.key, step))
+        grads, state, metrics = self.method.gradient(
+            eqx.combine(moving, run.fixed), batch, state, key=method_key
+        )
+        optimiser, loss = sparing(self.optimiser), metrics["loss"]
+        moving, optimiser_state = updated(optimiser, grads, optimiser_state, moving, loss)
+        return (moving, optimiser_state, state), metrics
