@@ -1,4 +1,4 @@
-"""Training of agents in stages, their lives on held-out tasks, and stored agents."""
+"""Agents of studies: what is asked of them, what they took, and those that are stored."""
 
 from importlib import resources
 from pathlib import Path
@@ -7,55 +7,22 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
-import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
-from learnset.comparison import AbstractLifeMeasure, Comparison
-from learnset.core import DivergedError, InputError, interval, Split
-from learnset.envs import (
-    AbstractAgent,
-    AbstractEnv,
-    AbstractEnvs,
-    expected_regret,
-    Life,
-    live,
-)
-from learnset.rl import AbstractActorCritic, RecurrentAgent
-from learnset.training import read_sealed_json, train, write_sealed_json
+from learnset.comparison import AbstractLifeMeasure, Comparison, Cost, Learnt
+from learnset.core import DivergedError, InputError, interval
+from learnset.envs import expected_regret, Life
+from learnset.rl import RecurrentAgent
 
 TRAINING_OPTIONS = frozenset({"seed", "steps", "checkpoint_every", "resume"})  # of the command
 
 
-def seeds_of(agent: Any) -> int:
-    """How many agents are stacked in one."""
-    return jax.tree.leaves(eqx.filter(agent, eqx.is_array))[0].shape[0]
-
-
-@eqx.filter_jit
-def drawn(envs: AbstractEnvs, number: int, split: Split, key: Key[Array, ""]) -> Any:
-    """`number` tasks, drawn by one compiled program."""
-    return envs.draw(number, split, key=key)
-
-
-@eqx.filter_jit
-def lives(agents: Any, envs: AbstractEnv, key: Key[Array, ""]) -> Life:
-    """The lives of several agents on the same tasks; "seeds tasks steps"."""
-    tasks = jax.tree.leaves(eqx.filter(envs, eqx.is_array))[0].shape[0]
-
-    def one(agent: AbstractAgent, key: Key[Array, ""]) -> Life:
-        return jax.vmap(lambda env, key: live(agent, env, key=key))(envs, jr.split(key, tasks))
-
-    return eqx.filter_vmap(one)(agents, jr.split(key, seeds_of(agents)))
-
-
-@eqx.filter_jit
-def life_of(agent: AbstractAgent, envs: AbstractEnv, key: Key[Array, ""]) -> Life:
-    """The life of a single agent, such as a rule, on several tasks; the `seeds` axis is one."""
-    tasks = jax.tree.leaves(eqx.filter(envs, eqx.is_array))[0].shape[0]
-    life = jax.vmap(lambda env, key: live(agent, env, key=key))(envs, jr.split(key, tasks))
-    return jax.tree.map(lambda leaf: leaf[None], life)
+def seconds_of(*costs: Cost | Learnt) -> dict[str, float]:
+    """The seconds of trainings."""
+    seconds = [cost.train_seconds if isinstance(cost, Cost) else cost.seconds for cost in costs]
+    compiling = sum(cost.compile_seconds for cost in costs)
+    return {"train_seconds": sum(seconds), "compile_seconds": compiling}
 
 
 def answered(comparison: Comparison) -> Comparison:
@@ -79,72 +46,6 @@ class ExpectedRegret(AbstractLifeMeasure):
 
     def for_choice(self, scores: Float[np.ndarray, "... pulls"]) -> Float[np.ndarray, "..."]:
         return scores[..., -1]
-
-
-class Training(eqx.Module):
-    """Training of a study's agents, which are scored on the way.
-
-    **Arguments:**
-
-    - `stages`: training steps after which they are scored, rising; the last is the end.
-    """
-
-    method: AbstractActorCritic
-    optimiser: optax.GradientTransformation = eqx.field(static=True)
-    stages: tuple[int, ...]
-    tasks_per_step: int
-    width: int
-
-    def new(self, envs: AbstractEnvs, key: Key[Array, "seeds"], **options: Any) -> RecurrentAgent:
-        """Untrained agents, with a leading `seeds` axis."""
-        env = envs.sample(Split.TRAIN, key=jr.key(0))
-        return eqx.filter_vmap(lambda k: RecurrentAgent(env, width=self.width, key=k, **options))(
-            key
-        )
-
-    def run(
-        self,
-        name: str,
-        agents: Any,
-        envs: AbstractEnvs,
-        folder: Path,
-        key: Key[Array, "seeds"],
-        score: Any,
-        options: Any,
-    ) -> tuple[Any, dict[int, list], dict[str, float]]:
-        """Trains agents together, one for each key.
-
-        **Returns:** the agents, their scores at each stage, and the seconds of training. A resumed
-        run keeps the scores of earlier stages.
-        """
-        out = folder / "checkpoints" / name.replace(", ", "-").replace(" ", "-").lower()
-        notes, scores = out.with_suffix(".json"), {}
-        if options.get("resume") and notes.is_file():
-            scores = read_sealed_json(notes, "Delete it, and begin again with `overwrite`.")
-        model, seconds = agents, {"train_seconds": 0.0, "compile_seconds": 0.0}
-        resume = bool(options.get("resume"))
-        for stage in self.stages:
-            if str(stage) in scores and stage != self.stages[-1]:
-                continue
-            run = train(
-                self.method,
-                agents,
-                envs,
-                self.optimiser,
-                steps=stage,
-                key=key,
-                tasks_per_step=self.tasks_per_step,
-                log_every=max(1, self.stages[-1] // 100),
-                out=out,
-                name=name,
-                **options | {"resume": resume},
-            )
-            model, resume = run.model, True
-            scores[str(stage)] = np.asarray(score(model)).tolist()
-            write_sealed_json(notes, scores)
-            seconds["train_seconds"] = run.seconds
-            seconds["compile_seconds"] += run.compile_seconds
-        return model, {int(stage): value for stage, value in scores.items()}, seconds
 
 
 def without(agents: RecurrentAgent, **ablated: bool) -> RecurrentAgent:

@@ -9,7 +9,7 @@ from learnset.comparison import Setting
 from learnset.core import COLOURS, INK, new_figure, write_figure
 from learnset.report import Grid, look, Page, Paragraph, Picture, Section
 
-from ._pages import cell, Row, select, times
+from ._pages import by_seed, cell, Row, select, times
 from ._study import figure_data
 
 PUBLISHED = (-40.41, -11.68, -3.33, -3.23)  # MAML's return after 0 to 3 gradient steps
@@ -210,7 +210,7 @@ def _differences(result: dict[str, Any]) -> tuple[Paragraph | Grid, ...]:
             f"{value('returns', 'MAML', n, steps):.2f} with {n} episodes" for n in episodes
         )
 
-    def by_seed(name: str) -> str:
+    def deviations(name: str) -> str:
         return ", ".join(f"{one:.2f}" for one in spread[name])
 
     noise = value("without exploration", ORACLE, few, 0) - value("returns", ORACLE, few, 0)
@@ -225,9 +225,10 @@ def _differences(result: dict[str, Any]) -> tuple[Paragraph | Grid, ...]:
         _table(result, "without exploration", "return with the mean action after gradient steps"),
         Paragraph(
             "The standard deviations of MAML's actions, in units of the largest action, are"
-            f" {by_seed('MAML')} after training (by seed) and were {spread[BASELINES[1]][0]:.2f} at"
-            f" first; the oracle, with {by_seed(ORACLE)}, loses {noise:.2f} to its own noise. They"
-            f" are learnt like all other parameters, and {sizes['steps']:,} steps of Adam take them"
+            f" {deviations('MAML')} after training (by seed) and were"
+            f" {spread[BASELINES[1]][0]:.2f} at first; the oracle, with {deviations(ORACLE)}, loses"
+            f" {noise:.2f} to its own noise. They are learnt like all other parameters, and"
+            f" {sizes['steps']:,} steps of Adam take them"
             " only so far."
         ),
     )
@@ -236,7 +237,7 @@ def _differences(result: dict[str, Any]) -> tuple[Paragraph | Grid, ...]:
 def _methods(result: dict[str, Any]) -> Paragraph:
     returns = select(result["rows"], part="returns")
     lrs = {r["recipe"]: r["lr"] for r in returns if r["lr"] is not None}
-    tuned = ", ".join(f"{name} {lrs[name]:g}" for name in BASELINES)
+    tuned = ", ".join(f"{name} {by_seed(lrs[name])}" for name in BASELINES)
     return Paragraph(
         "The outer step is Adam's instead of TRPO's, and second derivatives are those of the policy"
         " gradient itself. As in the authors' code, and unlike the text of the paper, the reward is"

@@ -74,3 +74,13 @@ def times(training: dict[str, dict[str, float]]) -> str:
     '365 s (MAML), 85 s (pretrained)'
     """
     return ", ".join(f"{s['train_seconds']:.0f} s ({name})" for name, s in training.items())
+
+
+def by_seed(sizes: float | list[float]) -> str:
+    """The step sizes of all seeds, or the one that all have.
+
+    >>> by_seed([0.3, 0.3]), by_seed([1.0, 0.3])
+    ('0.3', '1/0.3')
+    """
+    each = [sizes] if isinstance(sizes, (int, float)) else sizes
+    return f"{each[0]:g}" if len(set(each)) == 1 else "/".join(f"{size:g}" for size in each)

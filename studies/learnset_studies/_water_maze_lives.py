@@ -3,8 +3,9 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from learnset.behaviour import (
     Arena,
@@ -14,8 +15,9 @@ from learnset.behaviour import (
     read_water_maze_relearning,
     search_preference,
 )
+from learnset.comparison import AbstractLifeMeasure
 from learnset.core import InputError
-from learnset.envs import Life, Pool, SITES
+from learnset.envs import AbstractEnv, Life, Pool, SITES
 
 TRIALS = 4  # of a day
 PROBE_SECONDS = 60.0
@@ -25,12 +27,15 @@ ARENA = Arena(POOL.radius, POOL.platform_radius, SITES)
 Swim = tuple[Float[np.ndarray, "moments"], Float[np.ndarray, "moments 2"]]  # seconds, metres
 
 
-def latencies(life: Life, trials: int = TRIALS) -> Float[np.ndarray, "seeds days trials"]:
+class Latency(AbstractLifeMeasure):
     """Seconds to the platform, or the limit, in each trial."""
-    ends = np.asarray(life.over)[..., None] & (
-        np.asarray(life.trial)[..., None] == np.arange(trials)
-    )
-    return (np.asarray(life.after.elapsed)[..., None] * ends).sum(axis=-2)
+
+    name = "latency"
+    higher_is_better = False
+
+    def of_life(self, env: AbstractEnv, life: Life) -> Float[Array, "trials"]:
+        ends = life.over[:, None] & (life.trial[:, None] == jnp.arange(env.trials)[None])
+        return jnp.where(ends, life.after.elapsed[:, None], 0.0).sum(axis=0)
 
 
 def path(life: Life, which: tuple[int, int], trial: int) -> Swim:

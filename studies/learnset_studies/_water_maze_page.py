@@ -6,9 +6,9 @@ import numpy as np
 
 from learnset.report import Bullets, Grid, Page, Paragraph, Picture, Section
 
-from ._pages import by_learner, cell, Row, select, times
+from ._pages import by_learner, by_seed, cell, Row, select, times
 from ._water_maze_lives import POOL
-from ._water_maze_weights import maml_steps, PLACES, STEPS, SWIMS
+from ._water_maze_weights import INNER_LR, maml_steps, PLACES, STEPS, SWIMS
 
 
 def page(result: dict[str, Any]) -> Page:
@@ -41,7 +41,7 @@ def page(result: dict[str, Any]) -> Page:
                     ),
                     Paragraph("[The same day as an animation](swim.gif)."),
                     Picture("latency", "Latency by trial, and trial 2 in per cent of trial 1."),
-                    _learners(sizes),
+                    _learners(result),
                     _savings(days),
                 ),
             ),
@@ -98,7 +98,11 @@ def _answer(days: list[Row], sizes: dict[str, Any]) -> Paragraph:
     )
 
 
-def _learners(sizes: dict[str, Any]) -> Bullets:
+def _learners(result: dict[str, Any]) -> Bullets:
+    sizes = result["sizes"]
+    # Runs that chose a step size for all seeds together scored these policies by their decisions.
+    together = isinstance(result["step_sizes"]["new policy"][0], float)
+    rounded = " Their latencies are rounded up to half a second." if together else ""
     return Bullets(
         (
             "*RL²* is a recurrent network trained over days by A2C; on a test day its weights do"
@@ -109,9 +113,8 @@ def _learners(sizes: dict[str, Any]) -> Bullets:
             " along the policy gradient after each trial. They start as new, as pretrained on all"
             " places pooled (A2C, which yields the average of all days), or as MAML has trained the"
             f" pretrained ones for {maml_steps(sizes['steps'])} more steps of {PLACES} places, with"
-            f" {SWIMS} swims before one step of adaptation and as many after it. Step sizes were"
-            " chosen on validation days, for each. Their latencies are rounded up to half a"
-            " second.",
+            f" {SWIMS} swims before one step of adaptation (of size {INNER_LR:g}) and as many after"
+            f" it. Step sizes were chosen on validation days.{rounded}",
             "*Actor-critics* on place cells are those of Foster, Morris & Dayan 2000: new on each"
             " day, or with what they learnt on eight other days. With coordinates, also theirs,"
             " one-trial learning develops within days.",
@@ -132,7 +135,8 @@ def _savings(days: list[Row]) -> Grid:
 def _many_swims(result: dict[str, Any]) -> tuple[Paragraph | Grid | Picture, ...]:
     rows = select(result["rows"], part="many swims")
     step_sizes = "; ".join(
-        f"{name} {one:g} and {many:g}" for name, (one, many) in result["step_sizes"].items()
+        f"{name} {by_seed(one)} and {by_seed(many)}"
+        for name, (one, many) in result["step_sizes"].items()
     )
     maml, pretrained = (
         select(rows, recipe=name, step=1)[0]["by_seed"]
@@ -146,7 +150,8 @@ def _many_swims(result: dict[str, Any]) -> tuple[Paragraph | Grid | Picture, ...
         ),
         _table(rows, "step"),
         Paragraph(
-            f"Step sizes for one swim and for {SWIMS}, chosen on validation days: {step_sizes}."
+            f"Step sizes for one swim and for {SWIMS}, chosen on validation days:"
+            f" {step_sizes}."
             f" After one step of {SWIMS} swims, MAML is faster than the pretrained policies that it"
             f" started from in {faster} of {len(maml)} seeds."
         ),

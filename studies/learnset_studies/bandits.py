@@ -39,7 +39,7 @@ from learnset.rl import (
 )
 
 from . import _bandits_page
-from ._agents import answered, ExpectedRegret, store, stored, TRAINING_OPTIONS
+from ._agents import answered, ExpectedRegret, seconds_of, store, stored, TRAINING_OPTIONS
 from ._bandits_page import COLUMNS, PUBLISHED, SOURCE
 from ._pages import significant
 
@@ -105,10 +105,7 @@ class BanditStudy:
             if trains:
                 learnt = result["RL²"]
                 store(learnt.models, folder / "trained" / f"bandits-{pulls}-{arms}.npz")
-                seconds[f"{pulls}, {arms}"] = {
-                    "train_seconds": learnt.cost.train_seconds,
-                    "compile_seconds": learnt.cost.compile_seconds,
-                }
+                seconds[f"{pulls}, {arms}"] = seconds_of(learnt.cost)
         return {
             "rows": rows,
             "training": seconds,

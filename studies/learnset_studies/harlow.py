@@ -1,6 +1,8 @@
 """The formation of learning sets: Harlow 1949, Wang et al. 2016."""
 
 import dataclasses
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +19,7 @@ from learnset.comparison import (
     AbstractLearner,
     AbstractLifeMeasure,
     Budget,
+    ByGradient,
     Experience,
     learn,
     Lives,
@@ -24,7 +27,6 @@ from learnset.comparison import (
     Outcome,
     Recipe,
     Rule,
-    seed_keys,
     Setting,
 )
 from learnset.core import InputError, Model, Split
@@ -32,7 +34,7 @@ from learnset.envs import AbstractEnv, Harlow, Life, live_on
 from learnset.rl import A2C, Objective, OnlineReinforce, RecurrentAgent, WinStayLoseShift
 
 from . import _harlow_page
-from ._agents import answered, store, stored, summary, Training, TRAINING_OPTIONS, without
+from ._agents import answered, seconds_of, store, stored, summary, TRAINING_OPTIONS, without
 
 TRIALS = 6
 RL2 = "RL²"
@@ -73,16 +75,23 @@ class HarlowStudy:
     def run(
         self, folder: Path, key: Key[Array, ""], from_pretrained: bool = False, **options: Any
     ) -> dict[str, Any]:
-        """Trains and scores. `options` go to `train`."""
+        """Trains and scores. `options` go to `learn`."""
         problems = Harlow()
         question = Lives(problems, Correct(), seeds=self.seeds, test_tasks=self.problems)
         env = problems.sample(Split.TRAIN, key=jr.key(0))
-        experience = learn(
-            lambda key: RecurrentAgent(env, width=self.width, key=key), question, key=key
-        )
-        agents, stages, seconds = self._agents(
-            experience, question, folder, from_pretrained, options
-        )
+
+        def network(key: Key[Array, ""]) -> RecurrentAgent:
+            return RecurrentAgent(env, width=self.width, key=key)
+
+        experience = learn(network, question, key=key)
+        if from_pretrained:
+            agents, stages, seconds = stored("harlow", experience.models), {}, {}
+        else:
+            out = folder / "checkpoints"
+            past = dataclasses.replace(question, envs=Harlow(counterbalanced=False))
+            training = learn(network, past, key=key, out=out, **options)
+            agents, stages, seconds = self._trained(training, question)
+            store(agents, folder / "trained" / "harlow.npz")
         learnt = [Recipe(name, Setting.META) for name in (RL2, *ABLATIONS)]
         models = {RL2: agents} | {name: without(agents, **a) for name, a in ABLATIONS.items()}
         recipes = [*learnt, *self._others(problems)]
@@ -102,42 +111,24 @@ class HarlowStudy:
     draw = staticmethod(_harlow_page.draw)
     page = staticmethod(_harlow_page.page)
 
-    def _agents(
-        self,
-        experience: Experience,
-        question: Lives,
-        folder: Path,
-        from_pretrained: bool,
-        options: Any,
-    ) -> tuple[Any, dict[int, list], dict[str, float]]:
+    def _trained(
+        self, experience: Experience, question: Lives
+    ) -> tuple[Any, Mapping[int, np.ndarray], dict[str, float]]:
         """Recurrent agents, their scores in the course of training, and its seconds."""
-        start = experience.models
-        if from_pretrained:
-            return stored("harlow", start), {}, {}
-
-        def score(agents: Any) -> Float[np.ndarray, "seeds trials"]:
-            recipe = Recipe(RL2, Setting.META)
-            asked = answered(experience.ask(question, [recipe], models={RL2: agents}))
-            return asked[RL2].overall[0]
-
-        envs, keys = Harlow(counterbalanced=False), seed_keys(experience.key, 20, self.seeds)
-        trained = self._training().run("RL2", start, envs, folder, keys, score, options)
-        store(trained[0], folder / "trained" / "harlow.npz")
-        return trained
-
-    def _training(self) -> Training:
-        stages = sorted(
-            {
-                max(1, round(self.steps * part))
-                for part in (0.0, 0.06, 0.12, 0.18, 0.25, 0.37, 0.5, 1.0)
-            }
+        parts = (0.0, 0.06, 0.12, 0.18, 0.25, 0.37, 0.5, 1.0)
+        learner = ByGradient(
+            A2C(2 * TRIALS, Objective(discount=0.9, entropy=0.05, anneal=self.steps)),
+            steps=self.steps,
+            tasks_per_step=self.tasks_per_step,
+            optimiser=optax.chain(
+                optax.clip_by_global_norm(1.0),
+                optax.adam(optax.linear_schedule(3e-3, 1e-4, self.steps)),
+            ),
+            score=functools.partial(question.mean_of, key=experience.key),
+            score_at=tuple(sorted({round(self.steps * part) for part in parts})),
         )
-        optimiser = optax.chain(
-            optax.clip_by_global_norm(1.0),
-            optax.adam(optax.linear_schedule(3e-3, 1e-4, self.steps)),
-        )
-        method = A2C(2 * TRIALS, Objective(discount=0.9, entropy=0.05, anneal=self.steps))
-        return Training(method, optimiser, tuple(stages), self.tasks_per_step, self.width)
+        learnt = experience.learnt(Recipe(RL2, Setting.META, (learner,)))
+        return learnt.of_one, learnt.scores, seconds_of(learnt)
 
     def _others(self, problems: Harlow) -> list[Recipe]:
         """Agents that learn by their weights, with step sizes to choose from, and the rule."""
@@ -229,14 +220,14 @@ def _rows(part: str, outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def _stage_rows(stages: dict[int, list]) -> list[dict[str, Any]]:
+def _stage_rows(stages: Mapping[int, np.ndarray]) -> list[dict[str, Any]]:
     """A row for each stage of training and trial."""
     common = {"part": "stages", "recipe": RL2, "setting": Setting.META.value, "tasks": "new"}
     return [
         common
         | {"steps": stage, "trial": trial + 1, "quantity": "percent correct"}
         | {"value": float(100 * np.mean(values, axis=0)[trial])}
-        | {"by_seed": [round(100 * seed[trial], 2) for seed in values]}
+        | {"by_seed": [round(100 * float(seed[trial]), 2) for seed in values]}
         for stage, values in stages.items()
         for trial in range(TRIALS)
     ]

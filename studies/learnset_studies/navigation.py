@@ -17,15 +17,25 @@ from learnset.comparison import (
     Experience,
     learn,
     Lives,
+    NothingLearnt,
+    Outcome,
     Recipe,
     TotalReward,
 )
-from learnset.core import InputError, interval, Split, trainable
-from learnset.envs import AbstractEnv, Navigation, Point, PointNavigation
-from learnset.rl import MAMLPolicy, PolicyDescent, ReactiveAgent, Rollout
+from learnset.core import InputError, interval, Split
+from learnset.envs import (
+    AbstractAgent,
+    AbstractEnv,
+    AbstractEnvs,
+    live,
+    Navigation,
+    RevealedEnvs,
+)
+from learnset.rl import MAMLPolicy, PolicyDescent, ReactiveAgent
+from learnset.transfer import AsIs
 
 from . import _navigation_page
-from ._agents import seeds_of, summary, TRAINING_OPTIONS
+from ._agents import answered, seconds_of, summary, TRAINING_OPTIONS
 from ._navigation_page import BASELINES, ORACLE, PUBLISHED, SETTINGS
 from ._pages import select
 
@@ -83,188 +93,169 @@ class NavigationStudy:
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
         """Trains and scores. `options` go to `learn`."""
-        agents, seconds = self._trained(folder, key, options)
-        draw_key, score_key = jr.fold_in(key, 10), jr.fold_in(key, 11)
-        goals = Navigation(squared=False).draw(self.goals, Split.TEST, key=draw_key)
-        told = GoalsTold(squared=False).draw(self.goals, Split.TEST, key=draw_key)
-        lrs = {"MAML": self.inner_lr} | {
-            name: self._tuned(agents[name], score_key) for name in BASELINES
-        }
-        rows, paths = [], {}
-        for name, lr in lrs.items():
-            for episodes in self.episodes if name == "MAML" else self.episodes[:1]:
-                walks = walk(agents[name], goals, halved(lr), score_key, episodes=episodes)
-                rows += rows_of(name, walks, episodes=episodes, lr=lr)
-                paths.setdefault(name, pictured(walks))
-        oracle = walk(agents[ORACLE], told, jnp.zeros(1), score_key, episodes=self.episodes[0])
-        rows += rows_of(ORACLE, oracle, episodes=self.episodes[0])
-        spread = {
-            name: np.exp(np.asarray(agent.spread)).mean(axis=1).tolist()
-            for name, agent in agents.items()
-        }
-        pictured_goals = np.round(goals.goal[:PICTURED], 4).tolist()
+        goals = Navigation(squared=False)
+        plane = self._experience("plane", goals, folder, key, options)
+        told = self._experience("told", RevealedEnvs(goals), folder, key, options)
+        few, question = self.episodes[0], self._question(goals)
+        tuned = tuple(descent(lr, few) for lr in LRS)
+        maml = [
+            self._recipe("MAML", 1, descent(self.inner_lr, episodes)) for episodes in self.episodes
+        ]
+        pretrained, untrained = (self._recipe(name, 0, *tuned) for name in BASELINES)
+        untrained = dataclasses.replace(untrained, learners=(NothingLearnt(),))
+        envs, _ = question.ask(Split.TEST, lambda envs: envs, key)
+        rows, paths, spread, seconds = [], {}, {}, {}
+        for experience, asked, recipe in (
+            *((plane, question, recipe) for recipe in (*maml, pretrained, untrained)),
+            (told, self._question(RevealedEnvs(goals)), self._recipe(ORACLE, 0, AsIs())),
+        ):
+            outcome = answered(experience.ask(asked, [recipe]))[recipe.name]
+            chosen = [recipe.adapters[choice.adapter] for choice in outcome.chosen[0]]
+            about = {"episodes": getattr(chosen[0], "episodes", few), "lr": sizes_of(chosen)}
+            still = self._still(experience, asked, outcome)
+            rows += rows_of(recipe.name, outcome.of_tasks[0], still, **about)
+            if recipe.name in spread:  # MAML with more episodes
+                continue
+            spread[recipe.name] = np.exp(np.asarray(outcome.models.spread)).mean(axis=1).tolist()
+            if recipe.learns:
+                seconds[recipe.name] = seconds_of(outcome.cost)
+            if recipe.name != ORACLE:
+                paths[recipe.name] = pictured(chosen[0], outcome.models, envs, key)
         return {
             "rows": rows + orderings(rows),
             "training": seconds,
             "spread": spread,
-            "figures": {"paths": {"goals": pictured_goals, "policies": paths}},
+            "figures": {"paths": {"goals": goals_of(envs), "policies": paths}},
         }
 
     draw = staticmethod(_navigation_page.draw)
     page = staticmethod(_navigation_page.page)
 
-    def _trained(
-        self, folder: Path, key: Key[Array, ""], options: Any
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Agents by name, with a leading `seeds` axis, and the seconds that they took."""
-        optimiser = optax.chain(
-            optax.clip_by_global_norm(1.0),
-            optax.adam(optax.linear_schedule(self.lr, self.lr / 10, self.steps)),
+    def _question(self, envs: AbstractEnvs) -> Lives:
+        """Returns of as many episodes as precede a step; a few goals at a time, or the episodes
+        would not fit into memory."""
+        goals = (self.goals, self.goals)
+        return Lives(envs, Return(), self.seeds, *goals, repeats=self.episodes[0], at_once=10)
+
+    def _experience(
+        self, name: str, envs: AbstractEnvs, folder: Path, key: Key[Array, ""], options: Any
+    ) -> Experience:
+        env = envs.sample(Split.TRAIN, key=jr.key(0))
+        return learn(
+            lambda key: ReactiveAgent(env, width=self.width, key=key),
+            self._question(envs),
+            key=key,
+            out=folder / "checkpoints" / name,
+            **options,
         )
 
-        def recipe(name: str, steps: int) -> Recipe:
-            adapter = PolicyDescent(HORIZON, self.inner_lr, steps, self.episodes[0])
-            learner = ByGradient(
-                MAMLPolicy(adapter),
-                steps=self.steps,
-                tasks_per_step=self.tasks_per_step,
-                optimiser=optimiser,
-            )
-            return Recipe(name, SETTINGS[name], (learner,))
-
-        def experience(name: str, envs: Navigation) -> Experience:
-            env = envs.sample(Split.TRAIN, key=jr.key(0))
-            return learn(
-                lambda key: ReactiveAgent(env, width=self.width, key=key),
-                Lives(envs, TotalReward(), self.seeds),
-                key=key,
-                out=folder / "checkpoints" / name,
-                **options,
-            )
-
-        plane = experience("plane", Navigation(squared=False))
-        told = experience("told", GoalsTold(squared=False))
-        learnt = {
-            "MAML": plane.learnt(recipe("MAML", 1)),
-            BASELINES[0]: plane.learnt(recipe(BASELINES[0], 0)),
-            ORACLE: told.learnt(recipe(ORACLE, 0)),
-        }
-        agents = {name: each.of_one for name, each in learnt.items()}
-        seconds = {
-            name: {"train_seconds": each.seconds, "compile_seconds": each.compile_seconds}
-            for name, each in learnt.items()
-        }
-        return agents | {BASELINES[1]: plane.models}, seconds
-
-    def _tuned(self, agents: Any, key: Key[Array, ""]) -> float:
-        """The step size with the best return on validation goals, after the last step."""
-        goals = Navigation(squared=False).draw(self.goals, Split.VALIDATION, key=key)
-        last = [
-            walk(agents, goals, halved(lr), key, episodes=self.episodes[0]).reward[..., -1].mean()
-            for lr in LRS
-        ]
-        return LRS[int(np.argmax(last))]
-
-
-class GoalTold(PointNavigation):
-    """Navigation for the oracle: an observation is the position and the goal."""
-
-    def observe(self, state: Point) -> Float[Array, "observation"]:
-        return jnp.concatenate([state.position, self.goal])
-
-
-class GoalsTold(Navigation):
-    """The goals of `Navigation`, with the goal observed."""
-
-    def sample(self, split: Split, *, key: Key[Array, ""]) -> GoalTold:
-        return GoalTold(
-            super().sample(split, key=key).goal, self.squared, self.trials, self.trial_steps
+    def _recipe(self, name: str, steps: int, *adapters: AsIs | PolicyDescent) -> Recipe:
+        """Policies that are trained for that many steps of adaptation."""
+        rate = optax.linear_schedule(self.lr, self.lr / 10, self.steps)
+        learner = ByGradient(
+            MAMLPolicy(PolicyDescent(HORIZON, self.inner_lr, steps, self.episodes[0])),
+            steps=self.steps,
+            tasks_per_step=self.tasks_per_step,
+            optimiser=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate)),
         )
+        return Recipe(name, SETTINGS[name], (learner,), adapters)
+
+    def _still(
+        self, experience: Experience, question: Lives, outcome: Outcome
+    ) -> Float[np.ndarray, "seeds goals steps"]:
+        """The returns of mean actions, with the step sizes that were chosen."""
+        question = dataclasses.replace(question, measure=MeanAction(), repeats=1)
+        recipe, values = outcome.recipe, {}
+        for adapter in {choice.adapter for choice in outcome.chosen[0]}:
+            one = dataclasses.replace(recipe, adapters=recipe.adapters[adapter : adapter + 1])
+            found = answered(experience.ask(question, [one], models={one.name: outcome.models}))
+            values[adapter] = found[one.name].of_tasks[0]
+        return np.stack([values[c.adapter][seed] for seed, c in enumerate(outcome.chosen[0])])
 
 
-def halved(lr: float) -> Float[Array, "steps"]:
-    """A step size for each gradient step, halved after the first, as in the paper; zero after the
-    last return."""
-    return jnp.array([lr, lr / 2, lr / 2, 0.0])
+class Return(TotalReward):
+    """The return; after the last step it counts for the choice."""
+
+    name = "return"
+
+    def for_choice(self, scores: Float[np.ndarray, "... steps"]) -> Float[np.ndarray, "..."]:
+        return scores[..., -1]
 
 
-class Walks(eqx.Module):
-    """Walks of policies before each gradient step and after the last: `path` and `still` with their
-    mean action, `reward` and `trial` with exploration."""
+class MeanAction(Return):
+    """The return of a policy that explores no more."""
 
-    reward: Float[Array, "*seeds goals steps"]  # mean return of all episodes
-    still: Float[Array, "*seeds goals steps"]
-    path: Float[Array, "*seeds goals steps time 2"]
-    trial: Float[Array, "*seeds goals steps time 2"]  # the first episode
+    def living(self, agent: AbstractAgent) -> AbstractAgent:
+        return calm(agent)
 
 
-@eqx.filter_jit
-def walk(
-    agents: Any,
-    envs: AbstractEnv,
-    lrs: Float[Array, "steps"],
-    key: Key[Array, ""],
-    *,
-    episodes: int,
-) -> Walks:
-    """Several agents adapt to the same goals; a gradient step follows each return."""
-    explore, alone = PolicyDescent(HORIZON, 1.0, 1, episodes), PolicyDescent(HORIZON, episodes=1)
-    goals = jax.tree.leaves(envs)[0].shape[0]
-    moving, fixed = trainable(agents)
-    fixed = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, fixed)
-
-    def one(moving: Any, env: AbstractEnv, key: Key[Array, ""]) -> Walks:
-        def step(moving: Any, given: tuple[Array, Array]) -> tuple[Any, Walks]:
-            lr, key = given
-            agent = eqx.combine(moving, fixed)
-            after, lived = eqx.tree_at(lambda e: e.lr, explore, lr).descend(agent, env, key=key)
-            lived = jax.tree.map(lambda leaf: leaf[0], lived)
-            calm = eqx.tree_at(lambda a: a.spread, agent, jnp.full_like(agent.spread, -30.0))
-            calmly = alone.live(calm, env, key=key)
-            reward, still = (lives.reward.sum(axis=0).mean() for lives in (lived, calmly))
-            return trainable(after)[0], Walks(reward, still, way(calmly), way(lived))
-
-        return jax.lax.scan(step, moving, (lrs, jr.split(key, len(lrs))))[1]
-
-    def of_seed(given: tuple[Any, Array]) -> Walks:
-        moving, key = given
-        # A few goals at a time: the episodes of all of them would not fit into memory.
-        return jax.lax.map(
-            lambda both: one(moving, *both), (envs, jr.split(key, goals)), batch_size=20
-        )
-
-    return jax.lax.map(of_seed, (moving, jr.split(key, seeds_of(agents))))
+def calm(agent: Any) -> Any:
+    """The policy that takes the mean action."""
+    return eqx.tree_at(lambda a: a.spread, agent, jnp.full_like(agent.spread, -30.0))
 
 
-def way(lived: Rollout) -> Float[Array, "time 2"]:
-    """The path of the first episode, NaN after its end."""
-    return jnp.where(lived.alive[:, :1], lived.percept.observation[:, 0, :2], jnp.nan)
+def descent(lr: float, episodes: int) -> PolicyDescent:
+    """Three gradient steps, whose size is halved after the first, as in the paper."""
+    return PolicyDescent(HORIZON, jnp.array([lr, lr / 2, lr / 2]), 3, episodes)
 
 
-def pictured(walks: Walks) -> dict[str, list]:
+def sizes_of(adapters: list[Any]) -> float | list[float] | None:
+    """The first step size of each seed's adapter, or the one that all have."""
+    lrs = [round(float(adapter.lr[0]), 4) for adapter in adapters if hasattr(adapter, "lr")]
+    return lrs if len(set(lrs)) > 1 else lrs[0] if lrs else None
+
+
+def goals_of(envs: Any) -> list[list[float]]:
+    """The goals that are pictured."""
+    return np.round(np.asarray(envs.goal[:PICTURED], np.float64), 4).tolist()
+
+
+def pictured(
+    adapter: Any, agents: ReactiveAgent, envs: AbstractEnv, key: Key[Array, ""]
+) -> dict[str, list]:
     """The paths of seed 0 to the first goals, "goals steps time 2"; `None` after their end."""
+    few = jax.tree.map(lambda leaf: leaf[:PICTURED], envs)
+    agent = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, agents)
 
     def values(path: Array) -> list:
-        places = np.round(np.asarray(path[0, :PICTURED], np.float64), 3)
+        places = np.round(np.asarray(path, np.float64), 3)
         numbers = places.astype(object)
         numbers[np.isnan(places)] = None
         return numbers.tolist()
 
-    return {"mean action": values(walks.path), "exploring": values(walks.trial)}
+    still, trial = _paths(adapter, agent, few, key)
+    return {"mean action": values(still), "exploring": values(trial)}
+
+
+@eqx.filter_jit
+def _paths(
+    adapter: Any, agent: ReactiveAgent, envs: AbstractEnv, key: Array
+) -> tuple[Array, Array]:
+    """Paths of the mean action and of an exploring episode, NaN after their end."""
+
+    def of_env(env: AbstractEnv, key: Key[Array, ""]) -> tuple[Array, Array]:
+        def way(agent: ReactiveAgent, key: Key[Array, ""]) -> Float[Array, "time 2"]:
+            life = live(agent, env, key=key, steps=HORIZON)
+            return jnp.where(life.counts[:, None], life.before.position, jnp.nan)
+
+        return adapter.course(agent, env, lambda a, k: (way(calm(a), k), way(a, k)), key=key)
+
+    return jax.vmap(of_env)(envs, jr.split(key, len(jax.tree.leaves(envs)[0])))
 
 
 def rows_of(
-    name: str, walks: Walks, *, episodes: int, lr: float | None = None
+    name: str,
+    returns: Float[np.ndarray, "seeds goals steps"],
+    still: Float[np.ndarray, "seeds goals steps"],
+    **about: Any,
 ) -> list[dict[str, Any]]:
     """Rows of the result. `agrees`: ours and theirs differ by less than the drawing of goals
     explains, 40 of them for theirs."""
-    rows = []
-    for part, values in (("returns", walks.reward), ("without exploration", walks.still)):
+    setting, rows = SETTINGS[name].value, []
+    for part, values in (("returns", returns), ("without exploration", still)):
         for step, by_seed in enumerate(np.moveaxis(np.asarray(values, np.float64), -1, 0)):
-            setting = SETTINGS[name].value
             row: dict[str, Any] = {"part": part, "recipe": name, "setting": setting, "tasks": "new"}
-            row |= {"steps": step, "episodes": episodes, "lr": lr, "quantity": "return"}
-            row |= summary(by_seed)
+            row |= {"steps": step, "quantity": "return"} | about | summary(by_seed)
             if name == "MAML" and part == "returns":
                 ours = interval(by_seed.reshape(1, -1))[1]
                 theirs = 1.96 * by_seed.std() / np.sqrt(THEIR_GOALS)

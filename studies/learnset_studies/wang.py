@@ -13,7 +13,6 @@ from jaxtyping import Array, Float, Int, Key
 from learnset.comparison import (
     AbstractLifeMeasure,
     ByGradient,
-    Cost,
     Experience,
     learn,
     Lives,
@@ -39,7 +38,7 @@ from learnset.envs import (
 from learnset.rl import A2C, AtRandom, Gittins, Objective, RecurrentAgent, ThompsonSampling, UCB1
 
 from . import _wang_page
-from ._agents import answered, ExpectedRegret, summary, TRAINING_OPTIONS, without
+from ._agents import answered, ExpectedRegret, seconds_of, summary, TRAINING_OPTIONS, without
 from ._pages import select, significant
 from ._two_step_learners import TwoStepLearner
 from ._wang_page import MODEL_BASED, MODEL_FREE, trained_on
@@ -137,7 +136,7 @@ class WangStudy:
             result = answered(experience.ask(question, recipes, models=models))
             curves[tested] = {outcome.name: significant(outcome.curve(None)) for outcome in result}
             rows += [_regret_row(outcome, tested) for outcome in result]
-        return rows, curves, {"two arms": _seconds(*costs)}
+        return rows, curves, {"two arms": seconds_of(*costs)}
 
     def _informative(
         self, folder: Path, key: Key[Array, ""], options: Any
@@ -162,7 +161,7 @@ class WangStudy:
             common
             | {"quantity": "% informative arm first"}
             | summary(100.0 * again.of_tasks[0, ..., -1]),
-        ], {"informative": _seconds(learnt.cost)}
+        ], {"informative": seconds_of(learnt.cost)}
 
     def _two_step(
         self, folder: Path, key: Key[Array, ""], options: Any
@@ -181,7 +180,7 @@ class WangStudy:
         question = Lives(longer, Staying(), self.seeds, test_tasks=self.bandits // 2 + 1)
         result = answered(experience.ask(question, recipes))
         rows = [row for outcome in result for row in _two_step_rows(outcome, self.trials)]
-        return rows, {"two-step": _seconds(result["RL²"].cost)}
+        return rows, {"two-step": seconds_of(result["RL²"].cost)}
 
     def _question(self, envs: AbstractEnvs, measure: AbstractLifeMeasure, **options: Any) -> Lives:
         return Lives(envs, measure, self.seeds, test_tasks=self.bandits, **options)
@@ -304,13 +303,6 @@ def _rule(name: str, *agents: AbstractAgent) -> Recipe:
     bound = name in ("random", "best possible")
     setting = Setting.BOUND if bound else Setting.SCRATCH
     return Recipe(name, setting, tuple(NothingLearnt(Rule(agent)) for agent in agents))
-
-
-def _seconds(*costs: Cost) -> dict[str, float]:
-    return {
-        "train_seconds": sum(cost.train_seconds for cost in costs),
-        "compile_seconds": sum(cost.compile_seconds for cost in costs),
-    }
 
 
 def orderings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,30 +1,40 @@
 """The Morris water maze: one place for many days, and a new place every day."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from learnset.comparison import seed_keys, Setting
+from learnset.comparison import (
+    ByGradient,
+    Experience,
+    learn,
+    Lives,
+    NothingLearnt,
+    Outcome,
+    Recipe,
+    Rule,
+    Setting,
+)
 from learnset.core import InputError, Split
 from learnset.envs import (
-    AbstractEnv,
+    AbstractAgent,
     AbstractEnvs,
-    AbstractWrapper,
-    Life,
     MatchingToPlace,
     ReferenceMemory,
+    RevealedEnvs,
     SITES,
 )
 from learnset.rl import (
     A2C,
+    AtRandom,
     CoordinateActorCritic,
     MatchingToPlaceDays,
     Objective,
@@ -35,58 +45,36 @@ from learnset.rl import (
 from learnset.training import write_npz
 
 from . import _water_maze_figures, _water_maze_page
-from ._agents import (
-    drawn,
-    life_of,
-    lives,
-    store,
-    stored,
-    summary,
-    Training,
-    TRAINING_OPTIONS,
-    without,
-)
+from ._agents import answered, seconds_of, store, stored, summary, TRAINING_OPTIONS, without
 from ._water_maze_lives import (
     arrays,
     compared_with_rats,
     first_success,
-    latencies,
+    Latency,
     POOL,
     preferences,
     probes,
     TRIALS,
 )
-from ._water_maze_weights import best_lrs, by_step, by_trial, maml, maml_steps
+from ._water_maze_weights import (
+    from_many_swims,
+    from_one_swim,
+    maml,
+    maml_steps,
+    step_sizes,
+    SWIMS,
+    Swims,
+)
 
 EASIER = MatchingToPlace(POOL, largest=0.2)  # of training
 ACTOR_CRITIC_POOL = dataclasses.replace(POOL, cells=97, cell_width=0.16)
+VALIDATION = 24  # days, at most
+RL2 = "RL²"
 FORGETFUL = "RL² without memory across trials"
 BOUND = "policy that observes the platform"
-AGENTS = {"RL2": "RL²", "told the place": BOUND}  # files of agents, and their names
-POLICIES = {
-    "scratch": ("new policy", Setting.SCRATCH),
-    "transfer": ("pretrained policy", Setting.TRANSFER),
-    "MAML": ("MAML policy", Setting.META),
-}
-Seconds = dict[tuple[str, Setting], Float[np.ndarray, "seeds days trials"]]  # by learner
-
-
-class Told(AbstractWrapper):
-    """The same maze with the platform observed: the bound."""
-
-    env: AbstractEnv
-
-    def observe(self, state: Any) -> Float[Array, "observation"]:
-        return jnp.concatenate([self.env.observe(state), self.env.secret(state)])
-
-
-class ToldDays(AbstractEnvs):
-    """Days with the platform observed."""
-
-    days: MatchingToPlace
-
-    def sample(self, split: Split, *, key: Key[Array, ""]) -> Told:
-        return Told(self.days.sample(split, key=key))
+AVERAGED = "averaged policy"
+# Files of stored agents.
+FILES = {RL2: "rl2", BOUND: "told-the-place", AVERAGED: "transfer", "MAML": "maml"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,198 +107,168 @@ class WaterMazeStudy:
     def run(
         self, folder: Path, key: Key[Array, ""], from_pretrained: bool = False, **options: Any
     ) -> dict[str, Any]:
-        """Trains and scores. `options` go to `train`. Probe trials go to `drawings.npz`."""
+        """Trains and scores. `options` go to `learn`. Probe trials go to `drawings.npz`."""
         if from_pretrained:  # nothing is trained, so nothing else should take long
             self = dataclasses.replace(self, days=min(self.days, 40), animals=min(self.animals, 8))
-        test = drawn(MatchingToPlace(POOL), self.days, Split.TEST, jr.fold_in(key, 20))
-        agents, stages, seconds = self._agents(test, folder, key, from_pretrained, options)
-        policies, lrs, more = self._policies(test, folder, key, from_pretrained, options)
-        days, life = self._matching_to_place(agents, policies, lrs, test, key)
-        swims = self._many_swims(policies, lrs, key)
-        reference = self._reference_memory(agents["RL2"], key)
-        preference = self._preference(agents["RL2"], folder, key)
-        rows = _rows("matching to place", days, "trial")
-        rows += _rows("reference memory", reference, "trial")
-        rows += _rows("many swims", swims, "step", first=0)
-        rows += preference + _stage_rows(stages)
-        rl2, actor_critic = days["RL²", Setting.META], reference["actor-critic", Setting.SCRATCH]
-        platforms = np.asarray(test.platforms[:, 0])
+        else:
+            options["out"] = folder / "checkpoints"
+        days = self._question(MatchingToPlace(POOL))
+        rl2, told, policies = self._experiences(key, {} if from_pretrained else options)
+        pretrained = self._recipe(AVERAGED, Setting.POOLED)
+        further = maml(pretrained, maml_steps(self.steps))
+        models, seconds, stages = {}, {}, {}
+        for recipe, experience in (
+            (self._recipe(RL2, Setting.META, partial(days.mean_of, key=key)), rl2),
+            (self._recipe(BOUND, Setting.BOUND), told),
+            (pretrained, policies),
+            (further, policies),
+        ):
+            name, file = recipe.name, f"water-maze-{FILES[recipe.name]}"
+            if from_pretrained:
+                models[name] = stored(file, experience.models)
+                continue
+            learnt = experience.learnt(recipe)
+            models[name], seconds[name] = learnt.of_one, seconds_of(learnt)
+            stages |= learnt.scores
+            store(models[name], folder / "trained" / f"{file}.npz")
+        models[FORGETFUL] = without(models[RL2], keeps_memory=False)
+
+        def ask(experience: Experience, question: Lives, *recipes: Recipe) -> list[Outcome]:
+            return list(answered(experience.ask(question, recipes, models=models)))
+
+        agents = [Recipe(name, Setting.META) for name in (RL2, FORGETFUL)]
+        starts = (None, pretrained, further)
+        one = ask(policies, days, *from_one_swim(starts), pretrained)
+        swims = self._question(Swims(MatchingToPlace(POOL)), days=self.animals)
+        swims = dataclasses.replace(swims, repeats=SWIMS, at_once=8)
+        many = ask(policies, swims, *from_many_swims(starts))
+        seeing = self._question(RevealedEnvs(MatchingToPlace(POOL)), seeds=told.seeds)
+        new = [*ask(rl2, days, *agents), *one]
+        new += [*ask(told, seeing, Recipe(BOUND, Setting.BOUND)), *self._actor_critics(key)]
+        remembered = self._question(ReferenceMemory(POOL), days=self.animals)
+        same = [*self._one_place(key), *ask(rl2, remembered, agents[0])]
+        rows = _rows("matching to place", new, "trial", last=TRIALS)
+        rows += _rows("reference memory", same, "trial")
+        rows += _rows("many swims", many, "step", first=0)
+        rows += self._preference(models, folder, key) + _stage_rows(stages)
+        envs, life = days.lives(models[RL2], key=key)
+        swum = first_success(jax.tree.map(np.asarray, life), np.asarray(envs.platforms[:, 0]))
+        rats = compared_with_rats(*(some[0].of_tasks[0].mean(axis=(0, 1)) for some in (new, same)))
+        chosen = {each[0].name: step_sizes(*each) for each in zip(one, many, strict=False)}
         return {
             "rows": rows,
-            "training": seconds | more,
-            "real": compared_with_rats(rl2.mean(axis=(0, 1)), actor_critic.mean(axis=(0, 1))),
-            "step_sizes": {
-                POLICIES[name][0]: [round(float(lr), 3) for lr in lrs[name]] for name in POLICIES
-            },
-            "figures": {"swims": first_success(life, platforms), "search": "drawings.npz"},
+            "training": seconds,
+            "real": rats,
+            "step_sizes": chosen,
+            "figures": {"swims": swum, "search": "drawings.npz"},
             "sizes": dataclasses.asdict(self),
         }
 
     draw = staticmethod(_water_maze_figures.draw)
     page = staticmethod(_water_maze_page.page)
 
-    def _agents(
-        self, test: Any, folder: Path, key: Key[Array, ""], from_pretrained: bool, options: Any
-    ) -> tuple[dict[str, RecurrentAgent], dict[str, dict], dict[str, dict]]:
-        """Recurrent agents, their latencies in the course of training, and its seconds."""
-        agents, stages, seconds = {}, {}, {}
-        for number, name, envs, at_the_end, options_of_agent in (
-            (0, "RL2", EASIER, test, {"critic_shapes_memory": True}),
-            (4, "told the place", ToldDays(EASIER), Told(test), {"keeps_memory": False}),
-        ):
-            training = self._training(short=name != "RL2", guesses=name == "RL2")
-            seeds = self.seeds if name == "RL2" else min(self.seeds, 2)
-            start = training.new(envs, seed_keys(key, number, seeds), **options_of_agent)
-            if from_pretrained:
-                agents[name] = stored(_file(name), start)
-                continue
-            agents[name], stages[AGENTS[name]], seconds[AGENTS[name]] = training.run(
-                name,
-                start,
-                envs,
-                folder,
-                seed_keys(key, number + 1, seeds),
-                _score(at_the_end, key),
-                options,
+    def _question(
+        self, envs: AbstractEnvs, *, seeds: int | None = None, days: int | None = None
+    ) -> Lives:
+        """Held-out days, with the study's numbers of seeds and days or others."""
+        validation = min(VALIDATION, self.animals)
+        return Lives(envs, Latency(), seeds or self.seeds, validation, days or self.days)
+
+    def _experiences(self, key: Key[Array, ""], options: Any) -> list[Experience]:
+        """Of recurrent agents, of policies that observe the platform, and of policies without
+        memory, which learn a new place by their weights."""
+        out = options.pop("out", None)
+
+        def experience(name: str, envs: AbstractEnvs, agent: Any, seeds: int) -> Experience:
+            env = envs.sample(Split.TRAIN, key=jr.key(0))
+            return learn(
+                lambda key: agent(env, width=self.width, key=key),
+                self._question(envs, seeds=seeds),
+                key=key,
+                out=None if out is None else out / name,
+                **options,
             )
-            store(agents[name], folder / "trained" / f"{_file(name)}.npz")
-        return agents, stages, seconds
 
-    def _policies(
-        self, test: Any, folder: Path, key: Key[Array, ""], from_pretrained: bool, options: Any
-    ) -> tuple[dict[str, ReactiveAgent], dict[str, Array], dict[str, dict]]:
-        """Policies without memory, which learn a new place by their weights; their step sizes,
-        chosen on validation days; and the seconds of training."""
-        env = EASIER.sample(Split.TRAIN, key=jr.key(0))
-        training = self._training(short=True, guesses=False)
-        new = eqx.filter_vmap(lambda k: ReactiveAgent(env, width=self.width, key=k))(
-            seed_keys(key, 6, self.seeds)
-        )
-        if from_pretrained:
-            policies = {
-                name: new if name == "scratch" else stored(_file(name), new) for name in POLICIES
-            }
-            return policies, stored(_file("step sizes"), dict.fromkeys(POLICIES, jnp.zeros(2))), {}
-        validation = drawn(
-            MatchingToPlace(POOL), min(self.days, 24), Split.VALIDATION, jr.fold_in(key, 28)
-        )
-        lr_key, policies, lrs, seconds = jr.fold_in(key, 29), {"scratch": new}, {}, {}
-        policies["transfer"], _, seconds["pretrained policy"] = training.run(
-            "reactive policy",
-            new,
-            EASIER,
-            folder,
-            seed_keys(key, 7, self.seeds),
-            _score(test, key),
-            options,
-        )
-        lrs["transfer"] = best_lrs(policies["transfer"], validation, lr_key)
-        policies["MAML"], seconds["MAML policy"] = maml(
-            policies["transfer"],
-            EASIER,
-            float(lrs["transfer"][1]),
-            steps=maml_steps(self.steps),
-            folder=folder,
-            key=key,
-            **options,
-        )
-        lrs |= {name: best_lrs(policies[name], validation, lr_key) for name in ("scratch", "MAML")}
-        for name in ("transfer", "MAML"):
-            store(policies[name], folder / "trained" / f"{_file(name)}.npz")
-        store(lrs, folder / "trained" / f"{_file('step sizes')}.npz")
-        return policies, lrs, seconds
+        recurrent = partial(RecurrentAgent, critic_shapes_memory=True)
+        seeing = partial(RecurrentAgent, keeps_memory=False)
+        return [
+            experience("recurrent", EASIER, recurrent, self.seeds),
+            experience("told", RevealedEnvs(EASIER), seeing, min(self.seeds, 2)),
+            experience("policies", EASIER, ReactiveAgent, self.seeds),
+        ]
 
-    def _matching_to_place(
-        self, agents: dict, policies: dict, lrs: dict, test: Any, key: Key[Array, ""]
-    ) -> tuple[Seconds, Life]:
-        """Latencies of new days, and the lives of RL²."""
-        score_key = jr.fold_in(key, 21)
-        life = jax.tree.map(np.asarray, lives(agents["RL2"], test, score_key))
-        forgetful = lives(without(agents["RL2"], keeps_memory=False), test, score_key)
-        seconds = {
-            ("RL²", Setting.META): latencies(life),
-            (FORGETFUL, Setting.META): latencies(forgetful),
-        }
-        for name, learner in POLICIES.items():
-            swum = by_trial(policies[name], test, lrs[name][0], score_key)
-            seconds[learner] = np.asarray(swum)
-        averaged = lives(policies["transfer"], test, score_key)
-        bound = lives(agents["told the place"], Told(test), score_key)
-        seconds["averaged policy", Setting.POOLED] = latencies(averaged)
-        seconds[BOUND, Setting.BOUND] = latencies(bound)
-        return seconds | self._actor_critics(key), life
-
-    def _many_swims(self, policies: dict, lrs: dict, key: Key[Array, ""]) -> Seconds:
-        """Latencies before and after steps of descent, each along a gradient of many swims."""
-        mazes = drawn(MatchingToPlace(POOL), self.animals, Split.TEST, jr.fold_in(key, 20))
-        return {
-            learner: np.asarray(by_step(policies[name], mazes, lrs[name][1], jr.fold_in(key, 30)))
-            for name, learner in POLICIES.items()
-        }
-
-    def _training(self, short: bool, guesses: bool) -> Training:
-        steps = max(1, self.steps // 3) if short else self.steps
-        parts = (0.0, 1.0) if short else (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
-        stages = tuple(sorted({max(1, round(steps * part)) for part in parts}))
-        rate = optax.linear_schedule(1e-3, 1e-4, steps)
-        optimiser = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(rate))
+    def _recipe(
+        self, name: str, setting: Setting, score: Callable[[Any], Any] | None = None
+    ) -> Recipe:
+        """Training over days; RL², which is scored on the way, longer and with guesses."""
+        steps = max(1, self.steps // 3) if score is None else self.steps
+        parts = () if score is None else (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
         objective = Objective(
             discount=0.98,
             entropy=0.02,
             entropy_end=0.002,
             anneal=steps,
             value_cost=0.1,
-            guess_cost=float(guesses),
+            guess_cost=0.0 if score is None else 1.0,
         )
-        method = A2C(self.horizon, objective, endless=True)
-        return Training(method, optimiser, stages, self.tasks_per_step, self.width)
+        rate = optax.linear_schedule(1e-3, 1e-4, steps)
+        learner = ByGradient(
+            A2C(self.horizon, objective, endless=True),
+            steps=steps,
+            tasks_per_step=self.tasks_per_step,
+            optimiser=optax.chain(optax.clip_by_global_norm(0.5), optax.adam(rate)),
+            score=score,
+            score_at=tuple(sorted({round(steps * part) for part in parts})),
+        )
+        return Recipe(name, setting, (learner,))
 
-    def _actor_critics(self, key: Key[Array, ""]) -> Seconds:
+    def _actor_critics(self, key: Key[Array, ""]) -> list[Outcome]:
         """Latencies of new days of actor-critics on place cells: new every day, or on day 9."""
-        days = drawn(
-            MatchingToPlaceDays(ACTOR_CRITIC_POOL), self.animals, Split.TEST, jr.fold_in(key, 22)
-        )
-        one_day = drawn(
-            MatchingToPlace(ACTOR_CRITIC_POOL), self.animals, Split.TEST, jr.fold_in(key, 23)
-        )
-        habits, key = PlaceActorCritic(ACTOR_CRITIC_POOL), jr.fold_in(key, 24)
-        new = latencies(life_of(habits, one_day, key))
-        seconds: Seconds = {("new actor-critic each day", Setting.SCRATCH): new}
-        for name, agent in (
-            ("actor-critic after eight days", habits),
-            ("actor-critic with coordinates after eight days", CoordinateActorCritic(habits)),
-        ):
-            whole = latencies(life_of(agent, days, key), days.trials)
-            seconds[name, Setting.TRANSFER] = whole[..., -TRIALS:]
-        return seconds
-
-    def _reference_memory(self, agents: RecurrentAgent, key: Key[Array, ""]) -> Seconds:
-        """Latencies of nine days of four trials; the platform moves after the seventh."""
-        key = jr.fold_in(key, 25)
-        fine = drawn(ReferenceMemory(ACTOR_CRITIC_POOL), self.animals, Split.TEST, key)
-        coarse = drawn(ReferenceMemory(POOL), self.animals, Split.TEST, key)
         habits = PlaceActorCritic(ACTOR_CRITIC_POOL)
-        by_coordinates = life_of(CoordinateActorCritic(habits), fine, key)
-        return {
-            ("actor-critic", Setting.SCRATCH): latencies(life_of(habits, fine, key), 36),
-            ("actor-critic with coordinates", Setting.SCRATCH): latencies(by_coordinates, 36),
-            ("RL²", Setting.META): latencies(lives(agents, coarse, key), 36),
+        each_day = {"new actor-critic each day": habits}
+        later = {
+            "actor-critic after eight days": habits,
+            "actor-critic with coordinates after eight days": CoordinateActorCritic(habits),
         }
+        return [
+            *self._lived(MatchingToPlace(ACTOR_CRITIC_POOL), each_day, Setting.SCRATCH, key),
+            *self._lived(MatchingToPlaceDays(ACTOR_CRITIC_POOL), later, Setting.TRANSFER, key),
+        ]
+
+    def _one_place(self, key: Key[Array, ""]) -> list[Outcome]:
+        """Latencies of nine days of four trials; the platform moves after the seventh."""
+        habits = PlaceActorCritic(ACTOR_CRITIC_POOL)
+        coordinates = CoordinateActorCritic(habits)
+        agents = {"actor-critic": habits, "actor-critic with coordinates": coordinates}
+        return self._lived(ReferenceMemory(ACTOR_CRITIC_POOL), agents, Setting.SCRATCH, key)
+
+    def _lived(
+        self,
+        envs: AbstractEnvs,
+        agents: Mapping[str, AbstractAgent],
+        setting: Setting,
+        key: Key[Array, ""],
+    ) -> list[Outcome]:
+        """Agents without training, all animals of one seed."""
+        question = self._question(envs, seeds=1, days=self.animals)
+        recipes = [
+            Recipe(name, setting, (NothingLearnt(Rule(agent)),)) for name, agent in agents.items()
+        ]
+        experience = learn(lambda key: AtRandom(len(agents)), question, key=key)
+        return list(answered(experience.ask(question, recipes)))
 
     def _preference(
-        self, agents: RecurrentAgent, folder: Path, key: Key[Array, ""]
+        self, models: Mapping[str, Any], folder: Path, key: Key[Array, ""]
     ) -> list[dict[str, Any]]:
         """Search in the first minute of a probe trial, after one trial at one of eight places."""
         # As many trials as days have, though two would do: the program is compiled already.
-        days = drawn(
-            MatchingToPlace(POOL, sites=SITES, probe=1), self.days, Split.TEST, jr.fold_in(key, 26)
-        )
-        platforms, rows = np.asarray(days.platforms[:, 0]), []
-        for name, model in (("RL²", agents), (FORGETFUL, without(agents, keeps_memory=False))):
+        question, rows = self._question(MatchingToPlace(POOL, sites=SITES, probe=1)), []
+        for name in (RL2, FORGETFUL):
+            envs, life = question.lives(models[name], key=key)
+            platforms = np.asarray(envs.platforms[:, 0])
             # On the host at once: thousands of paths are read from it, one by one.
-            life = jax.tree.map(np.asarray, lives(model, days, jr.fold_in(key, 27)))
-            swims = probes(life)
-            if model is agents:
+            swims = probes(jax.tree.map(np.asarray, life))
+            if name == RL2:
                 write_npz(folder / "drawings.npz", **arrays(swims, platforms))
             shares = preferences(swims, platforms)
             row = {"part": "probe", "recipe": name, "setting": Setting.META.value, "tasks": "new"}
@@ -319,37 +277,28 @@ class WaterMazeStudy:
         return rows
 
 
-def _file(name: str) -> str:
-    """The name of stored agents."""
-    return f"water-maze-{name.lower().replace(' ', '-')}"
-
-
-def _score(mazes: Any, key: Key[Array, ""]) -> Any:
-    """Scores of agents in the course of training: mean latencies, by seed and trial."""
-    return lambda model: latencies(lives(model, mazes, jr.fold_in(key, 21))).mean(axis=1)
-
-
-def _rows(part: str, seconds: Seconds, axis: str, first: int = 1) -> list[dict[str, Any]]:
-    """A row for each learner and each place of the last axis, counted from `first`."""
+def _rows(
+    part: str, outcomes: list[Outcome], axis: str, *, first: int = 1, last: int = 0
+) -> list[dict[str, Any]]:
+    """A row for each recipe and each of its watched places (or the `last` ones), counted from
+    `first`."""
     return [
-        {"part": part, "recipe": name, "setting": setting.value, "tasks": "new", axis: i + first}
-        | {"quantity": "latency, s"}
-        | summary(values[..., i])
-        for (name, setting), values in seconds.items()
-        for i in range(values.shape[-1])
+        {"part": part, "recipe": outcome.name, "setting": outcome.recipe.setting.value}
+        | {"tasks": "new", axis: i + first, "quantity": "latency, s"}
+        | summary(outcome.of_tasks[0, ..., place])
+        for outcome in outcomes
+        for i, place in enumerate(outcome.watched[-last:])
     ]
 
 
-def _stage_rows(stages: dict[str, dict[int, list]]) -> list[dict[str, Any]]:
+def _stage_rows(stages: Mapping[int, Float[np.ndarray, "seeds trials"]]) -> list[dict[str, Any]]:
     """A row for each stage of training and trial."""
-    settings = {"RL²": Setting.META, BOUND: Setting.BOUND}
     return [
-        {"part": "stages", "recipe": name, "setting": settings[name].value, "tasks": "new"}
+        {"part": "stages", "recipe": RL2, "setting": Setting.META.value, "tasks": "new"}
         | {"steps": stage, "trial": trial + 1, "quantity": "latency, s"}
         | {"value": float(np.mean(values, axis=0)[trial])}
-        | {"by_seed": [round(seed[trial], 2) for seed in values]}
-        for name, by_stage in stages.items()
-        for stage, values in by_stage.items()
+        | {"by_seed": [round(float(seed[trial]), 2) for seed in values]}
+        for stage, values in stages.items()
         for trial in range(TRIALS)
     ]
 

@@ -7,20 +7,19 @@ from pathlib import Path
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-import optax
 import pytest
 from conftest import assert_close
 
 import learnset as ls
 from learnset.cli import main
+from learnset.comparison import Lives
 from learnset.report import html_of, markdown_of
 from learnset_studies import bandits
-from learnset_studies._agents import lives, stored, Training
-from learnset_studies._water_maze_lives import arrays, latencies, POOL, probes
-from learnset_studies._water_maze_weights import by_trial, OneSwim
+from learnset_studies._agents import stored
+from learnset_studies._water_maze_lives import arrays, Latency, POOL, probes
+from learnset_studies._water_maze_weights import OneSwim
 from learnset_studies.bandits import BanditStudy
 from learnset_studies.harlow import HarlowStudy
 from learnset_studies.water_maze import WaterMazeStudy
@@ -94,21 +93,6 @@ def test_a_study_without_trained_agents_says_so(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_training_goes_on_where_it_was_cut(tmp_path):
-    """A study that is resumed says what the uncut one says, at each stage."""
-    envs, keys = ls.envs.Harlow(), jr.split(jr.key(0), 2)
-    training = Training(ls.rl.A2C(horizon=12), optax.adam(1e-3), (1, 3), 4, 8)
-    start = training.new(envs, keys)
-
-    def score(agents):
-        return np.asarray(agents.actor.bias)
-
-    whole = training.run("RL2", start, envs, tmp_path, keys, score, {})
-    again = training.run("RL2", start, envs, tmp_path, keys, score, {"resume": True})
-    assert_close(whole[0], again[0], rtol=0, atol=0)
-    assert whole[1] == again[1] and whole[2]["train_seconds"] == again[2]["train_seconds"]
-
-
 def test_all_stored_agents_take_less_than_two_megabytes():
     folder = resources.files("learnset_studies").joinpath("trained")
     assert sum(len(file.read_bytes()) for file in folder.iterdir()) < 2_000_000
@@ -116,21 +100,27 @@ def test_all_stored_agents_take_less_than_two_megabytes():
 
 @pytest.fixture(scope="module")
 def days():
-    """Ten held-out days, and lives of stored agents on them."""
-    days = ls.envs.MatchingToPlace(POOL).draw(10, ls.Split.TEST, key=jr.key(1))
-    training = WaterMazeStudy()._training(short=False, guesses=True)
-    start = training.new(ls.envs.MatchingToPlace(POOL), jr.split(jr.key(0), 5))
-    life = lives(stored("water-maze-rl2", start), days, jr.key(2))
-    return np.asarray(days.platforms[:, 0]), jax.tree.map(np.asarray, life)
+    """A question about ten held-out days, stored agents, and their lives there."""
+    question = Lives(ls.envs.MatchingToPlace(POOL), Latency(), seeds=5, test_tasks=10)
+    env = question.envs.sample(ls.Split.TRAIN, key=jr.key(0))
+    start = eqx.filter_vmap(lambda key: ls.rl.RecurrentAgent(env, width=64, key=key))(
+        jr.split(jr.key(0), 5)
+    )
+    agents = stored("water-maze-rl2", start)
+    envs, life = question.lives(agents, key=jr.key(2))
+    return question, agents, np.asarray(envs.platforms[:, 0]), jax.tree.map(np.asarray, life)
 
 
 def test_stored_agents_find_a_new_place_sooner_after_one_trial(days):
-    seconds = latencies(days[1]).mean(axis=(0, 1))
-    assert seconds[1] < 0.7 * seconds[0]
+    question, agents, _, life = days
+    seconds = question.mean_of(agents, key=jr.key(2))
+    ends = np.where(life.over, life.after.elapsed, 0).sum(axis=-1)  # of the four swims
+    assert_close(ends.mean(axis=1), seconds.sum(axis=1), rtol=1e-5)
+    assert seconds.mean(axis=0)[1] < 0.7 * seconds.mean(axis=0)[0]
 
 
 def test_kept_paths_are_the_swum_ones_with_the_site_that_is_nearest(days):
-    platforms, life = days
+    platforms, life = days[2:]
     swims = probes(life)
     kept = arrays(swims, platforms)
     assert kept["times"].shape[0] == kept["sites"].shape[0] == 5 * 10
@@ -143,22 +133,8 @@ def test_kept_paths_are_the_swum_ones_with_the_site_that_is_nearest(days):
     assert np.isclose(np.linalg.norm(site - platforms[7]), distances.min())
 
 
-def test_a_swim_begins_where_the_trial_does():
+def test_a_swim_begins_at_any_start_of_the_day():
     maze = ls.envs.MatchingToPlace(SMALL).sample(ls.Split.TEST, key=jr.key(0))
-    given = OneSwim(maze, jnp.asarray(2)).reset(0, key=jr.key(1))
     drawn = [OneSwim(maze).reset(0, key=jr.key(i)).position for i in range(20)]
-    assert_close(given.position, maze.starts[2])
+    assert OneSwim(maze).trials == 1
     assert len(np.unique(np.asarray(drawn).round(3), axis=0)) == 4
-
-
-def test_a_step_after_a_trial_changes_the_trials_after_it():
-    days = ls.envs.MatchingToPlace(SMALL, largest=0.5).draw(6, ls.Split.TEST, key=jr.key(0))
-    env = ls.envs.MatchingToPlace(SMALL).sample(ls.Split.TRAIN, key=jr.key(0))
-    policies = eqx.filter_vmap(lambda k: ls.rl.ReactiveAgent(env, width=4, depth=1, key=k))(
-        jr.split(jr.key(1), 2)
-    )
-    small, large = (
-        np.asarray(by_trial(policies, days, jnp.asarray(lr), jr.key(2))) for lr in (1e-6, 10.0)
-    )
-    assert small.shape == (2, 6, 4) and small.min() > 0 and small.max() <= SMALL.time_limit
-    assert (small[..., 0] == large[..., 0]).all() and (small[..., 1:] != large[..., 1:]).any()

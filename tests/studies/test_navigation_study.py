@@ -1,81 +1,87 @@
 """The study of navigation: the scores of policies, and their orderings."""
 
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from equinox import filter_vmap
 
 import learnset as ls
+from learnset.comparison import learn, Lives
 from learnset.envs.navigation import Navigation
 from learnset.rl._reactive import ReactiveAgent
 from learnset_studies.navigation import (
-    GoalsTold,
-    halved,
+    descent,
+    MeanAction,
     NavigationStudy,
     orderings,
     pictured,
     PUBLISHED,
+    Return,
     rows_of,
-    walk,
-    Walks,
+    sizes_of,
 )
 
 pytestmark = pytest.mark.study
 TEST = ls.Split.TEST
+GOALS = Navigation(squared=False)
+SIZES = {"seeds": 2, "validation_tasks": 2, "test_tasks": 3}
+STILL = Lives(GOALS, MeanAction(), **SIZES)
+
+
+def agent(key):
+    return ReactiveAgent(GOALS.sample(TEST, key=jr.key(0)), width=8, key=key)
 
 
 @pytest.fixture(scope="module")
-def goals():
-    return Navigation(squared=False).draw(3, TEST, key=jr.key(1))
+def outcomes():
+    """Of two seeds, by mean actions after steps of a size of nearly zero, and of another."""
+    experience = learn(agent, STILL, key=jr.key(0))
+    recipes = [
+        ls.Recipe(f"{lr}", ls.Setting.SCRATCH, adapters=(descent(lr, 2),)) for lr in (1e-9, 1.0)
+    ]
+    return experience.models, experience.ask(STILL, recipes)
 
 
-@pytest.fixture(scope="module")
-def walks(goals):
-    """Of two seeds, with a step size of zero and with one that is not."""
-    one = jax.tree.map(lambda leaf: leaf[0], goals)
-    agents = filter_vmap(lambda key: ReactiveAgent(one, width=8, key=key))(jr.split(jr.key(0), 2))
-    return {lr: walk(agents, goals, halved(lr), jr.key(2), episodes=2) for lr in (0.0, 1.0)}
+def test_there_is_a_return_before_each_step_and_after_the_last(outcomes):
+    assert outcomes[1]["1.0"].of_tasks.shape == (1, 2, 3, 4)
 
 
-def test_there_is_a_return_before_each_step_and_after_the_last(walks):
-    assert walks[1.0].reward.shape == walks[1.0].still.shape == (2, 3, 4)
-    assert walks[1.0].path.shape == walks[1.0].trial.shape == (2, 3, 4, 100, 2)
+def test_without_a_step_size_a_policy_stays_what_it_was(outcomes):
+    still, moved = (outcomes[1][name].of_tasks[0] for name in ("1e-09", "1.0"))
+    np.testing.assert_allclose(still, still[..., :1].repeat(4, axis=-1), rtol=1e-5)
+    assert (abs(moved[..., 1:] - moved[..., :1]) > 1e-3).all()
 
 
-def test_without_a_step_size_a_policy_stays_what_it_was(walks):
-    still = walks[0.0].still
-    assert jnp.allclose(still, still[..., :1], rtol=1e-5)
-    assert (abs(walks[1.0].still[..., 1:] - walks[1.0].still[..., :1]) > 1e-3).all()
-
-
-def test_paths_begin_at_the_start_and_returns_are_minus_distances(walks, goals):
-    assert not np.asarray(walks[1.0].path[:, :, :, 0]).any()
+def test_returns_are_minus_distances(outcomes):
+    goals, _ = STILL.ask(TEST, lambda envs: envs, jr.key(0))
     # At the start a network without biases stands still, as long as it has learnt nothing.
-    assert jnp.allclose(
-        walks[1.0].still[:, :, 0], -100 * jnp.linalg.norm(goals.goal, axis=1)[None], rtol=1e-4
+    np.testing.assert_allclose(
+        outcomes[1]["1.0"].of_tasks[0, ..., 0],
+        -100 * np.linalg.norm(goals.goal, axis=1)[None].repeat(2, axis=0),
+        rtol=1e-4,
     )
 
 
-def test_a_picture_has_no_place_after_the_end_of_a_path(walks):
-    shown = np.array(pictured(walks[1.0])["mean action"], float)
-    path = np.asarray(walks[1.0].path[0])
-    assert shown.shape == path.shape and (np.isnan(shown) == np.isnan(path)).all()
-    assert np.nanmax(abs(shown - path)) < 1e-3
-
-
-def test_the_oracle_senses_the_same_goals(goals):
-    told = GoalsTold(squared=False).draw(3, TEST, key=jr.key(1))
-    assert jnp.array_equal(told.goal, goals.goal)
-    state = jax.vmap(lambda env: env.reset(0, key=jr.key(0)))(told)
-    assert jnp.array_equal(
-        jax.vmap(lambda env, state: env.observe(state))(told, state)[:, 2:], goals.goal
+def test_paths_begin_at_the_start_and_have_no_place_after_their_end(outcomes):
+    goals, _ = STILL.ask(TEST, lambda envs: envs, jr.key(0))
+    near = jax.tree.map(lambda leaf: 0 * leaf + 1e-3, goals)  # reached at once
+    given = (descent(1.0, 2), outcomes[0])
+    far, ended = (
+        {k: np.array(v, float) for k, v in pictured(*given, envs, jr.key(2)).items()}
+        for envs in (goals, near)
     )
+    for paths in (*far.values(), *ended.values()):
+        assert paths.shape == (3, 4, 100, 2) and not paths[:, :, 0].any()
+    assert not np.isnan(far["mean action"][:, 0]).any()  # it stands still, far from all goals
+    assert np.isnan(ended["mean action"][:, 0, 1:]).all()
 
 
-def test_the_step_size_is_halved_after_the_first_step():
-    assert halved(0.5).tolist() == [0.5, 0.25, 0.25, 0.0]
+def test_the_last_return_counts_for_the_choice_of_step_sizes():
+    scores = np.array([[[-9.0, -1.0], [-2.0, -2.0]]])
+    assert Return().for_choice(scores).tolist() == [[-1.0, -2.0]]
+    assert sizes_of([descent(0.5, 2), descent(0.5, 2)]) == 0.5
+    assert sizes_of([descent(0.5, 2), descent(1.0, 2)]) == [0.5, 1.0]
+    assert descent(0.5, 2).lr.tolist() == [0.5, 0.25, 0.25] and descent(0.5, 2).steps == 3
 
 
 def made_up(*, maml, other):
@@ -84,7 +90,7 @@ def made_up(*, maml, other):
     found = []
     for name, returns in (("MAML", maml), ("pretrained", other), ("random initialisation", other)):
         reward = seeds + np.broadcast_to(np.array(returns), (2, 5, 4))
-        found += rows_of(name, Walks(reward, reward, reward, reward), episodes=20, lr=0.5)
+        found += rows_of(name, reward, reward, episodes=20, lr=0.5)
     return found
 
 
