@@ -1,5 +1,6 @@
 """Whether a recipe can answer a question, by shapes alone."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from jaxtyping import Array, Key
 
 from ..core import for_task, InputError, Model, Split
 from ._host import AbstractHostLearner
-from ._learner import Budget
+from ._learner import Budget, ByGradient
 from ._question import AbstractQuestion
 from ._recipe import Recipe
 
@@ -33,17 +34,25 @@ def misfit(
     if isinstance(learner, AbstractHostLearner):  # and its model is known when it has learnt
         return "" if hasattr(past, "flat") else "it learns from rows of known tasks"
 
+    def learnt(recipe: Recipe, past: Any, key: Array) -> Model:
+        learner = recipe.learners[0]
+        if isinstance(learner, ByGradient):  # a score is taken by the host, which has no part here
+            learner = dataclasses.replace(learner, score=None, score_at=())
+        start = network(key) if recipe.start is None else learnt(recipe.start, past, key)
+        return learner.learn(start, past, Budget(), key=key)
+
     def observed(past: Any, key: Array) -> Any:
         if stacked:
             past = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, past)
-        model = learner.learn(network(key), past, Budget(), key=key)
+        model = learnt(recipe, past, key)
         if question.tasks == "new":
             task, number = past.sample(Split.TEST, key=key), jnp.asarray(-1)
             support, query = task.support, task.query
         else:
             number = jnp.asarray(0)
             support, query = (past.all_points(number, s) for s in (Split.TRAIN, Split.VALIDATION))
-        return measure.observe(recipe.adapters[0].adapt(for_task(model, number), support), query)
+        adapter: Any = recipe.adapters[0]
+        return measure.observe(adapter.adapt(for_task(model, number), support), query)
 
     try:
         eqx.filter_eval_shape(observed, past, jr.key(0))

@@ -87,7 +87,7 @@ def _first(outcome: Outcome) -> Any:
 
 def _predictor(outcome: Outcome, task: Task, shots: int) -> Any:
     choice = outcome.chosen[outcome.shots.index(shots)][0]
-    adapter = outcome.recipe.adapters[choice.adapter]
+    adapter: Any = outcome.recipe.adapters[choice.adapter]
     return eqx.filter_jit(adapter.adapt)(_first(outcome), task.support)
 
 
