@@ -28,7 +28,7 @@ def test_a_learning_set_forms_in_four_of_five_seeds():
     2 on."""
     correct = by_trial("harlow", part="trials", recipe="RL²")
     assert correct.shape == (5, 6)
-    assert abs(correct[:, 0] - 50).max() <= 4
+    assert abs(correct[:, 0] - 50).max() <= 5.5  # 3.5 standard errors of 1,000 problems
     assert abs(correct[:, 0].mean() - 50) <= 2
     assert (correct[:, 1:].min(axis=1) >= 97).sum() >= 4
 
