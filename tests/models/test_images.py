@@ -5,6 +5,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
+import optax
 import pytest
 from conftest import assert_close
 
@@ -57,6 +59,28 @@ def test_a_convolution_by_row_products_is_that_of_lax_with_its_first_and_second_
         return derivatives(by_row_products), derivatives(lambda x, w: by_lax(x, w, 1))
 
     assert_close(*both(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_training_with_pooled_convolutions_stays_finite_whatever_is_computed_twice():
+    """XLA without optimisation computes the pooled values again, to the last bit differently."""
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (150, 28, 28, 1), np.uint8)
+    classes = ls.data.Labelled.from_arrays(pictures, np.repeat(np.arange(15), 10)).split((5, 5, 5))
+    model = ls.models.classifier(ls.Conv4((28, 28, 1), filters=4, key=jr.key(3)), 5, key=jr.key(4))
+    tasks, adam = ls.Episodes(*classes, 5, 1, 5), optax.adam(1e-3)
+    run = {"steps": 5, "key": jr.key(1), "tasks_per_step": 4, "progress": False}
+    assert np.isfinite(ls.train(ls.ProtoNet(), model, tasks, adam, **run).metrics["loss"]).all()
+
+
+@pytest.mark.parametrize("largest", range(4))
+def test_the_gradient_of_max_pooling_goes_to_the_largest_pixel_and_nan_stays(largest):
+    x = jnp.zeros(4).at[largest].set(1.0).reshape(1, 2, 2, 1)
+    gradient = jax.grad(lambda x: max_pool(x).sum())(x)
+    assert gradient.reshape(-1).tolist() == x.reshape(-1).tolist()
+    assert jnp.isnan(max_pool(jnp.where(x == 1, jnp.nan, x))).all()
+    alike = jax.grad(lambda x: max_pool(x).sum())(jnp.ones((1, 2, 2, 1)))
+    assert sorted(alike.reshape(-1).tolist()) == [0, 0, 0, 1]  # as in PyTorch
 
 
 def test_max_pooling_leaves_out_an_odd_last_row():

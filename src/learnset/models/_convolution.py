@@ -129,8 +129,19 @@ def by_row_products(x: Array, weight: Array) -> Array:
 def max_pool(
     x: Float[Array, "points height width channels"],
 ) -> Float[Array, "points half_height half_width channels"]:
-    """The largest of each two by two pixels; an odd last row or column is left out."""
+    """The largest of each two by two pixels; an odd last row or column is left out.
+
+    (The gradient of `max` over an axis divides by the number of values that equal the largest. XLA
+    may compute these values once more, to the last bit differently: then none does, and 0 / 0 is
+    NaN.)
+    """
     points, height, width, channels = x.shape
     down, across = height // 2, width // 2
-    even = x[:, : 2 * down, : 2 * across]
-    return even.reshape(points, down, 2, across, 2, channels).max(axis=(2, 4))
+    even = x[:, : 2 * down, : 2 * across].reshape(points, down, 2, across, 2, channels)
+    rows = _larger(even[:, :, 0], even[:, :, 1])
+    return _larger(rows[:, :, :, 0], rows[:, :, :, 1])
+
+
+def _larger(one: Array, other: Array) -> Array:
+    """The larger of two, NaN if one of them is, with a gradient that goes to just one of them."""
+    return jnp.where((other > one) | (other != other), other, one)

@@ -101,9 +101,11 @@ def project(
     [[1.0, -1.0]]
     """
     left = jnp.where(present[None], most - x, ABSENT)
-    # Sorted, not compared pairwise: a compiler that computes a number twice may round it
-    # differently.
+    # Sorted, not compared pairwise, and taken at a place: a compiler that computes a number twice
+    # may round it differently, and the gradient of `max` is 0 / 0 where nothing equals the largest.
     total = jnp.cumsum(-jnp.sort(-left, axis=1), axis=1)
     count = jnp.arange(1, left.shape[1] + 1, dtype=x.dtype)
-    threshold = ((total - most.sum(axis=1, keepdims=True)) / count[None]).max(axis=1, keepdims=True)
+    thresholds = (total - most.sum(axis=1, keepdims=True)) / count[None]
+    place = thresholds.argmax(axis=1, keepdims=True)
+    threshold = jnp.take_along_axis(thresholds, place, axis=1)
     return jnp.where(present[None], most - jnp.maximum(left - threshold, 0), 0)
