@@ -11,6 +11,7 @@ from result_format import faults
 
 import learnset as ls
 from learnset.cli import main
+from learnset.cli.subjects._tables import OwnTableSubject
 from learnset.data import with_rows_in_each_part
 from learnset.recipes import held_out, rows
 
@@ -204,6 +205,16 @@ def test_tasks_that_lack_rows_in_a_part_are_left_out_and_named():
     some = with_rows_in_each_part(dataclasses.replace(table, part=part), range(1))
     assert some.names == ("0", "1") and len(some.x) == 20
     assert some.notes[-1].startswith("1 of 3 tasks have no row to train on")
+
+
+@pytest.mark.parametrize(("rows", "quick", "count"), ((60_000, True, 3), (60_000, False, 5)))
+def test_a_quick_look_at_many_rows_divides_them_three_times_and_says_so(rows, quick, count):
+    y = np.arange(float(rows))
+    table = ls.Table.from_arrays(y[:, None], y, np.arange(rows) % 2)
+    some, seeds = OwnTableSubject(quick=quick)._divided(table)
+    assert len(seeds) == count
+    said = ("--quick divides more than 50,000 rows 3 times, not 5.",)
+    assert some.notes == (said if quick else ())
 
 
 @pytest.mark.parametrize("name", ("nowhere.csv", "sheet.xlsx", "no/such/data.parquet"))

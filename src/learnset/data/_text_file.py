@@ -138,8 +138,8 @@ def _read(
 
 def _rows(content: bytes, separator: str, *, strict: bool = False) -> Iterator[list[str]]:
     lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
-    options = {"skipinitialspace": separator != " ", "strict": strict}
-    return csv.reader(lines, delimiter=separator, **options)
+    spaces = separator != " "
+    return csv.reader(lines, delimiter=separator, skipinitialspace=spaces, strict=strict)
 
 
 def _whole(path: Path, rows: Iterator[list[str]], separator: str) -> Iterator[list[str]]:

@@ -52,6 +52,8 @@ FEWEST = 8  # tasks of which some can be held out
 QUERIES = 10  # rows of a held-out task to be scored on, at least
 WATCHED = (1, 2, 5, 10, 20, 50, 100)  # steps of adaptation that are scored
 DIVISIONS = 5
+QUICK_DIVISIONS = 3  # of a table with many rows, each of which takes minutes
+LARGE = 50_000  # rows
 MOST_LINES = 20  # of the columns on the terminal
 MANY = 64  # tasks, of which each gives fewer points to a step
 MOST_STEPS = 5000  # of a network, which ends when validation rows are predicted no better
@@ -200,7 +202,7 @@ class AbstractTableSubject(AbstractSubject):
     test_shots: tuple[int, ...] = (2, 5, 10, 20)
     """rows of held-out tasks to learn from, rising"""
     seeds: int | None = None
-    """divisions of the rows; default: 5"""
+    """divisions of the rows; default: 5, or 3 of more than 50 000 rows with --quick"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -253,6 +255,10 @@ class AbstractTableSubject(AbstractSubject):
                 " out."
             )
         number = 1 if table.part is not None else self.seeds or DIVISIONS
+        if self.quick and self.seeds is None and len(table.x) > LARGE and number > 1:
+            number = QUICK_DIVISIONS
+            note = f"--quick divides more than {LARGE:,} rows {number} times, not {DIVISIONS}."
+            table = dataclasses.replace(table, notes=(*table.notes, note))
         seeds = range(self.seed, self.seed + number)
         return with_rows_in_each_part(table, seeds), seeds
 
