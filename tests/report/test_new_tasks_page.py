@@ -88,7 +88,7 @@ def test_the_table_has_each_value_before_after_one_step_and_at_the_chosen_one():
 
 def test_the_page_has_the_answers_the_table_and_the_sources():
     page = page_of_new_tasks(
-        [comparison((3.0, 1.0, 0.9))], 5, title="T", tasks="sines", unit="point", control="Control."
+        [comparison((3.0, 1.0, 0.9))], 5, title="T", tasks="sines", unit="point", further="Control."
     )
     assert [section.title for section in page.sections if section.brief][1:] == [
         "Mean squared error from 5 points"

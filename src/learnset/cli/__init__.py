@@ -33,7 +33,7 @@ COMMANDS = {
     "train": Word("_train", "Train", "trains one method on one family of tasks"),
     "evaluate": Word("_train", "Evaluate", "scores a run of `train` on new tasks"),
     "draw": Word("_draw", "Draw", "draws sampled tasks"),
-    "fit": Word("_use", "Fit", "fits a model to a table: the one that `compare` recommends"),
+    "fit": Word("_use", "Fit", "fits the model that `compare` recommends"),
     "predict": Word("_keep", "Predict", "predicts rows, or the classes of images, by a kept model"),
     "adapt": Word("_keep", "Adapt", "adapts a kept model to new tasks, or to your own classes"),
     "inspect": Word("_use", "Inspect", "shows the card of a model: data, scores, limits"),

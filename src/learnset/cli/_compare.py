@@ -1,6 +1,7 @@
 """`learnset compare`."""
 
 import dataclasses
+import shlex
 import time
 from collections.abc import Sequence
 from typing import Annotated
@@ -84,3 +85,6 @@ class Compare:
             page = answer.draw(folder, about["command"])
             write_page(page._replace(origin=about), folder, console)
         console.print(f"{out / 'report.html'} has the figures.")
+        fitted = not getattr(getattr(subject, "tasks", None), "log_target", False)
+        if record.get("recommendation") and fitted:
+            console.print(f"Next: learnset fit {shlex.quote(str(out))}")

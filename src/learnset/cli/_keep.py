@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import arg
 
-from ..core import AbstractAdapter, Batch, InputError, Model
-from ..data import Classes, from_folder, from_images, from_npz, Labelled, left_out, Ranges, rows_of
+from ..core import Batch, InputError, takes_any
+from ..data import Classes, left_out, Ranges
+from ..fitting import Format, ranges_from
 from ..training import (
     Calibrated,
     load,
@@ -29,7 +30,7 @@ from ..training import (
 )
 from . import say
 from ._families import few_shot
-from ._kept import Kept, ranges_from, read_kept
+from ._kept import read_kept
 from ._options import say_notes
 from ._train import training_of
 from .subjects import AbstractSource
@@ -62,12 +63,13 @@ class Adapt:
         kept = read_kept(self.folder)
         given, ways = few_shot(training.tasks, kept.shape), training.tasks.ways
         model = training.model(self.folder, given)
-        classes = self._support(kept)
+        # Black and white are those of these images: their camera need not be that of the run.
+        classes = Format(kept.shape, "", {}).classes(self.support)
         pool = Classes(classes)
         targets = jnp.eye(len(classes))[jnp.asarray(classes.labels)]
         support = Batch(pool[jnp.arange(len(classes.x))], targets)
         adapter = training.adapter(given)
-        if len(classes) != ways and not _takes_any(adapter, model, support):
+        if len(classes) != ways and not takes_any(adapter, model, support):
             raise InputError(self._other_ways(ways, len(classes)))
         predictor = Calibrated(
             eqx.filter_jit(adapter.adapt)(model, support),
@@ -87,41 +89,12 @@ class Adapt:
         )
         say_notes(left_out(classes.skipped), console)
 
-    def _support(self, kept: Kept) -> Labelled:
-        shape = kept.shape
-        if self.support.suffix == ".npz":
-            classes = from_npz(self.support)
-        elif len(shape) != 3:
-            raise InputError(
-                f"The run reads features of shape {shape}: give an .npz file with arrays `x` and"
-                " `y`."
-            )
-        else:
-            # Black and white are those of these images: their camera need not be that of the run.
-            size, channels = (shape[0], shape[1]), shape[-1]
-            classes = from_folder(self.support, size=size, channels=channels, min_size=1)
-        if classes.x.shape[1:] != shape:
-            raise InputError(
-                f"{self.support} has examples of shape {classes.x.shape[1:]}, but the run had"
-                f" {shape}."
-            )
-        return classes
-
     def _other_ways(self, ways: int, classes: int) -> str:
         return (
             f"{self.support} has {classes} classes, but {self.folder} was trained for {ways} at a"
             f" time and its head has no others. Give {ways} classes, train with `--ways {classes}`,"
             " or use a method that takes any number, such as `protonet`."
         )
-
-
-def _takes_any(adapter: AbstractAdapter, model: Model, support: Batch) -> bool:
-    """Whether an adapter makes as many outputs as the support set has classes."""
-    try:
-        answers = eqx.filter_eval_shape(lambda: adapter.adapt(model, support)(support.x[0]))
-    except (InputError, TypeError, ValueError):  # shapes that do not fit
-        return False
-    return answers.shape == support.y.shape[1:]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +104,7 @@ class Predict:
     classifier: Annotated[tyro.conf.Positional[Path], arg(metavar="CLASSIFIER")]
     """directory that `learnset adapt` wrote"""
     images: Annotated[tyro.conf.Positional[tuple[Path, ...]], arg(metavar="IMAGE")]
-    """image files, or .npz files with an array `x`"""
+    """image files, folders of them, or .npz files with an array `x`"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments
@@ -141,7 +114,7 @@ class Predict:
             raise InputError("No image was given. `learnset predict CLASSIFIER IMAGE...`.")
         table = Table("example", "class", "confidence")
         for path in self.images:
-            labels, x, notes = _examples(path, shape, ranges)
+            labels, x, notes = Format(shape, "", ranges).examples(path)
             say_notes([f"{path}: {line}" for line in notes], console)
             with within(LONGEST, f"{self.classifier} did not answer for {path}"):
                 scores = predictor(jnp.asarray(x, jnp.result_type(float)))
@@ -182,25 +155,3 @@ def within(seconds: float, message: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _examples(
-    path: Path, shape: tuple[int, ...], ranges: Ranges
-) -> tuple[list[str], np.ndarray, tuple[str, ...]]:
-    """The names and examples of one file, as a classifier of this shape reads them, and what is to
-    be known of them."""
-    if path.suffix == ".npz":
-        x, notes = rows_of(path, ranges=ranges)
-        if x.shape[1:] != shape:
-            raise InputError(
-                f"{path} has examples of shape {x.shape[1:]}, but the classifier reads {shape}."
-            )
-        labels = [f"{path}, row {i}" for i in range(len(x))]
-    elif len(shape) != 3:
-        raise InputError(
-            f"The classifier reads features of shape {shape}: give an .npz file with an array `x`."
-        )
-    else:
-        x, notes = from_images([path], size=shape[:2], channels=shape[-1], ranges=ranges)
-        labels = [str(path)]
-    return labels, x / np.float32(255) if x.dtype == np.uint8 else x, notes

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core import InputError
 from ..data import Ranges
+from ..fitting import ranges_from
 from ..training import read_sealed_json
 
 NAMES: tuple[str, ...] = ("train", "validation", "test")
@@ -51,13 +52,6 @@ def read_kept(folder: Path) -> Kept:
         ranges_from(kept["ranges"]),
         {int(shots): value for shots, value in kept["temperatures"].items()},
     )
-
-
-def ranges_from(known: Mapping[str, list[float] | None]) -> Ranges:
-    """Ranges as they are kept in JSON."""
-    return {
-        kind: None if bounds is None else (bounds[0], bounds[1]) for kind, bounds in known.items()
-    }
 
 
 def check_present(where: str, kept: Kept, names: tuple[str, ...], things: str) -> tuple[str, ...]:

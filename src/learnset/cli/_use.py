@@ -1,5 +1,5 @@
-"""`learnset fit`, `inspect`, `serve`, and `predict` and `adapt` of a fitted model: a table, in
-use."""
+"""`learnset fit`, `inspect`, `serve`, and `predict` and `adapt` of a fitted model: what was learnt
+from a table, or from classes of examples, in use."""
 
 import dataclasses
 import io
@@ -15,18 +15,36 @@ from tyro.conf import arg, OmitArgPrefixes
 
 from ..core import few, InputError, needs, write_csv, write_file
 from ..data import source_of, Table
-from ..fitting import Added, card, fit, Fitted, load_fitted, SUFFIX
+from ..fitting import (
+    Added,
+    card,
+    Classifier,
+    fit,
+    Fitted,
+    FittedExamples,
+    load_fitted,
+    SUFFIX,
+)
 from ._options import say_notes
 from ._result import NAME, read_result
-from .subjects import OwnTable
+from ._use_examples import (
+    adapt_examples,
+    fitted_run,
+    no_classes,
+    predict_examples,
+    say_adapted,
+    say_fitted,
+)
+from .subjects import AbstractImagesSubject, OwnTable
 
 SHOWN = 20  # rows on the terminal
 
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """Fits the recommended recipe of a comparison, or another, to all rows of a table, and keeps
-    the model as one file. PATH is a run of `learnset compare`, or the table itself."""
+    """Fits the recommended recipe of a comparison, or another, to all rows of a table or to all
+    training classes of examples, and keeps the model as one file. PATH is a run of `learnset
+    compare`, or the table itself."""
 
     tasks: OmitArgPrefixes[OwnTable] = dataclasses.field(default_factory=OwnTable)
     recipe: str | None = None
@@ -42,7 +60,12 @@ class Fit:
         del arguments
         path = self.tasks.path
         _check_scale(self.tasks)
-        table, recipes, new = _of_run(path) if path.is_dir() else (self.tasks.table(), "auto", None)
+        subject, result = read_run(path) if path.is_dir() else (None, {})
+        if isinstance(subject, AbstractImagesSubject):
+            return self._fit_examples(subject, result, console)
+        table, recipes, new = (
+            _of_run(path, subject, result) if result else (self.tasks.table(), "auto", None)
+        )
         out = self.out or Path(f"{path.resolve().stem.removeprefix('compare-')}{SUFFIX}")
         _check_free(out, self.overwrite)
         say_notes(table.notes, console)
@@ -60,30 +83,60 @@ class Fit:
             console.print(f"New tasks are learnt by {few(of_new, 10)} (`learnset adapt`).")
         console.print(f"Next: learnset predict {shlex.quote(str(out))} NEW.csv --out OUT.csv")
 
+    def _fit_examples(
+        self, subject: AbstractImagesSubject, result: dict[str, Any], console: Console
+    ) -> None:
+        folder = self.tasks.path
+        if self.seed:
+            raise InputError(f"`--seed {self.seed}`, but {folder} is fitted with the seed it had.")
+        name = Path(getattr(subject.source, "path", folder)).resolve().stem
+        out = self.out or Path(f"{name.removeprefix('compare-')}{SUFFIX}")
+        _check_free(out, self.overwrite)
+        fitted = fitted_run(subject, result, folder, self.recipe, console)
+        fitted.save(out)
+        say_fitted(fitted, out, console)
 
-def _of_run(folder: Path) -> tuple[Table, tuple[str, ...], dict[int, str] | None]:
-    """The table of a run of `learnset compare`, the recipes among which it recommends one, and the
-    recipe that it recommends for new tasks, by the number of their rows."""
+
+def read_run(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """The subject of a run of `learnset compare`, with its files where they are, and its result."""
     from ._run import parse
 
     result = read_result(folder, "`learnset compare`")
     try:
         command = shlex.split(result["meta"]["command"])[1:]
-        recommended, new = _recommended(result)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / NAME} cannot be read ({type(error).__name__}).") from None
     subject: Any = getattr(parse(command), "subject", None)
+    source = getattr(subject, "tasks", None)
+    if hasattr(source, "path"):
+        out = subject.folder(f"compare-{subject.word}")
+        subject = dataclasses.replace(subject, tasks=_with_files(source, folder, out))
+    return subject, result
+
+
+def _of_run(
+    folder: Path, subject: Any, result: dict[str, Any]
+) -> tuple[Table, tuple[str, ...], dict[int, str] | None]:
+    """The table of a run of `learnset compare`, the recipes among which it recommends one, and the
+    recipe that it recommends for new tasks, by the number of their rows."""
     source: Any = getattr(subject, "tasks", None)
     if not hasattr(source, "table"):
-        raise InputError(f"{folder} compares no table (`{shlex.join(command)}`): `fit` needs one.")
+        command = result["meta"]["command"]
+        raise InputError(
+            f"{folder} compares no table and no classes of examples (`{command}`): `fit` needs one"
+            " of these."
+        )
+    try:
+        recommended, new = _recommended(result)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / NAME} cannot be read ({type(error).__name__}).") from None
     _check_scale(source)
-    out = subject.folder(f"compare-{subject.word}")
-    return _with_files(source, folder, out).table(), recommended, new
+    return source.table(), recommended, new
 
 
 def _with_files(source: Any, run: Path, out: Path) -> Any:
-    """The table of a run with its files where they are, whatever folder this is: they are relative
-    to the one that the run was made in, unless the run was moved.
+    """The tasks of a run with their files where they are, whatever folder this is: they are
+    relative to the one that the run was made in, unless the run was moved.
 
     **Arguments:** `out`: the folder of the run as it was named then.
     """
@@ -91,11 +144,13 @@ def _with_files(source: Any, run: Path, out: Path) -> Any:
     base = Path(*place[:-depth]) if place[-depth:] == out.parts else Path()
     files = {name: getattr(source, name, None) for name in ("path", "schema")}
     files = {name: base / file for name, file in files.items() if file is not None}
+    remedy = "name the table and its columns: `learnset fit TABLE --task-column …`"
+    if not hasattr(source, "table"):
+        remedy = "compare again"
     for file in files.values():
         if not file.exists():
             raise InputError(
-                f"{file} is not there any more, which {run} was made of. Put it back, or name the"
-                " table and its columns: `learnset fit TABLE --task-column …`."
+                f"{file} is not there any more, which {run} was made of. Put it back, or {remedy}."
             )
     return dataclasses.replace(source, **files)
 
@@ -123,12 +178,14 @@ def _recommended(result: dict[str, Any]) -> tuple[tuple[str, ...], dict[int, str
 
 @dataclasses.dataclass(frozen=True)
 class PredictRows:
-    """Predicts the rows of a table, by a model that `learnset fit` kept."""
+    """Predicts the rows of a table, or the classes of examples, by a model that `learnset fit` or
+    `adapt` kept."""
 
     model: Annotated[tyro.conf.Positional[Path], arg(metavar="MODEL")]
     """file that `learnset fit` or `adapt` wrote"""
-    rows: Annotated[tyro.conf.Positional[Path], arg(metavar="ROWS")]
-    """CSV, TSV or Parquet file, with or without labels"""
+    rows: Annotated[tyro.conf.Positional[tuple[Path, ...]], arg(metavar="ROWS|IMAGE")]
+    """CSV, TSV or Parquet file, with or without labels. Of classes: image files, folders of images,
+    or .npz files with an array `x`"""
     out: Path | None = None
     """CSV or Parquet file for predictions; default: the first rows are shown"""
     keep_columns: bool = False
@@ -141,7 +198,15 @@ class PredictRows:
         if self.out is not None:
             _check_free(self.out, self.overwrite)
         fitted = load_fitted(self.model)
-        answers = fitted.answers(fitted.reader.read(self.rows))
+        if isinstance(fitted, Classifier):
+            if self.keep_columns:
+                raise InputError("`--keep-columns`, but examples have no columns.")
+            return predict_examples(fitted, self.rows, self.out, console)
+        if isinstance(fitted, FittedExamples):
+            raise InputError(no_classes(self.model))
+        if len(self.rows) != 1:
+            raise InputError(f"{len(self.rows)} files of rows were given: give one.")
+        answers = fitted.answers(fitted.reader.read(self.rows[0]))
         task = fitted.schema.task
         frame = self._with_rows(fitted.frame(answers), task and task.name)
         say_notes(answers.notes, console)
@@ -165,7 +230,7 @@ class PredictRows:
 
         number, kept = "row", []
         if self.keep_columns:
-            source = source_of(self.rows)
+            source = source_of(self.rows[0])
             kept = [source.cells(name)[0].alias(name) for name in source.columns]
             number = "row" if "row" not in source else "row number"
             frame = frame.drop(*([task] if task is not None else []))
@@ -182,12 +247,14 @@ def _grid(frame: Any) -> Grid:
 
 @dataclasses.dataclass(frozen=True)
 class AdaptRows:
-    """Adds new tasks to a model that `learnset fit` kept, each learnt from a few rows."""
+    """Adds new tasks to a model that `learnset fit` kept, each learnt from a few rows; or makes a
+    classifier of your own classes, from a few examples of each."""
 
     model: Annotated[tyro.conf.Positional[Path], arg(metavar="MODEL")]
     """file that `learnset fit` or `adapt` wrote"""
-    rows: Annotated[tyro.conf.Positional[Path], arg(metavar="ROWS")]
-    """table with a few labelled rows of new tasks"""
+    rows: Annotated[tyro.conf.Positional[Path], arg(metavar="ROWS|CLASSES")]
+    """table with a few labelled rows of new tasks; of classes: folder with one folder a class, or
+    .npz file with arrays `x` and `y`"""
     out: Path | None = None
     """file for the model; default: the name of ROWS, with the ending .learnset"""
     overwrite: bool = False
@@ -195,9 +262,18 @@ class AdaptRows:
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments
-        out = self.out or Path(f"{self.rows.stem}{SUFFIX}")
+        out = self.out or Path(f"{self.rows.resolve().stem}{SUFFIX}")
         _check_free(out, self.overwrite)
         fitted = load_fitted(self.model)
+        if isinstance(fitted, Classifier):
+            raise InputError(
+                f"{self.model} is a classifier already. Adapt the model that it was made from, with"
+                " all classes that you want."
+            )
+        if isinstance(fitted, FittedExamples):
+            classifier = adapt_examples(fitted, self.rows, console)
+            classifier.save(out)
+            return say_adapted(classifier, out, console)
         records = fitted.reader.read(self.rows)
         adapted = fitted.adapted(records)
         adapted.save(out)
@@ -229,7 +305,8 @@ class Inspect:
 
 @dataclasses.dataclass(frozen=True)
 class Serve:
-    """Serves a fitted model over HTTP: /predict, /adapt, /schema, /health, and a page to try it."""
+    """Serves a fitted model or a classifier over HTTP: /predict, /schema, /health, and a page to
+    try it; of tables /adapt as well."""
 
     model: Annotated[tyro.conf.Positional[Path], arg(metavar="MODEL")]
     """file that `learnset fit` or `adapt` wrote"""
@@ -243,13 +320,16 @@ class Serve:
         with needs("serve"):
             import uvicorn
 
-            from ..fitting import service
+            from ..fitting import service, service_of_examples
         if not 0 < self.port < 65536:
             raise InputError(f"`--port {self.port}`, but a port is a number from 1 to 65535.")
-        fitted: Fitted = load_fitted(self.model)
+        fitted = load_fitted(self.model)
+        if isinstance(fitted, FittedExamples):
+            raise InputError(no_classes(self.model))
+        served = service(fitted) if isinstance(fitted, Fitted) else service_of_examples(fitted)
         console.print(f"{fitted} at http://{self.host}:{self.port}")
         uvicorn.run(
-            service(fitted), host=self.host, port=self.port, log_level="warning",
+            served, host=self.host, port=self.port, log_level="warning",
             access_log=False, timeout_keep_alive=30, limit_concurrency=1000, server_header=False,
         )  # fmt: skip
 

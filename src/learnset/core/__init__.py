@@ -44,6 +44,7 @@ from ._method import (
     AbstractIterativeAdapter as AbstractIterativeAdapter,
     AbstractMethod as AbstractMethod,
     Metrics as Metrics,
+    takes_any as takes_any,
     trace as trace,
 )
 from ._names import (

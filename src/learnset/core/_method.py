@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key, PyTree
 
+from ._errors import InputError
 from ._types import Batch, Model, Predictor, State
 
 Metrics = dict[str, Float[Array, ""]]
@@ -112,3 +113,12 @@ def trace(
             return adapter.trace(model, support, observe)
         return adapter.trace_at(model, support, observe, steps)
     return jax.tree.map(lambda leaf: leaf[None], observe(adapter.adapt(model, support)))
+
+
+def takes_any(adapter: AbstractAdapter, model: Model, support: Batch) -> bool:
+    """Whether an adapter makes as many outputs as the support set has classes."""
+    try:
+        answers = eqx.filter_eval_shape(lambda: adapter.adapt(model, support)(support.x[0]))
+    except (InputError, TypeError, ValueError):  # shapes that do not fit
+        return False
+    return answers.shape == support.y.shape[1:]

@@ -19,6 +19,7 @@ from ._folder import (
     from_folder as from_folder,
     from_image as from_image,
     from_images as from_images,
+    images_in as images_in,
 )
 from ._labelled import (
     Labelled as Labelled,

@@ -1,6 +1,8 @@
 """Image folders, in which each folder is a class."""
 
+import io
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -108,19 +110,20 @@ def from_image(
 
 
 def from_images(
-    paths: list[str | Path],
+    paths: Sequence[str | Path | bytes],
     *,
     size: int | tuple[int, int] = 28,
     channels: int = 1,
     ranges: Ranges | None = None,
 ) -> tuple[UInt8[np.ndarray, "images h w c"], tuple[str, ...]]:
-    """Images as `from_image` reads each, and what is to be known of them, a line each."""
-    shape, files = _shape(size), [Path(path) for path in paths]
-    notes, pictures = Notes(None), []
-    for file in files:
-        image = picture(file, shape)
+    """Images as `from_image` reads each, files or their bytes, and what is to be known of them, a
+    line each."""
+    shape, notes, pictures = _shape(size), Notes(None), []
+    files = [Path("The image") if isinstance(path, bytes) else Path(path) for path in paths]
+    for path, file in zip(paths, files, strict=True):
+        image = picture(io.BytesIO(path) if isinstance(path, bytes) else file, shape)
         if isinstance(image, str):
-            if not file.exists():
+            if not isinstance(path, bytes) and not file.exists():
                 raise InputError(f"There is no file {file}.")
             reason = "it is broken, or not an image" if image == BROKEN else f"as are all {image}"
             raise InputError(
@@ -129,6 +132,35 @@ def from_images(
         pictures.append(image)
     images, _ = _bytes(pictures, files, ranges, notes)
     return np.stack([_with_channels(image, channels) for image in images]), notes.lines
+
+
+def images_in(
+    folder: str | Path,
+    *,
+    size: int | tuple[int, int] = 28,
+    channels: int = 1,
+    ranges: Ranges | None = None,
+) -> tuple[list[Path], UInt8[np.ndarray, "images h w c"], tuple[str, ...]]:
+    """The intact images of a folder and of those in it, in the order of their names, as
+    `from_image` reads each.
+
+    **Returns:** their files, the images, and what was left out or changed, a line each.
+
+    **Raises:** `InputError` for a folder without an intact image.
+    """
+    root, shape = Path(folder), _shape(size)
+    notes = Notes(root)
+    inner = sorted(f for f in root.rglob("*") if f.is_dir() and not _hidden(f.relative_to(root)))
+    intact = [pair for each in (root, *inner) for pair in _read(each, shape, notes)]
+    if not intact:
+        raise InputError(f"No image in {root} can be used. {' '.join(notes.lines)}".strip())
+    files = [file for file, _ in intact]
+    images, _ = _bytes([image for _, image in intact], files, ranges, notes)
+    return files, np.stack([_with_channels(image, channels) for image in images]), notes.lines
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _shape(size: int | tuple[int, int]) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """One image file, opened as a stranger's: of a known format, and of a size that memory holds."""
 
+import io
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -36,15 +37,15 @@ class Picture(NamedTuple):
     notes: tuple[str, ...]
 
 
-def picture(file: Path, shape: tuple[int, int]) -> Picture | str:
-    """One image, with one channel if all its pixels are grey.
+def picture(file: Path | io.BytesIO, shape: tuple[int, int]) -> Picture | str:
+    """One image, a file or its bytes, with one channel if all its pixels are grey.
 
     **Returns:** the image, or in words why it cannot be used.
     """
     with needs("images"):
         from PIL import Image
 
-    if not file.is_file():
+    if isinstance(file, Path) and not file.is_file():
         return SPECIAL if file.exists() else BROKEN
     try:
         with warnings.catch_warnings():

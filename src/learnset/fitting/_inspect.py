@@ -5,12 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from ._examples import Classifier, FittedExamples
 from ._fitted import Fitted
+from ._inspect_examples import card_of_examples
 from ._intervals import ENOUGH
 
 
-def card(fitted: Fitted) -> list[tuple[str, list[tuple[str, str]]]]:
+def card(
+    fitted: Fitted | FittedExamples | Classifier,
+) -> list[tuple[str, list[tuple[str, str]]]]:
     """Sections of lines, each a name and what is to be said."""
+    if not isinstance(fitted, Fitted):
+        return card_of_examples(fitted)
     about = fitted.card
     recipe, data, scores = about["recipe"], about["data"], about["scores"]
     return [

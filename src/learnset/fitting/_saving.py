@@ -13,21 +13,26 @@ from ..core import Batch, for_task, InputError
 from ..data import Encoding, Schema
 from ..training import load as load_predictor
 from ._correction import Correction, Penalty
+from ._examples import Classifier, FittedExamples
 from ._file import MOST_BYTES, pack, read, SUFFIX, unpack, write
 from ._fitted import Added, Fitted
 from ._intervals import Calibration, Intervals
+from ._saving_examples import about_of, examples_of
 from ._structure import from_plain, to_plain
 
 MOST_STEPS = 10_000  # of adaptation
+AnyFitted = Fitted | FittedExamples | Classifier
 
 
-def save(fitted: Fitted, path: Path) -> None:
+def save(fitted: AnyFitted, path: Path) -> None:
     """Writes a fitted model."""
     write(path, to_bytes(fitted))
 
 
-def to_bytes(fitted: Fitted) -> bytes:
+def to_bytes(fitted: AnyFitted) -> bytes:
     """A fitted model as the bytes of a file."""
+    if not isinstance(fitted, Fitted):
+        return pack(*about_of(fitted))
     arrays: dict[str, np.ndarray] = {}
 
     def put(value: Any) -> Any:
@@ -55,8 +60,8 @@ def to_bytes(fitted: Fitted) -> bytes:
 
 
 def load(path: str | Path, *, most_bytes: int | None = None) -> Any:
-    """What was saved in a file: a `Fitted`, or a predictor that `learnset.save` wrote, as a
-    function of many inputs.
+    """What was saved in a file: a `Fitted`, `FittedExamples` or `Classifier`, or a predictor that
+    `learnset.save` wrote, as a function of many inputs.
 
     **Arguments:** `most_bytes`: of a fitted model in memory (default: 2 GiB), or of a call of a
     predictor (default: 8 GiB).
@@ -83,15 +88,17 @@ def _is_zip(path: Path) -> bool:
         return path.suffix == SUFFIX or file.read(2) == b"PK"
 
 
-def load_fitted(path: Path, *, most_bytes: int = MOST_BYTES) -> Fitted:
+def load_fitted(path: Path, *, most_bytes: int = MOST_BYTES) -> AnyFitted:
     """The fitted model of a file."""
     return from_bytes(read(path, most_bytes), path)
 
 
-def from_bytes(content: bytes, path: str | Path = "The model") -> Fitted:
+def from_bytes(content: bytes, path: str | Path = "The model") -> AnyFitted:
     """The fitted model in the bytes of a file."""
     about, arrays = unpack(content, path)
     try:
+        if "format_of" in about:
+            return examples_of(about, arrays)
         fitted = _fitted(about, arrays)
         _check(fitted)
     except InputError as error:

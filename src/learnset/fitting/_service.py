@@ -1,15 +1,15 @@
 """A fitted model as an HTTP service: predictions, adaptation, the schema, and a page to try it."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core import InputError, needs
+from ..core import needs
 from ._fitted import Answers, BASIS, Fitted
+from ._http import answer, application, object_of, Refused, SAFE, SECONDS
 from ._json_rows import JsonRows
 from ._openapi import answers_schema, example_rows, operation, rows_schema
 from ._store import Store
@@ -17,21 +17,7 @@ from ._store import Store
 MOST_BYTES = 2**20  # of a request
 MOST_ROWS = 10_000
 MANY = 64  # rows that a thread of their own predicts
-SECONDS = 10.0  # for a request's body to arrive, and for an answer
 PAGE = Path(__file__).with_name("page.html")
-SAFE = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline';"
-    " script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-class Refused(Exception):
-    """A request that is answered by one line, with a status from 400 to 499."""
-
-    def __init__(self, status: int, message: str):
-        super().__init__(message)
-        self.status = status
 
 
 def service(fitted: Fitted, *, store: Store | None = None, seconds: float = SECONDS) -> Any:
@@ -42,35 +28,15 @@ def service(fitted: Fitted, *, store: Store | None = None, seconds: float = SECO
     answer is a prediction or one line of JSON, `{"error": ...}`, with a status below 500.
     """
     with needs("serve"):
-        from fastapi import FastAPI, Request
+        from fastapi import Request
         from fastapi.responses import HTMLResponse, Response
-        from starlette.exceptions import HTTPException
 
     kept, read = store or Store(), JsonRows(fitted.schema)
-    name = fitted.card["recipe"]["name"]
-    app = FastAPI(
-        title="learnset", version=fitted.card["versions"]["learnset"], docs_url=None,
-        redoc_url=None, description=f"Predictions of a {name} for {len(fitted.mean)} tasks.",
-    )  # fmt: skip
-
-    def answer(content: Any, status: int = 200) -> Response:
-        text = json.dumps(content, allow_nan=False)
-        return Response(text, status, SAFE, "application/json")
-
-    @app.exception_handler(Refused)
-    async def refused(request: Request, error: Refused) -> Response:
-        return answer({"error": str(error)}, error.status)
-
-    @app.exception_handler(InputError)
-    async def not_understood(request: Request, error: InputError) -> Response:
-        return answer({"error": str(error)}, 422)
-
-    @app.exception_handler(HTTPException)
-    async def not_there(request: Request, error: HTTPException) -> Response:
-        return answer({"error": str(error.detail)}, error.status_code)
+    name, version = fitted.card["recipe"]["name"], fitted.card["versions"]["learnset"]
+    app = application(version, f"Predictions of a {name} for {len(fitted.mean)} tasks.")
 
     async def asked(request: Request) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        body = await _body(request, seconds)
+        body = await object_of(request, MOST_BYTES, seconds, '{"rows": [...]}')
         return body, _rows(body)
 
     async def run(work: Callable[[], Any], rows: int) -> Any:
@@ -121,34 +87,6 @@ def service(fitted: Fitted, *, store: Store | None = None, seconds: float = SECO
     return app
 
 
-async def _body(request: Any, seconds: float) -> dict[str, Any]:
-    """The object that a request holds.
-
-    **Raises:** `Refused` for a body that is too large, too slow or not JSON.
-    """
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if kind.lower() != "application/json":
-        raise Refused(415, "Send JSON: content-type application/json.")
-    content = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            async for part in request.stream():
-                content += part
-                if len(content) > MOST_BYTES:
-                    raise Refused(413, f"The request has more than {MOST_BYTES} bytes.")
-    except TimeoutError:
-        raise Refused(408, f"The request did not arrive within {seconds:g} seconds.") from None
-    try:
-        body = json.loads(content, parse_constant=_no_constant)
-    except RecursionError:
-        raise Refused(400, "The request is nested too deeply.") from None
-    except ValueError as error:
-        raise Refused(400, f"The request is not JSON ({str(error)[:100]}).") from None
-    if not isinstance(body, dict):
-        raise Refused(422, 'The request must be an object such as {"rows": [...]}.')
-    return body
-
-
 def _rows(body: dict[str, Any]) -> list[dict[str, Any]]:
     rows = body.get("rows")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
@@ -162,10 +100,6 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise Refused(422, "`model` must be text that `/adapt` has answered.")
     return value
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def _answer(fitted: Fitted, answers: Answers) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Models as plain data: a tree of JSON that names classes and numbers arrays, and back again."""
 
 import dataclasses
+import functools
 import hashlib
 import math
-from collections.abc import Callable
+import sys
 from typing import Any
 
 import equinox as eqx
@@ -12,19 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from .. import meta, models, multitask, transfer
-from ..core import cross_entropy, InputError, mse, whole
-from ..transfer import Unroll
-from . import _newcomers as fitting
+from ..core import cross_entropy, head, InputError, mse, whole
+from ..meta import body
+from ..transfer import prototype_head, Unroll, zero_head
+from . import _newcomers as _newcomers  # its classes may be in a file
 
-FOLDERS = {
-    "models": models,
-    "multitask": multitask,
-    "transfer": transfer,
-    "meta": meta,
-    "fitting": fitting,
-}
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+FOLDERS = ("core", "models", "multitask", "transfer", "meta", "fitting")
+FUNCTIONS: dict[str, Any] = {
     "relu": jax.nn.relu,
     "gelu": jax.nn.gelu,
     "silu": jax.nn.silu,
@@ -34,6 +29,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "mse": mse,
     "cross_entropy": cross_entropy,
     "whole": whole,
+    "head": head,
+    "body": body,
+    "zero_head": zero_head,
+    "prototype_head": prototype_head,
     "sgd": optax.sgd,
     "adam": optax.adam,
 }
@@ -113,10 +112,28 @@ def _name_in(arrays: dict[str, np.ndarray], array: np.ndarray) -> str:
     return name
 
 
+@functools.cache
+def _classes() -> dict[str, type]:
+    """The modules of learnset that may be in a file, by folder and name, and layers of Equinox."""
+    layers = {f"nn.{name}": kind for name, kind in vars(eqx.nn).items() if _is_module(kind)}
+    ours = {
+        f"{name.split('.')[1]}.{kind.__name__}": kind
+        for name, module in sorted(sys.modules.items())
+        if name.startswith(tuple(f"learnset.{folder}." for folder in FOLDERS))
+        for kind in vars(module).values()
+        if _is_module(kind) and kind.__module__ == name
+    }
+    return layers | ours
+
+
+def _is_module(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, eqx.Module)
+
+
 def _name_of(kind: type) -> str:
-    for folder, module in FOLDERS.items():
-        if getattr(module, kind.__name__, None) is kind:
-            return f"{folder}.{kind.__name__}"
+    for name, known in _classes().items():
+        if known is kind:
+            return name
     raise InputError(
         f"A model of the class {kind.__name__} cannot be saved: it is not one of learnset's. Keep"
         " it with `learnset.save(path, predictor, x)`, as a program."
@@ -124,12 +141,11 @@ def _name_of(kind: type) -> str:
 
 
 def _made(name: str, fields: dict[str, Any]) -> eqx.Module:
-    folder, _, kind = name.partition(".")
-    found = getattr(FOLDERS.get(folder), kind, None)
-    if not (isinstance(found, type) and issubclass(found, eqx.Module)):
+    found = _classes().get(name)
+    if found is None:
         raise InputError(f"its model has a part of the unknown class {name[:80]!r}.")
     if set(fields) != {field.name for field in dataclasses.fields(found)}:
-        raise InputError(f"the fields of its {kind} are not those of this version.")
+        raise InputError(f"the fields of its {found.__name__} are not those of this version.")
     module = object.__new__(found)
     for field, value in fields.items():
         object.__setattr__(module, field, value)

@@ -2,6 +2,11 @@
 
 from ._episodes import draw_episode as draw_episode
 from ._few_shot import draw_few_shot as draw_few_shot
+from ._few_shot_advice import (
+    advice_of as advice_of,
+    recommendation_of as recommendation_of,
+    to_use as to_use,
+)
 from ._figures import draw_comparison as draw_comparison, draw_tasks as draw_tasks
 from ._html import check_report as check_report, html_of as html_of
 from ._look import (

@@ -53,7 +53,7 @@ def page_of_new_tasks(
     tasks: str,
     unit: str,
     figures: Sequence[str] = (),
-    control: str = "",
+    further: str = "",
     notes: Sequence[str] = (),
 ) -> Page:
     """The page.
@@ -64,12 +64,12 @@ def page_of_new_tasks(
     - `shots`: the number of support points that the table shows.
     - `tasks`: the distribution in words; `unit`: the name of a support point.
     - `figures`: names of those that were drawn.
-    - `control`: the verdict of the control, if these tasks are it.
+    - `further`: a last answer, such as the verdict of the control.
     """
     new = comparisons[0]
     numbers = Numbers(new.measure)
     label = numbers.label[0].upper() + numbers.label[1:]
-    answers = [*answers_of(new, shots, unit), *([control] if control else [])]
+    answers = [*answers_of(new, shots, unit), *([further] if further else [])]
     grid = grid_of(comparisons, shots, unit)
     failures = [message for c in comparisons for message in c.failures.values()]
     table = (grid, *(Paragraph(str(escaped(message))) for message in failures))

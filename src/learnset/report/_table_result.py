@@ -83,7 +83,7 @@ class TableResult(eqx.Module):
         record: dict[str, Any] = {"known": None, "new": []}
         best, together, rival = self.seen.recommended(), self.together, self.rival
         if best is not None:
-            record["known"] = _recommended(self.seen, best, None)
+            record["known"] = recommended_as(self.seen, best, None)
         if together is not None and rival is not None:
             verdict = self.seen.verdict(together, rival)
             record["together"] = {
@@ -96,7 +96,7 @@ class TableResult(eqx.Module):
             for shots in self.new.shots:
                 best = self.new.recommended(shots)
                 if best is not None:
-                    record["new"].append({"shots": shots} | _recommended(self.new, best, shots))
+                    record["new"].append({"shots": shots} | recommended_as(self.new, best, shots))
         return record
 
     def of_tasks(self) -> list[dict[str, Any]]:
@@ -121,7 +121,8 @@ class TableResult(eqx.Module):
         return records
 
 
-def _recommended(comparison: Comparison, outcome: Outcome, shots: int | None) -> dict[str, Any]:
+def recommended_as(comparison: Comparison, outcome: Outcome, shots: int | None) -> dict[str, Any]:
+    """A recommended recipe, with the numbers that this rests on, for `result.json`."""
     value, half = comparison.value(outcome, shots)
     return {
         "recipe": outcome.name,

@@ -8,6 +8,7 @@ from ._families import (
     SinusoidsSubject as SinusoidsSubject,
 )
 from ._images import (
+    AbstractImagesSubject as AbstractImagesSubject,
     AbstractSource as AbstractSource,
     Files as Files,
     FilesSubject as FilesSubject,

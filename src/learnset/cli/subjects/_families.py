@@ -28,7 +28,7 @@ class NewTasksAnswer(Answer):
     title: str
     tasks: str
     unit: str
-    control: str = ""
+    further: str = ""
     notes: Sequence[str] = ()
 
     def record(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class NewTasksAnswer(Answer):
             tasks=self.tasks,
             unit=self.unit,
             figures=figures,
-            control=self.control,
+            further=self.further,
             notes=self.notes,
         )
 

@@ -1,6 +1,7 @@
 """Few-shot classification as a subject: images and features with classes."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -8,10 +9,17 @@ import jax.random as jr
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
-from ...comparison import Accuracy, Budget, compare, NewTasks
+from ...comparison import Accuracy, Budget, compare, NewTasks, Outcome
 from ...core import Split
 from ...recipes import classes
-from ...report import draw_comparison, draw_few_shot, Page
+from ...report import (
+    advice_of,
+    draw_comparison,
+    draw_few_shot,
+    Page,
+    recommendation_of,
+    to_use,
+)
 from ...tasks import Episodes
 from .._limits import check_model
 from .._options import say_notes, TrainingOptions
@@ -33,10 +41,16 @@ WATCHED = (
 class EpisodesAnswer(NewTasksAnswer):
     """A comparison on few-shot tasks, with pictures of one of them."""
 
+    best: Sequence[tuple[int, Outcome]] = ()  # the recipes to use
     episodes: Episodes | None = None
     network: FewShotNetwork | None = None
     queries: int = 5
     seed: int = 0
+
+    def record(self) -> dict[str, Any]:
+        return super().record() | {
+            "recommendation": recommendation_of(self.comparisons[0], self.best)
+        }
 
     def draw(self, folder: Path, command: str) -> Page:
         assert self.episodes is not None  # given where it is made
@@ -58,45 +72,50 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
     def source(self) -> AbstractSource:
         return self.tasks  # pyright: ignore[reportAttributeAccessIssue]  # a field of each subject
 
-    def answer(self, folder: Path, console: Console) -> Answer:
+    def asked(self, episodes: Episodes) -> dict[str, Any]:
+        """What is compared on these tasks, and how, as `compare` takes it."""
         source = self.source
-        episodes = source.episodes()
-        say_notes(episodes.notes, console)
         queries = source.queries_for(source.shots[-1], episodes)
-        held_out: dict[str, Any] = {"validation_tasks": 200, "test_tasks": 200, "queries": queries}
-        steps = 500
-        if self.quick:
-            queries = min(5, queries)
-            held_out = {"validation_tasks": 25, "test_tasks": 25, "queries": queries}
-            steps = 60
+        held_out = 25 if self.quick else 200
         question = NewTasks(
             episodes,
             Accuracy(),
             3 if self.seeds is None else self.seeds,
             source.shots,
+            queries=min(5, queries) if self.quick else queries,
+            validation_tasks=held_out,
+            test_tasks=held_out,
             watched=WATCHED,
-            **held_out,
         )
         count = len(episodes.pool(Split.TRAIN))
         recipes = classes.standard(count, steps=5 if self.quick else 10)
         network = source.network(episodes.pool(Split.TRAIN).x.shape[1:])
         check_model(lambda: network(jr.key(0)), "`--filters`, or `--ways`")
         (mine,), _ = self.added((network, question))
-        new = compare(
-            [*self.chosen(recipes), *mine],
-            network,
-            question,
-            key=jr.key(self.seed),
-            budget=Budget(self.steps or steps, 4),
-            out=folder,
-            **self.saving,
-        )
+        return {
+            "recipes": [*self.chosen(recipes), *mine],
+            "network": network,
+            "question": question,
+            "key": jr.key(self.seed),
+            "budget": Budget(self.steps or (60 if self.quick else 500), 4),
+        }
+
+    def answer(self, folder: Path, console: Console) -> Answer:
+        source = self.source
+        episodes = source.episodes()
+        say_notes(episodes.notes, console)
+        asked = self.asked(episodes)
+        network, queries = asked["network"], asked["question"].queries
+        new = compare(**asked, out=folder, **self.saving)
+        best = to_use(new)
         return EpisodesAnswer(
             (new,),
             source.shots[0],
             f"Few-shot classification of {self.word}: does sharing help?",
             described(episodes),
             "shot",
+            advice_of(best, "shot"),
+            best=best,
             notes=episodes.notes,
             episodes=episodes,
             network=network,

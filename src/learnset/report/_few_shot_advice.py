@@ -1,0 +1,54 @@
+"""Which recipe of few-shot classification to use, for each number of shots."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..comparison import Comparison, Outcome
+from ..core import Batch, Split, takes_any
+from ._look import amount
+from ._table_result import recommended_as
+from ._values import escaped
+
+Used = Sequence[tuple[int, Outcome]]
+
+
+def to_use(comparison: Comparison) -> Used:
+    """For each number of shots the recipe that is best on validation tasks, among those that answer
+    one query at a time and take any number of classes: an image that comes alone has no others to
+    be seen with, and users have as many classes as they have."""
+    able = [o for o in comparison if not o.transductive and _takes_any(comparison, o)]
+    best = [(shots, comparison.recommended(shots, able)) for shots in comparison.shots]
+    return [(shots, one) for shots, one in best if shots is not None and one is not None]
+
+
+def _takes_any(comparison: Comparison, outcome: Outcome) -> bool:
+    """Whether a recipe takes another number of classes than the tasks of training have."""
+    family: Any = comparison.question.family  # pyright: ignore[reportAttributeAccessIssue]
+    more, shape = family.ways + 1, family.pool(Split.TRAIN).x.shape[1:]
+    model = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, outcome.models)
+    support = Batch(jnp.zeros((more, *shape)), jnp.eye(more))
+    return takes_any(outcome.recipe.adapters[0], model, support)
+
+
+def recommendation_of(comparison: Comparison, best: Used) -> dict[str, Any]:
+    """What `to_use` names, for `result.json`."""
+    new = [{"shots": shots} | recommended_as(comparison, outcome, shots) for shots, outcome in best]
+    return {"known": None, "new": new}
+
+
+def advice_of(best: Used, unit: str) -> str:
+    """What `to_use` names, in a sentence; none where that is nothing."""
+    if not best:
+        return ""
+    of_name: dict[str, list[str]] = {}
+    for shots, outcome in best:
+        of_name.setdefault(outcome.name, []).append(amount(shots, unit))
+    named = [f"{escaped(name)} (from {', '.join(shots)})" for name, shots in of_name.items()]
+    return (
+        f"To use: {' and '.join(named)}, best on validation tasks among recipes that answer one"
+        " query at a time and take any number of classes. `learnset fit` keeps it."
+    )
