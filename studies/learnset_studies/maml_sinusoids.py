@@ -271,7 +271,7 @@ def _first(tree: Any) -> Any:
 
 def _functions(outcome: Outcome, task: Task) -> dict[str, Any]:
     """Seed 0's functions for a task: before, after one step and after ten."""
-    adapter = outcome.recipe.adapters[outcome.chosen[0][0].adapter]
+    adapter: Any = outcome.recipe.adapters[outcome.chosen[0][0].adapter]
     grid = jnp.linspace(-5, 5, 201)[:, None]
     functions = trace(
         adapter, _first(outcome.models), task.support, lambda predictor: predict(predictor, grid)

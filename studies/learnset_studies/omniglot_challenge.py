@@ -340,7 +340,7 @@ def _drawn_run(
     rights = {"modified Hausdorff": by_distance}
     for (name, trained_on), outcome in outcomes.items():
         if trained_on in ("none", "all"):
-            (adapter,) = outcome.recipe.adapters
+            adapter: Any = outcome.recipe.adapters[0]
             rights[name] = np.asarray(right_items(adapter, _first(outcome.models), task))
     right = {name: each.astype(int).tolist() for name, each in rights.items()}
     return {"name": run.name, "labels": [int(label) for label in run.labels], "right": right}

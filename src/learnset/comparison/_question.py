@@ -96,7 +96,7 @@ class AbstractQuestion(eqx.Module):
         """What the measure needs to know of what was asked."""
         return asked
 
-    def steps(self, adapter: AbstractAdapter, observed: int) -> tuple[int, ...]:
+    def steps(self, adapter: Any, observed: int) -> tuple[int, ...]:
         """After which steps of adaptation answers are scored; 0 is before any.
 
         **Arguments:** `observed`: how many steps an answer has.
@@ -139,7 +139,7 @@ class AbstractNewTasks(AbstractQuestion):
         observed = [np.asarray(_learn_new(adapters, models, part, *options)) for part in parts]
         return np.concatenate(observed, axis=1)
 
-    def steps(self, adapter: AbstractAdapter, observed: int) -> tuple[int, ...]:
+    def steps(self, adapter: Any, observed: int) -> tuple[int, ...]:
         return self._steps(adapter) or tuple(range(observed))
 
     def for_choice(

@@ -186,7 +186,7 @@ def _adapter(outcome: Outcome, shots: int, learner: int) -> AbstractAdapter:
     chosen = outcome.chosen[outcome.shots.index(shots)]
     chosen = [c for c in chosen if c.learner == learner] or list(chosen)
     best = Counter(c.adapter for c in chosen).most_common(1)[0][0]
-    adapter = outcome.recipe.adapters[best]
+    adapter: Any = outcome.recipe.adapters[best]
     if isinstance(adapter, AbstractIterativeAdapter):
         steps = sorted(c.steps for c in chosen if c.adapter == best)
         adapter = dataclasses.replace(adapter, steps=int(steps[len(steps) // 2]))
