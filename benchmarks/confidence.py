@@ -39,7 +39,7 @@ def main(steps: int) -> None:
     for name, method in METHODS.items():
         tasks = ls.Episodes(train, validation, test, ways=WAYS, shots=1, queries=5)
         encoder_key, head_key, key = jr.split(jr.key(0), 3)
-        encoder = ls.Conv4((SIZE, SIZE, 1), width=16, key=encoder_key)
+        encoder = ls.Conv4((SIZE, SIZE, 1), filters=16, key=encoder_key)
         model = ls.models.Headed(encoder, ls.models.Linear(encoder.size, WAYS, key=head_key))
         model = method.prepare(model, key=head_key)
         adam = optax.adam(1e-3)

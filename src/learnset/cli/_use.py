@@ -297,7 +297,8 @@ class Inspect:
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments
         for title, lines in card(load_fitted(self.model)):
-            grid = Grid("", "", title=title, title_justify="left", show_header=False, box=None)
+            console.print(title, style="italic")
+            grid = Grid("", "", show_header=False, box=None)
             for name, text in lines:
                 grid.add_row(name, text)
             console.print(grid)
