@@ -14,7 +14,7 @@ from ._outcome import Choice, Cost, Outcome
 from ._question import AbstractQuestion
 from ._recipe import Recipe, slug
 
-KIND = "answers 1"
+KIND = "answers 2"
 
 
 class Answers(NamedTuple):
@@ -27,6 +27,7 @@ class Answers(NamedTuple):
     cost: Cost
     models: Model
     transductive: bool
+    stopped: tuple[tuple[int, int] | None, ...]
 
     def outcome(self, recipe: Recipe, question: AbstractQuestion, asked: Any) -> Outcome:
         """The values of the answers. `asked` is what the measure knows of what was asked."""
@@ -49,6 +50,7 @@ class Answers(NamedTuple):
             tuple(calibration),
             self.observed[-1][:, :, -1].astype(np.float64) if rows else None,
             self.models,
+            self.stopped,
             self.transductive,
         )
 
@@ -106,6 +108,7 @@ class KeptAnswers:
             Cost(*about["cost"]),
             None,
             about["transductive"],
+            tuple(pair and (pair[0], pair[1]) for pair in about["stopped"]),
         )
 
     def write(self, recipe: Recipe, answers: Answers) -> None:
@@ -120,6 +123,7 @@ class KeptAnswers:
             "watched": answers.watched,
             "cost": answers.cost,
             "transductive": answers.transductive,
+            "stopped": answers.stopped,
         }
         observed: dict[str, Any] = {
             f"observed{i}": values for i, values in enumerate(answers.observed)

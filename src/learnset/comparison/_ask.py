@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ..core import (
+    AbstractAdapter,
     DivergedError,
     for_task,
     InputError,
@@ -22,6 +23,7 @@ from ..core import (
     Split,
     stack,
 )
+from ..transfer import StoppedFineTune
 from ._answers import Answers
 from ._outcome import Choice, Cost
 from ._question import AbstractQuestion
@@ -41,6 +43,7 @@ class _Round(NamedTuple):
     watched: tuple[int, ...]
     seconds: float  # for one task
     models: Model  # those that were chosen
+    stopped: tuple[int, int] | None  # how many adaptations were stopped, and of how many
 
 
 class _Candidate(NamedTuple):
@@ -106,6 +109,7 @@ class Asking:
             cost,
             best,
             recipe.adapters[0].transductive or is_transductive(best),
+            tuple(one.stopped for one in rounds),
         )
 
     def _ask_all(self, split: Split, view: Callable[[Any], Any]) -> tuple[Any, Any]:
@@ -153,6 +157,8 @@ class Asking:
                 # Compiles, so that what follows is timed: one program serves all numbers of shots.
                 self._ask(recipe, models, chosen, test[0], shots)
         observed, seconds, of_seeds = self._ask(recipe, models, chosen, test[0], shots)
+        ends = places or [observed.shape[2] - 1] * seeds
+        stopped = _stopped(recipe.adapters[0], observed, ends)
         if validation is not None and settling is not None:
             observed = measure.settled(observed, settling, validation[1])
         if not np.isfinite(measure.overall(observed, test[1])).any():
@@ -162,7 +168,7 @@ class Asking:
             Choice(candidate.learner, candidate.adapter, steps[place])
             for candidate, place in zip(chosen, places or [-1] * seeds, strict=True)
         )
-        return _Round(observed, choices, value, steps, seconds, of_seeds)
+        return _Round(observed, choices, value, steps, seconds, of_seeds, stopped)
 
     def _scores(
         self,
@@ -254,6 +260,21 @@ def _best(scores: Float[np.ndarray, "seeds candidates steps"], name: str) -> lis
     return [(int(candidate), int(step)) for candidate, step in places]
 
 
+def _stopped(
+    adapter: AbstractAdapter, observed: np.ndarray, places: Sequence[int]
+) -> tuple[int, int] | None:
+    """How many adaptations were stopped, and of how many; None where none can be. One that was
+    stopped answers as before any step, bit for bit: one program computes both answers."""
+    if not isinstance(adapter, StoppedFineTune):
+        return None
+    adapted = [(seed, place) for seed, place in enumerate(places) if place]
+    same = [
+        (observed[seed, :, place] == observed[seed, :, 0]).reshape(observed.shape[1], -1).all(1)
+        for seed, place in adapted
+    ]
+    return int(np.sum(same)), len(adapted) * observed.shape[1]
+
+
 @eqx.filter_jit
 def _for_new_tasks(models: Model) -> Model:
     """The models as a task sees them that no set numbers."""
@@ -265,10 +286,11 @@ def _of_seeds(models: Model, places: Sequence[int]) -> Model:
     """The model of each seed, from models with the axes "learners seeds"."""
     seeds = np.arange(len(places))
     chosen = np.asarray(places)
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(np.asarray(leaf)[chosen, seeds]) if eqx.is_array(leaf) else leaf,
-        models,
-    )
+
+    def of_each(leaf: Any) -> Any:
+        return jax.device_put(np.asarray(leaf)[chosen, seeds]) if eqx.is_array(leaf) else leaf
+
+    return jax.tree.map(of_each, models)
 
 
 def _shapes(asked: Any) -> list[tuple[int, ...]]:

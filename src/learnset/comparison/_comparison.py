@@ -276,6 +276,11 @@ class Comparison(eqx.Module):
                 for s, value in zip(outcome.shots, outcome.calibration, strict=True)
                 if value is not None
             ],
+            "stopped": [
+                {"shots": s, "stopped": pair[0], "of": pair[1]}
+                for s, pair in zip(outcome.shots, outcome.stopped, strict=False)
+                if pair is not None
+            ],
             "chosen": [
                 {"shots": s, "seed": seed, **described(recipe, choice)}
                 for s, choices in zip(outcome.shots, outcome.chosen, strict=True)

@@ -33,7 +33,8 @@ class Outcome(eqx.Module):
 
     `of_tasks` has a value for each task, `overall` one over all tasks, both after each step that is
     watched; `validation` is the value on validation tasks of what was chosen, by which recipes are
-    chosen (`AbstractMeasure.choice`, lower where lower is better).
+    chosen (`AbstractMeasure.choice`, lower where lower is better). `stopped` says how many
+    adaptations were stopped, and of how many; None where none can be.
     """
 
     recipe: Recipe
@@ -47,6 +48,7 @@ class Outcome(eqx.Module):
     calibration: tuple[float | None, ...] = ()  # expected calibration error, by number of shots
     of_rows: Float[np.ndarray, "seeds tasks points out"] | None = None  # predictions for rows
     models: Model = None  # those chosen for the largest number of shots, one for each seed
+    stopped: tuple[tuple[int, int] | None, ...] = ()  # of the adaptations, by number of shots
     transductive: bool = False  # the prediction for one query depends on the others
 
     @property

@@ -137,7 +137,7 @@ def answers(result: TableResult) -> list[str]:
         paragraphs.append(_does_it_help(result, together, rival))
     if together is not None and alone is not None:
         paragraphs.append(_for_which(result, together, alone))
-    paragraphs.append(_less_data(result))
+    paragraphs += [_less_data(result), *_stopped(result.new)]
     if len(result.affinities.index) > 1:
         paragraphs.append(_conflicts(result))
     return paragraphs + _would_uniform_do(result)
@@ -192,8 +192,11 @@ def _for_which(result: TableResult, together: Outcome, alone: Outcome) -> str:
 def _less_data(result: TableResult) -> str:
     lead = "**How much data does it save on a new task?**"
     if result.new is None:
-        if result.table.time is not None or result.table.part is not None:
-            return f"{lead} It is not asked where rows are divided by time or by a column."
+        if result.table.part is not None:
+            return (
+                f"{lead} It is not asked: a given division of the rows does not say which tasks are"
+                " new. Leave `--split-column` out to ask it."
+            )
         return f"{lead} Too few tasks are large enough to hold some of them out."
     new, numbers = result.new, Numbers(result.new.measure)
     baseline, saver = new.baseline(), new.saver()
@@ -211,6 +214,23 @@ def _less_data(result: TableResult) -> str:
         f"{lead} With {shots} rows{fewer} of a held-out task, {name}"
         f" ({numbers.text(*new.value(outcome, shots))}) does as well as {scratch}{ending}."
     )
+
+
+def _stopped(new: Comparison | None) -> list[str]:
+    """In how many adaptations descent did harm, for each recipe and number of rows."""
+    some = [
+        f"{escaped(outcome.name)} from {shots} rows in {pair[0]:,} of {pair[1]:,}"
+        for outcome in (new or ())
+        for shots, pair in zip(outcome.shots, outcome.stopped, strict=False)
+        if pair and pair[0]
+    ]
+    if not some:
+        return []
+    return [
+        "**Which adaptations were stopped?** Those after which a network fitted the rows that it"
+        " learnt from worse than a constant and worse than before; it then answers as before:"
+        f" {'; '.join(some)} adaptations to held-out tasks."
+    ]
 
 
 def _conflicts(result: TableResult) -> str:

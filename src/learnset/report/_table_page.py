@@ -52,7 +52,7 @@ def page_of_table(result: TableResult, figures: Sequence[str], command: str, fol
     )
     failures = tuple(Paragraph(str(escaped(message))) for message in seen.failures.values())
     pictures = tuple(Picture(name, CAPTIONS[name]) for name in figures)
-    new = () if result.new is None else (Section("New tasks", _new_parts(result.new)),)
+    new = () if result.new is None else (Section("New tasks", _new_parts(result.new, table)),)
     advice = recommendation(result, folder)
     boxed = (Paragraph("\n\n".join(advice), boxed=True),) if advice else ()
     title = seen.measure.name[0].upper() + seen.measure.name[1:]
@@ -169,7 +169,7 @@ def _task_parts(result: TableResult) -> tuple[Paragraph | Grid, ...]:
     return (grid,) if len(shown) == len(order) else (Paragraph(lead), grid)
 
 
-def _new_parts(new: Comparison) -> tuple[Grid | Paragraph, ...]:
+def _new_parts(new: Comparison, table: Table) -> tuple[Grid | Paragraph, ...]:
     numbers = Numbers(new.measure)
     lines = []
     for outcome in new:
@@ -190,6 +190,13 @@ def _new_parts(new: Comparison) -> tuple[Grid | Paragraph, ...]:
         " are scaled by training tasks, so that a network that begins near zero begins near their"
         " mean."
     )
+    if table.time is not None:
+        words += (
+            " A held-out task is learnt from its earliest rows and scored on the next ones; rows of"
+            " other tasks are learnt from whatever their time."
+        )
+    if table.group is not None:
+        words += " One row of each group is used, so that none is on both sides."
     return (Grid(head, tuple(lines), left=2), Paragraph(words))
 
 

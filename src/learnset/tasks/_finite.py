@@ -238,8 +238,8 @@ class FiniteTasks(AbstractTasks):
             support, query = shared_out(points, self.shots, self.queries)
         else:
             held_out = _half(held_out, split)
-            support = _first(some_points(points, self.shots, key=support_key), self.shots)
-            query = _first(some_points(held_out, self.queries, key=query_key), self.queries)
+            support = first_points(some_points(points, self.shots, key=support_key), self.shots)
+            query = first_points(some_points(held_out, self.queries, key=query_key), self.queries)
         return Task(support, query, index=index)
 
 
@@ -256,7 +256,7 @@ def _present(batch: Batch) -> Bool[Array, "points"]:
     return batch.weight.reshape(len(batch.weight), -1).max(axis=1) > 0
 
 
-def _first(
+def first_points(
     batch: Batch,
     num: int,
     start: int | Int[Array, ""] = 0,
@@ -277,7 +277,7 @@ def shared_out(batch: Batch, shots: int, queries: int) -> tuple[Batch, Batch]:
     so that every task has queries to learn from."""
     size = _present(batch).sum()
     cut = jnp.clip(size * shots // (shots + queries), 1, shots)
-    return _first(batch, shots, stop=cut), _first(batch, queries, start=cut, stop=size)
+    return first_points(batch, shots, stop=cut), first_points(batch, queries, start=cut, stop=size)
 
 
 def _half(batch: Batch, split: Split) -> Batch:

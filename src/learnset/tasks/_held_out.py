@@ -10,7 +10,7 @@ from jaxtyping import Array, Int, Key
 from ..core import Batch, InputError, Split, Task
 from ..data import Encoding, Table
 from ._base import AbstractTasks, check_points
-from ._finite import FiniteTasks, shared_out, some_points
+from ._finite import FiniteTasks, first_points, shared_out, some_points
 from ._table_arrays import points_of, scaled_targets, scales
 from ._task_rows import TaskRows
 
@@ -22,7 +22,9 @@ class HeldOutTasks(AbstractTasks):
     task draws `shots` of its rows to learn from and `queries` others, in any split. `by_tasks`
     makes them.
 
-    `names` are those of the tasks of each split.
+    `names` are those of the tasks of each split. Where points are `ordered` by time, a task
+    that is held out learns from its earliest rows, and a training task from some that follow each
+    other; the next ones are its queries.
     """
 
     train: Batch  # "tasks points"
@@ -32,6 +34,7 @@ class HeldOutTasks(AbstractTasks):
     queries: int = 10
     names: tuple[tuple[str, ...], ...] = eqx.field(static=True, default=((), (), ()))
     classes: tuple[str, ...] = eqx.field(static=True, default=())
+    ordered: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         check_points("HeldOutTasks", self.shots, self.queries)
@@ -63,7 +66,13 @@ class HeldOutTasks(AbstractTasks):
 
     def _task(self, index: Array, split: Split, *, key: Key[Array, ""]) -> Task:
         points = jax.tree.map(lambda leaf: leaf[index], self.pool(split))
-        points = some_points(points, self.shots + self.queries, key=key)
+        number = self.shots + self.queries
+        if self.ordered:
+            last = jnp.maximum((points.weight > 0).sum() - number, 0)
+            start = jr.randint(key, (), 0, last + 1) if split is Split.TRAIN else 0
+            points = first_points(points, number, start)
+        else:
+            points = some_points(points, number, key=key)
         support, query = shared_out(points, self.shots, self.queries)
         return Task(support, query, index=index if split is Split.TRAIN else None)
 
@@ -84,7 +93,7 @@ def by_tasks(
 ) -> HeldOutTasks:
     """Tasks of a table for transfer and meta-learning: some tasks are held out. Scaling is fitted
     on the rows of training tasks only; a target that is a task is scaled by its own rows, because
-    each has its own unit.
+    each has its own unit. Of a table with times, rows that come first are learnt from.
 
     **Arguments:**
 
@@ -105,6 +114,9 @@ def by_tasks(
     random = np.random.default_rng(seed)
     rows = [table.rows_of(number) for number in range(len(table))]
     rows = [np.sort(random.permutation(r)[:MOST_POINTS]) for r in rows]
+    time = table.time
+    if time is not None:
+        rows = [r[np.argsort(time[r], kind="stable")] for r in rows]
     least = max(2, least)
     large = [number for number in range(len(table)) if len(rows[number]) >= least]
     of_split = [[number for number in large if part[number] == split.value] for split in Split]
@@ -125,4 +137,5 @@ def by_tasks(
         for numbers in of_split
     )
     names = tuple(tuple(table.names[number] for number in numbers) for numbers in of_split)
-    return HeldOutTasks(train, validation, test, shots, queries, names, table.classes)
+    options = (shots, queries, names, table.classes, time is not None)
+    return HeldOutTasks(train, validation, test, *options)
