@@ -58,6 +58,7 @@ from ._imtl_l import IMTLL as IMTLL
 from ._imtlg import IMTLG as IMTLG
 from ._krum import Krum as Krum
 from ._layerwise import Layerwise as Layerwise
+from ._light_boosting import LightBoosting as LightBoosting
 from ._logistic import Given as Given, TaskLogistic as TaskLogistic
 from ._mean import Mean as Mean
 from ._meta_balance import MetaBalance as MetaBalance

@@ -89,7 +89,7 @@ class Boosting(AbstractGrower):
 
         (x, y, weight), outputs = points, points[1].shape[1]
         if rounds == 0:
-            return Trees.constant(_base(y, weight)), 0
+            return Trees.constant(base_of(y, weight)), 0
         options: dict[str, Any] = {
             "learning_rate": self.rate,
             "max_leaf_nodes": self.leaves,
@@ -104,7 +104,7 @@ class Boosting(AbstractGrower):
         labels = y[:, 0] if outputs == 1 else y.argmax(axis=1)
         present = np.unique(labels) if outputs > 1 else np.zeros(0)
         if outputs > 1 and len(present) == 1:
-            return Trees.constant(_base(y, weight)), 0
+            return Trees.constant(base_of(y, weight)), 0
         model = (Regressor if outputs == 1 else Classifier)(**options)
         others: dict[str, Any] = {}
         if rounds is None:
@@ -119,7 +119,7 @@ class Boosting(AbstractGrower):
         if rounds is None:
             rounds = int(np.argmax(model.validation_score_))
         trees = Trees.of_boosting(model, rounds=rounds)
-        return (_with_absent(trees, present.astype(int), outputs) if outputs > 1 else trees), rounds
+        return (with_absent(trees, present.astype(int), outputs) if outputs > 1 else trees), rounds
 
 
 class BoostingPerTask(AbstractGrower):
@@ -183,13 +183,13 @@ def answers(model: Any, rows: TaskRows) -> Float[np.ndarray, "points out"]:
     return f @ fixed + own
 
 
-def _base(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def base_of(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The answer without any tree: the mean, or the logits of the shares of classes."""
     mean = weight @ y / max(weight.sum(), 1e-12)
     return mean if len(mean) == 1 else np.maximum(np.log(np.maximum(mean, 1e-30)), ABSENT)
 
 
-def _with_absent(trees: Trees, present: np.ndarray, outputs: int) -> Trees:
+def with_absent(trees: Trees, present: np.ndarray, outputs: int) -> Trees:
     """The same trees with an output for each class, also for those that no row has."""
     if len(present) == outputs:
         return trees

@@ -98,7 +98,7 @@ class Trees(eqx.Module):
                 )
         base = np.ravel(model._baseline_prediction)
         base = base * scale if binary else base
-        return _of(trees, base) if trees else cls.constant(base)
+        return cls.of_nodes(trees, base) if trees else cls.constant(base)
 
     @classmethod
     def of_forest(cls, model: Any) -> "Trees":
@@ -121,7 +121,7 @@ class Trees(eqx.Module):
                     "words": np.zeros((len(inside), 0), np.uint32),
                 }
             )
-        return _of(trees, np.zeros(trees[0]["value"].shape[1]))
+        return cls.of_nodes(trees, np.zeros(trees[0]["value"].shape[1]))
 
     @classmethod
     def constant(cls, base: Float[np.ndarray, "out"]) -> "Trees":
@@ -129,38 +129,33 @@ class Trees(eqx.Module):
         leaf = {name: np.zeros(1) for name in ("feature", "threshold", "left", "right")}
         leaf |= {"missing_left": np.zeros(1, bool), "category": np.zeros(1, bool)}
         leaf |= {"value": np.zeros((1, len(base))), "words": np.zeros((1, 0), np.uint32)}
-        return _of([leaf], base)
+        return cls.of_nodes([leaf], base)
 
+    @classmethod
+    def of_nodes(cls, trees: Sequence[dict[str, np.ndarray]], base: np.ndarray) -> "Trees":
+        """Trees next to each other, from their nodes as arrays, padded with leaves of zero to
+        powers of two, so that one program serves several models."""
+        sizes = [len(tree["left"]) for tree in trees]
+        shape = _room(len(trees)), _room(max(sizes))
+        tree = np.repeat(np.arange(len(trees)), sizes)
+        node = np.concatenate([np.arange(size) for size in sizes])
 
-def _of(trees: Sequence[dict[str, np.ndarray]], base: np.ndarray) -> Trees:
-    """Trees next to each other, padded with leaves of zero to powers of two, so that one program
-    serves several models."""
-    nodes = _room(max(len(tree["left"]) for tree in trees))
-    room = _room(len(trees))
+        def array(name: str, dtype: Any) -> Array:
+            values = np.concatenate([one[name] for one in trees])
+            if name == "threshold":  # the largest that is not above it parts numbers alike
+                values = _not_above(values, np.dtype(dtype))
+            whole = np.zeros((*shape, *values.shape[1:]), dtype)
+            whole[tree, node] = values
+            return jax.device_put(whole)  # compiles nothing
 
-    def array(name: str, dtype: Any) -> Array:
-        parts = [
-            np.pad(t[name], [(0, nodes - len(t[name]))] + [(0, 0)] * (t[name].ndim - 1))
-            for t in trees
-        ]
-        whole = np.stack(parts)
-        return jnp.asarray(
-            np.pad(whole, [(0, room - len(whole))] + [(0, 0)] * (whole.ndim - 1)), dtype
+        floats = jnp.result_type(float)
+        kinds = {"feature": np.int32, "left": np.int32, "right": np.int32, "value": floats}
+        kinds |= {"missing_left": bool, "category": bool, "words": np.uint32, "threshold": floats}
+        return cls(
+            base=jax.device_put(np.asarray(base, floats)),
+            count=jax.device_put(np.asarray(len(trees), np.int32)),
+            **{name: array(name, dtype) for name, dtype in kinds.items()},
         )
-
-    floats = jnp.result_type(float)
-    kinds = {"feature": np.int32, "left": np.int32, "right": np.int32, "value": floats}
-    kinds |= {"missing_left": bool, "category": bool, "words": np.uint32}
-    fields = {name: array(name, dtype) for name, dtype in kinds.items()}
-    # The largest number of JAX's precision that is not above a threshold parts its numbers alike.
-    for tree in trees:
-        tree["threshold"] = _not_above(tree["threshold"], np.dtype(floats))
-    return Trees(
-        base=jnp.asarray(base, floats),
-        count=jnp.asarray(len(trees), np.int32),
-        threshold=array("threshold", floats),
-        **fields,
-    )
 
 
 def _not_above(threshold: np.ndarray, dtype: np.dtype) -> np.ndarray:
