@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 
 # Compiled programs are kept between runs: compiling is most of a short run's time.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "learnset" / "xla"
+HAS_EMITTERS = ("0.10.",)  # versions of jaxlib with the flag `xla_cpu_use_fusion_emitters`
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".xlsx", ".xls", ".json", ".feather", ".arrow")
 
 
@@ -60,9 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] not in COMMANDS:
         return _unknown(arguments[0])
     if "--quick" in arguments:
-        # Most of a short run is compilation, of which LLVM's last levels take a quarter.
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=1 {flags}"
+        os.environ["XLA_FLAGS"] = f"{_quick_flags()} {os.environ.get('XLA_FLAGS', '')}".rstrip()
     if threading.current_thread() is not threading.main_thread():
         return import_module("._run", __package__).run(arguments)
     before = signal.signal(signal.SIGINT, _stop)
@@ -73,6 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if signal.getsignal(signal.SIGINT) is _stop:
             signal.signal(signal.SIGINT, before)
+
+
+def _quick_flags() -> str:
+    """Flags of XLA for a short run, most of which is compilation: without LLVM's last levels it
+    takes a quarter less, and without the emitters of fusions half."""
+    from importlib import metadata  # here and not above: `--help` has no need of it
+
+    flags = "--xla_backend_optimization_level=1"
+    # XLA ends a process that has a flag which it does not know.
+    if metadata.version("jaxlib").startswith(HAS_EMITTERS):
+        flags += " --xla_cpu_use_fusion_emitters=false"
+    return flags
 
 
 def _stop(*_: Any) -> NoReturn:

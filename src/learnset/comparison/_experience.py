@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
@@ -21,7 +20,7 @@ from ._comparison import Comparison
 from ._host import AbstractHostLearner, HostPast, stacked
 from ._learner import AbstractLearner, Budget, ByGradient, Keeping, NothingLearnt
 from ._outcome import Outcome
-from ._question import AbstractQuestion
+from ._question import AbstractQuestion, at
 from ._recipe import Recipe, slug
 from ._seeds import Purpose, seed_keys
 
@@ -215,7 +214,7 @@ class Experience:
     ) -> tuple[Model, Any]:
         key = seed_keys(self.key, Purpose.TRAINING, self.seeds)[seed]
         past = self._past_of(recipe, seed)
-        return learner.fit(_at(start, seed), past, self.budget, key=key, rounds=rounds)
+        return learner.fit(at(start, seed), past, self.budget, key=key, rounds=rounds)
 
     def _past_of(self, recipe: Recipe, seed: int) -> HostPast:
         """What a seed learns from, with what was computed of it."""
@@ -223,7 +222,7 @@ class Experience:
         if (view, seed) not in self._pasts:
             past = view(self.past)
             if self.stacked:
-                past = _at(past, seed)
+                past = at(past, seed)
             self._pasts[view, seed] = HostPast(past)
         return self._pasts[view, seed]
 
@@ -246,7 +245,7 @@ class Experience:
         for number, (group, seeds) in enumerate(stacked(models)):
             # A seed of another group has a model of this one standing in.
             place = np.array([seeds.index(s) if s in seeds else 0 for s in range(self.seeds)])
-            groups.append(_at(group, place[None]))
+            groups.append(at(group, place[None]))
             for seed in seeds:
                 group_of[seed] = number
         return tuple(groups), group_of
@@ -298,13 +297,6 @@ def _names(recipe: Recipe | None) -> set[str]:
 def _given(models: Model) -> Learnt:
     """Models that were learnt elsewhere."""
     return Learnt((_alone(models),), ((0, 0),))
-
-
-def _at(tree: Any, place: Any) -> Any:
-    """Entries of all arrays, taken on the host: nothing is compiled."""
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(np.asarray(leaf)[place]) if eqx.is_array(leaf) else leaf, tree
-    )
 
 
 def _alone(models: Model) -> Model:

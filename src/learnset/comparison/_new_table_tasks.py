@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
@@ -13,7 +12,7 @@ from ..core import InputError, Split, Task
 from ..data import Table
 from ..tasks import AbstractTasks, by_tasks, HeldOutTasks
 from ._measure import AbstractPointMeasure, LogLoss, MeanSquaredError
-from ._question import AbstractNewTasks, stacked
+from ._question import AbstractNewTasks, at, stacked
 from ._seeds import Purpose, seed_keys
 
 FEWEST = 8  # tasks of which some can be held out
@@ -78,8 +77,7 @@ class NewTableTasks(AbstractNewTasks):
     @property
     def family(self) -> HeldOutTasks:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The tasks of the first division, of the sizes of all."""
-        arrays, rest = eqx.partition(self.sets, eqx.is_array)
-        return eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), rest)
+        return at(self.sets, 0)
 
     @property
     def seeds(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -158,9 +156,10 @@ def _alike(divisions: Sequence[HeldOutTasks]) -> list[HeldOutTasks]:
             points = max(other.pool(split).weight.shape[1] for other in divisions)
             batch = tasks.pool(split)
             more = points - batch.weight.shape[1]
-            x = jnp.pad(batch.x, ((0, 0), (0, more), (0, width - batch.x.shape[-1])))
-            y = jnp.pad(batch.y, ((0, 0), (0, more), (0, 0)))
-            fields[name] = type(batch)(x, y, jnp.pad(batch.weight, ((0, 0), (0, more))))
+            room = ((0, 0), (0, more), (0, 0))
+            x = np.pad(batch.x, (*room[:2], (0, width - batch.x.shape[-1])))
+            arrays = (x, np.pad(batch.y, room), np.pad(batch.weight, room[:2]))
+            fields[name] = type(batch)(*map(jax.device_put, arrays))
         return dataclasses.replace(tasks, names=((), (), ()), **fields)
 
     return [padded(tasks) for tasks in divisions]

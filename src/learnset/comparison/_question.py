@@ -275,11 +275,22 @@ def _learn_new(
 
 def stacked(divisions: Sequence[Any]) -> Any:
     """The tasks of several divisions as one, with a leading axis of their arrays; those on the host
-    stay there, in double precision."""
+    stay there, in double precision. Nothing is compiled."""
 
     def of_leaves(*leaves: Any) -> Any:
         if isinstance(leaves[0], np.ndarray):
             return np.stack(leaves)
-        return jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0]
+        return jax.device_put(np.stack(leaves)) if eqx.is_array(leaves[0]) else leaves[0]
 
     return jax.tree.map(of_leaves, *divisions)
+
+
+def at(tree: Any, place: Any) -> Any:
+    """An entry of all arrays; those on the host stay there. Nothing is compiled."""
+
+    def of_leaf(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray):
+            return leaf[place]
+        return jax.device_put(np.asarray(leaf)[place]) if eqx.is_array(leaf) else leaf
+
+    return jax.tree.map(of_leaf, tree)

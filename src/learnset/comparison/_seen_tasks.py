@@ -14,7 +14,7 @@ from ..core import AbstractAdapter, fast_dots, for_task, InputError, Model, Spli
 from ..data import limited, Table
 from ..tasks import AbstractTasks, by_rows, FiniteTasks, TableTasks
 from ._measure import AbstractPointMeasure, MeanSquaredError
-from ._question import AbstractQuestion, stacked
+from ._question import AbstractQuestion, at, stacked
 from ._row_measures import measure_of_rows
 from ._rows import Rows
 from ._seeds import Purpose, seed_keys
@@ -109,9 +109,8 @@ class SeenTasks(AbstractQuestion):
     @property
     def sizes(self) -> tuple[int, int]:
         """The lengths of an input and of a target."""
-        arrays, rest = eqx.partition(self.sets, eqx.is_array)
-        first = eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), rest)
-        points = first.all_points(0, Split.TRAIN)
+        first = at(self.sets, 0)
+        points = jax.eval_shape(lambda: first.all_points(0, Split.TRAIN))
         return points.x.shape[-1], points.y.shape[-1]
 
     @property
@@ -142,9 +141,7 @@ class SeenTasks(AbstractQuestion):
 
     def rows(self, split: Split) -> Rows:
         """The points that are scored in a split."""
-        seeds = range(self.seeds)
-        arrays, rest = eqx.partition(self.sets, eqx.is_array)
-        sets = [eqx.combine(jax.tree.map(lambda leaf, s=s: leaf[s], arrays), rest) for s in seeds]
+        sets = [at(self.sets, seed) for seed in range(self.seeds)]
         pools = [jax.tree.map(np.asarray, _targets(tasks, split)) for tasks in sets]
         y, weight = (np.stack([pool[i] for pool in pools]).astype(np.float64) for i in (0, 1))
         first = sets[0]
@@ -210,7 +207,7 @@ def _as_long(divisions: Sequence[TableTasks]) -> list[TableTasks]:
 
     def padded(leaf: Array, length: int, value: int = 0) -> Array:
         more = [(0, length - leaf.shape[axis] if i == axis else 0) for i in range(leaf.ndim)]
-        return jnp.pad(leaf, more, constant_values=value)
+        return jax.device_put(np.pad(leaf, more, constant_values=value))  # compiles nothing
 
     def of_one(tasks: TableTasks) -> TableTasks:
         batches = (tasks.points, tasks.held_out)

@@ -31,7 +31,7 @@ from ._learner import as_it_is, Budget
 
 MOST_ROWS = 4096  # of the validation rows that decide when training ends
 AT_ONCE = 1024  # rows that are looked at together
-PER_TASK = 8  # rows of a task in a step, where steps take tasks
+PER_TASK = 8  # rows of a task in a step, where steps take tasks, at least
 
 
 class ByEarlyStopping(AbstractHostLearner):
@@ -40,9 +40,9 @@ class ByEarlyStopping(AbstractHostLearner):
     again, from more rows, the model after that number of steps.
 
     A step takes `batch` rows of all tasks at random (by their weights), each as a task of one
-    point, so that every row counts the same; or, for methods that weigh tasks, `PER_TASK` rows of
-    each of `tasks` tasks. The whole training is one compiled program, the same for all seeds and
-    for candidates that differ in numbers alone.
+    point, so that every row counts the same; or, for methods that weigh tasks, about as many rows,
+    the same number of each of `tasks` tasks. The whole training is one compiled program, the same
+    for all seeds and for candidates that differ in numbers alone.
 
     Source: Prechelt 1998, *Early Stopping - But When?*.
 
@@ -84,7 +84,7 @@ class ByEarlyStopping(AbstractHostLearner):
         del budget
         model_key, prepare_key, train_key = jr.split(key, 3)
         model = self.method.prepare(self.model(model, model_key), key=prepare_key)
-        source = _source_of(past, self.tasks, again=rounds is not None)
+        source = _source_of(past, self.tasks, self.batch, again=rounds is not None)
         program = _Program(traced(self.method), self.loss, self.every, self.batch)
         best, last, step = _trained(
             program,
@@ -112,6 +112,7 @@ class _Source(eqx.Module):
     starts: Int[Array, "tasks"]
     sizes: Int[Array, "tasks"]
     per_step: int | None  # tasks of a step; None for rows at random
+    per_task: int  # rows of each of these tasks
     sums: Float[Array, "rows"] | None  # of weights in `order`, where they differ
 
     def draw(self, batch: int, *, key: Key[Array, ""]) -> Task:
@@ -129,7 +130,7 @@ class _Source(eqx.Module):
             index = jnp.arange(len(self.starts))
             if self.per_step < len(self.starts):
                 index = jr.randint(which, (self.per_step,), 0, len(self.starts))
-            part = jr.uniform(where, (len(index), PER_TASK))
+            part = jr.uniform(where, (len(index), self.per_task))
             size = self.sizes[index][:, None]
             place = self.starts[index][:, None] + jnp.minimum(
                 (part * size.astype(part.dtype)).astype(int), size - 1
@@ -157,7 +158,7 @@ class _Looks(eqx.Module):
         return jax.lax.map(of_part, self).sum() / self.weight.sum()
 
 
-def _source_of(past: HostPast, per_step: int | None, *, again: bool) -> _Source:
+def _source_of(past: HostPast, per_step: int | None, batch: int, *, again: bool) -> _Source:
     """The rows to train on, or those to choose settings on as well. Both have arrays of the same
     shapes, so that they are one program."""
     train, both = past.train, past.both
@@ -190,6 +191,7 @@ def _source_of(past: HostPast, per_step: int | None, *, again: bool) -> _Source:
         jnp.asarray(both.starts[:-1], np.int32),
         jnp.asarray(all_sizes if again else sizes, np.int32),
         per_step,
+        max(PER_TASK, -(-batch // (per_step or batch))),
         sums,
     )
 

@@ -100,7 +100,7 @@ def side_by_side(models: Sequence[Any]) -> Any:
         whole = np.zeros((len(leaves), *shape), leaves[0].dtype)
         for number, leaf in enumerate(leaves):
             whole[(number, *(slice(size) for size in leaf.shape))] = leaf
-        return jnp.asarray(whole)
+        return jax.device_put(whole)  # compiles nothing
 
     return jax.tree.map(padded, *models)
 

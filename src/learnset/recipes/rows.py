@@ -8,6 +8,7 @@ baselines: what is learnt together is compared with the best of them.
 """
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import equinox as eqx
@@ -33,6 +34,8 @@ from ..multitask import (
     FAMO,
     ForestOfTargets,
     Given,
+    LightBoosting,
+    Mean,
     MixedBoosting,
     MixedModel,
     MultiTaskLasso,
@@ -57,11 +60,13 @@ LRS = (0.003,)
 DECAYS = (0.1, 1.0)  # of AdamW, times its step size
 PULLS = (0.01, 0.1, 1.0)
 TREES = ((0.1, 31), (0.1, 8), (0.05, 4))  # learning rates, and leaves of a tree
+QUICK_TREES = ((0.1, 15),)
 MOST_TASKS = 64  # of one step
 MOST_SLOPES = 64  # inputs that may have a slope for each task
-MOST_ALONE = 16  # tasks that may have trees of their own
+MOST_ALONE = 16  # tasks that may have trees, or large networks, of their own
 MOST_BALANCED = 32  # tasks for which UPGrad takes no more time than all the rest
 SHARED = "shared body"
+EQUAL = f"{SHARED} + equal weights"  # what balancers are compared with: trained as they are
 KURIN = "Kurin et al. 2022, In Defense of the Unitary Scalarization"
 FRIEDMAN = "Friedman 2001, gradient boosting; scikit-learn"
 
@@ -74,7 +79,7 @@ class Networks(eqx.Module):
 
     - `num_tasks`: how many there are. `loss`: of validation rows.
     - `steps`: of a training, at most. `lrs`: step sizes of AdamW.
-    - `sizes`: widths and depths, next to those of the common network.
+    - `sizes`: widths and depths, next to those of the common network. `decays`: of AdamW.
     """
 
     num_tasks: int
@@ -82,6 +87,7 @@ class Networks(eqx.Module):
     steps: int = 5000
     lrs: tuple[float, ...] = LRS
     sizes: tuple[tuple[int, int], ...] = ()
+    decays: tuple[float, ...] = DECAYS
 
     def of_rows(self, part: Callable[[Model, Any], Model]) -> tuple[AbstractLearner, ...]:
         """Every row counts the same; `part` is what is made of the network."""
@@ -90,22 +96,25 @@ class Networks(eqx.Module):
             self._one(Pooled(self.loss), Sized(size, part), lr, decay)
             for size in sizes
             for lr in self.lrs
-            for decay in DECAYS
+            for decay in self.decays
         )
 
     def of_tasks(
         self,
         method: AbstractMethod,
         part: Callable[[Model, Any], Model],
-        decays: tuple[float, ...] = DECAYS,
+        decays: tuple[float, ...] = (),
+        sizes: tuple[tuple[int, int], ...] = (),
     ) -> tuple[AbstractLearner, ...]:
-        """Steps are of tasks, for a method that weighs them or trains a network for each."""
-        tasks, steps = min(self.num_tasks, MOST_TASKS), max(1, self.steps // 2)
-        options = {"tasks": tasks, "steps": steps}
+        """Steps are of tasks, for a method that weighs them or trains a network for each; half as
+        many of them where a step takes twice as many rows."""
+        tasks = min(self.num_tasks, MOST_TASKS)
+        steps = self.steps if tasks <= MOST_BALANCED else max(1, self.steps // 2)
         return tuple(
-            self._one(method, Sized(None, part), lr, decay, **options)
+            self._one(method, Sized(size, part), lr, decay, tasks=tasks, steps=steps)
+            for size in (None, *sizes)
             for lr in self.lrs
-            for decay in decays
+            for decay in decays or self.decays
         )
 
     def _one(
@@ -180,7 +189,8 @@ def standard(
     ['mean of each task', 'ridge per task']
     """
     loss = cross_entropy if classes else mse
-    networks = Networks(num_tasks, loss, steps, lrs, () if quick else SIZES)
+    few: dict[str, Any] = {"decays": DECAYS[:1]} if quick else {"sizes": SIZES}
+    networks = Networks(num_tasks, loss, steps, lrs, **few)
     has_slopes = num_inputs <= MOST_SLOPES
     return [
         *_alone(networks, classes=classes, quick=quick),
@@ -193,12 +203,13 @@ def standard(
 def _alone(networks: Networks, *, classes: bool, quick: bool) -> list[Recipe]:
     """One model for each task."""
     num_tasks = networks.num_tasks
-    of_each = networks.of_tasks(Pooled(networks.loss), OneEach(num_tasks))
+    sizes = networks.sizes if num_tasks <= MOST_ALONE else ()
+    of_each = networks.of_tasks(Pooled(networks.loss), OneEach(num_tasks), sizes=sizes)
     means, setting = (InClosedForm(RidgePerTask(1e9)),), Setting.SCRATCH
     recipes = [
         Recipe("mean of each task", Setting.BOUND, means, source="no inputs at all"),
         _rival("ridge per task", setting, _solved(RidgePerTask), "Hoerl & Kennard 1970"),
-        _rival("network per task", setting, of_each, "learning each task alone"),
+        _rival("network per task", setting, of_each, "learning each task alone", quick=False),
     ]
     if classes:
         recipes.insert(2, _logistic("logistic per task", setting, Given.ALL, quick))
@@ -232,6 +243,10 @@ def _rivals(networks: Networks, *, classes: bool, has_slopes: bool, quick: bool)
         _rival("boosting + task", setting, boosted, FRIEDMAN),
         _rival("random forest + task", setting, _grown(*forests), "Breiman 2001", quick=False),
     ]
+    if find_spec("lightgbm") is not None:
+        light = _grown(*(LightBoosting(one.rate, one.leaves) for one in _boosted(quick)))
+        source = "Ke et al. 2017, LightGBM"
+        recipes.append(_rival("LightGBM + task", setting, light, source, quick=False))
     if not classes:
         both = tuple(MixedBoosting(one) for one in _boosted(quick))
         source = "Sigrist 2022, GPBoost, in two steps"
@@ -262,6 +277,7 @@ def _together(networks: Networks, *, has_slopes: bool) -> list[Recipe]:
         InClosedForm(MixedModel(slopes)) for slopes in ((False, True) if has_slopes else (False,))
     )
     lasso = tuple(InClosedForm(MultiTaskLasso(alpha)) for alpha in ALPHAS)
+    equal = networks.of_tasks(Mean(loss), heads)
     famo = networks.of_tasks(FAMO(loss, num_tasks=num_tasks), heads)
     upgrad = networks.of_tasks(UPGrad(loss), heads)
     soft = tuple(
@@ -276,8 +292,9 @@ def _together(networks: Networks, *, has_slopes: bool) -> list[Recipe]:
         recipe("ridge with offsets", _solved(OffsetRidge), "an offset for each task"),
         recipe("mixed model", mixed, "Laird & Ware 1982, Random-effects models"),
         recipe("multi-task lasso", lasso, "Obozinski et al. 2010", quick=False),
-        recipe(SHARED, networks.of_rows(heads), f"Caruana 1997; uniform sum: {KURIN}"),
-        recipe(f"{SHARED} + FAMO", famo, "Liu et al. 2023, FAMO"),
+        recipe(SHARED, networks.of_rows(heads), "Caruana 1997, Multitask Learning"),
+        recipe(EQUAL, equal, KURIN, quick=False),
+        recipe(f"{SHARED} + FAMO", famo, "Liu et al. 2023, FAMO", quick=False),
     ]
     if few:
         source = "Quinton & Rey 2024, Jacobian Descent"
@@ -302,7 +319,7 @@ def _logistic(name: str, setting: Setting, given: Given, quick: bool) -> Recipe:
 
 
 def _boosted(quick: bool) -> tuple[Boosting, ...]:
-    return tuple(Boosting(rate, leaves) for rate, leaves in TREES[: 2 if quick else 3])
+    return tuple(Boosting(rate, leaves) for rate, leaves in (QUICK_TREES if quick else TREES))
 
 
 def _grown(*growers: AbstractGrower) -> tuple[AbstractLearner, ...]:

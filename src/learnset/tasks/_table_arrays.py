@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -44,6 +45,6 @@ def points_of(x: np.ndarray, y: np.ndarray, tasks: Sequence[tuple[np.ndarray, in
     points of weight zero."""
     rows, dtype = padded_rows([group for group, _ in tasks]), jnp.result_type(float)
     labels = np.stack([y[group, target] for group, (_, target) in zip(rows, tasks, strict=True)])
-    return Batch(
-        jnp.asarray(x[rows], dtype), jnp.asarray(labels, dtype), jnp.asarray(rows >= 0, dtype)
-    )
+    arrays = (x[rows], labels, rows >= 0)
+    # Converted on the host, which compiles nothing.
+    return Batch(*(jax.device_put(np.asarray(array, dtype)) for array in arrays))

@@ -36,7 +36,9 @@ from ._pt_map import PTMAP as PTMAP
 from ._ridge import Ridge as Ridge, ridge as ridge
 from ._shrunk import (
     RidgeToHead as RidgeToHead,
+    Scaled as Scaled,
     Shifted as Shifted,
+    Shrunk as Shrunk,
     ShrunkOffset as ShrunkOffset,
 )
 from ._simple_shot import Centred as Centred, centred as centred, SimpleShot as SimpleShot

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from ..core import (
     AbstractAdapter,
     Batch,
+    check_not_negative,
     check_positive,
     features,
     head,
@@ -55,6 +56,39 @@ class Shifted(eqx.Module):
 
     def __call__(self, x: Float[Array, "*in"]) -> Float[Array, "out"]:
         return self.predictor(x) + self.by
+
+
+class Shrunk(AbstractAdapter):
+    """The predictions of another adapter, shrunk towards zero as if there were `l2` more points
+    whose answer is zero: the mean of training tasks. A ridge regression on a few points shrinks its
+    slopes, but not its mean, which of two noisy points is worse than none.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> support = ls.Batch(jnp.zeros((2, 1)), jnp.full((2, 1), 3.0))
+    >>> shrunk = ls.transfer.Shrunk(ls.transfer.ShrunkOffset(1e-6), l2=2.0)
+    >>> round(float(shrunk.adapt(lambda x: 0 * x, support)(jnp.ones(1))[0]), 3)
+    1.5
+    """
+
+    adapter: AbstractAdapter
+    l2: float | Float[Array, "..."] = 1.0
+
+    def __check_init__(self):
+        check_not_negative("Shrunk", l2=self.l2)
+
+    def adapt(self, model: Model, support: Batch) -> "Scaled":
+        count = point_weight(support).sum(axis=0).max()
+        return Scaled(self.adapter.adapt(model, support), count / (count + self.l2))
+
+
+class Scaled(eqx.Module):
+    """A predictor times a number."""
+
+    predictor: Predictor
+    by: Float[Array, ""]
+
+    def __call__(self, x: Float[Array, "*in"]) -> Float[Array, "out"]:
+        return self.by * self.predictor(x)
 
 
 class RidgeToHead(AbstractAdapter):

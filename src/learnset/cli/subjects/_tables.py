@@ -58,8 +58,7 @@ MOST_LINES = 20  # of the columns on the terminal
 MANY = 64  # tasks, of which each gives fewer points to a step
 MOST_STEPS = 5000  # of a network, which ends when validation rows are predicted no better
 MOST_OBSERVED = 40  # tasks whose gradients are compared
-UNIFORM = rows.SHARED
-BALANCED = (f"{UNIFORM} + FAMO", f"{UNIFORM} + UPGrad")
+BALANCED = (f"{rows.SHARED} + FAMO", f"{rows.SHARED} + UPGrad")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,7 +240,7 @@ class AbstractTableSubject(AbstractSubject):
         network = Network(sizes.x.shape[-1], sizes.y.shape[-1])
         matrices = affinities(network, one, observed(table), steps=steps, key=key)
         new = None if others is None else self._on_new_tasks(table, others, mine_of_new, folder)
-        return TableAnswer(TableResult(table, seen, matrices, new, BALANCED, UNIFORM))
+        return TableAnswer(TableResult(table, seen, matrices, new, BALANCED, rows.EQUAL))
 
     @property
     def _steps(self) -> int:
@@ -292,9 +291,9 @@ class AbstractTableSubject(AbstractSubject):
 
     def _new_tasks(self, table: Table, seeds: Sequence[int]) -> NewTableTasks | None:
         """The question about tasks that are held out; None where there are too few of them with
-        enough rows, or where rows are divided by time or as given."""
+        enough rows, or where rows are divided as given."""
         shots, large = enough_rows(table, self.test_shots)
-        if len(large) < FEWEST or table.time is not None or table.part is not None:
+        if len(large) < FEWEST or table.part is not None:
             return None
         count = np.array([len(table.rows_of(i)) for i in large])
         queries = int(min(30, max(QUERIES, np.median(count) - shots[-1])))
@@ -306,7 +305,10 @@ class AbstractTableSubject(AbstractSubject):
     ) -> Comparison:
         tasks = question.family
         recipes = held_out.standard(
-            tasks, classes=bool(table.classes), steps=20 if self.quick else 50
+            tasks,
+            classes=bool(table.classes),
+            steps=20 if self.quick else 50,
+            quick=self.quick,
         )
         return compare(
             [*self.chosen(recipes), *mine],
