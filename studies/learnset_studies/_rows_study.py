@@ -26,8 +26,7 @@ from learnset.recipes import rows as of_rows
 from learnset.recipes.regression import Heads
 from learnset.report import Grid, look, Paragraph, Picture, Section
 
-UNIFORM = of_rows.SHARED
-BALANCED = f"{UNIFORM} + "  # and the name of the balancer
+BALANCED = f"{of_rows.SHARED} + "  # and the name of the balancer
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -78,7 +77,7 @@ def balanced(
     loss: Any = method.loss  # pyright: ignore[reportAttributeAccessIssue]  # all of these have one
     networks = of_rows.Networks(num_tasks, loss, steps, lrs)
     learners = networks.of_tasks(method, Heads(num_tasks))
-    return Recipe(f"{UNIFORM} + {name}", Setting.MULTI_TASK, learners, source=source)
+    return Recipe(f"{BALANCED}{name}", Setting.MULTI_TASK, learners, source=source)
 
 
 def compared(
@@ -91,25 +90,29 @@ def compared(
     width: int,
     depth: int,
     resume: bool = False,
+    corrected: bool = False,
 ) -> dict[str, Any]:
     """The comparison for `result.json`: rows of each recipe over all seeds and of each task, and
     the recipes that diverged.
 
     **Arguments:** `seeds`: divisions of the rows. `width`, `depth`: of the common network.
+    `corrected`: whether intervals account for the rows that divisions share.
     """
-    question = SeenTasks.of_table(table, seeds=range(seeds), corrected=False)
+    question = SeenTasks.of_table(table, seeds=range(seeds), corrected=corrected)
     ins, outs = question.sizes
 
     def network(key: Key[Array, ""]) -> MLP:
         return MLP(ins, outs, width=width, depth=depth, key=key)
 
     comparison = compare(recipes, network, question, key=key, out=folder, resume=resume)
+    uniform = of_rows.EQUAL if of_rows.EQUAL in comparison else of_rows.SHARED
     rows = [r | {"part": "recipes"} for r in comparison.records() if r["seed"] is None]
     for row in rows:
         outcome = comparison[row["recipe"]]
         row["by_seed"] = [round(float(value), 4) for value in outcome.overall_at(None)]
-        if UNIFORM in comparison and row["recipe"].startswith(BALANCED):
-            mean, half = comparison.difference(outcome, comparison[UNIFORM])
+        name = outcome.name
+        if uniform in comparison and name.startswith(BALANCED) and name != of_rows.EQUAL:
+            mean, half = comparison.difference(outcome, comparison[uniform])
             row |= {"to_uniform": finite(mean), "to_uniform_ci95": finite(half)}
     for outcome in comparison:
         of_tasks = outcome.at(None)
@@ -219,13 +222,16 @@ def _answer(rows: list[dict[str, Any]], scale: Scale) -> str:
         for row in balancers
     )
     better, worse = _significant(balancers, "to_uniform")
+    words, short = ("the uniform sum of losses", "the sum")
+    if any(row["recipe"] == of_rows.EQUAL for row in rows):
+        words, short = ("equal weights of all tasks", "equal weights")
     end = (
-        f"Significantly better than the sum: {_names(better, _balancer)}; significantly worse:"
+        f"Significantly better than {short}: {_names(better, _balancer)}; significantly worse:"
         f" {_names(worse, _balancer)}."
         if better or worse
-        else "None differs significantly: tuned alike, balancers and the sum cannot be told apart."
+        else f"None differs significantly: tuned alike, balancers and {short} cannot be told apart."
     )
-    return f"{answer}\n\n**A balancer instead of the uniform sum of losses**: {each}. {end}"
+    return f"{answer}\n\n**A balancer instead of {words}**: {each}. {end}"
 
 
 def _significant(
@@ -257,6 +263,23 @@ def tuning(sizes: dict[str, Any], lrs: tuple[float, ...]) -> str:
         " weights. ± is the 95 % interval, Student's over divisions, which share rows: it is too"
         " narrow for another sample of the same kind. Differences are paired by division, and their"
         " intervals are not corrected for the number of recipes."
+    )
+
+
+def stopping(sizes: dict[str, Any], lrs: tuple[float, ...]) -> str:
+    """How recipes were tuned whose networks train until validation rows are predicted no better, in
+    words."""
+    return (
+        f"Each recipe's settings are chosen on validation rows, for each of {sizes['seeds']}"
+        " divisions separately: the penalty of a linear model, and for every network step sizes of"
+        f" {_numbers(lrs)} with decays of {_numbers(of_rows.DECAYS)} (AdamW, in mini-batches, until"
+        f" validation rows are predicted no better, {sizes['steps']} steps at most). The networks"
+        " per task and the shared body choose their size as well: hidden layers of"
+        f" {sizes['width']}, or two or three of 128. Balancers and equal weights have the first, so"
+        " that they are to be compared with each other, and not with these two. The winner is"
+        " learnt once more from training and validation rows. ± is half the 95 % interval over"
+        " divisions, corrected for the rows that they share (Nadeau & Bengio 2003). Differences are"
+        " paired by division, and their intervals are not corrected for the number of recipes."
     )
 
 

@@ -19,7 +19,7 @@ from ._rows_study import (
     compared,
     draw_scores,
     scores_section,
-    tuning,
+    stopping,
 )
 
 BALANCERS = {
@@ -31,8 +31,8 @@ BALANCERS = {
 }
 LRS = (0.003, 0.01)
 RECIPES = (
-    "ridge per task", "network per task", "shared body", "shared body + FAMO",
-    "shared body + UPGrad",
+    "ridge per task", "network per task", "shared body",
+    "shared body + equal weights", "shared body + FAMO", "shared body + UPGrad",
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ class SarcosStudy:
     """
 
     seeds: int = 4
-    steps: int = 400
+    steps: int = 5000
     width: int = 40
     balancers: tuple[str, ...] = tuple(BALANCERS)
 
@@ -76,7 +76,7 @@ class SarcosStudy:
             method, source = BALANCERS[name]
             recipes.append(balanced(name, method(mse), source, num_tasks=len(table), **sizes))
         shape = {"seeds": self.seeds, "width": self.width, "depth": 2}
-        answers = compared(recipes, table, folder, key, resume=resume, **shape)
+        answers = compared(recipes, table, folder, key, resume=resume, corrected=True, **shape)
         about = {"measure": "explained variance", "tasks": list(table.names)}
         return answers | about | {"rows_of_table": len(table.x)}
 
@@ -106,7 +106,7 @@ class SarcosStudy:
                 _torques(result),
                 Section(
                     "How it was measured",
-                    (Paragraph(tuning(sizes, LRS)), Paragraph(published)),
+                    (Paragraph(stopping(sizes, LRS)), Paragraph(published)),
                 ),
             ),
         )
