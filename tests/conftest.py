@@ -1,6 +1,7 @@
 """Shared by all tests: strict numbers, and keys that no test invents."""
 
 import atexit
+import functools
 import os
 import pathlib
 import shutil
@@ -14,6 +15,11 @@ FAST = (
 )
 os.environ["XLA_FLAGS"] = f"{FAST} {os.environ.get('XLA_FLAGS', '')}"
 
+# A thread of a library of linear algebra or of trees that waits for another takes a whole core,
+# which the other processes of the run need.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 # All processes of one run share what they compiled; nothing is written into the user's own cache.
 if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit it
     CACHE = tempfile.mkdtemp(prefix="learnset-tests-")
@@ -25,11 +31,36 @@ import equinox as eqx
 import jax
 import jax.random as jr
 import pytest
+from jax._src.interpreters import mlir
 
 import learnset as ls
 
+# A quarter of the time for a small program goes into a new context of its compiler: all share one.
+mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+# Files of more than a third of a minute; the processes share out files.
+LONGEST = (
+    "test_public",
+    "test_golden",
+    "test_packaging",
+    "test_estimators",
+    "test_contract",
+    "test_multitask_studies",
+    "test_omniglot_challenge",
+    "test_maml_sinusoids",
+    "test_few_shot",
+    "test_cli",
+    "test_compare",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files come first, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 _finished = iter(range(1, 1_000_000))
@@ -42,6 +73,7 @@ def _room_for_programs():
     yield
     if next(_finished) % 50 == 0 and _pieces() > 20_000:
         jax.clear_caches()
+        mlir.make_ir_context.cache_clear()
 
 
 def _pieces() -> int:

@@ -197,6 +197,7 @@ def compared(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_numbers_of_new_and_seen_tasks_are_in_one_result(compared):
     assert faults(compared / "result.json") == []
     result = json.loads((compared / "result.json").read_text())
@@ -216,6 +217,7 @@ def test_numbers_of_new_and_seen_tasks_are_in_one_result(compared):
     assert result["meta"]["command"].startswith("learnset compare sinusoids --quick")
 
 
+@pytest.mark.slow
 def test_the_page_has_all_figures_and_needs_nothing_else(compared):
     page = (compared / "report.html").read_text()
     assert page.count("<svg") == 2  # without `steps`: none of these recipes takes any
@@ -225,6 +227,7 @@ def test_the_page_has_all_figures_and_needs_nothing_else(compared):
     assert "R2D2" in (compared / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_checkpoints_and_metrics_of_all_trainings_are_left(compared):
     assert (compared / "metrics.jsonl").read_text().count('"run"') > 1
     assert (compared / "checkpoints" / "r2d2").is_dir()

@@ -249,6 +249,7 @@ def test_each_option_of_compare_changes_what_is_compared(subject, compared, file
     assert {option: changed(compared, words, option) for option in options} == options
 
 
+@pytest.mark.slow
 def test_each_option_of_a_table_of_your_own_changes_the_question(compared, files, capsys):
     """Those that every other table has as well are tested with them."""
     start = ["compare", "table", f"{files}/shops.csv"]

@@ -89,13 +89,6 @@ def test_a_target_with_one_value_among_others_counts_for_nothing():
     assert ExplainedVariance().of_all(predictions, asked).tolist() == [1.0]
 
 
-def test_a_constant_target_is_refused_in_one_line():
-    made = ls.Table.from_arrays(np.arange(20.0)[:, None], np.full(20, 3.0), np.arange(20) // 10)
-    with pytest.raises(ls.InputError, match="'target' is 3 in all 20 rows") as error:
-        SeenTasks.of_table(made)
-    assert "\n" not in str(error.value)
-
-
 def wards(events):
     """Six wards of twenty patients, with `events` of a rare kind."""
     random = np.random.default_rng(1)

@@ -23,7 +23,7 @@ ADAM = optax.adam(1e-3)
 
 
 def train(model, key, *, method=None, tasks=None, steps=60, **options):
-    method = ls.MAML(ls.mse) if method is None else method
+    method = ls.Pooled(ls.mse) if method is None else method
     tasks = ls.Sinusoids(shots=5, queries=5) if tasks is None else tasks
     return ls.train(
         method,
@@ -128,7 +128,9 @@ def test_resumed_equals_uncut_bit_for_bit(model, getkey, tmp_path):
     assert np.array_equal(resumed.metrics["loss"][-3:], uncut.metrics["loss"][-3:])
     last = [line for line in lines(tmp_path / "cut") if line["step"] > 35]
     assert last == [line for line in lines(tmp_path / "uncut") if line["step"] > 35]
-    assert identical(ls.restore(tmp_path / "cut", ls.MAML(ls.mse), model, ADAM).model, uncut.model)
+    assert identical(
+        ls.restore(tmp_path / "cut", ls.Pooled(ls.mse), model, ADAM).model, uncut.model
+    )
 
 
 def go_on(folder, steps):

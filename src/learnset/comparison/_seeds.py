@@ -1,6 +1,7 @@
 """Random keys of a comparison: one for each purpose and seed."""
 
 import enum
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ class Purpose(enum.IntEnum):
     FINISH = 6
 
 
+@partial(jax.jit, static_argnums=2)
 def seed_keys(key: Key[Array, ""], purpose: int, seeds: int) -> Key[Array, "seeds"]:
     """Keys for one purpose, one for each seed; seed `i` has the same keys however many there
     are."""

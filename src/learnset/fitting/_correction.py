@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -84,10 +85,13 @@ def of_classes(
     return Correction(weight[0], slopes)
 
 
+_blup = eqx.filter_jit(BLUP().adapt)
+
+
 def of_mixed_model(new: Any, x: np.ndarray, y: np.ndarray) -> Correction:
     """The effects of a new task by `BLUP`, which needs no penalty: the variances say it."""
     x32, y32 = (jnp.asarray(a, jnp.result_type(float)) for a in (x, y))
-    adapted: Any = BLUP().adapt(new, Batch(x32, y32))
+    adapted: Any = _blup(new, Batch(x32, y32))
     added = np.asarray(adapted.fixed, np.float64) - np.asarray(new.fixed, np.float64)
     return Correction(added[0], added[1:])
 

@@ -36,7 +36,7 @@ def newcomer(model: Model, count: int) -> Predictor:
         return eqx.tree_at(head, model.model, of_all)
     if isinstance(model, (Separate, PerTask)):
         return MeanOfTasks(model, count)
-    return for_task(model, jnp.asarray(-1))
+    return _of_task(model, jnp.asarray(-1))
 
 
 class Outputs:
@@ -66,7 +66,7 @@ class Outputs:
         """For trees of each task, of which a row would take a copy."""
         parts = {
             task: _in_batches(
-                _of_one, for_task(self.model, jnp.asarray(task)), x[number == task], number
+                _of_one, _of_task(self.model, jnp.asarray(task)), x[number == task], number
             )
             for task in np.unique(number).tolist()
         }
@@ -94,7 +94,7 @@ def _linear(model: Model, count: int) -> tuple[np.ndarray, np.ndarray] | None:
     if not isinstance(model, (LinearTasks, MixedEffects)):
         return None
     with jax.default_matmul_precision("highest"):
-        predictors = jax.vmap(model.for_task)(jnp.append(jnp.arange(count), -1))
+        predictors = _of_all(model, jnp.asarray([*range(count), -1]))
     if isinstance(predictors, LinearPredictor):
         return np.asarray(predictors.weight, np.float64), np.asarray(predictors.bias, np.float64)
     fixed = np.asarray(predictors.fixed, np.float64)
@@ -122,6 +122,16 @@ def _in_batches(program: Any, model: Any, x: np.ndarray, number: np.ndarray) -> 
         rows, which = np.pad(rows, ((0, lack), (0, 0))), np.pad(which, (0, lack))
         outputs.append(np.asarray(program(model, rows, which))[: size - lack])
     return np.concatenate(outputs).astype(np.float64)
+
+
+@eqx.filter_jit
+def _of_task(model: Model, number: Array) -> Predictor:
+    return for_task(model, number)
+
+
+@eqx.filter_jit
+def _of_all(model: LinearTasks | MixedEffects, numbers: Array) -> Predictor:
+    return jax.vmap(model.for_task)(numbers)
 
 
 @eqx.filter_jit

@@ -95,12 +95,22 @@ def drawn(
     count = DRAWN_BYTES // sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(one))
     # A family that draws in its own way draws all at once: only it knows how tasks depend.
     if count >= num_tasks or type(tasks).draw is not AbstractTasks.draw:
-        yield tasks.draw(num_tasks, split, key=key)
+        yield _draw(tasks, num_tasks, split, key)
         return
     parts = math.ceil(num_tasks / max(1, count))
     keys = jr.split(key, num_tasks)[jnp.arange(parts * math.ceil(num_tasks / parts)) % num_tasks]
     for part in jnp.split(keys, parts):
-        yield jax.vmap(lambda key: tasks.sample(split, key=key))(part)
+        yield _samples(tasks, split, part)
+
+
+@compiled
+def _draw(tasks: AbstractTasks, num_tasks: int, split: Split, key: Key[Array, ""]) -> Task:
+    return tasks.draw(num_tasks, split, key=key)
+
+
+@compiled
+def _samples(tasks: AbstractTasks, split: Split, keys: Key[Array, "tasks"]) -> Task:
+    return jax.vmap(lambda key: tasks.sample(split, key=key))(keys)
 
 
 def score(
