@@ -265,7 +265,7 @@ class Classifier:
 
 
 @eqx.filter_jit
-def _logits(predictor: Predictor, x: Array) -> Array:
+def _logits(predictor: Predictor, x: Any) -> Array:
     return predict(predictor, jnp.asarray(x))
 
 

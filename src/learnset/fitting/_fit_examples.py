@@ -80,7 +80,8 @@ def fit_examples(
             models[place] = len(kept)
             kept.append(_model(experience.learnt(outcome.recipe), choice.learner, seed))
         model = kept[models[place]]
-        adapter = AfterSteps(outcome.recipe.adapters[choice.adapter], choice.steps)
+        found: Any = outcome.recipe.adapters[choice.adapter]
+        adapter = AfterSteps(found, choice.steps)
         tasks = family.with_shots(shots, question.queries)
         common = {"num_tasks": TASKS, "key": jr.fold_in(key, shots)}
         warmth = temperature(adapter, model, tasks, **common)

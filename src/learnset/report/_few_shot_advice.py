@@ -31,7 +31,8 @@ def _takes_any(comparison: Comparison, outcome: Outcome) -> bool:
     more, shape = family.ways + 1, family.pool(Split.TRAIN).x.shape[1:]
     model = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, outcome.models)
     support = Batch(jnp.zeros((more, *shape)), jnp.eye(more))
-    return takes_any(outcome.recipe.adapters[0], model, support)
+    adapter: Any = outcome.recipe.adapters[0]
+    return takes_any(adapter, model, support)
 
 
 def recommendation_of(comparison: Comparison, best: Used) -> dict[str, Any]:
