@@ -38,7 +38,7 @@ def skewed(x, y, task):
 def uneven(x, y, task):
     """Noise that grows with the number of the task."""
     number = np.array([int(name[1:]) for name in task])
-    random = np.random.default_rng(len(y))
+    random = np.random.default_rng(np.abs(1e6 * y[:4]).astype(int))
     return x, y + number * random.normal(size=len(y)), task
 
 
