@@ -80,7 +80,7 @@ class SchoolStudy:
         recipes = chosen_recipes(table, RECIPES, **sizes)
         uncertainty, kendall = UW(mse, num_tasks=len(table)), "Kendall, Gal & Cipolla 2018"
         recipes.append(balanced("UW", uncertainty, kendall, num_tasks=len(table), **sizes))
-        shape = {"seeds": self.seeds, "width": self.width, "depth": 2}
+        shape: dict[str, Any] = {"seeds": self.seeds, "width": self.width, "depth": 2}
         answers = compared(recipes, table, folder, key, resume=resume, **shape)
         about = {"measure": "explained variance", "tasks": len(table)}
         return answers | about | {"rows_of_table": len(table.x)}

@@ -69,7 +69,7 @@ class Tox21Study:
         uncertainty = UW(cross_entropy, num_tasks=len(table), classification=True)
         kendall = "Kendall, Gal & Cipolla 2018"
         recipes.append(balanced("UW", uncertainty, kendall, num_tasks=len(table), **sizes))
-        shape = {"seeds": self.seeds, "width": self.width, "depth": 1}
+        shape: dict[str, Any] = {"seeds": self.seeds, "width": self.width, "depth": 1}
         answers = compared(recipes, table, folder, key, resume=resume, **shape)
         labels = {name: len(table.rows_of(number)) for number, name in enumerate(table.names)}
         about = {"measure": "ROC-AUC", "labels": labels}

@@ -260,9 +260,7 @@ def _best(scores: Float[np.ndarray, "seeds candidates steps"], name: str) -> lis
     return [(int(candidate), int(step)) for candidate, step in places]
 
 
-def _stopped(
-    adapter: AbstractAdapter, observed: np.ndarray, places: Sequence[int]
-) -> tuple[int, int] | None:
+def _stopped(adapter: Any, observed: np.ndarray, places: Sequence[int]) -> tuple[int, int] | None:
     """How many adaptations were stopped, and of how many; None where none can be. One that was
     stopped answers as before any step, bit for bit: one program computes both answers."""
     if not isinstance(adapter, StoppedFineTune):
