@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ..core import (
-    AbstractAdapter,
     DivergedError,
     for_task,
     InputError,
