@@ -185,3 +185,21 @@ def test_a_number_beyond_all_bounds_is_refused_and_not_answered():
     rows = pl.DataFrame({"task": ["t00"] * 2, "x1": [0.0, 1e3], "x2": [0.0, 0.0]})
     with pytest.raises(ls.InputError, match="row 2 is not finite"):
         huge.predict(rows)
+
+
+@pytest.mark.parametrize("least", (1.0, 0.0), ids=("log", "log1p"))
+def test_a_model_of_logarithms_predicts_the_target_itself(least):
+    random = np.random.default_rng(0)
+    shop, x = np.array(["a", "b", "c", "d"])[np.arange(240) % 4], random.normal(size=240)
+    log = 3.0 + (shop == "b") + 0.5 * x
+    y = np.exp(log + 0.01 * random.normal(size=240)) - 1 + least
+    y[0] = least if least == 0 else y[0]
+    rows = pl.DataFrame({"shop": shop, "x": x, "sales": y})
+    known = rows.filter(pl.col("shop") != "d")
+    table = ls.data.logged(ls.read_table(known, task="shop", target="sales"))
+    model = ls.fit(table, "ridge with offsets", divisions=2)
+    model = model.adapt(rows.filter(pl.col("shop") == "d")[:10])
+    answers = model.predict(rows.drop("sales"))[4:]
+    assert np.abs(answers["predicted"].to_numpy() / y[4:] - 1).max() < 0.3
+    inside = (answers["lower"].to_numpy() <= y[4:]) & (y[4:] <= answers["upper"].to_numpy())
+    assert inside.mean() > 0.85 and (answers["lower"].to_numpy() > 0).all()

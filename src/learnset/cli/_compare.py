@@ -85,6 +85,5 @@ class Compare:
             page = answer.draw(folder, about["command"])
             write_page(page._replace(origin=about), folder, console)
         console.print(f"{out / 'report.html'} has the figures.")
-        fitted = not getattr(getattr(subject, "tasks", None), "log_target", False)
-        if record.get("recommendation") and fitted:
+        if record.get("recommendation"):
             console.print(f"Next: learnset fit {shlex.quote(str(out))}")

@@ -59,7 +59,6 @@ class Fit:
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments
         path = self.tasks.path
-        _check_scale(self.tasks)
         subject, result = read_run(path) if path.is_dir() else (None, {})
         if isinstance(subject, AbstractImagesSubject):
             return self._fit_examples(subject, result, console)
@@ -130,7 +129,6 @@ def _of_run(
         recommended, new = _recommended(result)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / NAME} cannot be read ({type(error).__name__}).") from None
-    _check_scale(source)
     return source.table(), recommended, new
 
 
@@ -153,15 +151,6 @@ def _with_files(source: Any, run: Path, out: Path) -> Any:
                 f"{file} is not there any more, which {run} was made of. Put it back, or {remedy}."
             )
     return dataclasses.replace(source, **files)
-
-
-def _check_scale(source: Any) -> None:
-    """Raises `InputError` for a target on a log scale, whose predictions would have that scale."""
-    if getattr(source, "log_target", False):
-        raise InputError(
-            "`--log-target` is for comparisons: a model that is kept predicts the target itself."
-            " Add a column with the logarithm to the file, and fit that."
-        )
 
 
 def _recommended(result: dict[str, Any]) -> tuple[tuple[str, ...], dict[int, str] | None]:
