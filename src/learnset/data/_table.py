@@ -330,8 +330,10 @@ def check_targets(
         low, high = known.min(), known.max()
         if low == high:
             label = classes[i][int(low)] if classes[i] else f"{low:g}"
+            what = "one class" if classes[i] else "one value" if len(known) > 1 else "1 sample"
             raise InputError(
-                f"{title}: all labels of {name!r} are {label!r}; there is nothing to tell apart."
+                f"{title}: all labels of {name!r} are {label!r}; with {what} there is nothing to"
+                " tell apart."
             )
         if max(abs(low), abs(high)) > LARGEST or high - low < 1 / LARGEST:
             raise InputError(
