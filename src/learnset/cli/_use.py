@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 from tyro.conf import arg, OmitArgPrefixes
 
 from ..core import few, InputError, needs, write_csv, write_file
-from ..data import source_of, Table
+from ..data import cells_of, Table
 from ..fitting import (
     Added,
     card,
@@ -217,14 +217,13 @@ class PredictRows:
         where they are kept; a prediction whose name the file has gets another."""
         import polars as pl
 
-        number, kept = "row", []
-        if self.keep_columns:
-            source = source_of(self.rows[0])
-            kept = [source.cells(name)[0].alias(name) for name in source.columns]
-            number = "row" if "row" not in source else "row number"
-            frame = frame.drop(*([task] if task is not None else []))
-            frame = frame.rename({n: f"{n} (model)" for n in frame.columns if n in source})
-        return pl.DataFrame([pl.Series(number, range(1, len(frame) + 1)), *kept]).hstack(frame)
+        kept = cells_of(self.rows[0]) if self.keep_columns else {}
+        number = "row" if "row" not in kept else "row number"
+        if self.keep_columns and task is not None:
+            frame = frame.drop(task)
+        frame = frame.rename({name: f"{name} (model)" for name in frame.columns if name in kept})
+        first = pl.Series(number, range(1, len(frame) + 1))
+        return pl.DataFrame([first, *kept.values()]).hstack(frame)
 
 
 def _grid(frame: Any) -> Grid:

@@ -5,7 +5,6 @@ from ._arrays import from_npz as from_npz, rows_of as rows_of
 from ._averaged import area_averaged as area_averaged
 from ._classes import Classes as Classes
 from ._column import Column as Column, Reading as Reading
-from ._columns import source_of as source_of
 from ._digits import digits as digits
 from ._divisions import with_rows_in_each_part as with_rows_in_each_part
 from ._encoding import centre_and_spread as centre_and_spread, Encoding as Encoding
@@ -31,7 +30,7 @@ from ._layout import given_parts as given_parts
 from ._logged import logged as logged, target_notes as target_notes
 from ._npz import read_npz as read_npz
 from ._ranges import Ranges as Ranges
-from ._read_table import read_table as read_table
+from ._read_table import cells_of as cells_of, read_table as read_table
 from ._sarcos import sarcos as sarcos
 from ._schema import Records as Records, Schema as Schema
 from ._school import school as school

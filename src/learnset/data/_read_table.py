@@ -107,6 +107,15 @@ def read_table(
     return _table(opened.title, records, draft, tasks, notes, min_rows)
 
 
+def cells_of(source: Any) -> dict[str, Any]:
+    """The cells of a file or data frame as they are written: a series of Polars for each column."""
+    with needs("tables"):
+        from ._columns import source_of
+
+    opened = source_of(source)
+    return {name: opened.cells(name)[0].alias(name) for name in opened.columns}
+
+
 def _table(
     source: str,
     records: Records,

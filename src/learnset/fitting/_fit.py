@@ -85,7 +85,7 @@ def fit(
       then learns each known task from its rows. Default: among those of a short comparison.
     - `seed`: of all randomness. `divisions`: of the rows; default: 5, or 1 of a large table.
     - `steps`: of training of a network, at most. `weight`: of each row, where rows do not count
-      the same.
+      the same when a model learns; scores count them alike.
     - `new_tasks`: the recipe by which `adapt` learns a new task, for each number of its rows.
       Default: what these rows add to the mean of tasks.
 
@@ -248,15 +248,18 @@ def _logs(table: Table) -> tuple[str, ...]:
 
 
 def _weighted(tasks: TableTasks, weight: np.ndarray | None) -> TableTasks:
-    """The tasks with weights for the rows that are learnt from, of mean one."""
+    """The tasks with weights for their rows, of mean one: for those that are learnt from, and for
+    those by which training is stopped."""
     if weight is None:
         return tasks
-    rows = np.asarray(tasks.rows[0])
-    of_rows = np.where(rows < 0, 0, (weight / weight.mean())[rows])
-    old = tasks.points.weight
-    of_rows = of_rows[..., None] if of_rows.ndim < old.ndim else of_rows
-    new = old * jnp.asarray(of_rows, old.dtype)
-    return eqx.tree_at(lambda t: t.points.weight, tasks, new)
+
+    def weighted(old: Array, rows: Array) -> Array:
+        of_rows = np.where(np.asarray(rows) < 0, 0, (weight / weight.mean())[np.asarray(rows)])
+        of_rows = of_rows[..., None] if of_rows.ndim < old.ndim else of_rows
+        return old * jnp.asarray(of_rows, old.dtype)
+
+    new = tuple(map(weighted, (tasks.points.weight, tasks.held_out.weight), tasks.rows))
+    return eqx.tree_at(lambda t: (t.points.weight, t.held_out.weight), tasks, new)
 
 
 def _of_inputs(schema: Schema) -> Schema:
