@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import learnset as ls
-from learnset.data import lacking
+from learnset.data._divisions import lacking
 
 TASKS, ROWS = 6, 40
 

@@ -203,3 +203,11 @@ def test_a_model_of_logarithms_predicts_the_target_itself(least):
     assert np.abs(answers["predicted"].to_numpy() / y[4:] - 1).max() < 0.3
     inside = (answers["lower"].to_numpy() <= y[4:]) & (y[4:] <= answers["upper"].to_numpy())
     assert inside.mean() > 0.85 and (answers["lower"].to_numpy() > 0).all()
+
+
+def test_trees_are_fitted_to_so_few_rows_that_one_alone_stops_them():
+    random = np.random.default_rng(0)
+    table = ls.Table.from_arrays(random.normal(size=(10, 2)), random.normal(size=(10, 2)))
+    rows = pl.DataFrame({"x1": table.x[:, 0], "x2": table.x[:, 1]})
+    predicted = ls.fit(table, "boosting + task", seed=1).predict(rows)
+    assert np.isfinite(predicted["y1 predicted"].to_numpy()).all()

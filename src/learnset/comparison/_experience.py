@@ -126,7 +126,7 @@ class Experience:
             learnt = self.learnt(recipe, models)
             again = None
             if asking.question.refits and learnt.rounds is not None:
-                again = functools.partial(self._again, recipe, learnt)
+                again = functools.partial(self.learnt_again, recipe, learnt)
             answers = asking.answers(
                 recipe,
                 learnt.models,
@@ -226,7 +226,7 @@ class Experience:
             self._pasts[view, seed] = HostPast(past)
         return self._pasts[view, seed]
 
-    def _again(
+    def learnt_again(
         self, recipe: Recipe, learnt: Learnt, chosen: Sequence[int]
     ) -> tuple[tuple[Model, ...], list[int]]:
         """Learns what was chosen for each seed once more, from validation rows as well.

@@ -283,13 +283,12 @@ def _learnt(tasks: TableTasks, comparison: Comparison, recipe: Recipe, key: Key[
     asked: Any = comparison.question
     one = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, tasks)
     question = SeenTasks(one, asked.measure, comparison.rows.one_target, refit=True)
-    if _kept(recipe):
-        again = compare([recipe], Network(*question.sizes), question, key=key, progress=False)
-        models = again[recipe.name].models
-    else:
-        experience = learn(Network(*question.sizes), question, key=key, progress=False)
-        models = jax.tree.map(_first, experience.learnt(recipe).models[0])
-    return jax.tree.map(_first, models)
+    experience = learn(Network(*question.sizes), question, key=key, progress=False)
+    learnt = experience.learnt(recipe)
+    models = learnt.models
+    if learnt.rounds is not None:
+        models, _ = experience.learnt_again(recipe, learnt, [0])
+    return jax.tree.map(_first, jax.tree.map(_first, models[0]))
 
 
 def _first(leaf: Any) -> Any:
