@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from learnset.cli._console import terminal
 from learnset.comparison import slug
-from learnset.core import attempt, new_figure, short, visible, write_csv, write_figure
+from learnset.core import attempt, in_legend, new_figure, short, visible, write_csv, write_figure
 from learnset.report import code, escaped, Grid, Page, Paragraph, Section, write_page
 
 HOSTILE = (
@@ -83,12 +83,13 @@ def test_square_brackets_and_colons_reach_the_terminal_as_they_are(capsys):
 
 
 @hypothesis.given(st.lists(NAMES, min_size=1, max_size=3))
+@hypothesis.example(["_"])
 @hypothesis.settings(deadline=None, max_examples=15)
 def test_a_figure_draws_any_name(tmp_path_factory, names):
     folder = tmp_path_factory.mktemp("figure")
     figure, axes = new_figure(1, 2, width=3, height=2, sharey=True)
     axes[0][0].set_yticks(range(len(names)), names)
-    axes[0][1].plot([1, 2], [1, 2], label=names[0])
+    axes[0][1].plot([1, 2], [1, 2], label=in_legend(names[0]))
     axes[0][1].legend()
     axes[0][1].set(title=names[-1], xlabel=names[0])
     write_figure(figure, folder, "names")

@@ -14,6 +14,7 @@ from ._figure import (
     attempt as attempt,
     COLOURS as COLOURS,
     FAINT as FAINT,
+    in_legend as in_legend,
     INK as INK,
     new_figure as new_figure,
     write_figure as write_figure,

@@ -78,6 +78,15 @@ def write_figure(figure: "Figure", folder: Path, name: str) -> None:
             write_file(folder / f"{name}.{ending}", content.getbuffer())
 
 
+def in_legend(name: str) -> str:
+    """A name for a legend: Matplotlib leaves out those that begin with an underscore.
+
+    >>> in_legend("_mine"), in_legend("MAML")
+    (' _mine', 'MAML')
+    """
+    return f" {name}" if name.startswith("_") else name
+
+
 def attempt(name: str, draw: Callable[[], object]) -> list[str]:
     """Draws a figure. A long run is not lost with it: where drawing fails, a warning says so.
 

@@ -8,7 +8,17 @@ import jax.random as jr
 import numpy as np
 
 from ..comparison import Comparison, Outcome, Setting
-from ..core import attempt, COLOURS, FAINT, INK, interval, new_figure, Split, write_figure
+from ..core import (
+    attempt,
+    COLOURS,
+    FAINT,
+    in_legend,
+    INK,
+    interval,
+    new_figure,
+    Split,
+    write_figure,
+)
 from ..tasks import AbstractTasks, Sinusoids
 from ._look import amount, LINES, look, Numbers
 
@@ -94,13 +104,20 @@ def _panels(
     for axis, setting in zip(axes[0], settings, strict=False):
         alone = [outcome for outcome in outcomes if outcome.recipe.setting is Setting.SCRATCH]
         for outcome, style in zip(alone, ("-", ":", "-."), strict=False):
-            curve(axis, outcome, color=INK, label=outcome.name, linewidth=2, linestyle=style)
+            curve(
+                axis,
+                outcome,
+                color=INK,
+                label=in_legend(outcome.name),
+                linewidth=2,
+                linestyle=style,
+            )
         for outcome in outcomes:
             if outcome.recipe.setting is Setting.BOUND:
-                curve(axis, outcome, color=FAINT, label=outcome.name, linestyle="--")
+                curve(axis, outcome, color=FAINT, label=in_legend(outcome.name), linestyle="--")
         members = [outcome for outcome in outcomes if outcome.recipe.setting is setting]
         for i, outcome in enumerate(members):
-            curve(axis, outcome, color=LINES[i % len(LINES)], label=outcome.name)
+            curve(axis, outcome, color=LINES[i % len(LINES)], label=in_legend(outcome.name))
         axis.set_title(look(setting).name, fontsize=11)
         axis.set_xlabel(label)
         axis.set_xscale("log")
