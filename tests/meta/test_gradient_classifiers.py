@@ -275,3 +275,12 @@ def test_readers_learn_to_classify_from_one_example(name):
     run = ls.train(LEARNERS[name][0], model, Clusters(), optax.adam(2e-2), **settings)
     losses = run.metrics["loss"]
     assert losses[-10:].mean() < 0.7 * losses[:2].mean()
+
+
+def test_r2d2_may_answer_a_class_that_the_support_set_lacks():
+    one = ls.Batch(jr.normal(jr.key(1), (4, 2)), jnp.tile(jnp.eye(WAYS)[:1], (4, 1)))
+    model = ls.meta.WithRidge(net(), scale=2.0)
+    for every_class in (False, True):
+        method = ls.R2D2(ls.cross_entropy, every_class=every_class)
+        chances = jax.nn.softmax(method.adapt(model, one)(jnp.zeros(2)))
+        assert chances[0] > 0.5 and bool((chances[1:] > 0.01).all()) is every_class

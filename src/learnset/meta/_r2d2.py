@@ -49,7 +49,9 @@ class R2D2(AbstractMetaLearner):
     """R2-D2: learns features for which ridge regression on the support set predicts the query set
     well, and its penalty.
 
-    For classification, use `cross_entropy` and the model `WithRidge(model, scale=1.0)`.
+    For classification, use `cross_entropy` and the model `WithRidge(model, scale=1.0)`. With
+    `every_class`, answers may be classes that a support set lacks, as where all tasks have the same
+    classes.
 
     Source: Bertinetto, Henriques, Torr & Vedaldi 2019, *Meta-learning with differentiable
     closed-form solvers*, §3.2. Different from there: the bias of the regression is not shrunk.
@@ -62,10 +64,11 @@ class R2D2(AbstractMetaLearner):
     """
 
     loss: Loss = mse
+    every_class: bool = False
 
     @property
     def adapter(self) -> "LearntRidge":
-        return LearntRidge()
+        return LearntRidge(every_class=self.every_class)
 
     def prepare(self, model: Any, *, key: Key[Array, ""]) -> WithRidge:
         del key
@@ -73,7 +76,7 @@ class R2D2(AbstractMetaLearner):
 
 
 class LearntRidge(AbstractAdapter):
-    """`Ridge` with the penalty that `WithRidge` carries, times `scale`.
+    """`Ridge` with the penalty that `WithRidge` carries, times `scale`; `every_class` as in `R2D2`.
 
     >>> import jax.random as jr, learnset as ls
     >>> task = ls.Sinusoids().sample(ls.Split.TEST, key=jr.key(1))
@@ -83,6 +86,7 @@ class LearntRidge(AbstractAdapter):
     """
 
     scale: float | Float[Array, "..."] = 1.0
+    every_class: bool = False
 
     def adapt(self, model: Model, support: Batch) -> Predictor:
         if not isinstance(model, WithRidge):
@@ -94,7 +98,9 @@ class LearntRidge(AbstractAdapter):
         if model.scale_and_shift is None:
             return predictor
         scale, shift = model.scale_and_shift
-        bias = jnp.where(classes_there(support), scale * head(predictor).bias + shift, ABSENT)
+        bias = scale * head(predictor).bias + shift
+        if not self.every_class:
+            bias = jnp.where(classes_there(support), bias, ABSENT)
         return eqx.tree_at(
             lambda m: (head(m).weight, head(m).bias),
             predictor,

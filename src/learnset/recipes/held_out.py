@@ -48,7 +48,7 @@ def standard(
     ridges = tuple(Ridge(l2) for l2 in L2S)
     # A head of logits is no prior of a regression on zeros and ones.
     to_head = ridges if classes else tuple(RidgeToHead(l2) for l2 in (*L2S, 1e4, 1e5))
-    learnt: tuple[AbstractAdapter, ...] = tuple(LearntRidge(scale) for scale in SCALES)
+    learnt: tuple[AbstractAdapter, ...] = tuple(LearntRidge(s, classes) for s in SCALES)
     if not classes:
         scales = SCALES[::2] if quick else SCALES
         learnt = tuple(Shrunk(LearntRidge(scale), l2) for scale in scales for l2 in SHRINKING)
@@ -60,7 +60,8 @@ def standard(
         finish=None if classes else with_mean_head,
     )
     pooled, maml, r2d2 = (
-        (ByGradient(method),) for method in (Pooled(loss), MAML(loss, 0.05), R2D2(loss))
+        (ByGradient(method),)
+        for method in (Pooled(loss), MAML(loss, 0.05), R2D2(loss, every_class=classes))
     )
     offsets, slopes = ((InClosedForm(MixedModel(slopes)),) for slopes in (False, True))
     linear = tuple(InClosedForm(PooledRidge(l2)) for l2 in L2S)
