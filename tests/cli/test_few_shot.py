@@ -15,6 +15,8 @@ from learnset.cli._keep import within
 from learnset.recipes import classes
 from learnset.training import write_sealed_json
 
+pytestmark = pytest.mark.slow
+
 SOME = ("scratch", "TIM", "ProtoNet")
 DATA = "--ways 2 --shots 1 --size 12".split()
 SMALL = [*DATA, "--filters", "2"]

@@ -15,6 +15,8 @@ import learnset as ls
 from learnset.models._dselect_k import BinaryGate, smooth_step
 from learnset.multitask._task_gradients import own_and_shared
 
+pytestmark = pytest.mark.slow
+
 NUM, IN = 3, 4  # tasks, inputs
 KEY = jr.key(0)
 XS = np.random.default_rng(0).normal(size=(6, IN)).astype(np.float32)

@@ -10,6 +10,8 @@ import pytest
 
 import learnset as ls
 
+pytestmark = pytest.mark.slow
+
 NUM = 5
 TASKS = ls.FiniteTasks.from_family(ls.Sinusoids(), num_tasks=NUM, points=20, key=jr.key(0))
 MODEL = ls.MLP(1, 1, width=4, depth=1, activation=jnp.tanh, key=jr.key(1))

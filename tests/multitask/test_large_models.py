@@ -12,6 +12,8 @@ from conftest import assert_close
 
 import learnset as ls
 
+pytestmark = pytest.mark.slow
+
 NUM, KEY = 5, jr.key(0)  # tasks
 
 

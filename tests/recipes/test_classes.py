@@ -13,6 +13,8 @@ from learnset.comparison import Accuracy, NewTasks
 from learnset.core import calibration_error, is_transductive, predict, settled
 from learnset.recipes import classes
 
+pytestmark = pytest.mark.slow
+
 
 def recipes(count=6):
     return {recipe.name: recipe for recipe in classes.standard(count, steps=2)}

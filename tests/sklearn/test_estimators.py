@@ -23,6 +23,8 @@ import learnset as ls
 from learnset.sklearn._classifier import MultiTaskClassifier
 from learnset.sklearn._regressor import MultiTaskRegressor
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 3))
 TASK = np.tile(["east", "north", "west"], 40)

@@ -12,6 +12,8 @@ from conftest import assert_close
 import learnset as ls
 from learnset.training import is_traced
 
+pytestmark = pytest.mark.slow
+
 POOLED, MAML = ls.Pooled(ls.mse), ls.MAML(ls.mse)
 
 
