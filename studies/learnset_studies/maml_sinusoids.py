@@ -27,7 +27,7 @@ from learnset.comparison import (
     Recipe,
     Setting,
 )
-from learnset.core import InputError, Model, mse, predict, rows as as_rows, Split, Task, trace
+from learnset.core import at, InputError, Model, mse, predict, rows as as_rows, Split, Task, trace
 from learnset.meta import MAML
 from learnset.models import MLP, Separate, separate, truncated_normal
 from learnset.multitask import SoftSharing, task_gradients
@@ -157,9 +157,9 @@ class MAMLSinusoids:
                 outcome = comparison[name]
                 about = _common(outcome, "figure 2", 5)
                 about |= {"points_in": "right half", "scored_in": half}
-                rows[name] += [row(outcome.at(5, at), **about, steps=at) for at in (0, 1, 10)]
+                rows[name] += [row(outcome.at(5, step), **about, steps=step) for step in (0, 1, 10)]
                 asked = question.ask(Split.TEST, outcome.recipe.view, experience.key)
-                functions[name] = _functions(outcome, _first(_first(asked)))
+                functions[name] = _functions(outcome, at(asked, (0, 0)))
         return [row for of_recipe in rows.values() for row in of_recipe], functions
 
 
@@ -264,17 +264,12 @@ def _about(experience: Experience, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _first(tree: Any) -> Any:
-    """The first seed, or the first task, of arrays with a leading axis of them."""
-    return jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, tree)
-
-
 def _functions(outcome: Outcome, task: Task) -> dict[str, Any]:
     """Seed 0's functions for a task: before, after one step and after ten."""
     adapter: Any = outcome.recipe.adapters[outcome.chosen[0][0].adapter]
     grid = jnp.linspace(-5, 5, 201)[:, None]
     functions = trace(
-        adapter, _first(outcome.models), task.support, lambda predictor: predict(predictor, grid)
+        adapter, at(outcome.models, 0), task.support, lambda predictor: predict(predictor, grid)
     )
     drawn = {
         "grid": grid[:, 0],
@@ -292,7 +287,7 @@ def _conflict(
     """How much the pretraining tasks contradict each other at the network that they led to."""
     batch = Sinusoids(shots=100, queries=1).draw(60, Split.TRAIN, key=jr.fold_in(key, 5))
     batch = jax.tree.map(lambda leaf: leaf[jnp.argsort(batch.latents[:, 1])], batch)
-    gradients = as_rows(task_gradients(mse, _first(pretrained.models), batch)[1])
+    gradients = as_rows(task_gradients(mse, at(pretrained.models, 0), batch)[1])
     length = jnp.linalg.norm(gradients, axis=1)
     cosines = np.asarray(gradients @ gradients.T / length[:, None] / length[None, :])
     pairs = cosines[np.triu_indices(len(cosines), 1)]

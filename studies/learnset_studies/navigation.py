@@ -22,7 +22,7 @@ from learnset.comparison import (
     Recipe,
     TotalReward,
 )
-from learnset.core import InputError, interval, Split
+from learnset.core import at, InputError, interval, Split
 from learnset.envs import (
     AbstractAgent,
     AbstractEnv,
@@ -215,7 +215,7 @@ def pictured(
 ) -> dict[str, list]:
     """The paths of seed 0 to the first goals, "goals steps time 2"; `None` after their end."""
     few = jax.tree.map(lambda leaf: leaf[:PICTURED], envs)
-    agent = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, agents)
+    agent = at(agents, 0)
 
     def values(path: Array) -> list:
         places = np.round(np.asarray(path, np.float64), 3)

@@ -29,6 +29,7 @@ from learnset.comparison import (
 from learnset.core import (
     AbstractAdapter,
     AbstractMethod,
+    at,
     Batch,
     confidence,
     cross_entropy,
@@ -336,16 +337,11 @@ def _drawn_run(
     outcomes: dict[tuple[str, str], Outcome],
 ) -> dict[str, Any]:
     """The answers to a run, of what has learnt nothing or from all alphabets."""
-    task = _first(as_tasks([run]))
+    task = at(as_tasks([run]), 0)
     rights = {"modified Hausdorff": by_distance}
     for (name, trained_on), outcome in outcomes.items():
         if trained_on in ("none", "all"):
             adapter: Any = outcome.recipe.adapters[0]
-            rights[name] = np.asarray(right_items(adapter, _first(outcome.models), task))
+            rights[name] = np.asarray(right_items(adapter, at(outcome.models, 0), task))
     right = {name: each.astype(int).tolist() for name, each in rights.items()}
     return {"name": run.name, "labels": [int(label) for label in run.labels], "right": right}
-
-
-def _first(tree: Any) -> Any:
-    """The first of arrays with a leading axis."""
-    return jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, tree)

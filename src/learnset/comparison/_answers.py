@@ -97,7 +97,8 @@ class KeptAnswers:
                 f"{path} is of another table or other settings. Resume with those, or `overwrite`"
                 " the run."
             )
-        if about.get("code", self._code(recipe)) != self._code(recipe):
+        code = self._code(recipe)
+        if about.get("code", code) != code:
             warnings.warn(f"The code of {recipe.name} has changed: it is run again.", stacklevel=2)
             return None
         return Answers(

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ..core import DivergedError, fast_dots, InputError, Model, stack, write_file
+from ..core import at, DivergedError, fast_dots, InputError, Model, stack, write_file
 from ..training import Bar, shown_by_default, written_folder
 from ._answers import KeptAnswers
 from ._ask import alike, Asking
@@ -20,7 +20,7 @@ from ._comparison import Comparison
 from ._host import AbstractHostLearner, HostPast, stacked
 from ._learner import AbstractLearner, Budget, ByGradient, Keeping, NothingLearnt
 from ._outcome import Outcome
-from ._question import AbstractQuestion, at
+from ._question import AbstractQuestion
 from ._recipe import Recipe, slug
 from ._seeds import Purpose, seed_keys
 
@@ -44,7 +44,7 @@ class Learnt(NamedTuple):
     @property
     def of_one(self) -> Model:
         """The models of the first learner, one for each seed."""
-        return jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, self.models[0])
+        return at(self.models[0], 0)
 
 
 class Experience:
@@ -301,7 +301,7 @@ def _given(models: Model) -> Learnt:
 
 def _alone(models: Model) -> Model:
     """Models of all seeds with the axis of one learner in front."""
-    return jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, models)
+    return at(models, None)
 
 
 def _on_host(learners: Sequence[AbstractLearner]) -> bool:

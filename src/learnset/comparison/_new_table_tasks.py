@@ -8,11 +8,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from ..core import InputError, Split, Task
+from ..core import at, InputError, Split, Task
 from ..data import Table
 from ..tasks import AbstractTasks, by_tasks, HeldOutTasks
 from ._measure import AbstractPointMeasure, LogLoss, MeanSquaredError
-from ._question import AbstractNewTasks, at, stacked
+from ._question import AbstractNewTasks, stacked
 from ._seeds import Purpose, seed_keys
 
 FEWEST = 8  # tasks of which some can be held out

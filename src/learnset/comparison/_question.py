@@ -283,14 +283,3 @@ def stacked(divisions: Sequence[Any]) -> Any:
         return jax.device_put(np.stack(leaves)) if eqx.is_array(leaves[0]) else leaves[0]
 
     return jax.tree.map(of_leaves, *divisions)
-
-
-def at(tree: Any, place: Any) -> Any:
-    """An entry of all arrays; those on the host stay there. Nothing is compiled."""
-
-    def of_leaf(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray):
-            return leaf[place]
-        return jax.device_put(np.asarray(leaf)[place]) if eqx.is_array(leaf) else leaf
-
-    return jax.tree.map(of_leaf, tree)

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from ..core import AbstractAdapter, fast_dots, for_task, InputError, Model, Split
+from ..core import AbstractAdapter, at, fast_dots, for_task, InputError, Model, Split
 from ..data import limited, Table
 from ..tasks import AbstractTasks, by_rows, FiniteTasks, TableTasks
 from ._measure import AbstractPointMeasure, MeanSquaredError
-from ._question import AbstractQuestion, at, stacked
+from ._question import AbstractQuestion, stacked
 from ._row_measures import measure_of_rows
 from ._rows import Rows
 from ._seeds import Purpose, seed_keys

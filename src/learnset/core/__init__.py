@@ -70,6 +70,7 @@ from ._result import (
 )
 from ._tree import (
     all_finite as all_finite,
+    at as at,
     describe as describe,
     head as head,
     head_size as head_size,

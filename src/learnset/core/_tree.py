@@ -8,6 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, PyTree
 
@@ -64,6 +65,21 @@ def trainable(model: Any, where: Where = whole) -> tuple[PyTree, PyTree]:
     moving = set(jax.tree.leaves(where(jax.tree.unflatten(structure, range(len(leaves))))))
     moves = [number in moving and eqx.is_inexact_array(leaf) for number, leaf in enumerate(leaves)]
     return eqx.partition(model, jax.tree.unflatten(structure, moves))
+
+
+def at(tree: PyTree, place: Any) -> PyTree:
+    """An entry of all arrays; those on the host stay there. Nothing is compiled.
+
+    >>> at({"x": jnp.arange(3), "name": "a"}, 1)["x"].item()
+    1
+    """
+
+    def of_leaf(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray):
+            return leaf[place]
+        return jax.device_put(np.asarray(leaf)[place]) if eqx.is_array(leaf) else leaf
+
+    return jax.tree.map(of_leaf, tree)
 
 
 def stack(trees: Sequence[PyTree]) -> PyTree:

@@ -229,7 +229,7 @@ class Table:
 def limited(table: Table, *, seed: int = 0, say: bool = False) -> Table:
     """The table with the rows of `rows_to_pad` alone; a note counts what is left out, and with
     `say` a warning does as well."""
-    keep, note = kept_rows(table, seed)
+    keep, note = kept_rows(table, seed, table.part)
     if not note:
         return table
     if say:
@@ -241,7 +241,7 @@ def rows_to_pad(table: Table, part: Division | None = None) -> list[Int[np.ndarr
     """The labelled rows of each task, where all tasks are padded to the largest. Much larger tasks
     than the others give a part of their rows, drawn at random, of which it warns: padded, there
     are at most eight times as many rows as before, or few enough. Some are of each `part`."""
-    keep, note = kept_rows(dataclasses.replace(table, part=part))
+    keep, note = kept_rows(table, part=part)
     rows = [table.rows_of(number) for number in range(len(table))]
     if not note:
         return rows
@@ -249,8 +249,10 @@ def rows_to_pad(table: Table, part: Division | None = None) -> list[Int[np.ndarr
     return [of_task[keep[of_task]] for of_task in rows]
 
 
-def kept_rows(table: Table, seed: int = 0) -> tuple[Bool[np.ndarray, "rows"], str]:
-    """The rows that `limited` keeps, and what is said of the others."""
+def kept_rows(
+    table: Table, seed: int = 0, part: Division | None = None
+) -> tuple[Bool[np.ndarray, "rows"], str]:
+    """The rows that `limited` keeps, some of each `part`, and what is said of the others."""
     keep = np.ones(len(table.x), bool)
     if table.task is None:
         return keep, ""
@@ -262,8 +264,8 @@ def kept_rows(table: Table, seed: int = 0) -> tuple[Bool[np.ndarray, "rows"], st
     random = np.random.default_rng([seed, 1])  # and not in the order in which rows are divided
     for number in large:
         order = random.permutation(np.flatnonzero(table.task == number))
-        if table.part is not None:  # a row of each part comes first
-            first = np.unique(table.part[order], return_index=True)[1]
+        if part is not None:  # a row of each part comes first
+            first = np.unique(part[order], return_index=True)[1]
             order = np.concatenate([order[first], np.delete(order, first)])
         keep[order[most:]] = False
     return keep, (

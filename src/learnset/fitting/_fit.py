@@ -26,7 +26,7 @@ from ..comparison import (
     Recipe,
     SeenTasks,
 )
-from ..core import few, finite, InputError
+from ..core import at, few, finite, InputError
 from ..data import kept_rows, limited, Schema, Table, with_rows_in_each_part
 from ..models import MLP
 from ..recipes import rows
@@ -99,7 +99,7 @@ def fit(
     >>> fitted
     Fitted(ridge with offsets, 2 tasks, 1 inputs, regression)
     """
-    weight = None if weight is None else weight[kept_rows(table)[0]]
+    weight = None if weight is None else weight[kept_rows(table, part=table.part)[0]]
     table = limited(table, say=True)
     if isinstance(recipe, str) and recipe in _only_for_new(table, steps):
         if weight is not None or new_tasks:
@@ -281,18 +281,13 @@ def _learnt(tasks: TableTasks, comparison: Comparison, recipe: Recipe, key: Key[
     """The model that a recipe with one learner makes of all rows: one that grows until some rows
     are predicted no better grows again, as long, from these rows as well."""
     asked: Any = comparison.question
-    one = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, tasks)
-    question = SeenTasks(one, asked.measure, comparison.rows.one_target, refit=True)
+    question = SeenTasks(at(tasks, None), asked.measure, comparison.rows.one_target, refit=True)
     experience = learn(Network(*question.sizes), question, key=key, progress=False)
     learnt = experience.learnt(recipe)
     models = learnt.models
     if learnt.rounds is not None:
         models, _ = experience.learnt_again(recipe, learnt, [0])
-    return jax.tree.map(_first, jax.tree.map(_first, models[0]))
-
-
-def _first(leaf: Any) -> Any:
-    return leaf[0] if eqx.is_array(leaf) else leaf
+    return at(models[0], (0, 0))
 
 
 def _card(

@@ -26,6 +26,7 @@ from ..comparison import (
 from ..core import (
     AbstractAdapter,
     AbstractIterativeAdapter,
+    at,
     Batch,
     fast_dots,
     finite,
@@ -107,7 +108,7 @@ def for_new(
     if comparison.failures:
         raise InputError(f"{next(iter(comparison.failures.values()))} Choose another recipe.")
     whole = _all_tasks(everything, question.family)
-    sets = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, whole)
+    sets = at(whole, None)
     again = dataclasses.replace(question, sets=sets, names=(("",),))
     late = learn(network(*_sizes(whole)), again, **options)
     bases, plans, half, records, error = [], [], [], [], float("nan")
@@ -200,8 +201,7 @@ def _learnt(recipe: Recipe, experience: Experience, tasks: HeldOutTasks, rounds:
     if isinstance(learner, ByTrees):
         number = int(np.median([int(r) for r in rounds[0]]))
         return learner.grower.grown(tasks.flat(Split.TRAIN), rounds=number)[0]
-    models = experience.learnt(recipe).of_one
-    return jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, models)
+    return at(experience.learnt(recipe).of_one, 0)
 
 
 def _observed(

@@ -3,12 +3,11 @@ task is pulled to the mean of tasks."""
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 
 from ..comparison import Comparison, Outcome, SeenTasks
-from ..core import Split, stack
+from ..core import at, Split, stack
 from ..data import Table
 from ..multitask import MixedEffects
 from ._correction import (
@@ -106,8 +105,8 @@ def _of_tasks(rows: Any, predictions: np.ndarray) -> Intervals:
 def _held_out(question: Any, outcome: Outcome) -> HeldOut:
     """The first division: what was not learnt from, for choosing or scoring."""
     assert isinstance(question, SeenTasks)
-    first = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, question.sets)
-    model = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, outcome.models)
+    first = at(question.sets, 0)
+    model = at(outcome.models, 0)
     outputs, x, y, mean = Outputs(model, len(first)), [], [], []
     for pool in zip(*(_pooled(first, s) for s in (Split.VALIDATION, Split.TEST)), strict=True):
         rows, targets = (np.concatenate(part) for part in zip(*pool, strict=True))

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from ..comparison import Comparison, Outcome, Setting
 from ..core import (
+    at,
     attempt,
     COLOURS,
     FAINT,
@@ -82,7 +83,7 @@ def _best(comparison: Comparison, shots: int) -> Outcome | None:
 
 def _first(outcome: Outcome) -> Any:
     """The model of the first seed."""
-    return jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, outcome.models)
+    return at(outcome.models, 0)
 
 
 def _predictor(outcome: Outcome, task: Task, shots: int) -> Any:

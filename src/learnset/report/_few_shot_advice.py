@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from ..comparison import Comparison, Outcome
-from ..core import Batch, Split, takes_any
+from ..core import at, Batch, Split, takes_any
 from ._look import amount
 from ._table_result import recommended_as
 from ._values import escaped
@@ -29,7 +27,7 @@ def _takes_any(comparison: Comparison, outcome: Outcome) -> bool:
     """Whether a recipe takes another number of classes than the tasks of training have."""
     family: Any = comparison.question.family  # pyright: ignore[reportAttributeAccessIssue]
     more, shape = family.ways + 1, family.pool(Split.TRAIN).x.shape[1:]
-    model = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, outcome.models)
+    model = at(outcome.models, 0)
     support = Batch(jnp.zeros((more, *shape)), jnp.eye(more))
     adapter: Any = outcome.recipe.adapters[0]
     return takes_any(adapter, model, support)
