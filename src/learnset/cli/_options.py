@@ -4,16 +4,13 @@ import dataclasses
 import shlex
 import time
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from tyro.conf import subcommand
 
-from ..core import InputError
-
-PACKAGES = ("learnset", "jax", "jaxlib", "equinox", "optax", "numpy")
+from ..core import InputError, versions
 
 
 def called(name: str, description: str) -> Any:
@@ -113,8 +110,3 @@ def origin(arguments: Sequence[str], began: float) -> dict[str, Any]:
     found = {"command": command, "seconds": seconds, "versions": versions()}
     device = jax.devices()[0]
     return found if device.platform == "cpu" else found | {"device": device.device_kind}
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that decide on numbers."""
-    return {name: metadata.version(name) for name in PACKAGES}

@@ -17,7 +17,7 @@ from rich.console import Console
 from tyro.conf import arg, OmitArgPrefixes
 
 from ..comparison import Setting
-from ..core import Evaluation, finite, InputError, short, Split
+from ..core import Evaluation, finite, InputError, short, Split, versions
 from ..meta import MAML
 from ..report import amount
 from ..tasks import Episodes, Sinusoids
@@ -36,7 +36,7 @@ from ..transfer import FineTune, Pooled
 from ._families import AnyMethod, AnyTasks, Common, Family, family, word
 from ._kept import Kept, read_kept, REMEDY
 from ._limits import check_model, check_room
-from ._options import check_counts, command_of, origin, say_notes, TrainingOptions, versions
+from ._options import check_counts, command_of, origin, say_notes, TrainingOptions
 from ._result import NAME, write_result
 from .subjects import AbstractSource
 

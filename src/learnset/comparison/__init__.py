@@ -9,7 +9,7 @@ from ._comparison import (
     described as described,
 )
 from ._experience import Experience as Experience, Learnt as Learnt
-from ._fits import misfit as misfit
+from ._fits import misfit as misfit, takes_any_ways as takes_any_ways
 from ._host import (
     AbstractHostLearner as AbstractHostLearner,
     ByTrees as ByTrees,

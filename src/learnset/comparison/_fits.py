@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Key
 
-from ..core import for_task, InputError, Model, Split
+from ..core import AbstractAdapter, Batch, for_task, InputError, Model, Split, takes_any
 from ._host import AbstractHostLearner
 from ._learner import Budget, ByGradient
 from ._question import AbstractQuestion
@@ -59,3 +59,10 @@ def misfit(
     except (InputError, TypeError, ValueError, AttributeError) as error:
         return " ".join(str(error).split())
     return ""
+
+
+def takes_any_ways(adapter: AbstractAdapter, model: Model, episodes: Any) -> bool:
+    """Whether an adapter takes another number of classes than the episodes of training have."""
+    more = episodes.ways + 1
+    shape = episodes.pool(Split.TRAIN).x.shape[1:]
+    return takes_any(adapter, model, Batch(jnp.zeros((more, *shape)), jnp.eye(more)))

@@ -94,3 +94,4 @@ from ._types import (
     State as State,
     Task as Task,
 )
+from ._versions import versions as versions

@@ -3,7 +3,6 @@
 import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
 import equinox as eqx
@@ -26,7 +25,7 @@ from ..comparison import (
     Recipe,
     SeenTasks,
 )
-from ..core import at, few, finite, InputError
+from ..core import at, few, finite, InputError, versions
 from ..data import kept_rows, limited, Schema, Table, with_rows_in_each_part
 from ..models import MLP
 from ..recipes import rows
@@ -46,7 +45,6 @@ LARGE = 50_000  # rows, of which one division has enough to score on
 DIVIDING = ("group", "time", "split")
 STOPPED_BY = 0.1  # of the rows: networks and trees grow until these stop improving
 STEPS = 3000  # of training of a network, at most
-PACKAGES = ("learnset", "jax", "jaxlib", "equinox", "optax", "numpy")
 SOME = 50  # rows of a task that say how far it is from the mean of tasks
 MANY = 64  # tasks, of which each gives fewer points to a step
 
@@ -321,7 +319,7 @@ def _card(
             "digest": digest((table.x, table.y, table.task, table.names, table.columns)),
             "notes": list(table.notes),
         },
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
     }
 
 

@@ -1,7 +1,6 @@
 """Fitting of few-shot recipes: the best on validation tasks, for each number of examples."""
 
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,19 @@ import numpy as np
 from jaxtyping import Array, Key
 from scipy.special import softmax
 
-from ..comparison import Budget, Comparison, learn, NewTasks, Outcome, Recipe
+from ..comparison import Budget, Comparison, learn, NewTasks, Outcome, Recipe, takes_any_ways
 from ..core import (
-    Batch,
     calibration_error,
     finite,
     InputError,
     interval,
     Model,
     Split,
-    takes_any,
+    versions,
 )
 from ..data import Ranges
 from ..training import answers, digest, temperature
 from ._examples import AfterSteps, FittedExamples, Settings
-from ._fit import PACKAGES
 from ._format import Format
 
 TASKS = 100  # that a temperature, and what is left of miscalibration, are found on
@@ -87,9 +84,8 @@ def fit_examples(
         warmth = temperature(adapter, model, tasks, **common)
         logits, targets = answers(adapter, model, tasks, split=Split.TEST, **common)
         mean, half = interval(outcome.at(shots)[seed][None])
-        any_ways = _any_ways(adapter, model, family)
-        one = (shots, outcome.name, models[place], adapter, warmth, any_ways)
-        settings.append(Settings(*one))
+        any_ways = takes_any_ways(adapter, model, family)
+        settings.append(Settings(shots, outcome.name, models[place], adapter, warmth, any_ways))
         lines.append(
             {
                 "shots": shots,
@@ -122,7 +118,7 @@ def fit_examples(
             "notes": list(family.notes),
         },
         "classes_of_training": list(pool.names),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
     }
     shape, kind = tuple(map(int, pool.x.shape[1:])), str(np.dtype(pool.x.dtype))
     kind = "uint8" if kind == "uint8" else "float32"
@@ -152,13 +148,6 @@ def _model(learnt: Any, learner: int, seed: int) -> Any:
         lambda leaf: jnp.asarray(np.asarray(leaf)[place, seed]) if eqx.is_array(leaf) else leaf,
         learnt.models[group],
     )
-
-
-def _any_ways(adapter: AfterSteps, model: Model, family: Any) -> bool:
-    """Whether an adapter takes another number of classes than the tasks of training have."""
-    more = family.ways + 1
-    shape = family.pool(Split.TRAIN).x.shape[1:]
-    return takes_any(adapter, model, Batch(jnp.zeros((more, *shape)), jnp.eye(more)))
 
 
 def _confidence(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

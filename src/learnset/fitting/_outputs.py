@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ..core import for_task, head, Model, Predictor
+from ..core import for_task, Model, Predictor
 from ..models import Separate, SharedBody
 from ..multitask import LinearPredictor, LinearTasks, MixedEffects, Stacked, TreesPerTask
 from ._newcomers import PerTask
@@ -32,8 +32,7 @@ def newcomer(model: Model, count: int) -> Predictor:
     """The predictor for a task that is not known: the mean of the `count` tasks that are. A shared
     body has it as the mean of its heads, and a mixed model as its fixed effects."""
     if isinstance(model, SharedBody):
-        of_all = jax.tree.map(lambda leaf: leaf.mean(axis=0), model.heads)
-        return eqx.tree_at(head, model.model, of_all)
+        return model.with_mean_head().model
     if isinstance(model, (Separate, PerTask)):
         return MeanOfTasks(model, count)
     return _of_task(model, jnp.asarray(-1))

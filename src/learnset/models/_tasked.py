@@ -39,6 +39,11 @@ class SharedBody(eqx.Module):
         """The parts of single tasks: their heads."""
         return self.heads
 
+    def with_mean_head(self) -> "SharedBody":
+        """The same, with the mean of all heads as the head of `model`: the one for a new task."""
+        mean = jax.tree.map(lambda leaf: leaf.mean(axis=0), self.heads)
+        return eqx.tree_at(lambda shared: head(shared.model), self, mean)
+
     def for_task(self, index: Int[Array, ""]) -> Any:
         return eqx.tree_at(head, self.model, _pick(self.heads, head(self.model), index))
 

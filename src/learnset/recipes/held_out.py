@@ -3,7 +3,6 @@
 from typing import Any
 
 import equinox as eqx
-import jax
 import optax
 from jaxtyping import Array, Key
 
@@ -11,7 +10,6 @@ from ..comparison import ByGradient, ByTrees, InClosedForm, NothingLearnt, Recip
 from ..core import (
     AbstractAdapter,
     cross_entropy,
-    head,
     mse,
 )
 from ..meta import LearntRidge, MAML, R2D2
@@ -102,8 +100,7 @@ class OfInputs(eqx.Module):
 def with_mean_head(model: SharedBody, tasks: Any, key: Key[Array, ""]) -> SharedBody:
     """A shared body whose head for a new task is the mean of all heads."""
     del tasks, key
-    mean = jax.tree.map(lambda leaf: leaf.mean(axis=0), model.heads)
-    return eqx.tree_at(lambda m: head(m.model), model, mean)
+    return model.with_mean_head()
 
 
 def numbered(tasks: HeldOutTasks, key: Key[Array, ""]) -> FiniteTasks:

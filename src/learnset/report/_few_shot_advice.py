@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
-
-from ..comparison import Comparison, Outcome
-from ..core import at, Batch, Split, takes_any
+from ..comparison import Comparison, Outcome, takes_any_ways
+from ..core import at
 from ._look import amount
 from ._table_result import recommended_as
 from ._values import escaped
@@ -26,11 +24,8 @@ def to_use(comparison: Comparison) -> Used:
 def _takes_any(comparison: Comparison, outcome: Outcome) -> bool:
     """Whether a recipe takes another number of classes than the tasks of training have."""
     family: Any = comparison.question.family  # pyright: ignore[reportAttributeAccessIssue]
-    more, shape = family.ways + 1, family.pool(Split.TRAIN).x.shape[1:]
-    model = at(outcome.models, 0)
-    support = Batch(jnp.zeros((more, *shape)), jnp.eye(more))
     adapter: Any = outcome.recipe.adapters[0]
-    return takes_any(adapter, model, support)
+    return takes_any_ways(adapter, at(outcome.models, 0), family)
 
 
 def recommendation_of(comparison: Comparison, best: Used) -> dict[str, Any]:
