@@ -35,7 +35,11 @@ from ._measure import (
     LogLoss as LogLoss,
     MeanSquaredError as MeanSquaredError,
 )
-from ._new_table_tasks import enough_rows as enough_rows, NewTableTasks as NewTableTasks
+from ._new_table_tasks import (
+    enough_rows as enough_rows,
+    NewTableTasks as NewTableTasks,
+    rows_to_score as rows_to_score,
+)
 from ._outcome import Choice as Choice, Cost as Cost, Outcome as Outcome
 from ._question import (
     AbstractQuestion as AbstractQuestion,

@@ -146,6 +146,12 @@ def enough_rows(
     return shots, large
 
 
+def rows_to_score(table: Table, large: Int[np.ndarray, "some"], shots: Sequence[int]) -> int:
+    """How many rows of a task to score on: those that half of the tasks have left, 10 to 30."""
+    count = np.array([len(table.rows_of(i)) for i in large])
+    return int(min(30, max(QUERIES, np.median(count) - shots[-1])))
+
+
 def _alike(divisions: Sequence[HeldOutTasks]) -> list[HeldOutTasks]:
     """The tasks of all divisions padded to the same numbers of inputs and points."""
     width = max(tasks.train.x.shape[-1] for tasks in divisions)

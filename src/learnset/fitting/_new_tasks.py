@@ -22,6 +22,7 @@ from ..comparison import (
     NewTableTasks,
     Outcome,
     Recipe,
+    rows_to_score,
 )
 from ..core import (
     AbstractAdapter,
@@ -94,8 +95,7 @@ def for_new(
             f"Recipes for new tasks are chosen on held-out tasks, but too few tasks have {lack}"
             " rows to learn from and 10 others. Use fewer rows, or a recipe for known tasks."
         )
-    count = np.array([len(one_row.rows_of(i)) for i in large])
-    queries = int(min(30, max(10, np.median(count) - shots[-1])))
+    queries = rows_to_score(one_row, large, shots)
     question = NewTableTasks.of_table(
         one_row, large, shots=shots, seeds=range(seed, seed + divisions), queries=queries,
         watched=WATCHED,

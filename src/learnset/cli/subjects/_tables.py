@@ -18,6 +18,7 @@ from ...comparison import (
     enough_rows,
     NewTableTasks,
     Recipe,
+    rows_to_score,
     SeenTasks,
 )
 from ...core import InputError
@@ -295,8 +296,7 @@ class AbstractTableSubject(AbstractSubject):
         shots, large = enough_rows(table, self.test_shots)
         if len(large) < FEWEST or table.part is not None:
             return None
-        count = np.array([len(table.rows_of(i)) for i in large])
-        queries = int(min(30, max(QUERIES, np.median(count) - shots[-1])))
+        queries = rows_to_score(table, large, shots)
         options: dict[str, Any] = {"queries": queries, "watched": WATCHED, "seeds": seeds}
         return NewTableTasks.of_table(table, large, shots=shots, **options)
 
