@@ -10,6 +10,7 @@ from test_options import small as small
 
 import learnset as ls
 from learnset.cli import main
+from learnset.cli.subjects._tables import Network
 
 THINGS = Path(__file__).with_name("own_things.py")
 
@@ -72,7 +73,9 @@ def test_a_recipe_of_a_user_is_in_each_question_about_a_table_that_it_can_answer
 ):
     import own_things
 
-    table = ls.data.school()
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(96, 3)), random.normal(size=96)
+    table = ls.Table.from_arrays(x, y, np.arange(96) % 12)
     asked = ls.comparison.SeenTasks.of_table(table, seeds=range(1))
     some = ls.comparison.NewTableTasks.of_table(
         table, np.arange(len(table)), shots=(2,), queries=2, seeds=range(1)
@@ -81,8 +84,8 @@ def test_a_recipe_of_a_user_is_in_each_question_about_a_table_that_it_can_answer
     mine = {"mine": own_things.scratch, "offsets": own_things.offsets}
     mine = mine.get(recipe, own_things.broken)
     for question, size, fits in ((asked, asked.sizes[0], known), (some, width, new)):
-        network = lambda key, size=size: ls.MLP(size, 1, key=key)  # noqa: E731
-        assert bool(ls.comparison.misfit(mine, network, question)) != bool(fits)
+        misfit = ls.comparison.misfit(mine, Network(size, 1), question)
+        assert bool(misfit) != bool(fits)
 
 
 @pytest.mark.parametrize(

@@ -210,9 +210,10 @@ DIVIDED = ("--group-column visits", "--time-column price", "--split-column part"
 
 
 @pytest.fixture
-def compared(monkeypatch, small) -> Notes:
-    """What `compare` is given, for each of its calls in a command."""
+def compared(monkeypatch, small, tmp_path) -> Notes:
+    """What `compare` is given, for each of its calls in a command; no run is where it is called."""
     notes = Notes()
+    monkeypatch.chdir(tmp_path)
 
     def compare(recipes, network, question, *, key, budget=None, **options):
         options = dict.fromkeys(("out", "checkpoint_every", "resume", "overwrite")) | options
