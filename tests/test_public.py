@@ -105,8 +105,9 @@ def test_every_method_is_in_the_catalogue():
     assert not missing, "\n".join(missing)
 
 
-def test_no_pickle_and_no_registry_address_anywhere():
-    sources = "\n".join(path.read_text() for path in SOURCE.rglob("*.py"))
+def test_no_pickle_but_for_tensors_of_pytorch_and_no_registry_address_anywhere():
+    others = [path for path in SOURCE.rglob("*.py") if path.name != "_weights.py"]
+    sources = "\n".join(path.read_text() for path in others)
     assert "pickle" not in sources.replace("no pickle", "")
     pins = (ROOT / "constraints.txt").read_text()
     assert "://" not in pins and "==" in pins

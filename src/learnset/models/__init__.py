@@ -1,6 +1,8 @@
 """Models for learning many tasks, which `equinox.nn` lacks."""
 
 from ._attention import AttentionBlock as AttentionBlock
+from ._backbone import Backbone as Backbone
+from ._bert import MiniLM as MiniLM
 from ._cgc import CGC as CGC
 from ._clustered import Clustered as Clustered, clustered as clustered
 from ._conditional_neural_process import (
@@ -11,6 +13,7 @@ from ._conv4 import Conv4 as Conv4
 from ._convolution import Convolution as Convolution
 from ._cross_stitch import CrossStitch as CrossStitch
 from ._dselect_k import DSelectK as DSelectK, gate_entropy as gate_entropy
+from ._efficientnet_lite import EfficientNetLite as EfficientNetLite
 from ._frozen import frozen as frozen
 from ._function import Function as Function
 from ._headed import classifier as classifier, Headed as Headed
@@ -38,4 +41,5 @@ from ._raw import Raw as Raw
 from ._resnet12 import ResNet12 as ResNet12
 from ._task_embedding import TaskEmbedding as TaskEmbedding
 from ._tasked import Separate as Separate, separate as separate, SharedBody as SharedBody
+from ._weights import read_pth as read_pth, read_safetensors as read_safetensors
 from ._with_inputs import WithInputs as WithInputs
