@@ -312,6 +312,14 @@ ADAPTERS = {
     ),
     "fine-tune": (lambda: ls.FineTune(lr=0.05, steps=3), net, SINES),
     "fine-tune the head": (lambda: ls.FineTune(lr=0.05, steps=3, where=head), net, SINES),
+    "lora": (lambda: ls.transfer.LoRA(lr=0.05, steps=3), net, SINES),
+    "penalty and pace": (
+        lambda: ls.FineTune(
+            lr=0.05, steps=3, penalty=ls.transfer.DELTA(), pace=ls.transfer.LayerwiseRates()
+        ),
+        net,
+        SINES,
+    ),
     "ridge": (ls.Ridge, net, SINES),
     "context descent": (
         lambda: ls.meta.ContextDescent(lr=0.1, steps=2),

@@ -52,18 +52,26 @@ def head_size(model: Any) -> int:
 
 def trainable(model: Any, where: Where = whole) -> tuple[PyTree, PyTree]:
     """Splits a model into the part that moves, the floating-point arrays inside `where(model)`, and
-    the rest.
+    the rest. Statistics that a layer has stored (in a field `settled`) are no parameters, and never
+    move.
 
     **Returns:** two PyTrees with the structure of the model, each with `None` for the leaves of the
     other; `equinox.combine` joins them.
     """
-    if where is whole:
-        return eqx.partition(model, eqx.is_inexact_array)
-    leaves, structure = jax.tree.flatten(model)
-    # Leaves are identified by number: `where` may pick several parts of the model, or parts without
-    # leaves.
-    moving = set(jax.tree.leaves(where(jax.tree.unflatten(structure, range(len(leaves))))))
-    moves = [number in moving and eqx.is_inexact_array(leaf) for number, leaf in enumerate(leaves)]
+    leaves, structure = jax.tree_util.tree_flatten_with_path(model)
+    # `where` sees shapes, which are told apart by identity: it may pick several parts of the model,
+    # or parts without leaves.
+    shapes = [
+        jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if eqx.is_array(leaf) else object()
+        for _, leaf in leaves
+    ]
+    chosen = {id(shape) for shape in jax.tree.leaves(where(jax.tree.unflatten(structure, shapes)))}
+    moves = [
+        id(shape) in chosen
+        and eqx.is_inexact_array(leaf)
+        and not any(getattr(key, "name", "") == "settled" for key in keys)
+        for shape, (keys, leaf) in zip(shapes, leaves, strict=True)
+    ]
     return eqx.partition(model, jax.tree.unflatten(structure, moves))
 
 

@@ -4,6 +4,18 @@ from ._attention import AttentionBlock as AttentionBlock
 from ._backbone import Backbone as Backbone
 from ._bert import MiniLM as MiniLM
 from ._cgc import CGC as CGC
+from ._change import (
+    AbstractPart as AbstractPart,
+    BottleneckPart as BottleneckPart,
+    Change as Change,
+    change_between as change_between,
+    lengths as lengths,
+    LowRankPart as LowRankPart,
+    NewPart as NewPart,
+    part_at as part_at,
+    ScaledPart as ScaledPart,
+    WithBottleneck as WithBottleneck,
+)
 from ._clustered import Clustered as Clustered, clustered as clustered
 from ._conditional_neural_process import (
     ConditionalNeuralProcess as ConditionalNeuralProcess,
@@ -41,5 +53,6 @@ from ._raw import Raw as Raw
 from ._resnet12 import ResNet12 as ResNet12
 from ._task_embedding import TaskEmbedding as TaskEmbedding
 from ._tasked import Separate as Separate, separate as separate, SharedBody as SharedBody
+from ._uses import Use as Use, uses as uses
 from ._weights import read_pth as read_pth, read_safetensors as read_safetensors
 from ._with_inputs import WithInputs as WithInputs

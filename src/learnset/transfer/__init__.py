@@ -1,5 +1,11 @@
 """Transfer learning: a model from past tasks, and ways to adapt it to a new one."""
 
+from ._added import (
+    AbstractAdded as AbstractAdded,
+    BottleneckAdapter as BottleneckAdapter,
+    IA3 as IA3,
+    LoRA as LoRA,
+)
 from ._as_is import AsIs as AsIs
 from ._baseline import (
     AbstractHeadDescent as AbstractHeadDescent,
@@ -8,6 +14,14 @@ from ._baseline import (
 )
 from ._bd_cspn import BDCSPN as BDCSPN
 from ._constant import Always as Always, Constant as Constant
+from ._depth import (
+    bitfit as bitfit,
+    Depth as Depth,
+    depth as depth,
+    Moved as Moved,
+    moved as moved,
+    norms_only as norms_only,
+)
 from ._descent import AbstractDescent as AbstractDescent
 from ._fine_tune import FineTune as FineTune, Unroll as Unroll
 from ._fresh_head import FreshHead as FreshHead
@@ -20,6 +34,21 @@ from ._heads import (
 )
 from ._laplacian_shot import LaplacianShot as LaplacianShot
 from ._logistic import Logistic as Logistic, logistic as logistic
+from ._lp_ft import LPFT as LPFT
+from ._pace import (
+    AbstractPace as AbstractPace,
+    Gradual as Gradual,
+    LayerwiseRates as LayerwiseRates,
+    Surgical as Surgical,
+)
+from ._penalty import (
+    AbstractPenalty as AbstractPenalty,
+    BSS as BSS,
+    DELTA as DELTA,
+    Distil as Distil,
+    L2SP as L2SP,
+    Mixout as Mixout,
+)
 from ._pooled import Pooled as Pooled
 from ._prototypes import (
     ABSENT as ABSENT,
@@ -46,3 +75,4 @@ from ._stopped import StoppedFineTune as StoppedFineTune
 from ._support_vectors import SupportVectors as SupportVectors
 from ._tim import TIM as TIM
 from ._transductive import AbstractTransductive as AbstractTransductive
+from ._wise import greedy_soup as greedy_soup, Soup as Soup, soup as soup, WiSE as WiSE

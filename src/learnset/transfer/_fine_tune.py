@@ -6,6 +6,8 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+import jax.random as jr
 import optax
 from jaxtyping import Array, Float, PyTree
 
@@ -24,7 +26,10 @@ from ..core import (
     Where,
     whole,
 )
+from ._depth import depth
 from ._descent import AbstractDescent
+from ._pace import AbstractPace
+from ._penalty import AbstractPenalty
 
 
 class Unroll(enum.Enum):
@@ -48,6 +53,8 @@ class FineTune(AbstractDescent):
     - `optimiser`: makes an Optax optimiser from `lr`; default: plain gradient descent. None moves
       a part without a gradient (`learnset.models.frozen`), whatever its weight decay.
     - `unroll`: the way to differentiate through the steps; see `Unroll`.
+    - `penalty`: what pulls the model back to its start (`L2SP`, `DELTA`, `Mixout`, …).
+    - `pace`: how fast each layer moves (`LayerwiseRates`, `Gradual`, `Surgical`).
 
     **Raises:** `InputError` for a step size that is not above zero, and for a negative number of
     steps.
@@ -69,6 +76,8 @@ class FineTune(AbstractDescent):
         static=True, default=optax.sgd
     )
     unroll: Unroll = eqx.field(static=True, default=Unroll.EXACT)
+    penalty: AbstractPenalty | None = None
+    pace: AbstractPace | None = None
 
     def __check_init__(self):
         check_positive("FineTune", lr=self.lr)
@@ -82,18 +91,32 @@ class FineTune(AbstractDescent):
         optimiser = self.optimiser(self.lr)
         if self.optimiser not in (optax.sgd, optax.adam):  # which leave frozen parts alone
             optimiser = sparing(optimiser)
+        if self.pace is not None:
+            optimiser = self.pace.paced(optimiser, depth(model, support.x[0]), self.steps)
+        start, penalty = moving, self.penalty
+
+        def loss(part: PyTree, number: Any) -> Float[Array, ""]:
+            if penalty is None:
+                return self.loss(eqx.combine(part, fixed), support)
+            part = penalty.seen(part, start, key=jr.fold_in(jr.key(0), number))
+            now = eqx.combine(part, fixed)
+            return self.loss(now, support) + penalty.cost(now, model, support)
 
         def step(carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
-            moving, state = carry
-            grads = jax.grad(lambda part: self.loss(eqx.combine(part, fixed), support))(moving)
+            moving, (state, number) = carry
+            grads = jax.grad(loss)(moving, number)
             if self.unroll is Unroll.FIRST_ORDER:
                 grads = jax.lax.stop_gradient(grads)
-            return updated(optimiser, grads, state, moving)
+            moving, state = updated(optimiser, grads, state, moving)
+            if penalty is not None:
+                moving, number = penalty.pulled(moving, start, self.lr), number + 1
+            return moving, (state, number)
 
         if self.unroll is Unroll.REMAT:
             step = jax.checkpoint(step)
+        number = None if penalty is None else jnp.zeros((), int)
         return (
-            (moving, optimiser.init(moving)),
+            (moving, (optimiser.init(moving), number)),
             step,
             lambda carry: settled(eqx.combine(carry[0], fixed), support),
         )

@@ -1,0 +1,137 @@
+"""Which parts of a model move, how fast, and what stands still."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+import pytest
+from conftest import assert_close
+
+import learnset as ls
+from learnset.transfer import (
+    bitfit,
+    depth,
+    Gradual,
+    LayerwiseRates,
+    LPFT,
+    moved,
+    norms_only,
+    Surgical,
+)
+
+adapt = eqx.filter_jit(lambda adapter, model, support: adapter.adapt(model, support))
+
+
+@pytest.fixture(scope="module")
+def support():
+    x = jnp.linspace(-1.0, 1.0, 6)[:, None]
+    return ls.Batch(x, jnp.sin(3 * x))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ls.MLP(1, 1, width=4, depth=2, key=jr.key(0))
+
+
+class Backwards(eqx.Module):
+    """A model whose fields are in another order than its calls, with a loop and a branch."""
+
+    last: eqx.nn.Linear
+    unused: jax.Array
+    loop: eqx.nn.GRUCell
+    first: eqx.nn.MultiheadAttention
+
+    def __call__(self, x):
+        x = self.first(x, x, x)
+        state = jax.lax.scan(lambda h, x: (self.loop(x, h), None), jnp.zeros(4), x)[0]
+        return jax.lax.cond(state[0] > 0, lambda h: self.last(h), lambda h: 2 * self.last(h), state)
+
+
+def test_depth_is_the_order_of_calls_not_of_fields():
+    model = Backwards(
+        eqx.nn.Linear(4, 1, key=jr.key(0)),
+        jnp.zeros(3),
+        eqx.nn.GRUCell(4, 4, key=jr.key(1)),
+        eqx.nn.MultiheadAttention(2, 4, key=jr.key(2)),
+    )
+    layers = depth(model, jnp.ones((5, 4)))
+    projections = tuple(f".first.{name}_proj" for name in ("query", "key", "value", "output"))
+    assert layers.names == (*projections, ".loop", ".last")
+    assert layers.number.unused == -1
+    assert (layers.number.first.output_proj.weight, layers.number.last.bias) == (3, 5)
+
+
+def test_a_block_is_one_layer():
+    model = ls.models.classifier(
+        ls.Conv4((8, 8, 1), filters=2, blocks=2, key=jr.key(0)), 3, key=jr.key(1)
+    )
+    names = depth(model, jnp.ones((8, 8, 1))).names
+    assert names == (".encoder.blocks[0]", ".encoder.blocks[1]", ".head")
+
+
+def test_frozen_parts_are_equal_bit_for_bit_after_100_steps_of_adamw(model, support):
+    adapter = ls.FineTune(lr=0.01, steps=100, optimiser=optax.adamw, where=ls.core.head)
+    result = moved(model, adapt(adapter, model, support))
+    assert result.moved == (".head.weight", ".head.bias")
+    surgical = ls.FineTune(lr=0.01, steps=100, optimiser=optax.adamw, pace=Surgical(1))
+    result = moved(model, adapt(surgical, model, support))
+    assert result.moved == (".layers[1].weight", ".layers[1].bias")
+
+
+def test_stored_statistics_of_normalisation_are_no_parameters():
+    images = jr.normal(jr.key(3), (6, 8, 8, 1))
+    model = ls.models.classifier(
+        ls.Conv4((8, 8, 1), filters=2, blocks=2, key=jr.key(0)), 2, key=jr.key(1)
+    )
+    kept = model.settle(images, jnp.ones(6))
+    few = ls.Batch(2 * images[:4], jnp.eye(2)[jnp.arange(4) % 2])
+    for optimiser in (optax.sgd, optax.adamw):
+        adapter = ls.FineTune(ls.cross_entropy, 0.01, 3, optimiser=optimiser)
+        still = moved(kept, adapt(adapter, kept, few)).still
+        assert len(still) == 4 and all(".settled[" in path for path in still)
+
+
+def test_layerwise_rates_scale_the_step_of_each_layer(model, support):
+    plain, paced = (
+        adapt(ls.FineTune(lr=0.01, steps=1, optimiser=optax.adam, pace=pace), model, support)
+        for pace in (None, LayerwiseRates(0.5))
+    )
+    for part, factor in (((0,), 0.25), ((1,), 0.5)):
+        of_plain, of_paced, before = (m.layers[part[0]].weight for m in (plain, paced, model))
+        assert_close(of_paced - before, factor * (of_plain - before), atol=1e-7)
+    assert_close(paced.head, plain.head)
+
+
+def test_gradual_unfreezing_wakes_one_layer_after_the_other_from_the_last(model, support):
+    adapter = ls.FineTune(lr=0.1, steps=6, pace=Gradual())
+    trace = eqx.filter_jit(adapter.trace)(model, support, lambda predictor: predictor)
+    weights = [np.asarray(part.weight) for part in (*trace.layers, trace.head)]
+    steps = [[(w[i + 1] != w[i]).any() for i in range(6)] for w in weights]
+    assert steps == [[i >= 4 for i in range(6)], [i >= 2 for i in range(6)], [True] * 6]
+
+
+def test_a_layer_that_is_not_there_is_an_error(model, support):
+    with pytest.raises(ls.InputError, match="Surgical: `layer=3`, but the model has 3 layers"):
+        ls.FineTune(pace=Surgical(3)).adapt(model, support)
+
+
+def test_bitfit_moves_biases_and_the_head_alone(model, support):
+    after = adapt(ls.FineTune(steps=2, where=bitfit), model, support)
+    assert moved(model, after).still == (".layers[0].weight", ".layers[1].weight")
+
+
+def test_norms_only_finds_the_normalisation_of_other_frameworks():
+    params = {"dense": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}}
+    params["norm"] = {"scale": jnp.ones(2), "bias": jnp.zeros(2)}
+    model = ls.models.Function(lambda p, x: x, params)
+    moving = ls.core.trainable(model, norms_only)[0]
+    assert None not in moving.params["norm"].values() and moving.params["dense"]["bias"] is None
+    with pytest.raises(ls.InputError, match="MLP has no normalisation"):
+        norms_only(eqx.nn.MLP(1, 1, 2, 1, key=jr.key(0)))
+
+
+def test_probing_then_tuning_with_no_steps_is_the_probe(model, support):
+    adapter = LPFT(ls.Ridge(0.1), ls.FineTune(steps=0))
+    assert_close(adapt(adapter, model, support), adapt(ls.Ridge(0.1), model, support))

@@ -1,0 +1,158 @@
+"""Pulling back: penalties, and models between models."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+import pytest
+from conftest import assert_close
+
+import learnset as ls
+from learnset.transfer import BSS, DELTA, Distil, greedy_soup, L2SP, Mixout, Soup, soup, WiSE
+
+adapt = eqx.filter_jit(lambda adapter, model, support: adapter.adapt(model, support))
+ADAM = ls.FineTune(ls.mse, 0.05, 5, optimiser=optax.adam)
+
+
+@pytest.fixture(scope="module")
+def support():
+    x = jnp.linspace(-1.0, 1.0, 6)[:, None]
+    return ls.Batch(x, jnp.sin(3 * x))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ls.MLP(1, 1, width=4, depth=1, key=jr.key(0))
+
+
+def pulled(penalty, steps=5, lr=0.05, optimiser=optax.adam):
+    return ls.FineTune(ls.mse, lr, steps, optimiser=optimiser, penalty=penalty)
+
+
+def distance(model, other):
+    squares = jax.tree.map(lambda a, b: ((a - b) ** 2).sum(), model, other)
+    return float(sum(jax.tree.leaves(squares)))
+
+
+def test_l2_sp_of_infinite_strength_moves_nothing_and_of_none_is_fine_tuning(model, support):
+    assert eqx.tree_equal(adapt(pulled(L2SP(float("inf"))), model, support), model)
+    assert_close(adapt(pulled(L2SP(0.0)), model, support), adapt(ADAM, model, support))
+    away = [distance(adapt(pulled(L2SP(s)), model, support), model) for s in (0.0, 1.0, 10.0)]
+    assert away[0] > away[1] > away[2] > 0
+
+
+def test_l2_sp_ends_where_the_penalised_loss_has_its_minimum():
+    """A ridge regression towards the start, in closed form."""
+    with jax.enable_x64(True):
+        x, y, strength = jr.normal(jr.key(0), (9, 3)), jr.normal(jr.key(1), (9, 1)), 0.7
+        base = eqx.nn.Linear(3, 1, use_bias=False, key=jr.key(2))
+        base = eqx.tree_at(lambda m: m.weight, base, base.weight.astype(float))
+        adapter = pulled(L2SP(strength), 3000, 0.02, optax.sgd)
+        found = adapt(adapter, base, ls.Batch(x, y)).weight[0]
+        start = base.weight[0]
+        best = jnp.linalg.solve(
+            2 / 9 * x.T @ x + strength * jnp.eye(3), 2 / 9 * x.T @ y[:, 0] + strength * start
+        )
+        assert_close(found, best, atol=1e-9)
+
+
+def test_l2_sp_of_a_part_leaves_the_rest_free(model, support):
+    adapter = pulled(L2SP(float("inf"), where=lambda m: m.layers))
+    after = adapt(adapter, model, support)
+    assert eqx.tree_equal(after.layers, model.layers) and distance(after.head, model.head) > 0
+
+
+def test_delta_keeps_features_and_not_parameters(model, support):
+    free, kept = (
+        adapt(adapter, model, support)
+        for adapter in (ADAM, pulled(DELTA(1e4), optimiser=optax.adam))
+    )
+    before, *after = (ls.core._predict.features(m, support.x) for m in (model, free, kept))
+    assert jnp.abs(after[1] - before).max() < jnp.abs(after[0] - before).max() / 2
+    assert distance(kept.head, model.head) > 0
+
+
+def test_bss_is_the_sum_of_the_smallest_squared_singular_values():
+    values = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    points = ls.Batch(jnp.asarray(values), jnp.ones((5, 1)), jnp.array([1.0, 1, 1, 1, 0]))
+    raw = ls.models.Headed(ls.models.Raw(), None)
+    squares = np.linalg.svd(values[:4], compute_uv=False) ** 2
+    cost = BSS(1.0, 2).cost(raw, raw, points)
+    assert_close(cost, squares[1:].sum(), rtol=1e-4)
+
+    def of_scale(scale):
+        return BSS(1.0, 2).cost(raw, raw, ls.Batch(scale * points.x, points.y, points.weight))
+
+    assert_close(jax.grad(of_scale)(1.0), 2 * cost, rtol=1e-4)
+
+
+def test_mixout_sees_the_start_or_more_than_the_present_and_the_present_on_average():
+    mixout, start, now = Mixout(0.25), {"w": jnp.ones(20_000)}, {"w": jnp.full(20_000, 4.0)}
+    seen = mixout.seen(now, start, key=jr.key(0))["w"]
+    assert set(np.unique(seen)) == {1.0, 5.0}
+    assert abs(float(seen.mean()) - 4) < 0.05
+
+
+def test_mixout_draws_anew_in_each_step(model, support):
+    trace = eqx.filter_jit(pulled(Mixout(0.5), 3, optimiser=optax.sgd).trace)
+    path = trace(model, support, lambda predictor: predictor.head.weight)
+    still = [(np.asarray(path[i + 1]) == np.asarray(path[i])) for i in range(3)]
+    assert not (still[0] == still[1]).all() or not (still[1] == still[2]).all()
+
+
+@pytest.mark.parametrize("loss", (ls.mse, ls.cross_entropy), ids=("mse", "cross-entropy"))
+def test_distillation_alone_ends_at_its_source(loss):
+    x = jr.normal(jr.key(0), (8, 2))
+    source, student = (eqx.nn.Linear(2, 3, key=key) for key in jr.split(jr.key(1)))
+    penalty = Distil(1.0, source, loss=loss)
+    nothing = ls.FineTune(lambda predictor, batch: 0.0, 0.5, 400, penalty=penalty)
+    after = adapt(nothing, student, ls.Batch(x, jnp.eye(3)[jnp.arange(8) % 3]))
+    now, wanted = (jax.vmap(m)(x) for m in (after, source))
+    if loss is ls.cross_entropy:
+        now, wanted = jax.nn.softmax(now), jax.nn.softmax(wanted)
+    assert_close(now, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("penalty", (DELTA(), Distil(loss=ls.mse), BSS()), ids=repr)
+def test_points_without_weight_do_not_pull(penalty, support, model):
+    other = ls.MLP(1, 1, width=4, depth=1, key=jr.key(9))
+    extra = jax.tree.map(
+        lambda a, b: jnp.concatenate([a, b]),
+        support,
+        ls.Batch(jnp.full((2, 1), 7.0), jnp.full((2, 1), 7.0), jnp.zeros(2)),
+    )
+    costs = [penalty.cost(other, model, points) for points in (support, extra)]
+    assert_close(*costs, atol=1e-6)
+    assert float(costs[0]) > 0
+
+
+def test_wise_at_0_and_1_are_the_two_ends(model, support):
+    tuned = adapt(ADAM, model, support)
+    assert_close(adapt(WiSE(ADAM, 0.0), model, support), model)
+    assert_close(adapt(WiSE(ADAM, 1.0), model, support), tuned)
+    middle = adapt(WiSE(ADAM, 0.5), model, support)
+    assert_close(middle.head.weight, (model.head.weight + tuned.head.weight) / 2, atol=1e-6)
+
+
+def test_a_soup_of_one_is_the_one(model, support):
+    assert eqx.tree_equal(soup([model]), model)
+    assert_close(adapt(Soup((ADAM,)), model, support), adapt(ADAM, model, support))
+
+
+def test_a_greedy_soup_is_never_worse_than_its_best_model_on_validation_points():
+    def score(value):
+        return -abs(float(value) - 2.0)
+
+    models = [jnp.array(v) for v in (1.0, 9.0, 2.9, 3.2)]
+    # 2.9 is best; with 1.0 the mean is 1.95, better; 3.2 makes 2.37 and 9.0 more, both worse.
+    assert float(greedy_soup(models, score)) == pytest.approx(1.95)
+
+
+def test_wrong_numbers_are_errors():
+    for make in (lambda: L2SP(-1.0), lambda: L2SP(float("nan")), lambda: Mixout(1.0)):
+        with pytest.raises(ls.InputError, match="but it must be"):
+            make()
+    with pytest.raises(ls.InputError, match="takes no `pace` and no `penalty`"):
+        ls.transfer.LoRA(penalty=L2SP())
