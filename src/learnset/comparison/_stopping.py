@@ -141,19 +141,21 @@ class _Source(eqx.Module):
 
 
 class _Looks(eqx.Module):
-    """Rows that are looked at, in parts."""
+    """Rows that are looked at, in parts of blocks; the rows of a block are of one task, whose
+    predictor is taken once for all of them."""
 
-    x: Float[Array, "parts rows in"]
-    y: Float[Array, "parts rows out"]
-    weight: Float[Array, "parts rows"]
-    task: Int[Array, "parts rows"]
+    x: Float[Array, "parts blocks rows in"]
+    y: Float[Array, "parts blocks rows out"]
+    weight: Float[Array, "parts blocks rows"]
+    task: Int[Array, "parts blocks"]
 
     def error(self, loss: Loss, model: Model) -> Float[Array, ""]:
         def of_part(part: "_Looks") -> Array:
-            def of_row(x: Array, y: Array, task: Array) -> Array:
-                return loss(for_task(model, task), Batch(x[None], y[None]))
+            def of_block(x: Array, y: Array, task: Array) -> Array:
+                predictor = for_task(model, task)
+                return jax.vmap(lambda x, y: loss(predictor, Batch(x[None], y[None])))(x, y)
 
-            return (part.weight * jax.vmap(of_row)(part.x, part.y, part.task)).sum()
+            return (part.weight * jax.vmap(of_block)(part.x, part.y, part.task)).sum()
 
         return jax.lax.map(of_part, self).sum() / self.weight.sum()
 
@@ -198,16 +200,27 @@ def _source_of(past: HostPast, per_step: int | None, batch: int, *, again: bool)
 
 def _looks_of(rows: TaskRows) -> _Looks:
     some = np.sort(np.random.default_rng(0).permutation(len(rows.task))[:MOST_ROWS])
-    size = min(AT_ONCE, -(-len(some) // 64) * 64)
-    parts = -(-len(some) // size)
+    task, tasks = rows.task[some], len(rows)
+    size = 1 << min(6, max(0, (len(some) // (2 * tasks)).bit_length() - 1))  # rows of a block
+    # As many blocks as the rows of all tasks may need, so that the shapes of seeds are the same.
+    most = len(some) // size + tasks
+    at_once = min(AT_ONCE // size, -(-most // 8) * 8)
+    parts = -(-most // at_once)
+    count = np.bincount(task, minlength=tasks)
+    blocks = -(-count // size)
+    first, start = np.cumsum(blocks) - blocks, np.cumsum(count) - count
+    place = first[task] * size + np.arange(len(some)) - start[task]
+    task_of_block = np.zeros(parts * at_once, np.int32)
+    task_of_block[: blocks.sum()] = np.repeat(np.arange(tasks), blocks)
 
-    def array(values: np.ndarray, dtype: Any) -> Array:
-        pad = [(0, parts * size - len(some))] + [(0, 0)] * (values.ndim - 1)
-        return jnp.asarray(np.pad(values, pad).reshape(parts, size, *values.shape[1:]), dtype)
+    def array(values: np.ndarray) -> Array:
+        full = np.zeros((parts * at_once * size, *values.shape[1:]), jnp.result_type(float))
+        full[place] = values
+        return jnp.asarray(full.reshape(parts, at_once, size, *values.shape[1:]))
 
-    floats = jnp.result_type(float)
-    x, y = array(rows.shared_x[rows.row[some]], floats), array(rows.y[some], floats)
-    return _Looks(x, y, array(rows.weight[some], floats), array(rows.task[some], np.int32))
+    x, y, weight = rows.shared_x[rows.row[some]], rows.y[some], rows.weight[some]
+    tasks_of_blocks = jnp.asarray(task_of_block.reshape(parts, at_once))
+    return _Looks(array(x), array(y), array(weight), tasks_of_blocks)
 
 
 class _Program(eqx.Module):

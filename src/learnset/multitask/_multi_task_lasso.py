@@ -1,5 +1,8 @@
 """Linear models of many tasks that use the same few inputs."""
 
+import functools
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,8 +11,10 @@ from jaxtyping import Array, Float
 
 from ..core import check_positive
 from ..tasks import TaskRows
-from ._moments import moments
+from ._moments import Moments, moments
 from ._solver import AbstractSolver, linear_tasks, LinearTasks
+
+STILL = 1e-7  # a step of the weights, relative to them, after which the descent ends
 
 
 class MultiTaskLasso(AbstractSolver):
@@ -28,7 +33,7 @@ class MultiTaskLasso(AbstractSolver):
     **Arguments:**
 
     - `alpha`: the strength of the penalty, in units of inputs times targets.
-    - `steps`: of the descent, a fixed number, so that many problems are solved in one program.
+    - `steps`: of the descent, at most; it ends when weights hardly change any more.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> x = jr.normal(jr.key(0), (50, 5))
@@ -46,36 +51,78 @@ class MultiTaskLasso(AbstractSolver):
 
     def solve_rows(self, rows: TaskRows) -> LinearTasks:
         sums = moments(rows)
-        count, dtype = sums.weight.mean(), jnp.result_type(float)
-        grams, crosses = zip(*(one.primal for one in sums.within), strict=True)
-        gram, cross = (jnp.asarray(np.stack(many) / count, dtype) for many in (grams, crosses))
-        weight = np.asarray(_descended(gram, cross, self.alpha, self.steps), np.float64)
+        squares = rows.kept.get(_Squares) or _Squares.of(sums)
+        rows.kept[_Squares] = squares
+        weight = np.asarray(_descended(squares, self.alpha, self.steps), np.float64)
         return linear_tasks(weight, sums.y_mean - np.einsum("ti,tio->to", sums.x_mean, weight))
+
+
+class _Squares(eqx.Module):
+    """The quadratic part of the objective, computed once for all penalties: the normal equations
+    of each task, or its points, where these are fewer than half of the inputs."""
+
+    gram: Float[Array, "tasks in in"] | None
+    x: Float[Array, "tasks points in"] | None
+    cross: Float[Array, "tasks in out"]
+    step: Float[Array, ""]  # one over the largest curvature
+
+    @classmethod
+    def of(cls, sums: Moments) -> "_Squares":
+        count, dtype = sums.weight.mean(), jnp.result_type(float)
+        steepest = max(_steepest(one.gram) for one in sums.within) / count
+        step = jnp.asarray(1 / max(steepest, 1e-12), dtype)
+        points, root = [one.x for one in sums.within], np.sqrt(count)
+        x = [of_task for of_task in points if of_task is not None]
+        if len(x) < len(points) or 2 * max(map(len, x)) > x[0].shape[1]:
+            grams, crosses = zip(*(one.primal for one in sums.within), strict=True)
+            gram, cross = (jnp.asarray(np.stack(m) / count, dtype) for m in (grams, crosses))
+            return cls(gram, None, cross, step)
+        most = max(map(len, x))
+        padded = np.stack([np.pad(one / root, ((0, most - len(one)), (0, 0))) for one in x])
+        cross = np.stack([one.x.T @ one.cross / count for one in sums.within if one.x is not None])
+        return cls(None, jnp.asarray(padded, dtype), jnp.asarray(cross, dtype), step)
+
+    def slope(self, weight: Float[Array, "tasks in out"]) -> Float[Array, "tasks in out"]:
+        product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+        if self.gram is not None:
+            return product(self.gram, weight) - self.cross
+        assert self.x is not None
+        return product(self.x.mT, product(self.x, weight)) - self.cross
 
 
 @eqx.filter_jit
 def _descended(
-    gram: Float[Array, "tasks in in"],
-    cross: Float[Array, "tasks in out"],
-    alpha: float | Float[Array, ""],
-    steps: int,
+    squares: _Squares, alpha: float | Float[Array, ""], steps: int
 ) -> Float[Array, "tasks in out"]:
-    step = 1 / jnp.maximum(jnp.linalg.eigvalsh(gram).max(), 1e-12)
+    step = squares.step
 
-    def descend(
-        carry: tuple[Array, Array, Array], _: None
-    ) -> tuple[tuple[Array, Array, Array], None]:
-        weight, ahead, pace = carry
-        slope = jnp.matmul(gram, ahead, precision=jax.lax.Precision.HIGHEST) - cross
-        new = _shrunk(ahead - step * slope, step * alpha)
-        uphill = ((ahead - new) * (new - weight)).sum() > 0  # then momentum starts again
+    def descend(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        weight, ahead, pace, count, _ = carry
+        new = _shrunk(ahead - step * squares.slope(ahead), step * alpha)
+        change = new - weight
+        uphill = ((ahead - new) * change).sum() > 0  # then momentum starts again
         pace = jnp.where(uphill, 1.0, pace)
         faster = (1 + jnp.sqrt(1 + 4 * pace**2)) / 2
         momentum = jnp.where(uphill, 0.0, (pace - 1) / faster)
-        return (new, new + momentum * (new - weight), faster), None
+        # A turn of the momentum may leave weights where they were; a minimum leaves both.
+        moves = ((change**2).sum() + ((ahead - new) ** 2).sum()) > STILL**2 * (new**2).sum()
+        return new, new + momentum * change, faster, count + 1, moves
 
-    start = (jnp.zeros_like(cross), jnp.zeros_like(cross), jnp.ones((), cross.dtype))
-    return jax.lax.scan(descend, start, length=steps)[0][0]
+    zero = jnp.zeros_like(squares.cross)
+    pace, count, moves = jnp.ones((), zero.dtype), jnp.asarray(0), jnp.asarray(True)
+    start: tuple[Array, ...] = (zero, zero, pace, count, moves)
+    return jax.lax.while_loop(lambda c: c[4] & (c[3] < steps), descend, start)[0]
+
+
+def _steepest(gram: np.ndarray) -> float:
+    """The largest eigenvalue."""
+    if len(gram) < 64:
+        return float(np.linalg.eigvalsh(gram).max())
+    from scipy.sparse.linalg import eigsh
+
+    options: dict[str, Any] = {"which": "LA", "tol": 1e-4, "return_eigenvectors": False}
+    start = np.random.default_rng(0).normal(size=len(gram))
+    return float(eigsh(gram, k=1, v0=start, **options)[0])
 
 
 def _shrunk(

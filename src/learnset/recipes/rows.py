@@ -7,6 +7,7 @@ each task, one for all, and one that is given the task, linear, a network and tr
 baselines: what is learnt together is compared with the best of them.
 """
 
+import dataclasses
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -64,6 +65,8 @@ QUICK_TREES = ((0.1, 15),)
 MOST_TASKS = 64  # of one step
 MOST_SLOPES = 64  # inputs that may have a slope for each task
 MOST_ALONE = 16  # tasks that may have trees, or large networks, of their own
+MOST_WORK = 2_000_000  # parameters times (10 + networks) of a step, about 6 ms of one core
+MOST_SQUARES = 20_000_000  # tasks times inputs squared, of which a lasso takes up to ten seconds
 MOST_BALANCED = 32  # tasks for which UPGrad takes no more time than all the rest
 SHARED = "shared body"
 EQUAL = f"{SHARED} + equal weights"  # what balancers are compared with: trained as they are
@@ -189,21 +192,59 @@ def standard(
     ['mean of each task', 'ridge per task']
     """
     loss = cross_entropy if classes else mse
-    few: dict[str, Any] = {"decays": DECAYS[:1]} if quick else {"sizes": SIZES}
+    few: dict[str, Any] = {"decays": DECAYS[:1]} if quick else {"sizes": feasible(num_inputs)}
     networks = Networks(num_tasks, loss, steps, lrs, **few)
+    alone = () if quick or num_tasks > MOST_ALONE else feasible(num_inputs, num_tasks)
     has_slopes = num_inputs <= MOST_SLOPES
     return [
-        *_alone(networks, classes=classes, quick=quick),
+        *_alone(networks, alone, classes=classes, quick=quick),
         *_rivals(networks, classes=classes, has_slopes=has_slopes, quick=quick),
         *(_of_targets(complete=complete) if targets and not classes else []),
-        *_together(networks, has_slopes=has_slopes),
+        *_together(networks, has_slopes=has_slopes, has_lasso=_has_lasso(num_tasks, num_inputs)),
     ]
 
 
-def _alone(networks: Networks, *, classes: bool, quick: bool) -> list[Recipe]:
+def too_slow(num_tasks: int, num_inputs: int) -> str:
+    """The candidates that a table has too many inputs for, in words; an empty text for none.
+
+    >>> import learnset as ls
+    >>> ls.recipes.rows.too_slow(12, 1024)
+    'networks of more units for each task'
+    """
+    if not feasible(num_inputs):
+        missing = ["networks of more units"]
+    elif num_tasks <= MOST_ALONE and not feasible(num_inputs, num_tasks):
+        missing = ["networks of more units for each task"]
+    else:
+        missing = []
+    if not _has_lasso(num_tasks, num_inputs):
+        missing.append("the multi-task lasso")
+    return " and ".join(missing)
+
+
+def _has_lasso(num_tasks: int, num_inputs: int) -> bool:
+    return num_tasks * num_inputs**2 <= MOST_SQUARES
+
+
+def feasible(num_inputs: int, num_networks: int = 1) -> tuple[tuple[int, int], ...]:
+    """The sizes of which `num_networks` networks learn in a few milliseconds a step.
+
+    >>> import learnset as ls
+    >>> ls.recipes.rows.feasible(21, 7), ls.recipes.rows.feasible(1024, 12)
+    (((128, 2), (128, 3)), ())
+    """
+    return tuple(
+        (width, depth)
+        for width, depth in SIZES
+        if width * (num_inputs + (depth - 1) * width) * (10 + num_networks) <= MOST_WORK
+    )
+
+
+def _alone(
+    networks: Networks, sizes: tuple[tuple[int, int], ...], *, classes: bool, quick: bool
+) -> list[Recipe]:
     """One model for each task."""
     num_tasks = networks.num_tasks
-    sizes = networks.sizes if num_tasks <= MOST_ALONE else ()
     of_each = networks.of_tasks(Pooled(networks.loss), OneEach(num_tasks), sizes=sizes)
     means, setting = (InClosedForm(RidgePerTask(1e9)),), Setting.SCRATCH
     recipes = [
@@ -222,12 +263,13 @@ def _alone(networks: Networks, *, classes: bool, quick: bool) -> list[Recipe]:
 def _rivals(networks: Networks, *, classes: bool, has_slopes: bool, quick: bool) -> list[Recipe]:
     """One model for all tasks, which may be given the task."""
     setting, embedded = Setting.POOLED, networks.of_rows(Embed(networks.num_tasks))
+    pooled = dataclasses.replace(networks, sizes=()).of_rows(AsOne())
     one_model, given = "one model, as if there were one task", "the task as a column of categories"
     boosted = tuple(ByTrees(one) for one in _boosted(quick))
     forests = (RandomForest(), RandomForest(least=10, features=1.0))
     recipes = [
         _rival("pooled ridge", setting, _solved(PooledRidge), one_model),
-        _rival("pooled network", setting, networks.of_rows(AsOne())[:2], one_model, quick=False),
+        _rival("pooled network", setting, pooled, one_model, quick=False),
         _rival("ridge + task", setting, _solved(TaskRidge), given),
     ]
     if has_slopes:
@@ -265,7 +307,7 @@ def _of_targets(*, complete: bool) -> list[Recipe]:
     return recipes
 
 
-def _together(networks: Networks, *, has_slopes: bool) -> list[Recipe]:
+def _together(networks: Networks, *, has_slopes: bool, has_lasso: bool) -> list[Recipe]:
     """Tasks learnt together, each with something of its own."""
     loss, num_tasks = networks.loss, networks.num_tasks
     heads = Heads(num_tasks)
@@ -291,7 +333,7 @@ def _together(networks: Networks, *, has_slopes: bool) -> list[Recipe]:
     recipes = [
         recipe("ridge with offsets", _solved(OffsetRidge), "an offset for each task"),
         recipe("mixed model", mixed, "Laird & Ware 1982, Random-effects models"),
-        recipe("multi-task lasso", lasso, "Obozinski et al. 2010", quick=False),
+        *([recipe("multi-task lasso", lasso, "Obozinski et al. 2010", quick=False)] * has_lasso),
         recipe(SHARED, networks.of_rows(heads), "Caruana 1997, Multitask Learning"),
         recipe(EQUAL, equal, KURIN, quick=False),
         recipe(f"{SHARED} + FAMO", famo, "Liu et al. 2023, FAMO", quick=False),

@@ -227,6 +227,9 @@ class AbstractTableSubject(AbstractSubject):
             (Network(*known.sizes), known),
             (None if others is None else _network_of(others), others),
         )
+        ins, _ = known.sizes
+        if not self.quick and (left_out := rows.too_slow(len(table), ins)):
+            notes = (*notes, f"Left out, since {ins:,} inputs make them slow: {left_out}.")
         say_notes(notes, console)
         table = dataclasses.replace(table, notes=(*table.notes, *notes))
         seen = self._on_rows(table, known, mine, folder)
