@@ -85,7 +85,7 @@ class NavigationStudy:
 
     def quick(self) -> "NavigationStudy":
         """A fast run of all parts, whose policies learn little."""
-        return NavigationStudy(3, 2, 4, 2, (4,), 16)
+        return NavigationStudy(3, 2, 4, 2, (4, 5), 16)
 
     def with_steps(self, steps: int) -> "NavigationStudy":
         """The same study with other training."""

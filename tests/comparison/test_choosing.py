@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 from jaxtyping import Array
 
@@ -231,3 +232,11 @@ def test_learners_that_hold_equal_arrays_learn_alike():
         recipe("a", (ByGradient(ls.Pooled(ls.mse), lr=jnp.asarray(lr)),)) for lr in (0.1, 0.1, 0.2)
     )
     assert one.learns_as(same) and not one.learns_as(other)
+
+
+def test_optimisers_that_are_made_alike_learn_alike():
+    def made(rate):
+        optimiser = optax.chain(optax.clip(1.0), optax.adam(optax.linear_schedule(rate, 0.0, 9)))
+        return recipe("a", (ByGradient(ls.Pooled(ls.mse), optimiser=optimiser),))
+
+    assert made(0.1).learns_as(made(0.1)) and not made(0.1).learns_as(made(0.2))

@@ -126,7 +126,17 @@ def test_training_with_a_new_optimiser_of_the_same_kind_compiles_nothing(model, 
     slow = train(1e-3)
     entered.clear()
     assert eqx.tree_equal(train(1e-3), slow) and not entered
-    assert not eqx.tree_equal(train(1e-1), slow) and entered
+    # Another optimiser is another program, whose gradient has been traced already.
+    assert not eqx.tree_equal(train(1e-1), slow) and not entered
+
+
+def test_a_finished_run_that_is_resumed_compiles_nothing(model, tmp_path):
+    options = {"steps": 2, "key": jr.key(0), "tasks_per_step": 2, "out": tmp_path / "run"}
+    training = (ls.Pooled(ls.mse), model, ls.Sinusoids(), optax.adam(1e-3))
+    first = ls.train(*training, **options)
+    again = ls.train(*training, **options, resume=True)
+    assert first.compile_seconds > 0 == again.compile_seconds
+    assert eqx.tree_equal(first.model, again.model)
 
 
 @pytest.mark.long

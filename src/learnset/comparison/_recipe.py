@@ -8,6 +8,7 @@ import equinox as eqx
 from ..core import AbstractAdapter, InputError
 from ..rl import AbstractPolicyAdapter
 from ..tasks import AbstractTasks
+from ..training import same_code
 from ..transfer import AsIs
 from ._learner import AbstractLearner, NothingLearnt
 from ._setting import Setting
@@ -83,4 +84,4 @@ class Recipe(eqx.Module):
     def learns_as(self, other: "Recipe") -> bool:
         """Whether the two learn in the same way, so that one model serves both."""
         mine, theirs = ((r.learners, r.view, r.start) for r in (self, other))
-        return bool(eqx.tree_equal(mine, theirs))
+        return same_code(mine, theirs)

@@ -6,6 +6,7 @@ from ._calibrate import (
     temperature as temperature,
 )
 from ._code import code_digest as code_digest
+from ._compiled import same_code as same_code
 from ._evaluate import (
     draw_seeds as draw_seeds,
     evaluate as evaluate,

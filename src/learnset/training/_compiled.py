@@ -33,8 +33,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any) -> Any:
         arrays, static = eqx.partition(args, eqx.is_array)
-        leaves, structure = jax.tree.flatten(static)
-        key = structure, tuple(map(_key, leaves))
+        key = _static_key(static)
         if key not in programs:
             programs[key] = _program(function, static)
         programs.move_to_end(key)
@@ -44,6 +43,24 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
     call.programs = programs  # pyright: ignore[reportAttributeAccessIssue]
     return call
+
+
+def same_code(one: Any, other: Any) -> bool:
+    """Whether two trees have equal arrays, and functions that have the same code and carry the same
+    values.
+
+    >>> import optax
+    >>> one, same, other = (optax.adam(optax.linear_schedule(lr, 0, 9)) for lr in (0.1, 0.1, 0.2))
+    >>> same_code(one, same), same_code(one, other)
+    (True, False)
+    """
+    (arrays, static), (others, fixed) = (eqx.partition(t, eqx.is_array) for t in (one, other))
+    return _static_key(static) == _static_key(fixed) and bool(eqx.tree_equal(arrays, others))
+
+
+def _static_key(static: Any) -> Any:
+    leaves, structure = jax.tree.flatten(static)
+    return structure, tuple(map(_key, leaves))
 
 
 def _program(function: Callable[..., Any], static: Any) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Key, PyTree
 
 from ..core import AbstractMethod, all_finite, sparing, Split, Task, updated
 from ..tasks import AbstractDistribution
+from ._compiled import compiled
 
 DRAWN_AHEAD = 32  # steps
 DRAWN_BYTES = 2**22
@@ -77,16 +78,35 @@ class Loop(eqx.Module):
 
     def draw(self, run: Run, step: Any) -> Task:
         task_key, _ = jr.split(jr.fold_in(run.key, step))
-        return run.tasks.draw(self.tasks_per_step, Split.TRAIN, key=task_key)
+        return _drawn(run.tasks, self.tasks_per_step, task_key)
+
+    def gradient(
+        self, model: Any, batch: Task, state: PyTree, key: Key[Array, ""]
+    ) -> tuple[PyTree, PyTree, dict[str, Array]]:
+        return _gradient(self.method, model, batch, state, key)
 
     def _step(
         self, carry: PyTree, run: Run, step: Any, batch: Task
     ) -> tuple[PyTree, dict[str, Array]]:
         moving, optimiser_state, state = carry
         _, method_key = jr.split(jr.fold_in(run.key, step))
-        grads, state, metrics = self.method.gradient(
-            eqx.combine(moving, run.fixed), batch, state, key=method_key
-        )
+        model = eqx.combine(moving, run.fixed)
+        grads, state, metrics = self.gradient(model, batch, state, method_key)
         optimiser, loss = sparing(self.optimiser), metrics["loss"]
         moving, optimiser_state = updated(optimiser, grads, optimiser_state, moving, loss)
         return (moving, optimiser_state, state), metrics
+
+
+# Traced once for each training, whose shapes, program and identity ask for them several times.
+
+
+@compiled
+def _drawn(tasks: AbstractDistribution, number: int, key: Key[Array, ""]) -> Task:
+    return tasks.draw(number, Split.TRAIN, key=key)
+
+
+@compiled
+def _gradient(
+    method: AbstractMethod, model: Any, batch: Task, state: PyTree, key: Key[Array, ""]
+) -> tuple[PyTree, PyTree, dict[str, Array]]:
+    return method.gradient(model, batch, state, key=key)

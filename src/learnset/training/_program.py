@@ -56,7 +56,7 @@ def computed(steps: Any, carry: Any, run: Any) -> Iterator[tuple[str, str]]:
 
     def gradient(carry: Any, run: Any) -> Any:
         model = eqx.combine(carry[0], run.fixed)
-        return steps.method.gradient(model, draw(run), carry[2], key=run.key)
+        return steps.gradient(model, draw(run), carry[2], run.key)
 
     yield "way to draw tasks", digest(program(draw, run))
     yield "loss, model or other function", digest(program(gradient, carry, run))

@@ -250,10 +250,11 @@ class _Host:
 
     def _windows(self, saved: Saved, run: Run, steps: int, bar, log, stop) -> Trained:
         carry, start, window, scores = saved.state, saved.step, saved.window, dict(saved.scores)
-        compile_seconds = self._compile(carry, run)
+        bounds = self._bounds(start, steps)
+        compile_seconds = self._compile(carry, run) if bounds else 0.0
         self.scoring.take(start, eqx.combine(carry[0], run.fixed), scores)
         windows, seconds, clock = log.windows, 0.0, time.monotonic()
-        for begin, end in self._bounds(start, steps):
+        for begin, end in bounds:
             began = time.perf_counter()
             new, metrics, finite = jax.block_until_ready(
                 _advance(self.program, carry, run, jnp.int32(begin), jnp.int32(end))
