@@ -100,9 +100,6 @@ def _answer(days: list[Row], sizes: dict[str, Any]) -> Paragraph:
 
 def _learners(result: dict[str, Any]) -> Bullets:
     sizes = result["sizes"]
-    # Runs that chose a step size for all seeds together scored these policies by their decisions.
-    together = isinstance(result["step_sizes"]["new policy"][0], float)
-    rounded = " Their latencies are rounded up to half a second." if together else ""
     return Bullets(
         (
             "*RL²* is a recurrent network trained over days by A2C; on a test day its weights do"
@@ -114,7 +111,7 @@ def _learners(result: dict[str, Any]) -> Bullets:
             " places pooled (A2C, which yields the average of all days), or as MAML has trained the"
             f" pretrained ones for {maml_steps(sizes['steps'])} more steps of {PLACES} places, with"
             f" {SWIMS} swims before one step of adaptation (of size {INNER_LR:g}) and as many after"
-            f" it. Step sizes were chosen on validation days.{rounded}",
+            " it. Step sizes were chosen on validation days.",
             "*Actor-critics* on place cells are those of Foster, Morris & Dayan 2000: new on each"
             " day, or with what they learnt on eight other days. With coordinates, also theirs,"
             " one-trial learning develops within days.",
