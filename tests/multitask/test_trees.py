@@ -8,6 +8,7 @@ import pytest
 from sklearn import ensemble
 
 import learnset as ls
+from learnset.multitask._boosting import bins_of
 from learnset.tasks import TaskRows
 
 asked = eqx.filter_jit(lambda trees, x: jax.vmap(trees)(x))
@@ -157,3 +158,10 @@ def test_a_class_without_rows_is_never_the_answer(grower):
     model, _ = grower.grown(*one_hot[:2])
     answer = np.asarray(of_tasks(model, test.task, test.x.astype(np.float32))).argmax(axis=1)
     assert (answer == one_hot[2].y.argmax(axis=1)).mean() > 0.9
+
+
+def test_many_inputs_have_fewer_bins_but_as_many_as_the_task_needs():
+    x = np.zeros((200, 600))
+    x[:, 0] = np.arange(200)
+    assert bins_of(x[:, :512]) == 255
+    assert (bins_of(x), bins_of(x, category=True)) == (63, 200)

@@ -22,6 +22,8 @@ from ._mixed_model import MixedModel
 from ._threads import one_thread
 from ._trees import MOST_CATEGORIES, Trees
 
+BINS, FEW_BINS = 255, 63  # of an input, and where there are more than `MANY_INPUTS`
+MANY_INPUTS = 512
 ABSENT = -30.0  # the logit of a class that no row has
 
 
@@ -94,6 +96,7 @@ class Boosting(AbstractGrower):
             "learning_rate": self.rate,
             "max_leaf_nodes": self.leaves,
             "max_iter": rounds or self.rounds,
+            "max_bins": bins_of(x, category=category),
             "min_samples_leaf": max(1, min(20, len(x) // 10)),
             "categorical_features": [0] if category else None,
             "early_stopping": rounds is None,
@@ -120,6 +123,13 @@ class Boosting(AbstractGrower):
             rounds = int(np.argmax(model.validation_score_))
         trees = Trees.of_boosting(model, rounds=rounds)
         return (with_absent(trees, present.astype(int), outputs) if outputs > 1 else trees), rounds
+
+
+def bins_of(x: Float[np.ndarray, "points in"], *, category: bool = False) -> int:
+    """The number of bins of an input; fewer where there are many inputs, which takes half the time,
+    and enough for the category, which is the first input."""
+    categories = len(np.unique(x[:, 0])) if category else 0
+    return BINS if x.shape[1] <= MANY_INPUTS else max(FEW_BINS, categories)
 
 
 class BoostingPerTask(AbstractGrower):

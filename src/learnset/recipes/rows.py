@@ -67,6 +67,7 @@ MOST_SLOPES = 64  # inputs that may have a slope for each task
 MOST_ALONE = 16  # tasks that may have trees, or large networks, of their own
 MOST_WORK = 2_000_000  # parameters times (10 + networks) of a step, about 6 ms of one core
 MOST_SQUARES = 20_000_000  # tasks times inputs squared, of which a lasso takes up to ten seconds
+MOST_CELLS = 10_000_000  # labelled rows times inputs, of which boosting takes about ten seconds
 MOST_BALANCED = 32  # tasks for which UPGrad takes no more time than all the rest
 SHARED = "shared body"
 EQUAL = f"{SHARED} + equal weights"  # what balancers are compared with: trained as they are
@@ -176,6 +177,7 @@ def standard(
     steps: int = 5000,
     lrs: tuple[float, ...] = LRS,
     quick: bool = False,
+    num_rows: int = 0,
 ) -> list[Recipe]:
     """All recipes for the rows of a table, in the order of the page.
 
@@ -185,7 +187,8 @@ def standard(
     - `targets`: whether tasks are several targets of the same rows, and `complete`, whether all
       rows have all of them.
     - `steps`: of training of a network, at most. `lrs`: its step sizes to choose from.
-    - `quick`: whether there are few candidates to choose from.
+    - `quick`: whether there are few candidates to choose from. `num_rows`: how many labelled rows
+      there are, if they are many: trees of very large tables have one candidate.
 
     >>> import learnset as ls
     >>> [recipe.name for recipe in ls.recipes.rows.standard(139, 27)][:2]
@@ -194,22 +197,24 @@ def standard(
     loss = cross_entropy if classes else mse
     few: dict[str, Any] = {"decays": DECAYS[:1]} if quick else {"sizes": feasible(num_inputs)}
     networks = Networks(num_tasks, loss, steps, lrs, **few)
+    trees = QUICK_TREES if quick or num_rows * num_inputs > MOST_CELLS else TREES
+    boosted = tuple(Boosting(rate, leaves) for rate, leaves in trees)
     alone = () if quick or num_tasks > MOST_ALONE else feasible(num_inputs, num_tasks)
     has_slopes = num_inputs <= MOST_SLOPES
     return [
-        *_alone(networks, alone, classes=classes, quick=quick),
-        *_rivals(networks, classes=classes, has_slopes=has_slopes, quick=quick),
+        *_alone(networks, alone, boosted, classes=classes, quick=quick),
+        *_rivals(networks, boosted, classes=classes, has_slopes=has_slopes, quick=quick),
         *(_of_targets(complete=complete) if targets and not classes else []),
         *_together(networks, has_slopes=has_slopes, has_lasso=_has_lasso(num_tasks, num_inputs)),
     ]
 
 
-def too_slow(num_tasks: int, num_inputs: int) -> str:
-    """The candidates that a table has too many inputs for, in words; an empty text for none.
+def too_slow(num_tasks: int, num_inputs: int, num_rows: int) -> str:
+    """The candidates for which a table is too large, in words; an empty text for none.
 
     >>> import learnset as ls
-    >>> ls.recipes.rows.too_slow(12, 1024)
-    'networks of more units for each task'
+    >>> ls.recipes.rows.too_slow(12, 1024, 79_000)
+    'networks of more units for each task and other settings of trees'
     """
     if not feasible(num_inputs):
         missing = ["networks of more units"]
@@ -219,6 +224,8 @@ def too_slow(num_tasks: int, num_inputs: int) -> str:
         missing = []
     if not _has_lasso(num_tasks, num_inputs):
         missing.append("the multi-task lasso")
+    if num_rows * num_inputs > MOST_CELLS:
+        missing.append("other settings of trees")
     return " and ".join(missing)
 
 
@@ -241,7 +248,12 @@ def feasible(num_inputs: int, num_networks: int = 1) -> tuple[tuple[int, int], .
 
 
 def _alone(
-    networks: Networks, sizes: tuple[tuple[int, int], ...], *, classes: bool, quick: bool
+    networks: Networks,
+    sizes: tuple[tuple[int, int], ...],
+    boosted: tuple[Boosting, ...],
+    *,
+    classes: bool,
+    quick: bool,
 ) -> list[Recipe]:
     """One model for each task."""
     num_tasks = networks.num_tasks
@@ -255,18 +267,26 @@ def _alone(
     if classes:
         recipes.insert(2, _logistic("logistic per task", setting, Given.ALL, quick))
     if num_tasks <= MOST_ALONE:
-        trees = tuple(ByTrees(BoostingPerTask(one)) for one in _boosted(quick))
+        trees = _grown(*map(BoostingPerTask, boosted))
         recipes.append(_rival("boosting per task", setting, trees, FRIEDMAN))
     return recipes
 
 
-def _rivals(networks: Networks, *, classes: bool, has_slopes: bool, quick: bool) -> list[Recipe]:
+def _rivals(
+    networks: Networks,
+    boosted: tuple[Boosting, ...],
+    *,
+    classes: bool,
+    has_slopes: bool,
+    quick: bool,
+) -> list[Recipe]:
     """One model for all tasks, which may be given the task."""
     setting, embedded = Setting.POOLED, networks.of_rows(Embed(networks.num_tasks))
     pooled = dataclasses.replace(networks, sizes=()).of_rows(AsOne())
     one_model, given = "one model, as if there were one task", "the task as a column of categories"
-    boosted = tuple(ByTrees(one) for one in _boosted(quick))
     forests = (RandomForest(), RandomForest(least=10, features=1.0))
+    if not quick and len(boosted) == 1:  # a very large table
+        forests = forests[:1]
     recipes = [
         _rival("pooled ridge", setting, _solved(PooledRidge), one_model),
         _rival("pooled network", setting, pooled, one_model, quick=False),
@@ -282,15 +302,15 @@ def _rivals(networks: Networks, *, classes: bool, has_slopes: bool, quick: bool)
             recipes.append(_logistic("logistic + task × inputs", setting, Given.SLOPES, quick))
     recipes += [
         _rival("network + task", setting, embedded, "Guo & Berkhahn 2016"),
-        _rival("boosting + task", setting, boosted, FRIEDMAN),
+        _rival("boosting + task", setting, _grown(*boosted), FRIEDMAN),
         _rival("random forest + task", setting, _grown(*forests), "Breiman 2001", quick=False),
     ]
     if find_spec("lightgbm") is not None:
-        light = _grown(*(LightBoosting(one.rate, one.leaves) for one in _boosted(quick)))
+        light = _grown(*(LightBoosting(one.rate, one.leaves) for one in boosted))
         source = "Ke et al. 2017, LightGBM"
         recipes.append(_rival("LightGBM + task", setting, light, source, quick=False))
     if not classes:
-        both = tuple(MixedBoosting(one) for one in _boosted(quick))
+        both = tuple(MixedBoosting(one) for one in boosted)
         source = "Sigrist 2022, GPBoost, in two steps"
         recipes.append(_rival("mixed model + boosting", setting, _grown(*both), source))
     return recipes
@@ -358,10 +378,6 @@ def _logistic(name: str, setting: Setting, given: Given, quick: bool) -> Recipe:
     penalties = OF_CLASSES[::2] if quick else OF_CLASSES
     learners = tuple(InClosedForm(TaskLogistic(l2, given)) for l2 in penalties)
     return _rival(name, setting, learners, "Cox 1958; scikit-learn")
-
-
-def _boosted(quick: bool) -> tuple[Boosting, ...]:
-    return tuple(Boosting(rate, leaves) for rate, leaves in (QUICK_TREES if quick else TREES))
 
 
 def _grown(*growers: AbstractGrower) -> tuple[AbstractLearner, ...]:

@@ -228,8 +228,10 @@ class AbstractTableSubject(AbstractSubject):
             (None if others is None else _network_of(others), others),
         )
         ins, _ = known.sizes
-        if not self.quick and (left_out := rows.too_slow(len(table), ins)):
-            notes = (*notes, f"Left out, since {ins:,} inputs make them slow: {left_out}.")
+        count = labelled(table)
+        if not self.quick and (left_out := rows.too_slow(len(table), ins, count)):
+            size = f"{count:,} labels of {ins:,} inputs"
+            notes = (*notes, f"Left out, since they would be slow on {size}: {left_out}.")
         say_notes(notes, console)
         table = dataclasses.replace(table, notes=(*table.notes, *notes))
         seen = self._on_rows(table, known, mine, folder)
@@ -282,6 +284,7 @@ class AbstractTableSubject(AbstractSubject):
         options: dict[str, Any] = {"classes": bool(table.classes), "quick": self.quick}
         options |= {"targets": table.task is None, "complete": bool(np.isfinite(table.y).all())}
         most = self.steps or (MOST_STEPS // 5 if self.quick else MOST_STEPS)
+        options["num_rows"] = labelled(table)
         recipes = rows.standard(len(table), question.sizes[0], steps=most, **options)
         return compare(
             [*self.chosen(recipes), *mine],
@@ -327,6 +330,11 @@ class AbstractTableSubject(AbstractSubject):
 def _network_of(question: NewTableTasks) -> Network:
     train = question.family.train
     return Network(train.x.shape[-1], train.y.shape[-1])
+
+
+def labelled(table: Table) -> int:
+    """The number of labelled rows of all tasks."""
+    return sum(len(table.rows_of(number)) for number in range(len(table)))
 
 
 def observed(table: Table) -> np.ndarray:
