@@ -90,29 +90,30 @@ def compared(
     width: int,
     depth: int,
     resume: bool = False,
-    corrected: bool = False,
 ) -> dict[str, Any]:
     """The comparison for `result.json`: rows of each recipe over all seeds and of each task, and
     the recipes that diverged.
 
     **Arguments:** `seeds`: divisions of the rows. `width`, `depth`: of the common network.
-    `corrected`: whether intervals account for the rows that divisions share.
     """
-    question = SeenTasks.of_table(table, seeds=range(seeds), corrected=corrected)
+    question = SeenTasks.of_table(table, seeds=range(seeds))
     ins, outs = question.sizes
 
     def network(key: Key[Array, ""]) -> MLP:
         return MLP(ins, outs, width=width, depth=depth, key=key)
 
     comparison = compare(recipes, network, question, key=key, out=folder, resume=resume)
-    uniform = of_rows.EQUAL if of_rows.EQUAL in comparison else of_rows.SHARED
     rows = [r | {"part": "recipes"} for r in comparison.records() if r["seed"] is None]
+    scratch = [outcome for outcome in comparison if outcome.recipe.setting is Setting.SCRATCH]
+    alone = comparison.best_of("a model for each task", scratch)
+    assert alone is not None  # all studies have some
     for row in rows:
         outcome = comparison[row["recipe"]]
+        mean, half = comparison.difference(outcome, alone)
+        row |= {"difference": finite(mean), "difference_ci95": finite(half)}
         row["by_seed"] = [round(float(value), 4) for value in outcome.overall_at(None)]
-        name = outcome.name
-        if uniform in comparison and name.startswith(BALANCED) and name != of_rows.EQUAL:
-            mean, half = comparison.difference(outcome, comparison[uniform])
+        if outcome.name.startswith(BALANCED) and outcome.name != of_rows.EQUAL:
+            mean, half = comparison.difference(outcome, comparison[of_rows.EQUAL])
             row |= {"to_uniform": finite(mean), "to_uniform_ci95": finite(half)}
     for outcome in comparison:
         of_tasks = outcome.at(None)
@@ -210,7 +211,8 @@ def _answer(rows: list[dict[str, Any]], scale: Scale) -> str:
     answer = (
         f"**Learnt together, significantly better than a model for each task**: {_names(better)}."
         f" **Significantly worse**: {_names(worse)}. (The 95 % interval of the paired difference"
-        f" excludes zero.) The highest score is that of {best['recipe']},"
+        " excludes zero; the model for each task is a ridge regression or a network, whichever"
+        f" predicts validation rows better.) The highest score is that of {best['recipe']},"
         f" {scale.score(best['value'])} ± {scale.score(best['ci95'])}."
     )
     balancers = [row for row in rows if "to_uniform" in row]
@@ -222,16 +224,14 @@ def _answer(rows: list[dict[str, Any]], scale: Scale) -> str:
         for row in balancers
     )
     better, worse = _significant(balancers, "to_uniform")
-    words, short = ("the uniform sum of losses", "the sum")
-    if any(row["recipe"] == of_rows.EQUAL for row in rows):
-        words, short = ("equal weights of all tasks", "equal weights")
     end = (
-        f"Significantly better than {short}: {_names(better, _balancer)}; significantly worse:"
-        f" {_names(worse, _balancer)}."
+        f"Significantly better than equal weights: {_names(better, _balancer)}; significantly"
+        f" worse: {_names(worse, _balancer)}."
         if better or worse
-        else f"None differs significantly: tuned alike, balancers and {short} cannot be told apart."
+        else "None differs significantly: tuned alike, balancers and equal weights cannot be told"
+        " apart."
     )
-    return f"{answer}\n\n**A balancer instead of {words}**: {each}. {end}"
+    return f"{answer}\n\n**A balancer instead of equal weights of all tasks**: {each}. {end}"
 
 
 def _significant(
@@ -253,33 +253,26 @@ def _balancer(row: dict[str, Any]) -> str:
     return row["recipe"].removeprefix(BALANCED)
 
 
-def tuning(sizes: dict[str, Any], lrs: tuple[float, ...]) -> str:
-    """How all recipes were tuned, in words."""
-    return (
-        f"Each recipe's settings are chosen on validation rows, for each of {sizes['seeds']}"
-        " divisions separately: the penalty of a linear model, and for every network step sizes of"
-        f" {_numbers(lrs)} with decays of {_numbers(of_rows.DECAYS)} (AdamW, {sizes['steps']}"
-        " steps; the best step on validation rows is kept). All networks start from the same"
-        " weights. ± is the 95 % interval, Student's over divisions, which share rows: it is too"
-        " narrow for another sample of the same kind. Differences are paired by division, and their"
-        " intervals are not corrected for the number of recipes."
-    )
-
-
-def stopping(sizes: dict[str, Any], lrs: tuple[float, ...]) -> str:
+def stopping(sizes: dict[str, Any], lrs: tuple[float, ...], *, alone: bool = False) -> str:
     """How recipes were tuned whose networks train until validation rows are predicted no better, in
-    words."""
+    words.
+
+    **Arguments:** `alone`: whether networks per task choose their size, as the shared body does.
+    """
+    choose, these = ("shared body chooses its", "it")
+    if alone:
+        choose, these = ("networks per task and the shared body choose their", "these two")
     return (
         f"Each recipe's settings are chosen on validation rows, for each of {sizes['seeds']}"
         " divisions separately: the penalty of a linear model, and for every network step sizes of"
         f" {_numbers(lrs)} with decays of {_numbers(of_rows.DECAYS)} (AdamW, in mini-batches, until"
-        f" validation rows are predicted no better, {sizes['steps']} steps at most). The networks"
-        " per task and the shared body choose their size as well: hidden layers of"
-        f" {sizes['width']}, or two or three of 128. Balancers and equal weights have the first, so"
-        " that they are to be compared with each other, and not with these two. The winner is"
-        " learnt once more from training and validation rows. ± is half the 95 % interval over"
-        " divisions, corrected for the rows that they share (Nadeau & Bengio 2003). Differences are"
-        " paired by division, and their intervals are not corrected for the number of recipes."
+        f" validation rows are predicted no better, {sizes['steps']} steps at most). The {choose}"
+        f" size as well: hidden layers of {sizes['width']}, or two or three of 128. Balancers and"
+        " equal weights have the first, so that they are to be compared with each other, and not"
+        f" with {these}. The winner is learnt once more from training and validation rows. ± is"
+        " half the 95 % interval over divisions, corrected for the rows that they share (Nadeau &"
+        " Bengio 2003). Differences are paired by division, and their intervals are not corrected"
+        " for the number of recipes."
     )
 
 

@@ -76,7 +76,7 @@ class SarcosStudy:
             method, source = BALANCERS[name]
             recipes.append(balanced(name, method(mse), source, num_tasks=len(table), **sizes))
         shape = {"seeds": self.seeds, "width": self.width, "depth": 2}
-        answers = compared(recipes, table, folder, key, resume=resume, corrected=True, **shape)
+        answers = compared(recipes, table, folder, key, resume=resume, **shape)
         about = {"measure": "explained variance", "tasks": list(table.names)}
         return answers | about | {"rows_of_table": len(table.x)}
 
@@ -106,7 +106,7 @@ class SarcosStudy:
                 _torques(result),
                 Section(
                     "How it was measured",
-                    (Paragraph(stopping(sizes, LRS)), Paragraph(published)),
+                    (Paragraph(stopping(sizes, LRS, alone=True)), Paragraph(published)),
                 ),
             ),
         )

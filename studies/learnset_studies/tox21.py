@@ -21,14 +21,14 @@ from ._rows_study import (
     Divided,
     draw_scores,
     scores_section,
-    tuning,
+    stopping,
 )
 
 PARTS = (0.8, 0.1, 0.1)
 LRS = (0.003, 0.01)
 RECIPES = (
-    "ridge per task", "network per task", "pooled network", "shared body", "shared body + FAMO",
-    "shared body + UPGrad",
+    "ridge per task", "network per task", "pooled network", "shared body",
+    "shared body + equal weights", "shared body + FAMO", "shared body + UPGrad",
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ class Tox21Study:
     """
 
     seeds: int = 6
-    steps: int = 200
+    steps: int = 1000
     width: int = 32
 
     reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps", "resume"})
@@ -91,7 +91,7 @@ class Tox21Study:
             " of circular fingerprints."
         )
         method = (
-            f"{tuning(sizes, LRS)} The pooled network does not see which assay it predicts. A"
+            f"{stopping(sizes, LRS)} The pooled network does not see which assay it predicts. A"
             " missing label has no weight, in losses, in balancers and in scores."
         )
         published = (

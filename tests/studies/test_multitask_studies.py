@@ -13,7 +13,7 @@ import learnset as ls
 from learnset.cli import main
 from learnset.report import markdown_of
 from learnset_studies import multimnist
-from learnset_studies._rows_study import Divided
+from learnset_studies._rows_study import chosen_recipes, compared, Divided
 from learnset_studies.multitask_toy import agrees, MultiTaskToy, objectives
 from learnset_studies.nyuv2_delta_m import PUBLISHED
 from learnset_studies.sarcos import SarcosStudy
@@ -76,6 +76,19 @@ def test_the_delta_m_column_is_that_of_the_paper_but_for_one_slip_of_it(tmp_path
     assert [r["method"] for r in rows] == list(PUBLISHED)
     assert [r["method"] for r in rows if not r["agrees"]] == ["IMTL-G"]
     assert main(["study", "nyuv2-delta-m", "--steps", "5", "--out", str(tmp_path / "steps")]) == 2
+
+
+def test_differences_are_to_a_model_for_each_task_though_a_pooled_one_is_better(tmp_path, getkey):
+    random = np.random.default_rng(0)
+    x, task = random.normal(size=(160, 12)), np.repeat(np.arange(10), 16)
+    table = ls.Table.from_arrays(x, x.sum(axis=1) + random.normal(size=160), task)
+    names = ("ridge per task", "pooled ridge")
+    recipes = chosen_recipes(table, names, steps=1, lrs=(0.1,))
+    shape = {"seeds": 3, "width": 2, "depth": 1}
+    rows = compared(recipes, table, tmp_path / "run", getkey(), **shape)["rows"][:2]
+    assert rows[0]["difference"] == 0
+    gap = np.mean(rows[1]["by_seed"]) - np.mean(rows[0]["by_seed"])
+    assert rows[1]["difference"] == pytest.approx(gap, abs=1e-3) and gap > 0
 
 
 @needs_data
