@@ -113,6 +113,18 @@ METHODS = {
         lambda: ls.meta.InContextClassifier(classifier(), size=8, width=8, heads=2, key=jr.key(1)),
         BLOBS,
     ),
+    "dan": (lambda: ls.transfer.DAN(ls.mse), net, SINES),
+    "mcc": (ls.transfer.MCC, classifier, BLOBS),
+    "dann": (
+        lambda: ls.transfer.DANN(ls.mse, reversal=0.01),
+        lambda: ls.transfer.WithDiscriminator(net(), 8, 4, key=jr.key(3)),
+        SINES,
+    ),
+    "cdan": (
+        lambda: ls.transfer.CDAN(reversal=0.01),
+        lambda: ls.transfer.CDAN(width=4).prepare(classifier(), key=jr.key(3)),
+        BLOBS,
+    ),
     "soft sharing": (lambda: ls.SoftSharing(to_zero=0.01, to_mean=0.1), separate, NUMBERED),
     "gramian": (Norms, net, SINES),
     "layerwise": (lambda: ls.multitask.Layerwise(Norms()), body, NUMBERED),
