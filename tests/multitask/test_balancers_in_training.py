@@ -106,7 +106,7 @@ def test_a_balancer_without_state_has_none(name, uncut):
     assert uncut.state[name] is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", STATEFUL)
 def test_a_run_that_was_cut_continues_from_its_state(name, uncut, resumed):
     whole, continued = ((run.model.of[name], run.state[name]) for run in (uncut, resumed))

@@ -92,6 +92,7 @@ def test_differences_are_to_a_model_for_each_task_though_a_pooled_one_is_better(
 
 
 @needs_data
+@pytest.mark.long
 def test_a_quick_study_of_a_table_compares_every_recipe_with_a_model_for_each_task(tmp_path):
     folder = tmp_path / "sarcos"
     assert main(["study", "sarcos", "--quick", "--out", str(folder)]) == 0

@@ -169,6 +169,7 @@ def test_the_distance_errs_as_often_as_by_the_steps_of_the_demo():
 
 
 @real
+@pytest.mark.long
 def test_a_quick_study_is_drawn_again_from_its_result_alone(tmp_path):
     folder = tmp_path / "study"
     command = ["study", "omniglot-challenge", "--quick", "--steps", "2", "--out", str(folder)]
