@@ -30,6 +30,34 @@ class Benchmark:
     """what a process of its own measures, as JSON; for this program itself"""
 
 
+@dataclass(frozen=True)
+class Pieces(Benchmark):
+    """Measures everything, or some pieces of it, and writes the page."""
+
+    only: tuple[str, ...] = ()
+    """names of pieces; the numbers of others stay as they are. Default: all"""
+
+
+def in_pieces(
+    benchmark: Pieces,
+    worker: Worker,
+    names: Sequence[str],
+    environment: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """What a worker measures of each piece by its `name`, in a process of its own; of pieces that
+    are not asked for, the numbers that are kept."""
+    if unknown := set(benchmark.only) - set(names):
+        raise SystemExit(f"There is no piece {min(unknown)!r}. There are: {', '.join(names)}.")
+    numbers = benchmark.out / "result.json"
+    result = json.loads(numbers.read_text()) if numbers.exists() else {}
+    for name in benchmark.only or names:
+        result[name] = in_own_process(worker, environment, name=name)
+        result = {name: result[name] for name in names if name in result}
+        numbers.write_text(json.dumps(result, indent=1) + "\n")
+        print(name, "measured", flush=True)
+    return result
+
+
 def run(
     default: Any,
     workers: Sequence[Worker],
