@@ -125,7 +125,8 @@ the mean of all other tasks. Penalties, step sizes and numbers of steps are chos
 tasks, for each number of rows; `stopped` is the part of adaptations that were stopped because they
 fitted their own rows worse than a constant, over all numbers of rows.
 
-Above the constant by more than the interval: {", ".join(above) or "none"}.
+Above the constant by more than the interval: {", ".join(above) or "none"}. Not measured:
+{", ".join(name for name in TABLES if name not in result) or "none"}.
 
 {parts}
 """

@@ -199,7 +199,8 @@ score on. The rival chooses among {len(GRID)} settings and up to {ROUNDS} rounds
 half the 95 % interval of the paired difference, corrected for the rows that divisions share.
 Seconds are of the processor; those of the recommendation are of all recipes that were compared.
 
-Worse by more than the interval: {", ".join(worse) or "none"}.
+Worse by more than the interval: {", ".join(worse) or "none"}. Not measured:
+{", ".join(name for name in TABLES if name not in result) or "none"}.
 
 {grid((*head, "s", "s of boosting"), lines)}
 
