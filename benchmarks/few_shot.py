@@ -302,9 +302,8 @@ Five ways, one shot, 15 queries a class, 16 tasks, one inner step.
 {_rates(speeds, "maml", "tasks/s", MAML_TARGET)}
 
 Compiling takes {one["compile_seconds"]:.0f} s. On a CPU, large tasks are taken one after the other,
-each with its gradient. Small networks, and learners whose weights are the same for all tasks, are
-taken all at once. "Memory kept": the C library is told to keep freed memory, instead of asking the
-system again.
+each with its gradient, and small ones in tiles that fit the cache. "Memory kept": the C library is
+told to keep freed memory, instead of asking the system again.
 
 ## Prototypical network
 

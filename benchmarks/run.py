@@ -15,6 +15,8 @@ from typing import Any
 from harness import Benchmark, in_own_process, least_seconds, run, table
 
 GRID = [(tasks, steps) for steps in (1, 5, 10) for tasks in (1, 5, 20, 100, 500)]
+MANY = (25, 1_000, 10_000)  # tasks a step, for memory and the cost of a task
+GRID += [(tasks, 1) for tasks in MANY[1:]]
 UNROLLED = (1, 10, 50)  # inner steps
 MIB = 2**20
 # Twelve products of (25 x 10, 40) with (40, 40) in one second-order step; the rest is small.
@@ -110,6 +112,25 @@ def memory() -> dict[str, dict[str, float]]:
     return sizes
 
 
+def memory_of_tasks() -> dict[str, float]:
+    """MiB that the meta-gradient of many tasks needs in addition to its arguments, by tasks."""
+    import equinox as eqx
+    import jax
+    import jax.random as jr
+
+    import learnset as ls
+
+    def of(count: int) -> float:
+        batch = jax.eval_shape(lambda: ls.Sinusoids().draw(count, ls.Split.TRAIN, key=jr.key(1)))
+        program = eqx.filter_jit(
+            lambda m, b: ls.MAML(ls.mse).gradient(m, b, None, key=jr.key(0))[0]
+        )
+        analysis = program.lower(network(), batch).compile().compiled.memory_analysis()
+        return analysis.temp_size_in_bytes / MIB
+
+    return {str(count): of(count) for count in MANY}
+
+
 def flat_memory() -> dict[str, float]:
     """MiB of arrays alive, and of the process, after 1 000 and after 11 000 steps."""
     import resource
@@ -188,6 +209,7 @@ def measure(benchmark: Benchmark) -> dict[str, Any]:
         "grid": grid,
         "compile": {"cold": cold, "warm": warm},
         "memory": in_own_process(memory),
+        "memory_of_tasks": in_own_process(memory_of_tasks),
         "flat_memory": in_own_process(flat_memory),
         "gflops": {
             "one thread": in_own_process(product_rate, one)["gflops"],
@@ -225,13 +247,17 @@ step on the way:
 - *Products.* XLA's fast kernels take left (batch, m, k) times right (batch, k, n) only; weight
   gradients come otherwise. `learnset.core.fast_dots` rewrites them after `grad` and `vmap`. A
   result that is only transposed is computed transposed.
+- *Tiles.* Tasks are taken in tiles whose arrays fit the cache, and large ones one after the other
+  (`learnset/core/_tiles.py`): the cost of a task does not rise with their number.
 - *Random numbers.* XLA's generator costs the same for few numbers as for many: tasks of 32 steps
   are drawn at once, by one call. Faster generators (`rbg`) gained nothing.
 - *Threads.* At this size XLA loses more by handing work over than a second core gains: `NPROC=1`,
   set before Python starts, gains some tenths for small networks. It is left to the user, since
   large networks want all cores.
 - *No gain*: fast mathematics, vector width, fusion and scheduling options of XLA; a flat parameter
-  vector for Adam; forward-over-reverse derivatives; one process for each core.
+  vector for Adam; forward-over-reverse derivatives; one process for each core; the gradient written
+  by hand so that no task's weights are formed (they are of low rank in its points), biases are part
+  of products, the first layer is an outer product, and weight gradients are one product of all.
 
 ## Tasks and inner steps
 
@@ -251,6 +277,10 @@ tracing remains.
 Of the meta-gradient of 25 tasks, in addition to parameters and data:
 
 {_memory(result["memory"])}
+
+With one inner step and more tasks, in tiles:
+
+{_memory_of_tasks(result["memory_of_tasks"])}
 
 Arrays alive after 1 000 and after 10 000 more steps: {flat["arrays 1000"]:.2f} and
 {flat["arrays 10000"]:.2f} MiB; the process at its largest {flat["process 1000"]:,.0f} and
@@ -293,6 +323,11 @@ def _compiling(cold: dict[str, float], warm: dict[str, float]) -> str:
     return table(["method", "first start", "second start"], rows)
 
 
+def _memory_of_tasks(sizes: dict[str, float]) -> str:
+    rows = ([f"{int(count):,}", f"{size:.1f} MiB"] for count, size in sizes.items())
+    return table(["tasks a step", "exact"], rows)
+
+
 def _memory(sizes: dict[str, dict[str, float]]) -> str:
     rows = ([s, *(f"{of[s]:.1f} MiB" for of in sizes.values())] for s in map(str, UNROLLED))
     return table(["inner steps", "exact", "remat", "first order"], rows)
@@ -301,7 +336,7 @@ def _memory(sizes: dict[str, dict[str, float]]) -> str:
 if __name__ == "__main__":
     run(
         Benchmark(Path("docs/results/benchmarks")),
-        (jax_rate, compile_times, memory, flat_memory, product_rate),
+        (jax_rate, compile_times, memory, memory_of_tasks, flat_memory, product_rate),
         measure,
         page,
     )

@@ -53,13 +53,18 @@ def _rate(step: Callable[[], None], seconds: float, threads: int) -> float:
 def torch_maml(
     form: str, last: bool, tasks: int = 16, seconds: float = 4.0, threads: int = 1
 ) -> float:
-    """Tasks a second of second-order MAML, one inner step, with fused Adam.
+    """Tasks a second of second-order MAML."""
+    return tasks * _rate(maml_step(form, last, tasks), seconds, threads)
+
+
+def maml_step(form: str, last: bool, tasks: int, **options: bool) -> Callable[[], None]:
+    """A step of second-order MAML, one inner step, with fused Adam (with `options`).
 
     `form` is "loop" (over tasks, `create_graph`), "loop, normalisation written out" or "vmap";
     `last` keeps channels last in memory.
     """
     params, fused = _init(WAYS), form == "loop"
-    optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)
+    optimizer = torch.optim.Adam(params, lr=1e-3, fused=True, **options)
     supports, queries = (
         torch.rand(tasks, WAYS, 1, 28, 28),
         torch.rand(tasks, WAYS * QUERIES, 1, 28, 28),
@@ -91,15 +96,20 @@ def torch_maml(
                 (loss(after(params, grads), ordered(query), asked) / tasks).backward()
         optimizer.step()
 
-    return tasks * _rate(step, seconds, threads)
+    return step
 
 
 def torch_protonet(
     last: bool, pooled: bool = False, seconds: float = 4.0, threads: int = 1
 ) -> float:
-    """Training steps a second of a prototypical network: 20 ways, 5 shots, 5 queries, Adam."""
+    """Training steps a second of a prototypical network."""
+    return _rate(protonet_step(last, pooled), seconds, threads)
+
+
+def protonet_step(last: bool, pooled: bool, **options: bool) -> Callable[[], None]:
+    """A step of a prototypical network: 20 ways, 5 shots, 5 queries, Adam (with `options`)."""
     params, ways, shots = _init(), 20, 5
-    optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)
+    optimizer = torch.optim.Adam(params, lr=1e-3, fused=True, **options)
     labels = torch.arange(ways).repeat(shots)
     images = torch.rand(2, ways * shots, 1, 28, 28)
 
@@ -113,7 +123,7 @@ def torch_protonet(
         F.cross_entropy(-torch.cdist(query, means).square(), labels).backward()
         optimizer.step()
 
-    return _rate(step, seconds, threads)
+    return step
 
 
 def torch_rates(seconds: float, threads: int = 1) -> dict[str, dict[str, float]]:

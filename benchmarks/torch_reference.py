@@ -81,9 +81,17 @@ def torch_loop(
 def torch_vmap(
     tasks: int = 25, shots: int = 10, inner_steps: int = 1, threads: int = 1, seconds: float = 5.0
 ) -> float:
-    """Steps a second of `torch.func`: `vmap` over tasks, autograd through `grad`, fused Adam."""
+    """Steps a second of `torch.func`."""
+    return _rate(vmap_step(tasks, shots, inner_steps), threads, seconds)
+
+
+def vmap_step(
+    tasks: int, shots: int = 10, inner_steps: int = 1, **options: bool
+) -> Callable[[], None]:
+    """A step of `torch.func`: `vmap` over tasks, autograd through `grad`, fused Adam (with
+    `options`)."""
     params = _init()
-    optimizer = torch.optim.Adam(params, lr=1e-3, fused=True)
+    optimizer = torch.optim.Adam(params, lr=1e-3, fused=True, **options)
 
     def task_loss(params: Params, x: Tensor, y: Tensor) -> Tensor:
         for _ in range(inner_steps):
@@ -97,7 +105,7 @@ def torch_vmap(
         vmap(task_loss, in_dims=(None, 0, 0))(params, x, y).mean().backward()
         optimizer.step()
 
-    return _rate(step, threads, seconds)
+    return step
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The gradient through adaptation, which is the same whether tasks are scanned or batched."""
+"""The gradient through adaptation of images: the same task by task as all tasks at once."""
 
 import equinox as eqx
 import jax
@@ -8,8 +8,7 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset.core._lowering import fast_dots
-from learnset.meta._through import batched, scanned, should_scan
+from learnset.core import _tiles, fast_dots
 
 
 def images(tasks, points, ways=2):
@@ -35,18 +34,19 @@ def network(filters):
 @pytest.mark.parametrize(
     "method", (ls.MAML(ls.cross_entropy, 0.1), ls.ProtoNet()), ids=("MAML", "ProtoNet")
 )
-def test_scanned_and_batched_tasks_have_the_same_loss_and_gradient(method):
-    @eqx.filter_jit
-    def both(model, tasks):
-        arguments = model, method.adapter, method.loss, tasks
-        return fast_dots(lambda: (scanned(*arguments), batched(*arguments)))()
+def test_images_one_task_after_another_give_the_gradient_of_all_at_once(method, monkeypatch):
+    def gradient(size):
+        monkeypatch.setattr(_tiles, "tile_size", lambda *_: size)
+        program = fast_dots(lambda *args: method.gradient(*args, None, key=jr.key(0))[::2])
+        return eqx.filter_jit(lambda *args: program(*args))(network(4), images(3, 4))
 
-    assert_close(*both(network(4), images(3, 4)), rtol=1e-4, atol=1e-5)
+    assert_close(gradient(1), gradient(None), rtol=1e-4, atol=1e-5)
 
 
-def test_only_large_tasks_are_scanned_and_only_on_a_cpu():
-    maml, tasks, cpu = ls.MAML(ls.cross_entropy, 0.1), images(1, 20), jax.default_backend() == "cpu"
-    assert not should_scan(network(4), maml.adapter, tasks)
-    assert should_scan(network(64), maml.adapter, tasks) is cpu
-    assert not should_scan(network(64), ls.ANIL(ls.cross_entropy, 0.1).adapter, tasks)
-    assert not should_scan(network(64), ls.ProtoNet().adapter, tasks)
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="other devices take all at once")
+@pytest.mark.parametrize("method", (ls.MAML(ls.cross_entropy, 0.1), ls.ProtoNet()))
+def test_large_images_are_taken_task_by_task_also_where_all_tasks_share_the_weights(method):
+    def loss(task):
+        return method.loss(method.adapt(network(64), task.support), task.query)
+
+    assert _tiles.tile_size(loss, images(2, 20)) == 1

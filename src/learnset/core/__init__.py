@@ -68,6 +68,7 @@ from ._result import (
     finite as finite,
     interval as interval,
 )
+from ._tiles import mean_gradient as mean_gradient, mean_in_tiles as mean_in_tiles
 from ._tree import (
     all_finite as all_finite,
     at as at,

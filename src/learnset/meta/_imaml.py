@@ -17,6 +17,7 @@ from ..core import (
     inner,
     InputError,
     Loss,
+    mean_in_tiles,
     Metrics,
     Model,
     mse,
@@ -127,8 +128,8 @@ class IMAML(AbstractMethod, AbstractIterativeAdapter):
         self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
         del key
-        losses, grads = jax.vmap(lambda task: self._of_one(model, task))(tasks)
-        return jax.tree.map(lambda leaf: leaf.mean(axis=0), grads), state, {"loss": losses.mean()}
+        loss, grads = mean_in_tiles(lambda task: self._of_one(model, task), tasks)
+        return grads, state, {"loss": loss}
 
     def _of_one(self, model: Model, task: Task) -> tuple[Float[Array, ""], PyTree]:
         view, pull_back = _view(model, task)

@@ -18,6 +18,7 @@ from ..core import (
     for_task,
     InputError,
     Loss,
+    mean_gradient,
     Metrics,
     Model,
     Predictor,
@@ -119,18 +120,15 @@ class MAMLPlusPlus(AbstractMethod, AbstractIterativeAdapter):
         del key
         descent = SteppedDescent(self.loss, self.steps, first_order=state < self.first_order)
 
-        @eqx.filter_value_and_grad(has_aux=True)
-        def objective(model: Model) -> tuple[Float[Array, ""], Float[Array, ""]]:
-            def of_one(task: Task) -> Float[Array, "steps"]:
-                view = for_task(model, task.index)
-                return descent.trace(
-                    view, task.support, lambda predictor: self.loss(predictor, task.query)
-                )[1:]
-
-            losses = jax.vmap(of_one)(tasks).mean(axis=0)
+        def objective(model: Model, task: Task) -> tuple[Float[Array, ""], Float[Array, ""]]:
+            losses = descent.trace(
+                for_task(model, task.index),
+                task.support,
+                lambda predictor: self.loss(predictor, task.query),
+            )[1:]
             return losses @ self.weights(state), losses[-1]
 
-        (value, last), grads = objective(model)
+        (value, last), grads = mean_gradient(objective, model, tasks, has_aux=True)
         return grads, state + 1, {"loss": value, "last_step_loss": last}
 
     def weights(self, count: Int[Array, ""]) -> Float[Array, "steps"]:

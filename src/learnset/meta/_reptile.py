@@ -14,6 +14,7 @@ from ..core import (
     for_task,
     InputError,
     Loss,
+    mean_in_tiles,
     Metrics,
     Model,
     mse,
@@ -77,7 +78,8 @@ class Reptile(AbstractMethod, AbstractIterativeAdapter):
     ) -> tuple[PyTree, State, Metrics]:
         moving, fixed = trainable(model)
 
-        def towards(task: Task, key: Key[Array, ""]) -> tuple[PyTree, Float[Array, ""]]:
+        def towards(item: tuple[Task, Key[Array, ""]]) -> tuple[PyTree, Float[Array, ""]]:
+            task, key = item
             points, size = _shuffled(task.points, key), self.points or len(task.points.weight)
 
             def step(part: PyTree, number: Int[Array, ""]) -> tuple[PyTree, Float[Array, ""]]:
@@ -92,9 +94,8 @@ class Reptile(AbstractMethod, AbstractIterativeAdapter):
             end, losses = jax.lax.scan(step, moving, jnp.arange(self.steps))
             return jax.tree.map(lambda a, b: (a - b) / self.inner_lr, moving, end), losses[0]
 
-        directions, losses = jax.vmap(towards)(tasks, jr.split(key, len(tasks.index)))
-        grads = jax.tree.map(lambda leaf: leaf.mean(axis=0), directions)
-        return grads, state, {"loss": losses.mean()}
+        grads, loss = mean_in_tiles(towards, (tasks, jr.split(key, len(tasks.index))))
+        return grads, state, {"loss": loss}
 
     def _task_loss(
         self, moving: PyTree, fixed: PyTree, index: Array, batch: Batch

@@ -1,10 +1,10 @@
 """The mean of the tasks' losses."""
 
-import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from ..core import AbstractMethod, for_task, Loss, Metrics, Model, mse, State, Task, weighted_mean
+from ..core import AbstractMethod, for_task, Loss, mean_gradient, Metrics, Model, mse, State, Task
 
 
 class Pooled(AbstractMethod):
@@ -32,13 +32,10 @@ class Pooled(AbstractMethod):
     ) -> tuple[PyTree, State, Metrics]:
         del key
 
-        @eqx.filter_value_and_grad
-        def mean_loss(model: Model) -> Float[Array, ""]:
-            losses = jax.vmap(lambda task: self.loss(for_task(model, task.index), task.points))(
-                tasks
-            )
-            present = jax.vmap(lambda task: task.points.weight.max() > 0)(tasks)
-            return weighted_mean(losses, present.astype(losses.dtype))
+        def of_one(model: Model, task: Task) -> Float[Array, ""]:
+            return self.loss(for_task(model, task.index), task.points)
 
-        loss, grads = mean_loss(model)
+        present = jax.vmap(lambda task: task.points.weight.max() > 0)(tasks).astype(float)
+        weight = present / jnp.maximum(present.sum(), 1)
+        loss, grads = mean_gradient(of_one, model, tasks, weight)
         return grads, state, {"loss": loss}

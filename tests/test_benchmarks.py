@@ -1,0 +1,33 @@
+"""The programs in `benchmarks/` run, and their pages say what was measured."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks come with the repository only")
+@pytest.mark.long
+def test_the_page_of_gpus_is_made_in_tiny_sizes_on_any_device(tmp_path):
+    command = [sys.executable, str(FOLDER / "gpu.py"), "--tiny", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    for part in ("sinusoids", "images", "protonet"):
+        assert all(rate > 0 for cell in result[part] for rate in cell["rates"].values())
+    assert "these numbers say nothing" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks come with the repository only")
+def test_a_ratio_is_that_of_the_best_form_of_each_side(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import gpu
+
+    rates = {"learnset, lax": 6.0, "learnset, patches": 9.0, "torch": 2.0, "torch, CUDA graph": 3.0}
+    cell = {"tasks": 16, "precision": "TF32", "rates": rates}
+    assert gpu._rates([cell]).splitlines()[-1].endswith("| 3.0 | 3.00× |")
