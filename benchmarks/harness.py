@@ -2,11 +2,15 @@
 
 import json
 import os
+import platform
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +80,37 @@ def run(
     numbers = benchmark.out / "result.json"
     if not benchmark.redraw:
         benchmark.out.mkdir(parents=True, exist_ok=True)
-        numbers.write_text(json.dumps(measure(benchmark), indent=1) + "\n")
-    text = page(json.loads(numbers.read_text()))
+        before = os.getloadavg()[0]
+        result = measure(benchmark) | {"machine": machine(before)}
+        numbers.write_text(json.dumps(result, indent=1) + "\n")
+    result = json.loads(numbers.read_text())
+    text = page(result) + footer(result)
     (benchmark.out / "README.md").write_text(text)
     print(text)
+
+
+def machine(load: float) -> dict[str, Any]:
+    """The machine and versions of what is measured; `load` is that before the first measurement."""
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    names = [name for name in ("jax", "torch") if find_spec(name) is not None]
+    return {
+        "processor": model[1] if model else platform.machine(),
+        "cores": os.cpu_count(),
+        "load": [round(load, 1), round(os.getloadavg()[0], 1)],  # before and after
+        "versions": [f"{name} {version(name)}" for name in names],
+    }
+
+
+def footer(result: dict[str, Any]) -> str:
+    """The last paragraph of a page: the machine, if it was noted."""
+    if "machine" not in result:
+        return ""
+    of = result["machine"]
+    before, after = of["load"]
+    return (
+        f"\nMeasured on {of['processor']} with {of['cores']} cores, {', '.join(of['versions'])}; "
+        f"load {before} before and {after} after (all programs of the machine).\n"
+    )
 
 
 def in_own_process(

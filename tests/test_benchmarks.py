@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -20,7 +21,8 @@ def test_the_page_of_gpus_is_made_in_tiny_sizes_on_any_device(tmp_path):
     result = json.loads((tmp_path / "result.json").read_text())
     for part in ("sinusoids", "images", "protonet"):
         assert all(rate > 0 for cell in result[part] for rate in cell["rates"].values())
-    assert "these numbers say nothing" in (tmp_path / "README.md").read_text()
+    page = (tmp_path / "README.md").read_text()
+    assert "these numbers say nothing" in page and f"jax {jax.__version__}" in page
 
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks come with the repository only")
@@ -31,3 +33,13 @@ def test_a_ratio_is_that_of_the_best_form_of_each_side(monkeypatch):
     rates = {"learnset, lax": 6.0, "learnset, patches": 9.0, "torch": 2.0, "torch, CUDA graph": 3.0}
     cell = {"tasks": 16, "precision": "TF32", "rates": rates}
     assert gpu._rates([cell]).splitlines()[-1].endswith("| 3.0 | 3.00× |")
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks come with the repository only")
+def test_a_page_ends_with_the_machine_and_its_load(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import harness
+
+    noted = harness.footer({"machine": harness.machine(load=7.26)})
+    assert "load 7.3 before" in noted and f"{os.cpu_count()} cores, jax {jax.__version__}" in noted
+    assert harness.footer({}) == ""  # numbers from before it was noted
