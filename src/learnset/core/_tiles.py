@@ -51,6 +51,8 @@ def mean_gradient(
 
         return total(model)
 
+    if weight is None:
+        weight = jnp.full(_count(tasks), 1 / _count(tasks))
     # A model with parts for each task has a gradient as large as all of them, in every tile.
     whole = hasattr(model, "for_task")
     size = None if whole else tile_size(lambda task: loss(model, task), tasks)
@@ -69,7 +71,9 @@ def mean_in_tiles(function: Callable[[Any], PyTree], tasks: PyTree) -> PyTree:
     def of_tile(tasks: PyTree, weight: Float[Array, "tile"]) -> PyTree:
         return weighted_sum(each(function, tasks), weight)
 
-    return sum_in_tiles(of_tile, tasks, None, tile_size(function, tasks))
+    ones = jnp.ones(_count(tasks))
+    total = sum_in_tiles(of_tile, tasks, ones, tile_size(function, tasks))
+    return jax.tree.map(lambda leaf: leaf / len(ones), total)
 
 
 def weighted_sum(tree: PyTree, weight: Float[Array, "tasks"]) -> PyTree:
@@ -84,14 +88,12 @@ def weighted_sum(tree: PyTree, weight: Float[Array, "tasks"]) -> PyTree:
 def sum_in_tiles(
     of_tile: Callable[[Any, Float[Array, "tile"]], PyTree],
     tasks: PyTree,
-    weight: Float[Array, "tasks"] | None,
+    weight: Float[Array, "tasks"],
     size: int | None,
 ) -> PyTree:
     """The sum of what `of_tile(tasks, weight)` returns for tiles of at most `size` tasks; `None`
     for all tasks at once, which is the simple form that this is tested against."""
-    count = _count(tasks)
-    if weight is None:
-        weight = jnp.full(count, 1 / count, jnp.result_type(float))
+    count = len(weight)
     if size is None or size >= count:
         return of_tile(tasks, weight)
     size = min(range(-(-size // 2), size + 1), key=lambda size: (-count % size, -size))
