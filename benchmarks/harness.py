@@ -91,7 +91,8 @@ def run(
 
 def machine(load: float) -> dict[str, Any]:
     """The machine and versions of what is measured; `load` is that before the first measurement."""
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    info = Path("/proc/cpuinfo")  # of Linux
+    model = re.search(r"model name\s*: (.*)", info.read_text() if info.exists() else "")
     names = [name for name in ("jax", "torch") if find_spec(name) is not None]
     return {
         "processor": model[1] if model else platform.machine(),
