@@ -3,6 +3,7 @@
 from .bandits import BanditStudy as BanditStudy
 from .glyphs import GlyphStudy as GlyphStudy
 from .harlow import HarlowStudy as HarlowStudy
+from .lp_ft import LPFTStudy as LPFTStudy
 from .maml_sinusoids import MAMLSinusoids as MAMLSinusoids
 from .multimnist import MultiMNISTStudy as MultiMNISTStudy
 from .multitask_toy import MultiTaskToy as MultiTaskToy
@@ -13,5 +14,6 @@ from .omniglot_challenge import OmniglotChallengeStudy as OmniglotChallengeStudy
 from .sarcos import SarcosStudy as SarcosStudy
 from .school import SchoolStudy as SchoolStudy
 from .tox21 import Tox21Study as Tox21Study
+from .transfer import TransferStudy as TransferStudy
 from .wang import WangStudy as WangStudy
 from .water_maze import WaterMazeStudy as WaterMazeStudy

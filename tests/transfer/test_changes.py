@@ -109,8 +109,18 @@ def test_all_but_the_change_and_the_head_stands_still_after_100_steps_of_adamw()
     support = ls.Batch(jr.normal(jr.key(1), (4, 2)), jnp.ones((4, 2)))
     adapted = LoRA(ls.mse, 0.01, 100, optimiser=optax.adamw, rank=1).adapt(base, support)
     assert moved(base, adapted).still == (".layers[0].bias",)
-    alone = LoRA(ls.mse, 0.01, 3, whole_too=lambda model: (), where=lambda m: m.layers)
+    alone = LoRA(ls.mse, 0.01, 3, also=lambda model: (), where=lambda m: m.layers)
     assert moved(base, alone.adapt(base, support)).moved == (".layers[0].weight",)
+
+
+def test_settings_may_be_traced_as_a_comparison_does():
+    base, support = (
+        ls.MLP(2, 1, width=3, depth=1, key=jr.key(0)),
+        ls.Batch(jnp.eye(2), jnp.ones((2, 1))),
+    )
+    adapter = LoRA(ls.mse, 0.1, 2)
+    learn = eqx.filter_jit(lambda adapter: adapter.adapt(base, support))
+    assert_close(learn(ls.core._tree.traced(adapter)), adapter.adapt(base, support), atol=1e-6)
 
 
 def test_several_changes_of_one_base_are_served_at_once():
@@ -124,7 +134,7 @@ def test_several_changes_of_one_base_are_served_at_once():
 
 def test_a_change_takes_a_few_kilobytes_where_the_model_takes_many(tmp_path):
     base = ls.MLP(64, 10, width=512, depth=2, key=jr.key(0))
-    change = LoRA(rank=1, whole_too=lambda model: ()).start(base, jnp.ones(64))
+    change = LoRA(rank=1, also=lambda model: ()).start(base, jnp.ones(64))
     save_change(tmp_path / "change", change, base)
     assert (tmp_path / "change").stat().st_size < 16_000 < ls.core._tree.nbytes(base) / 60
 

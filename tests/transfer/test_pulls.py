@@ -10,7 +10,18 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset.transfer import BSS, DELTA, Distil, greedy_soup, L2SP, Mixout, Soup, soup, WiSE
+from learnset.transfer import (
+    BSS,
+    CoTuning,
+    DELTA,
+    Distil,
+    greedy_soup,
+    L2SP,
+    Mixout,
+    Soup,
+    soup,
+    WiSE,
+)
 
 adapt = eqx.filter_jit(lambda adapter, model, support: adapter.adapt(model, support))
 ADAM = ls.FineTune(ls.mse, 0.05, 5, optimiser=optax.adam)
@@ -126,6 +137,18 @@ def test_points_without_weight_do_not_pull(penalty, support, model):
     costs = [penalty.cost(other, model, points) for points in (support, extra)]
     assert_close(*costs, atol=1e-6)
     assert float(costs[0]) > 0
+
+
+def test_co_tuning_without_strength_is_a_new_head_and_fine_tuning():
+    model, x = ls.MLP(2, 4, width=3, depth=1, key=jr.key(0)), jr.normal(jr.key(1), (6, 2))
+    points = ls.Batch(x, jnp.eye(3)[jnp.arange(6) % 3])
+    plain = ls.transfer.FreshHead(ls.FineTune(ls.cross_entropy, 0.1, 3))
+    co_tuned = [
+        adapt(CoTuning(ls.cross_entropy, 0.1, 3, strength=strength), model, points)
+        for strength in (0.0, 1.0)
+    ]
+    assert_close(co_tuned[0], adapt(plain, model, points), atol=1e-6)
+    assert distance(co_tuned[1].encoder, co_tuned[0].encoder) > 0
 
 
 def test_wise_at_0_and_1_are_the_two_ends(model, support):

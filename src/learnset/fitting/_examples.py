@@ -24,7 +24,7 @@ from ..core import (
 )
 from ..data import Labelled
 from ..meta import AbstractMetaLearner
-from ..transfer import AbstractDescent, FreshHead
+from ..transfer import AbstractDescent, AbstractRenewed
 from ._format import as_floats, Format
 
 SIZES = (1, 8, 64)  # of batches: few lengths, and so few compiled programs
@@ -41,7 +41,11 @@ class AfterSteps(AbstractAdapter):
     def __check_init__(self):
         inner, steps = self._inner, getattr(self._inner, "steps", self.steps)
         iterative = isinstance(inner, AbstractIterativeAdapter)
-        if iterative and not isinstance(inner, AbstractDescent | FreshHead) and steps != self.steps:
+        if (
+            iterative
+            and not isinstance(inner, AbstractDescent | AbstractRenewed)
+            and steps != self.steps
+        ):
             raise InputError(
                 f"{type(inner).__name__} was best after {self.steps} of {steps} steps, where it"
                 " cannot be stopped. Give it fewer steps."
@@ -56,7 +60,7 @@ class AfterSteps(AbstractAdapter):
 
     def adapt(self, model: Model, support: Batch) -> Predictor:
         adapter = self._inner
-        if isinstance(adapter, FreshHead):
+        if isinstance(adapter, AbstractRenewed):
             model, adapter = adapter.renewed(model, support), adapter.descent
         if not isinstance(adapter, AbstractDescent):
             return adapter.adapt(model, support)

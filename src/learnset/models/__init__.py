@@ -52,6 +52,13 @@ from ._ple import PLE as PLE
 from ._raw import Raw as Raw
 from ._resnet12 import ResNet12 as ResNet12
 from ._task_embedding import TaskEmbedding as TaskEmbedding
+from ._task_vectors import (
+    AbstractMerging as AbstractMerging,
+    Arithmetic as Arithmetic,
+    DARE as DARE,
+    TaskVectors as TaskVectors,
+    TIES as TIES,
+)
 from ._tasked import Separate as Separate, separate as separate, SharedBody as SharedBody
 from ._uses import Use as Use, uses as uses
 from ._weights import read_pth as read_pth, read_safetensors as read_safetensors

@@ -45,8 +45,12 @@ from ..transfer import (
     Cosine,
     FineTune,
     FreshHead,
+    L2SP,
     LaplacianShot,
+    LayerwiseRates,
     Logistic,
+    LoRA,
+    LPFT,
     Pooled,
     prototype_head,
     Prototypes,
@@ -118,6 +122,20 @@ def transfer(classes: int, *, steps: int = 50) -> list[Recipe]:
         FreshHead(FineTune(cross_entropy, lr, steps), start=prototype_head)
         for lr in (0.001, 0.01, 0.1)
     )
+    rates = tuple(
+        FreshHead(FineTune(cross_entropy, lr, steps, pace=LayerwiseRates()), start=prototype_head)
+        for lr in (0.001, 0.01, 0.1)
+    )
+    pulled = tuple(
+        FreshHead(
+            FineTune(cross_entropy, 0.01, steps, penalty=L2SP(strength)), start=prototype_head
+        )
+        for strength in (0.1, 1.0, 10.0)
+    )
+    probed = tuple(LPFT(Logistic(), FineTune(cross_entropy, lr, steps)) for lr in (0.001, 0.01))
+    lora = tuple(
+        FreshHead(LoRA(cross_entropy, lr, steps), start=prototype_head) for lr in (0.001, 0.01, 0.1)
+    )
     dhillon = "Dhillon et al. 2020, A Baseline for Few-Shot Image Classification"
     return [
         pretrained("SimpleShot", simple, classes, "Wang et al. 2019, SimpleShot", quick=True),
@@ -125,6 +143,10 @@ def transfer(classes: int, *, steps: int = 50) -> list[Recipe]:
         pretrained("Baseline++", plus, classes, chen),
         pretrained("logistic head", logistic, classes, "Tian et al. 2020, A Good Embedding"),
         pretrained("fine-tuning", tuned, classes, dhillon),
+        pretrained("layer-wise rates", rates, classes, "Howard & Ruder 2018, ULMFiT"),
+        pretrained("L2-SP", pulled, classes, "Li, Grandvalet & Davoine 2018, L2-SP"),
+        pretrained("LP-FT", probed, classes, "Kumar et al. 2022, LP-FT"),
+        pretrained("LoRA", lora, classes, "Hu et al. 2022, LoRA"),
     ]
 
 

@@ -29,10 +29,18 @@ from ..meta import (
     RatedDescent,
     Reptile,
 )
-from ..models import separate, SharedBody
+from ..models import (
+    AbstractMerging,
+    Arithmetic,
+    DARE,
+    separate,
+    SharedBody,
+    TaskVectors,
+    TIES,
+)
 from ..multitask import FAMO, IMTLG, NashMTL, SoftSharing, UPGrad, UW
 from ..tasks import Revealed
-from ..transfer import Constant, FineTune, Pooled, Ridge, Unroll
+from ..transfer import Constant, FineTune, L2SP, LoRA, LPFT, Pooled, Ridge, Unroll
 
 LRS = tuple(float(lr) for lr in np.geomspace(1e-3, 0.1, 5).round(5))
 L2S = tuple(float(l2) for l2 in np.geomspace(1e-3, 10, 5).round(5))
@@ -81,6 +89,19 @@ def transfer_ridge() -> Recipe:
     """Pretraining on all tasks pooled, then a ridge head."""
     ridges = tuple(Ridge(l2) for l2 in L2S)
     return _pretrained("pooled + ridge head", ridges, "Hoerl & Kennard 1970", quick=True)
+
+
+def transfer_tuned(*, steps: int = 50) -> list[Recipe]:
+    """Pretraining on all tasks pooled, then fine-tuning that is pulled back, that begins with a
+    ridge head, or of a low-rank change."""
+    pulled = tuple(FineTune(mse, 0.01, steps, penalty=L2SP(s)) for s in (0.01, 0.1, 1.0))
+    probed = tuple(LPFT(Ridge(l2), FineTune(mse, 0.001, steps)) for l2 in L2S)
+    lora = tuple(LoRA(mse, lr, steps) for lr in LRS)
+    return [
+        _pretrained("pooled + L2-SP", pulled, "Li, Grandvalet & Davoine 2018, L2-SP"),
+        _pretrained("pooled + LP-FT", probed, "Kumar et al. 2022, LP-FT"),
+        _pretrained("pooled + LoRA", lora, "Hu et al. 2022, LoRA"),
+    ]
 
 
 def multi_task_new(
@@ -204,6 +225,7 @@ def standard(
         transfer_pooled(steps=steps),
         transfer_head(steps=steps),
         transfer_ridge(),
+        *transfer_tuned(steps=steps),
         multi_task_new(steps=steps, **fixed),
         multi_task_new(steps=steps, body=False, **fixed),
         averaged(steps=steps, **fixed),
@@ -276,6 +298,33 @@ def balancers(*, num_tasks: int = 100) -> list[Recipe]:
     ]
 
 
+def merged(*, num_tasks: int = 100) -> list[Recipe]:
+    """Multi-task learning by merging: a network for each task, all of which start from one that is
+    pretrained on all tasks, merged into one body; each task keeps its head.
+
+    **Arguments:** `num_tasks`: of the set that is learnt.
+
+    >>> import learnset as ls
+    >>> [recipe.name for recipe in ls.recipes.regression.merged(num_tasks=5)]
+    ['task vectors', 'task vectors + TIES', 'task vectors + DARE']
+    """
+    scales = (1 / num_tasks, 0.3)
+    merging: dict[str, tuple[tuple[AbstractMerging, ...], str]] = {
+        "task vectors": (tuple(Arithmetic(s) for s in scales), "Ilharco et al. 2023"),
+        "task vectors + TIES": (tuple(TIES(s) for s in (0.3, 1.0)), "Yadav et al. 2023"),
+        "task vectors + DARE": (tuple(DARE(Arithmetic(s)) for s in scales), "Yu et al. 2024"),
+    }
+    start = Recipe("pooled", Setting.TRANSFER, (ByGradient(Pooled(mse)),))
+
+    def learner(way: AbstractMerging) -> ByGradient:
+        return ByGradient(Pooled(mse), model=FromOne(num_tasks), finish=Merge(way))
+
+    return [
+        Recipe(name, Setting.MULTI_TASK, tuple(map(learner, ways)), source=source, start=start)
+        for name, (ways, source) in merging.items()
+    ]
+
+
 # Parts
 
 
@@ -321,6 +370,26 @@ class OneEach(eqx.Module):
 
     def __call__(self, model: Model, key: Key[Array, ""]) -> Any:
         return separate(lambda _: model, self.num_tasks, key=key)
+
+
+class FromOne(eqx.Module):
+    """Makes a model for each task, all of which begin as the given one, which is kept."""
+
+    num_tasks: int
+
+    def __call__(self, model: Model, key: Key[Array, ""]) -> TaskVectors:
+        del key
+        return TaskVectors(model, num_tasks=self.num_tasks)
+
+
+class Merge(eqx.Module):
+    """Makes a shared body of a model for each task."""
+
+    way: AbstractMerging
+
+    def __call__(self, model: TaskVectors, tasks: Any, key: Key[Array, ""]) -> SharedBody:
+        del tasks, key
+        return model.merged(self.way)
 
 
 class Informed(eqx.Module):

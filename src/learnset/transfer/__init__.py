@@ -25,6 +25,7 @@ from ._choose_alignment import (
     importance_weighted_validation as importance_weighted_validation,
     reverse_validation as reverse_validation,
 )
+from ._co_tuning import CoTuning as CoTuning, TwoHeads as TwoHeads
 from ._constant import Always as Always, Constant as Constant
 from ._coral import CORAL as CORAL
 from ._dan import DAN as DAN
@@ -43,7 +44,7 @@ from ._depth import (
 )
 from ._descent import AbstractDescent as AbstractDescent
 from ._fine_tune import FineTune as FineTune, Unroll as Unroll
-from ._fresh_head import FreshHead as FreshHead
+from ._fresh_head import AbstractRenewed as AbstractRenewed, FreshHead as FreshHead
 from ._h_score import h_score as h_score
 from ._hausdorff import modified_hausdorff as modified_hausdorff
 from ._heads import (

@@ -37,13 +37,13 @@ class AbstractAdded(FineTune):
 
     **Arguments:** as for `FineTune`; of `where` the matrix products change. And
 
-    - `whole_too`: the part that moves as in plain fine-tuning; default: the head, if there is one.
+    - `also`: the part that moves as in plain fine-tuning; default: the head, if there is one.
     - `seed`: of the initial values.
 
     **Raises:** `InputError` for a model without a matrix product in `where`.
     """
 
-    whole_too: Where = eqx.field(static=True, default=its_head)
+    also: Where = eqx.field(static=True, default=its_head)
     seed: int = 0
 
     def __check_init__(self):
@@ -58,7 +58,7 @@ class AbstractAdded(FineTune):
 
     def start(self, model: Model, x: Shaped[Array, "*in"]) -> Change:
         """The change before any step, with which the model answers as it is."""
-        inside, heads = (_paths(model, where) for where in (self.where, self.whole_too))
+        inside, heads = (_paths(model, where) for where in (self.where, self.also))
         found = [
             use
             for use in uses(model, x)
@@ -112,7 +112,7 @@ class LoRA(AbstractAdded):
     """
 
     rank: int = 4
-    alpha: float = 4.0
+    alpha: float = eqx.field(static=True, default=4.0)
     root: bool = False
     dora: bool = False
 

@@ -1,7 +1,8 @@
 """A new head for new classes, then fine-tuning."""
 
+import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import equinox as eqx
 from jaxtyping import PyTree
@@ -21,8 +22,43 @@ from ._fine_tune import FineTune
 from ._heads import zero_head
 from ._prototypes import encoder
 
+if TYPE_CHECKING:  # which would count an AbstractVar as the first argument of subclasses
+    from typing import ClassVar as AbstractVar
+else:
+    from equinox import AbstractVar
 
-class FreshHead(AbstractIterativeAdapter):
+
+class AbstractRenewed(AbstractIterativeAdapter):
+    """Fine-tuning of a model that has another head at its start. A subclass defines `renewed`."""
+
+    descent: AbstractVar[AbstractDescent]
+
+    def adapt(self, model: Model, support: Batch) -> Predictor:
+        return self.descent.adapt(self.renewed(model, support), support)
+
+    def trace(self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree]) -> PyTree:
+        return self.descent.trace(self.renewed(model, support), support, observe)
+
+    def trace_at(
+        self,
+        model: Model,
+        support: Batch,
+        observe: Callable[[Predictor], PyTree],
+        steps: tuple[int, ...],
+    ) -> PyTree:
+        return self.descent.trace_at(self.renewed(model, support), support, observe, steps)
+
+    @property
+    def steps(self) -> int:
+        """Steps of fine-tuning."""
+        return self.descent.steps
+
+    @abc.abstractmethod
+    def renewed(self, model: Model, support: Batch) -> Model:
+        """The model with the new head, before any step."""
+
+
+class FreshHead(AbstractRenewed):
     """A new head for a pretrained classifier, made for the classes of the task, then fine-tuning.
 
     The head from pretraining has the classes of the training set, and is dropped.
@@ -50,27 +86,6 @@ class FreshHead(AbstractIterativeAdapter):
     descent: AbstractDescent = FineTune(cross_entropy)
     start: Callable[[Batch], Any] = eqx.field(static=True, default=zero_head)
 
-    def adapt(self, model: Model, support: Batch) -> Predictor:
-        return self.descent.adapt(self.renewed(model, support), support)
-
-    def trace(self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree]) -> PyTree:
-        return self.descent.trace(self.renewed(model, support), support, observe)
-
-    def trace_at(
-        self,
-        model: Model,
-        support: Batch,
-        observe: Callable[[Predictor], PyTree],
-        steps: tuple[int, ...],
-    ) -> PyTree:
-        return self.descent.trace_at(self.renewed(model, support), support, observe, steps)
-
-    @property
-    def steps(self) -> int:
-        """Steps of fine-tuning."""
-        return self.descent.steps
-
     def renewed(self, model: Model, support: Batch) -> Headed:
-        """The model with the new head, before any step."""
         values = features(settled(model, support), support.x, support.weight)
         return Headed(encoder(model), self.start(Batch(values, support.y, support.weight)))

@@ -1,16 +1,13 @@
 """Probing first, then fine-tuning."""
 
-from collections.abc import Callable
-
-from jaxtyping import PyTree
-
-from ..core import AbstractAdapter, AbstractIterativeAdapter, Batch, Model, Predictor
+from ..core import AbstractAdapter, Batch, cross_entropy, Model
 from ._descent import AbstractDescent
 from ._fine_tune import FineTune
+from ._fresh_head import AbstractRenewed
 from ._logistic import Logistic
 
 
-class LPFT(AbstractIterativeAdapter):
+class LPFT(AbstractRenewed):
     """LP-FT: linear probing, then fine-tuning. The head fits the frozen features first, so that
     fine-tuning distorts them less.
 
@@ -31,24 +28,7 @@ class LPFT(AbstractIterativeAdapter):
     """
 
     probe: AbstractAdapter = Logistic()
-    descent: AbstractDescent = FineTune()
+    descent: AbstractDescent = FineTune(cross_entropy)
 
-    def adapt(self, model: Model, support: Batch) -> Predictor:
-        return self.descent.adapt(self.probe.adapt(model, support), support)
-
-    def trace(self, model: Model, support: Batch, observe: Callable[[Predictor], PyTree]) -> PyTree:
-        return self.descent.trace(self.probe.adapt(model, support), support, observe)
-
-    def trace_at(
-        self,
-        model: Model,
-        support: Batch,
-        observe: Callable[[Predictor], PyTree],
-        steps: tuple[int, ...],
-    ) -> PyTree:
-        return self.descent.trace_at(self.probe.adapt(model, support), support, observe, steps)
-
-    @property
-    def steps(self) -> int:
-        """Steps of fine-tuning."""
-        return self.descent.steps
+    def renewed(self, model: Model, support: Batch) -> Model:
+        return self.probe.adapt(model, support)

@@ -69,7 +69,9 @@ class LayerwiseRates(AbstractPace):
         check_positive("LayerwiseRates", decay=self.decay)
 
     def factors(self, layers: int, done: Float[Array, ""]) -> Float[Array, "layers"]:
-        return jnp.asarray(self.decay, done.dtype) ** jnp.arange(layers - 1, -1, -1)
+        return jnp.asarray(self.decay, done.dtype) ** jnp.arange(
+            layers - 1, -1, -1, dtype=done.dtype
+        )
 
 
 class Gradual(AbstractPace):
@@ -84,7 +86,7 @@ class Gradual(AbstractPace):
     """
 
     def factors(self, layers: int, done: Float[Array, ""]) -> Float[Array, "layers"]:
-        begins = jnp.arange(layers - 1, -1, -1)
+        begins = jnp.arange(layers - 1, -1, -1, dtype=done.dtype)
         return (done * layers >= begins).astype(done.dtype)
 
 

@@ -1,0 +1,214 @@
+"""Transfer with few labels and with many, and what is forgotten: handwritten digits, and the same
+digits turned.
+
+The source is digits as they were written, the target is other images of them, turned. After the
+transfer the source's own held-out images are scored again.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Key
+
+from learnset.comparison import Setting
+from learnset.core import (
+    AbstractAdapter,
+    Batch,
+    cross_entropy,
+    error_rate,
+    head,
+    InputError,
+    interval,
+    traced,
+)
+from learnset.data import digits
+from learnset.models import MLP
+from learnset.report import Page
+from learnset.transfer import (
+    AsIs,
+    bitfit,
+    Distil,
+    FineTune,
+    Gradual,
+    L2SP,
+    LayerwiseRates,
+    LoRA,
+    LPFT,
+    WiSE,
+)
+
+from ._transfer_page import draw, page
+
+CLASSES = 10
+TURN = 40.0  # degrees
+SOURCE, KEPT, LABELS, VALIDATION = 80, 20, 40, 10  # images of a class; the rest is for testing
+SHOTS = (1, 5, 20, LABELS)
+LRS = (0.001, 0.003, 0.01)  # of Adam
+STRENGTHS = (0.3, 3.0, 30.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class TransferStudy:
+    """The study's sizes.
+
+    **Arguments:** `steps`: of Adam, on the source and on the target. `seeds`: of the network and of
+    the division into images of the source and of the target.
+    """
+
+    steps: int = 300
+    seeds: int = 8
+
+    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps"})
+
+    def __post_init__(self):
+        if self.steps < 1 or self.seeds < 2:
+            raise InputError("transfer needs at least one step and two seeds.")
+
+    def quick(self) -> "TransferStudy":
+        """A few steps, and two seeds."""
+        return TransferStudy(30, 2)
+
+    def with_steps(self, steps: int) -> "TransferStudy":
+        """The same study with another number of steps."""
+        return dataclasses.replace(self, steps=steps)
+
+    def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
+        """Trains on the source, adapts to the target by each recipe, and scores both.
+
+        **Returns:** a row for each recipe and number of labels.
+        """
+        del folder, options
+        divided, model_key = divide(key, self.seeds), jr.fold_in(key, 1)
+        start = eqx.filter_vmap(lambda key: MLP(64, CLASSES, width=64, key=key))(
+            jr.split(model_key, self.seeds)
+        )
+        learn = FineTune(cross_entropy, 0.003, self.steps, optimiser=optax.adam)
+        source = adapted(learn, start, divided["source"])
+        rows = []
+        for name, (setting, adapters) in recipes(self.steps).items():
+            base = start if setting is Setting.SCRATCH else source
+            for shots in SHOTS:
+                rows.append(
+                    {"setting": setting.value, "recipe": name, "shots": shots}
+                    | chosen(adapters, base, divided, shots)
+                )
+        before = np.asarray(right(source, divided["kept"]))
+        return {"rows": rows, "source": dict(zip(("value", "ci95"), interval(before), strict=True))}
+
+    @staticmethod
+    def draw(result: dict[str, Any], folder: Path) -> None:
+        """Writes `labels` and `forgotten`."""
+        draw(result, folder)
+
+    @staticmethod
+    def page(result: dict[str, Any]) -> Page:
+        """The page, all of its numbers from `result`."""
+        return page(result)
+
+
+def recipes(steps: int) -> dict[str, tuple[Setting, tuple[AbstractAdapter, ...]]]:
+    """The ways to the target, each with the settings from which validation images choose."""
+
+    def tuned(**options: Any) -> tuple[FineTune, ...]:
+        return tuple(
+            FineTune(cross_entropy, lr, steps, optimiser=optax.adam, **options) for lr in LRS
+        )
+
+    whole, probes = tuned(), tuned(where=head)
+    lora = tuple(LoRA(cross_entropy, lr, steps, optimiser=optax.adam, rank=4) for lr in LRS)
+    pulled = tuple(tuned(penalty=make(strength))[1] for make in (L2SP,) for strength in STRENGTHS)
+    distilled = tuple(tuned(penalty=Distil(strength, temperature=2.0))[1] for strength in STRENGTHS)
+    transfer = Setting.TRANSFER
+    return {
+        "scratch": (Setting.SCRATCH, whole),
+        "as it is": (transfer, (AsIs(),)),
+        "head only": (transfer, probes),
+        "fine-tuning": (transfer, whole),
+        "LP-FT": (transfer, tuple(LPFT(probes[2], descent) for descent in whole)),
+        "layer-wise rates": (transfer, tuned(pace=LayerwiseRates(0.5))),
+        "gradual unfreezing": (transfer, tuned(pace=Gradual())),
+        "BitFit": (transfer, tuned(where=bitfit)),
+        "LoRA": (transfer, lora),
+        "L2-SP": (transfer, pulled),
+        "distillation": (transfer, distilled),
+        "WiSE": (transfer, tuple(WiSE(descent, 0.5) for descent in whole)),
+    }
+
+
+def divide(key: Key[Array, ""], seeds: int) -> dict[str, Batch]:
+    """The images of each part, "seeds points": those of the source as they are, all others turned.
+    No image is in two parts of a seed; each class has as many images as the smallest."""
+    images = digits()
+    x = np.stack(
+        [(np.asarray(images.x) / 255).reshape(-1, 64), turned(np.asarray(images.x)[..., 0] / 255)]
+    )
+    of_class = [
+        start + np.arange(size) for start, size in zip(images.starts, images.sizes, strict=True)
+    ]
+    least = min(map(len, of_class))
+    ends = np.cumsum(
+        [SOURCE, KEPT, LABELS, VALIDATION, least - SOURCE - KEPT - LABELS - VALIDATION]
+    )
+    rng = np.random.default_rng(np.asarray(jr.key_data(key)).tolist())
+    orders = np.array([[rng.permutation(own)[:least] for own in of_class] for _ in range(seeds)])
+    parts = np.split(orders, ends[:-1], axis=2)  # "seeds classes images" each
+    names = ("source", "kept", "labels", "validation", "test")
+    return {
+        name: _batch(x[int(name not in ("source", "kept"))], part)
+        for name, part in zip(names, parts, strict=True)
+    }
+
+
+def turned(images: Float[np.ndarray, "images 8 8"]) -> Float[np.ndarray, "images 64"]:
+    """Images turned about their centre."""
+    from scipy.ndimage import rotate
+
+    found = rotate(images, TURN, axes=(1, 2), reshape=False, order=1)
+    return found.reshape(-1, 64)
+
+
+def _batch(x: np.ndarray, numbers: np.ndarray) -> Batch:
+    """A batch for each seed. The first `n` images of each class come first."""
+    seeds, classes, count = numbers.shape
+    labels = np.tile(np.eye(classes, dtype=np.float32), (seeds, count, 1))
+    order = numbers.swapaxes(1, 2).reshape(seeds, -1)
+    weight = np.ones(order.shape, np.float32)
+    return Batch(*(jnp.asarray(a) for a in (x[order].astype(np.float32), labels, weight)))
+
+
+@eqx.filter_jit
+def adapted(adapter: AbstractAdapter, models: Any, supports: Batch) -> Any:
+    """The models of all seeds, each adapted to its own points."""
+    return eqx.filter_vmap(adapter.adapt)(models, supports)
+
+
+@eqx.filter_jit
+def right(models: Any, points: Batch) -> Float[Array, "seeds 1"]:
+    """The share of points that the models of all seeds classify correctly, in percent."""
+    wrong = eqx.filter_vmap(error_rate)(models, points)
+    return 100 * (1 - wrong)[:, None]
+
+
+def chosen(
+    adapters: tuple[AbstractAdapter, ...], models: Any, divided: dict[str, Batch], shots: int
+) -> dict[str, Any]:
+    """The scores of the settings that are best on the validation images of the target, for each
+    seed."""
+    support = divided["labels"].first(shots * CLASSES)
+    results = [adapted(traced(adapter), models, support) for adapter in adapters]
+    scores = {
+        part: np.stack([np.asarray(right(model, divided[part]))[:, 0] for model in results])
+        for part in ("validation", "test", "kept")
+    }
+    best = scores["validation"].argmax(axis=0)
+    row: dict[str, Any] = {"chosen": best.tolist()}
+    for part, name in (("test", "target"), ("kept", "source")):
+        mean, half = interval(np.take_along_axis(scores[part], best[None], 0).T)
+        row |= {name: mean, f"{name}_ci95": half}
+    return row

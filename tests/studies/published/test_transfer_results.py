@@ -1,0 +1,32 @@
+"""The kept results of the studies of transfer, against what is published."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from learnset_studies.lp_ft import statements
+
+pytestmark = pytest.mark.study
+RESULTS = Path(__file__).parents[3] / "docs" / "results"
+
+
+def rows_of(name):
+    return json.loads((RESULTS / name / "result.json").read_text())
+
+
+def test_every_statement_of_the_theory_of_lp_ft_holds():
+    rows = rows_of("lp-ft")["rows"]
+    claims = statements({(row["feature_error"], row["recipe"]): row for row in rows})
+    assert len(claims) == 5 and all(holds for _, holds in claims)
+
+
+def test_a_single_label_gains_points_and_fine_tuning_forgets_what_others_keep():
+    result = rows_of("transfer")
+    of = {(row["recipe"], row["shots"]): row for row in result["rows"]}
+    most = max(shots for _, shots in of)
+    assert of["fine-tuning", 1]["target"] > of["scratch", 1]["target"] + 2
+    tuned, before = of["fine-tuning", most], result["source"]["value"]
+    assert tuned["source"] < before - 30
+    for name in ("WiSE", "L2-SP", "distillation"):
+        assert of[name, most]["source"] > tuned["source"] + 5
