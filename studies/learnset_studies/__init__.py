@@ -9,6 +9,7 @@ from .multimnist import MultiMNISTStudy as MultiMNISTStudy
 from .multitask_toy import MultiTaskToy as MultiTaskToy
 from .navigation import NavigationStudy as NavigationStudy
 from .nyuv2_delta_m import NYUv2DeltaM as NYUv2DeltaM
+from .office_caltech import OfficeCaltechStudy as OfficeCaltechStudy
 from .omniglot import OmniglotStudy as OmniglotStudy
 from .omniglot_challenge import OmniglotChallengeStudy as OmniglotChallengeStudy
 from .sarcos import SarcosStudy as SarcosStudy
