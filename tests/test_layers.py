@@ -10,7 +10,8 @@ SOURCE = Path(learnset.__file__).parent
 STUDIES = Path(__file__).parent.parent / "studies" / "learnset_studies"
 FLOORS = [
     {"core"},
-    {"data", "models"},
+    {"models"},
+    {"data"},
     {"tasks", "behaviour"},
     {"envs", "training", "transfer", "multitask"},
     {"meta", "rl", "checks"},

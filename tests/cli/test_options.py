@@ -20,7 +20,8 @@ from rich.console import Console
 import learnset as ls
 from learnset.cli import _draw, _study, _train, main, parse
 from learnset.cli._families import AnyMethod, Family
-from learnset.cli.subjects import _families, _images, _sources, _tables
+from learnset.cli.subjects import _backbones, _families, _images, _sources, _tables
+from learnset.data import _records
 from learnset.recipes.affinity import Affinities
 from learnset.training import digest
 
@@ -122,6 +123,17 @@ def small(monkeypatch):
     for name in ("school", "sarcos", "tox21"):
         monkeypatch.setattr(_tables, name, small_table)
 
+    def means(source, name, backbone, *parts):
+        return [dataclasses.replace(p, x=p.x.mean((1, 2), dtype=np.float32)) for p in parts]
+
+    def of_texts(texts, encoder):
+        numbers = [int(text[-1]) ** (len(encoder) - 4) for text in texts]
+        return np.tile(np.array(numbers, np.float32)[:, None], 384)
+
+    monkeypatch.setattr(_backbones, "opened", dict.fromkeys)
+    monkeypatch.setattr(_backbones, "with_features", means)
+    monkeypatch.setattr(_records, "text_features", of_texts)
+
 
 # compare
 
@@ -153,6 +165,7 @@ IMAGES = TRAINING | {
     "--pooled": {"network"},
     "--normalisation batch": {"network"},
     "--device-bytes 100": {"question"},
+    "--backbone lite1": {"recipes"},
 }
 TABLE = RUN | {
     "--seed 3": {"key", "question"},
@@ -187,9 +200,13 @@ COMPARE = {
         "--std 2": {"question"},
     },
     "glyphs": IMAGES,
-    "omniglot": IMAGES | {"--split random": {"question"}},
+    "omniglot": IMAGES | {"--split random": {"question", "recipes"}},
     "files {files}/pictures": IMAGES
-    | {"--size 20": {"question", "network"}, "--split-seed 1": {"question"}},
+    | {
+        "--size 20": {"question", "network", "recipes"},
+        "--split-seed 1": {"question", "recipes"},
+        "--backbone lite1": {"recipes", "question", "network"},
+    },
     "school": TABLE,
     "sarcos": TABLE,
     "tox21": TABLE,
@@ -205,6 +222,8 @@ OWN = (
     "--min-rows 9",
     "--schema {files}/schema.json",
     "--log-target",
+    "--text-column town",
+    "--backbone other",
 )
 DIVIDED = ("--group-column visits", "--time-column price", "--split-column part")
 
@@ -259,6 +278,7 @@ def test_each_option_of_a_table_of_your_own_changes_the_question(compared, files
     several = [*start, "--targets", "sales", "visits"]
     bases = {"--targets visits price": several, "--kind regression": [*shop, "sold"]}
     bases["--log-target"] = [*shop, "price"]
+    bases["--backbone other"] = [*shop, "sales", "--text-column", "town"]
     for option in (*OWN, *DIVIDED):
         words = bases.get(option, [*shop, "sales"])
         if option in DIVIDED:  # which hold no tasks out

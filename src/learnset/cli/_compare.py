@@ -85,5 +85,5 @@ class Compare:
             page = answer.draw(folder, about["command"])
             write_page(page._replace(origin=about), folder, console)
         console.print(f"{out / 'report.html'} has the figures.")
-        if record.get("recommendation"):
+        if answer.fits(record):
             console.print(f"Next: learnset fit {shlex.quote(str(out))}")

@@ -15,8 +15,9 @@ from ..fitting import Classified, Classifier, fit_examples, FittedExamples
 from ..report import amount
 from ._options import say_notes
 from ._result import NAME
-from .subjects import AbstractImagesSubject
+from .subjects import AbstractImagesSubject, FilesSubject, LATER
 
+FROZEN = "frozen "  # how the names of recipes on frozen features begin
 SHOWN = 20  # examples on the terminal
 
 
@@ -28,12 +29,16 @@ def fitted_run(
     console: Console,
 ) -> FittedExamples:
     """What the recommended recipes of a comparison have learnt, or another one of it."""
+    if isinstance(subject, FilesSubject) and subject.backbone:
+        raise InputError(f"{folder} compared pretrained networks. {LATER}")
+    names = _recommended(result, folder) if recipe is None else [recipe]
+    if any(name.startswith(FROZEN) for name in names):
+        raise InputError(f"{names[0]} is on features of a pretrained network. {LATER}")
     source = subject.source
     parts = source.parts()
     episodes = source.episodes_of(parts)
     asked = subject.asked(episodes)
     recipes: list[Recipe] = asked.pop("recipes")
-    names = _recommended(result, folder) if recipe is None else [recipe]
     chosen = [one for one in recipes if one.name in names]
     if len(chosen) < len(names):
         lacking = next(name for name in names if name not in {one.name for one in recipes})

@@ -46,7 +46,7 @@ from ._question import (
     GivenTasks as GivenTasks,
     NewTasks as NewTasks,
 )
-from ._recipe import Recipe as Recipe, slug as slug
+from ._recipe import in_full as in_full, Recipe as Recipe, slug as slug
 from ._row_measures import (
     AbstractRowMeasure as AbstractRowMeasure,
     ExplainedVariance as ExplainedVariance,

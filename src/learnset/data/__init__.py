@@ -3,6 +3,7 @@
 from . import glyphs as glyphs, omniglot as omniglot
 from ._arrays import from_npz as from_npz, rows_of as rows_of
 from ._averaged import area_averaged as area_averaged
+from ._cache import cache_folder as cache_folder
 from ._classes import Classes as Classes
 from ._column import Column as Column, Reading as Reading
 from ._digits import digits as digits
@@ -18,6 +19,7 @@ from ._folder import (
     from_folder as from_folder,
     from_image as from_image,
     from_images as from_images,
+    images_by_class as images_by_class,
     images_in as images_in,
 )
 from ._labelled import (

@@ -14,12 +14,13 @@ class Column:
     """A column of a table: its part, and how its cells are read.
 
     - `role`: `task`, `target`, `input` or `left out`; `group`, `time` and `split` divide rows.
-    - `kind`: `number`, `words`, `truth value`, `date`, or `text`, which is no input. Empty in a
-      schema written by hand: it is found.
+    - `kind`: `number`, `words`, `truth value`, `date`, or `text`, which is an input only
+      with an `encoder`. Empty in a schema written by hand: it is found.
     - `words`: in order; their numbers are the codes. Of a target, its classes.
     - `missing`: words that mean an empty cell, in a text file and without quotes.
     - `unit`: left out of each cell, such as `%`. `format` of dates in text.
     - `parts`: of dates, those that are inputs.
+    - `encoder`: of text that is an input, the network whose features of it are inputs: `minilm`.
     - `done`: what else was done with the column, and why.
     """
 
@@ -32,6 +33,7 @@ class Column:
     format: str = ""
     parts: tuple[str, ...] = ()
     done: str = ""
+    encoder: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that say something, for JSON."""

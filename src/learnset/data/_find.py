@@ -34,6 +34,7 @@ class Wishes:
     leave_out: tuple[str, ...]
     categories: tuple[str, ...]
     classification: bool | None
+    texts: dict[str, str] = dataclasses.field(default_factory=dict)  # their encoders
 
 
 def columns_of(
@@ -108,7 +109,7 @@ def _decimal(source: Source, role_of: dict[str, Role], wishes: Wishes, given: Sc
     digits: dict[str, Any] = {}
     for name, role in role_of.items():
         stated = given.column(name)
-        other = stated is not None and stated.kind not in ("number", "")
+        other = stated is not None and stated.kind not in ("number", "") or name in wishes.texts
         if role == "left out" or other or _by_name(name, role, wishes):
             continue
         cells, words = source.cells(name)
@@ -126,6 +127,12 @@ def _column(
     notes: list[str],
 ) -> Column:
     name, role = column.name, column.role
+    if name in wishes.texts and role == "input":
+        encoder = wishes.texts[name]
+        done = f"features of the texts by {encoder}"
+        return dataclasses.replace(column, kind="text", encoder=encoder, done=done)
+    if given is not None and given.encoder:
+        return dataclasses.replace(given, role=role)
     cells, words = source.cells(name)
     if given is not None and given.kind and role not in ("task", "group", "split"):
         return _as_given(source, dataclasses.replace(given, role=role), cells, notes)

@@ -2,7 +2,7 @@
 
 import io
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +92,34 @@ def from_folder(
         x, np.cumsum(sizes) - sizes, sizes, tuple(names), tuple(groups), notes.lines, used
     )
     return classes.of_size(min_size)
+
+
+def images_by_class(
+    path: str | Path, *, size: int | tuple[int, int], ranges: Ranges
+) -> Iterator[tuple[str, list[Path], Callable[[], UInt8[np.ndarray, "images h w 3"]]]]:
+    """The classes that `from_folder` gives, small ones too, one after the other: for large images,
+    of which memory holds those of one class. Give the `ranges` of what `from_folder` gave.
+
+    **Returns:** for each the name, the files, and a function that reads the intact images among
+    them, in colour.
+    """
+    root, shape, notes = Path(path), _shape(size), Notes(None)
+    for _, name, folders in classes_in(root, ENDINGS, notes):
+        files = [file for folder in folders for file in sorted(folder.iterdir()) if _named(file)]
+
+        def read(folders: list[Path] = folders) -> UInt8[np.ndarray, "images h w 3"]:
+            intact = [pair for folder in folders for pair in _read(folder, shape, notes)]
+            pictures, of = [each for _, each in intact], [file for file, _ in intact]
+            images, _ = _bytes(pictures, of, ranges, notes)
+            grown = [_with_channels(image, 3) for image in images]
+            return np.stack(grown) if grown else np.empty((0, *shape, 3), np.uint8)
+
+        yield name, files, read
+
+
+def _named(file: Path) -> bool:
+    """Whether a file's name is that of an image."""
+    return file.is_file() and not file.name.startswith(".") and file.suffix.lower() in ENDINGS
 
 
 def from_image(

@@ -227,6 +227,34 @@ class Labelled:
             )
         )
 
+    def halves(self, *, seed: int = 0) -> "tuple[Labelled, Labelled]":
+        """A random division of the examples of each class into two; the second half has the odd
+        one.
+
+        **Raises:** `InputError` for a class of one example.
+
+        >>> import numpy as np, learnset as ls
+        >>> data = ls.data.Labelled.from_arrays(np.zeros((5, 2)), [0, 0, 1, 1, 1])
+        >>> [half.sizes.tolist() for half in data.halves()]
+        [[1, 1], [1, 2]]
+        """
+        if self.sizes.min() < 2:
+            raise InputError("A class has one example, which two halves cannot share.")
+        random = np.random.RandomState(seed)
+        orders = [
+            start + random.permutation(size)
+            for start, size in zip(self.starts, self.sizes, strict=True)
+        ]
+        first = [np.sort(order[: len(order) // 2]) for order in orders]
+        second = [np.sort(order[len(order) // 2 :]) for order in orders]
+        return self._rows(first), self._rows(second)
+
+    def _rows(self, rows: Sequence[Int[np.ndarray, "some"]]) -> "Labelled":
+        """The same classes with these rows of each."""
+        sizes = np.array([len(each) for each in rows])
+        starts = np.cumsum(sizes) - sizes
+        return dataclasses.replace(self, x=self.x[np.concatenate(rows)], starts=starts, sizes=sizes)
+
     def resized(self, size: int | tuple[int, int]) -> "Labelled":
         """The same images at another (height, width). Each new pixel is the mean over the area that
         it covers.

@@ -1,7 +1,7 @@
 """A table from a file or a data frame: the part that each column plays."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def read_table(
     time: str | None = None,
     split: str | None = None,
     schema: Schema | str | Path | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> Table:
     """A table from a CSV, TSV or Parquet file, or from a data frame of Polars, pandas, PyArrow or
     another library that narwhals supports. Tasks are the values of one column (`task`), or each of
@@ -51,6 +52,8 @@ def read_table(
     - `classification`: whether the target is a class. Default: if it is words, or zeros and ones.
     - `min_rows`: tasks with fewer rows are left out.
     - `group`, `time`, `split`: columns by which rows can be divided; they are not inputs.
+    - `texts`: columns of texts, each with the network whose features of it are inputs:
+      `{"review": "minilm"}`.
     - `schema`: how columns are read, instead of what is found; a `Schema` or a file with one. What
       it does not say is found.
 
@@ -79,6 +82,7 @@ def read_table(
     for role in divisions:
         divisions[role] = divisions[role] or next((c.name for c in given.of_role(role)), None)
     roles: dict[str, Any] = {name: role for role, name in divisions.items() if name is not None}
+    inputs = [*inputs, *(texts or ())] if inputs else inputs
     wanted = [*inputs, *roles, *targets, *filter(None, (task, target))] if inputs else ()
     opened = source_of(source, only=wanted, without=leave_out)
     answers = _target_names(opened, task, target, targets)
@@ -88,15 +92,20 @@ def read_table(
         if name in roles:
             raise InputError(f"Column {name!r} cannot be a {role} and also a {roles[name]}.")
         roles[name] = role
-    for name in (*roles, *inputs, *leave_out, *categories):
+    texts = dict(texts or {})
+    for name in (*roles, *inputs, *leave_out, *categories, *texts):
         opened.check(name)
+    if both := sorted({*roles, *leave_out} & set(texts)):
+        raise InputError(f"Column {both[0]!r} is text that is an input, and cannot be more.")
     if both := sorted({*roles, *leave_out} & set(inputs)):
         raise InputError(
             f"Column {both[0]!r} cannot be an input and also a task, a target or left out."
         )
     if both := sorted(set(roles) & set(leave_out)):
         raise InputError(f"Column {both[0]!r} cannot be a {roles[both[0]]} and also left out.")
-    wishes = Wishes(roles, tuple(inputs), tuple(leave_out), tuple(categories), classification)
+    wishes = Wishes(
+        roles, tuple(inputs), tuple(leave_out), tuple(categories), classification, texts
+    )
     with reading_cells(opened.title):
         columns, decimal, notes = columns_of(opened, wishes, given)
         draft = Schema(columns, (), decimal)

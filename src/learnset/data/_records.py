@@ -11,6 +11,7 @@ from ._column import Column, Reading
 from ._columns import Source
 from ._notation import decimal_mark, numerals
 from ._schema import Records, Schema, SPLITS
+from ._texts import text_features
 
 
 def decimal_of(source: Source, schema: Schema) -> str:
@@ -144,9 +145,7 @@ def _converted(source: Source, column: Column, decimal: str, notes: list[str]) -
         read = moments(source.title, column.name, cells, column.format)
         return _dates.numbers(read, column.parts if column.role == "input" else ("day",))
     if column.kind == "text":
-        raise InputError(
-            f"Column {column.name!r} of the schema is text, which can only be left out."
-        )
+        return _text(source, column, notes)
     text = _names(source, column)
     number = codes(text, column.words)
     unknown = np.isnan(number) & text.is_not_null().to_numpy()
@@ -160,12 +159,28 @@ def _converted(source: Source, column: Column, decimal: str, notes: list[str]) -
     return [number]
 
 
+def _text(source: Source, column: Column, notes: list[str]) -> list[np.ndarray]:
+    """The features of a column of texts; an empty cell is the empty text."""
+    if not column.encoder:
+        raise InputError(
+            f"Column {column.name!r} of the schema is text, which can only be left out."
+        )
+    text = names(source.cells(column.name)[0])
+    empty = int((text.fill_null("").str.strip_chars() == "").sum())
+    if empty:
+        notes.append(f"In {empty} of {len(text)} rows {column.name!r} is empty: no text.")
+    values = text_features(text.fill_null("").to_list(), column.encoder)
+    return list(values.astype(np.float64).T)
+
+
 def _values(column: Column, converted: list[np.ndarray]) -> str:
     if column.kind == "words":
         some = few(column.words, 4)
         return f"{len(column.words)} words: {some}"
     if column.kind == "truth value":
         return " and ".join(column.words)
+    if column.kind == "text":
+        return f"{len(converted[0])} texts, {len(converted)} inputs"
     known = converted[0][~np.isnan(converted[0])]
     if not len(known):
         return "none"

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..core import InputError
+from ..models import TEXT_FEATURES
 from ._column import Column, of_type, Reading
 
 FORMAT = 1
@@ -116,6 +117,8 @@ class Schema:
         for column in self.inputs:
             if column.kind == "date":
                 inputs += _dates.inputs_of(column.name, column.parts)
+            elif column.kind == "text":
+                inputs += [(f"{column.name} {i + 1}", ()) for i in range(TEXT_FEATURES)]
             else:
                 inputs.append((column.name, column.words if column.kind == "words" else ()))
         return inputs

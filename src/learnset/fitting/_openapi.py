@@ -91,4 +91,4 @@ def _type(column: Column) -> dict[str, Any]:
 def _example(column: Column) -> Any:
     if column.kind == "words":
         return column.words[0] if column.words else ""
-    return {"truth value": True, "date": "2026-01-31"}.get(column.kind, 1.0)
+    return {"truth value": True, "date": "2026-01-31", "text": "some words"}.get(column.kind, 1.0)

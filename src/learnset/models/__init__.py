@@ -2,7 +2,7 @@
 
 from ._attention import AttentionBlock as AttentionBlock
 from ._backbone import Backbone as Backbone
-from ._bert import MiniLM as MiniLM
+from ._bert import MiniLM as MiniLM, TEXT_FEATURES as TEXT_FEATURES
 from ._cgc import CGC as CGC
 from ._change import (
     AbstractPart as AbstractPart,

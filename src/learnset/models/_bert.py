@@ -11,7 +11,8 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from ..core import InputError
 
-WIDTH, HEADS, LAYERS, WIDER, LONGEST, WORDS = 384, 12, 6, 1536, 512, 30522
+TEXT_FEATURES = 384
+WIDTH, HEADS, LAYERS, WIDER, LONGEST, WORDS = TEXT_FEATURES, 12, 6, 1536, 512, 30522
 
 States = Float[Array, "tokens width"]
 Parts = dict[str, Array]
@@ -99,7 +100,9 @@ class MiniLM(eqx.Module):
         def layer(place: str) -> Layer:
             square = (WIDTH, WIDTH)
             return Layer(
-                *(part(f"{place}attention.self.{w}", *square) for w in ("query", "key", "value")),
+                part(f"{place}attention.self.query", *square),
+                part(f"{place}attention.self.key", *square),
+                part(f"{place}attention.self.value", *square),
                 part(f"{place}attention.output.dense", *square),
                 part(f"{place}attention.output.LayerNorm", WIDTH),
                 part(f"{place}intermediate.dense", WIDER, WIDTH),

@@ -139,6 +139,6 @@ def _named(arrays: Arrays) -> Callable[..., Step]:
                 f"`{name}.weight` has the shape {kernel.shape}, but this network has"
                 f" {(side, side, into, out)}."
             )
-        return Step(jnp.asarray(kernel), *rest, stride)
+        return Step(jnp.asarray(kernel), *rest, stride=stride)
 
     return step

@@ -4,6 +4,7 @@ for tasks of a table that are held out."""
 from . import (
     affinity as affinity,
     classes as classes,
+    frozen as frozen,
     held_out as held_out,
     regression as regression,
     rows as rows,

@@ -68,11 +68,9 @@ SCALES = (0.3, 1.0, 3.0)
 DRAWN = 512  # training examples whose statistics a pretrained classifier keeps
 
 
-def scratch(*, steps: int = 50) -> Recipe:
+def scratch(*, steps: int = 50, lrs: tuple[float, ...] = (0.001, 0.003, 0.01)) -> Recipe:
     """Learning from scratch: Adam from the initial model."""
-    adapters = tuple(
-        FineTune(cross_entropy, lr, steps, optimiser=optax.adam) for lr in (0.001, 0.003, 0.01)
-    )
+    adapters = tuple(FineTune(cross_entropy, lr, steps, optimiser=optax.adam) for lr in lrs)
     source = "learning from scratch"
     return Recipe(
         "scratch", Setting.SCRATCH, adapters=adapters, source=source, quick=True, baseline=True

@@ -4,6 +4,7 @@ from ._episodes import draw_episode as draw_episode
 from ._few_shot import draw_few_shot as draw_few_shot
 from ._few_shot_advice import (
     advice_of as advice_of,
+    kept_by_fit as kept_by_fit,
     recommendation_of as recommendation_of,
     to_use as to_use,
 )

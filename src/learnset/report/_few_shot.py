@@ -59,7 +59,8 @@ def draw_few_shot(
     best = _best(comparison, shots)
     if best is not None:
         smallest = episodes.pool(Split.TEST).smallest
-        many, classes = episodes.with_shots(shots, smallest - shots).named(Split.TEST, key=key)
+        seen: Any = best.recipe.view(episodes.with_shots(shots, smallest - shots))
+        many, classes = seen.named(Split.TEST, key=key)
 
         def draw() -> None:
             draw_confusion(_predictor(best, many, shots), many, classes, best.name, folder)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..comparison import Comparison, Outcome, takes_any_ways
+from ..comparison import Comparison, in_full, Outcome, takes_any_ways
 from ..core import at
 from ._look import amount
 from ._table_result import recommended_as
@@ -42,7 +42,16 @@ def advice_of(best: Used, unit: str) -> str:
     for shots, outcome in best:
         of_name.setdefault(outcome.name, []).append(amount(shots, unit))
     named = [f"{escaped(name)} (from {', '.join(shots)})" for name, shots in of_name.items()]
+    kept = "`learnset fit` keeps it."
+    if not kept_by_fit(best):
+        kept = "`learnset fit` does not keep pretrained networks yet."
     return (
         f"To use: {' and '.join(named)}, best on validation tasks among recipes that answer one"
-        " query at a time and take any number of classes. `learnset fit` keeps it."
+        f" query at a time and take any number of classes. {kept}"
     )
+
+
+def kept_by_fit(best: Used) -> bool:
+    """Whether there are such recipes, and all of them see examples as they are, so that `learnset
+    fit` keeps them."""
+    return bool(best) and all(outcome.recipe.view is in_full for _, outcome in best)

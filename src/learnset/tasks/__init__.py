@@ -7,7 +7,7 @@ from ._base import (
     AbstractTasks as AbstractTasks,
     Revealed as Revealed,
 )
-from ._episodes import choose as choose, Episodes as Episodes
+from ._episodes import choose as choose, Episodes as Episodes, SameClasses as SameClasses
 from ._finite import FiniteTasks as FiniteTasks
 from ._held_out import by_tasks as by_tasks, HeldOutTasks as HeldOutTasks
 from ._linear_gaussian import LinearGaussian as LinearGaussian

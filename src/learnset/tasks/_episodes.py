@@ -1,6 +1,7 @@
 """N-way K-shot episodes from arrays, drawn inside the compiled program."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -78,7 +79,13 @@ class Episodes(AbstractTasks):
             raise InputError(f"Episodes: `ways={self.ways}`, but a task needs at least 2 classes.")
         for split in Split:
             check_enough(self.pool(split), split, self.ways, self.shots, self.queries)
-        check_disjoint({split: self.pool(split).names for split in Split})
+        if not self.same_classes:
+            check_disjoint({split: self.pool(split).names for split in Split})
+
+    @property
+    def same_classes(self) -> bool:
+        """Whether all splits have the same classes, and differ in examples."""
+        return False
 
     @property
     def points_per_shot(self) -> int:
@@ -134,6 +141,27 @@ class Episodes(AbstractTasks):
             return Batch(shot_by_shot(x, part), shot_by_shot(y, part))
 
         return Task(batch(slice(self.shots)), batch(slice(self.shots, None))), classes
+
+
+class SameClasses(Episodes):
+    """Tasks of the same classes in every split, which differ in their examples: how well these
+    classes are told apart from a few examples of each. `Labelled.halves` divides examples.
+
+    **Arguments:** as `Episodes`.
+
+    >>> import numpy as np, learnset as ls
+    >>> data = ls.data.Labelled.from_arrays(np.zeros((40, 2)), np.repeat([0, 1], 20))
+    >>> first, second = data.halves()
+    >>> ls.tasks.SameClasses(first, first, second, ways=2).pool(ls.Split.TEST).names
+    ('0', '1')
+    """
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+
+    @property
+    def same_classes(self) -> bool:
+        return True
 
 
 def choose(number: int | Int[Array, ""], count: int, *, key: Key[Array, ""]) -> Int[Array, "count"]:

@@ -12,6 +12,7 @@ from ._evaluate import (
     evaluate as evaluate,
     score as score,
 )
+from ._features import Features as Features
 from ._folder import (
     finished_run as finished_run,
     make_folder as make_folder,

@@ -1,5 +1,6 @@
 """Subjects: what can be compared, each with the options that it reads and no others."""
 
+from ._backbones import LATER as LATER
 from ._base import AbstractSubject as AbstractSubject, Answer as Answer
 from ._custom import Custom as Custom, CustomSubject as CustomSubject
 from ._families import (

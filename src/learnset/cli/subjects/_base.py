@@ -28,6 +28,10 @@ class Answer(abc.ABC):
     def draw(self, folder: Path, command: str) -> Page:
         """Draws the figures, and makes the page that shows them."""
 
+    def fits(self, record: dict[str, Any]) -> bool:
+        """Whether `learnset fit` keeps what `record` recommends."""
+        return bool(record.get("recommendation"))
+
     def tables(self) -> dict[str, Sequence[dict[str, Any]]]:
         """Further files, by name: a line for each row."""
         return {}

@@ -9,13 +9,14 @@ import jax.random as jr
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
-from ...comparison import Accuracy, Budget, compare, NewTasks, Outcome
+from ...comparison import Accuracy, Budget, compare, NewTasks, Outcome, Recipe
 from ...core import Split
 from ...recipes import classes
 from ...report import (
     advice_of,
     draw_comparison,
     draw_few_shot,
+    kept_by_fit,
     Page,
     recommendation_of,
     to_use,
@@ -23,6 +24,7 @@ from ...report import (
 from ...tasks import Episodes
 from .._limits import check_model
 from .._options import say_notes, TrainingOptions
+from ._backbones import are_images, KnownClasses, LATER, usual
 from ._base import AbstractSubject, Answer
 from ._families import NewTasksAnswer
 from ._sources import AbstractSource, FewShotNetwork, Files, Glyphs, Omniglot
@@ -52,6 +54,9 @@ class EpisodesAnswer(NewTasksAnswer):
             "recommendation": recommendation_of(self.comparisons[0], self.best)
         }
 
+    def fits(self, record: dict[str, Any]) -> bool:
+        return kept_by_fit(self.best)
+
     def draw(self, folder: Path, command: str) -> Page:
         assert self.episodes is not None  # given where it is made
         new, shots = self.comparisons[0], self.shots
@@ -67,13 +72,17 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
 
     seeds: int | None = None
     """repetitions, trained together; default: 3"""
+    backbone: tuple[str, ...] = ()
+    """pretrained networks whose frozen features are compared: lite0, lite1, lite2, or files of
+    their weights; default: lite0 if it is installed, without --quick"""
 
     @property
     def source(self) -> AbstractSource:
         return self.tasks  # pyright: ignore[reportAttributeAccessIssue]  # a field of each subject
 
-    def asked(self, episodes: Episodes) -> dict[str, Any]:
-        """What is compared on these tasks, and how, as `compare` takes it."""
+    def asked(self, episodes: Episodes, frozen: Sequence[Recipe] = ()) -> dict[str, Any]:
+        """What is compared on these tasks, and how, as `compare` takes it; with recipes on frozen
+        features of pretrained networks."""
         source = self.source
         queries = source.queries_for(source.shots[-1], episodes)
         held_out = 25 if self.quick else 200
@@ -93,7 +102,7 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
         check_model(lambda: network(jr.key(0)), "`--filters`, or `--ways`")
         (mine,), _ = self.added((network, question))
         return {
-            "recipes": [*self.chosen(recipes), *mine],
+            "recipes": [*self.chosen(recipes), *frozen, *mine],
             "network": network,
             "question": question,
             "key": jr.key(self.seed),
@@ -102,9 +111,16 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
 
     def answer(self, folder: Path, console: Console) -> Answer:
         source = self.source
-        episodes = source.episodes()
-        say_notes(episodes.notes, console)
-        asked = self.asked(episodes)
+        parts = source.parts()
+        episodes = source.episodes_of(parts)
+        frozen, notes = [], []
+        if self.backbone or not self.quick:
+            frozen, notes = usual(source, parts.validation, parts.test, self.backbone)
+        elif are_images(parts.test):
+            notes = ["Frozen pretrained features are compared without `--quick`."]
+        notes = (*episodes.notes, *notes)
+        say_notes(notes, console)
+        asked = self.asked(episodes, frozen)
         network, queries = asked["network"], asked["question"].queries
         new = compare(**asked, out=folder, **self.saving)
         best = to_use(new)
@@ -116,7 +132,7 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
             "shot",
             advice_of(best, "shot"),
             best=best,
-            notes=episodes.notes,
+            notes=notes,
             episodes=episodes,
             network=network,
             queries=queries,
@@ -161,7 +177,52 @@ class OmniglotSubject(AbstractImagesSubject):
 
 @dataclasses.dataclass(frozen=True)
 class FilesSubject(AbstractImagesSubject):
-    """Compares few-shot classifiers on your own images (one folder a class) or .npz arrays."""
+    """Compares few-shot classifiers on your own images (one folder a class) or .npz arrays. With
+    `--backbone` all classes are one task, learnt from 1, 5 and 20 images of each by pretrained
+    networks and from scratch; otherwise classes are divided, and those to test on are new."""
 
     tasks: OmitArgPrefixes[Files] = dataclasses.field(default_factory=Files)
     word: ClassVar[str] = "files"
+
+    def answer(self, folder: Path, console: Console) -> Answer:
+        if not self.backbone:
+            return super().answer(folder, console)
+        known = KnownClasses(self.tasks, self.backbone)
+        say_notes(known.notes, console)
+        recipes, episodes, shots = known.recipes(quick=self.quick), known.episodes, known.shots
+        network = self.source.network(episodes.test.x.shape[1:], episodes.ways)
+        check_model(lambda: network(jr.key(0)), "`--filters`")
+        held_out = (3, 5) if self.quick else (4, 10)
+        question = NewTasks(
+            episodes,
+            Accuracy(),
+            3 if self.seeds is None else self.seeds,
+            shots,
+            episodes.queries,
+            *held_out,
+            watched=WATCHED,
+        )
+        (mine,), _ = self.added((network, question))
+        new = compare(
+            [*recipes, *mine],
+            network,
+            question,
+            key=jr.key(self.seed),
+            budget=Budget(self.steps or 500, 4),
+            out=folder,
+            **self.saving,
+        )
+        return EpisodesAnswer(
+            (new,),
+            shots[0],
+            f"Your {episodes.ways} classes: does a pretrained network help?",
+            known.described,
+            "shot",
+            LATER,
+            best=(),
+            notes=known.notes,
+            episodes=episodes,
+            network=network,
+            queries=episodes.queries,
+            seed=self.seed,
+        )

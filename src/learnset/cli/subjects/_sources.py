@@ -3,12 +3,14 @@
 import abc
 import dataclasses
 import math
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
 import equinox as eqx
 import jax.random as jr
-from jaxtyping import Array, Key
+import numpy as np
+from jaxtyping import Array, Float, Key
 from tyro.conf import Positional
 
 from ...core import InputError, Model, Split
@@ -18,6 +20,7 @@ from ...data import (
     from_npz,
     given_parts,
     glyphs,
+    images_by_class,
     Labelled,
     omniglot,
     Ranges,
@@ -34,6 +37,7 @@ from ...models import (
     SupportNorm,
 )
 from ...tasks import Affine, Episodes
+from ...training import Features
 from .._options import check_rising
 
 NORMALISATION: dict[str, type[AbstractNormalisation]] = {
@@ -123,15 +127,20 @@ class AbstractSource(abc.ABC):
             )
         return part.of_size(self.least)
 
+    def features(self, features: Features, part: Labelled) -> Float[np.ndarray, "points features"]:
+        """The features of the images of a part."""
+        return features.of(part.x)
+
     def queries_for(self, shots: int, episodes: Episodes) -> int:
         """How many examples of each class are queries, next to `shots` to learn from: fifteen, or
         what is left."""
         return min(15, min(episodes.pool(split).smallest for split in Split) - shots)
 
-    def network(self, shape: tuple[int, ...]) -> "FewShotNetwork":
+    def network(self, shape: tuple[int, ...], ways: int | None = None) -> "FewShotNetwork":
         """Makes the common model of tasks with examples of this shape."""
+        ways = self.ways if ways is None else ways
         return FewShotNetwork(
-            shape, self.ways, self.filters, not self.pooled, NORMALISATION[self.normalisation]
+            shape, ways, self.filters, not self.pooled, NORMALISATION[self.normalisation]
         )
 
 
@@ -212,3 +221,21 @@ class Files(AbstractSource):
             return from_npz(self.path, min_size=2, ranges=ranges)
         channels = shape[-1] if shape else None
         return from_folder(self.path, size=self.size, channels=channels, ranges=ranges)
+
+    def features(self, features: Features, part: Labelled) -> Float[np.ndarray, "points features"]:
+        """The features of the images of a part, which are read in the size that the network
+        takes."""
+        if self.path.suffix == ".npz":
+            return super().features(features, part)
+        height, width, _ = features.backbone.in_shape
+        size, of_name = (height, width), {}
+        for name, files, read in images_by_class(self.path, size=size, ranges=part.ranges):
+            if name in part.names:
+                contents = [sha256(file.read_bytes()).hexdigest() for file in files]
+                of_name[name] = features.kept(f"{size} {part.ranges} {contents}", read)
+        sizes = [len(of_name.get(name, ())) for name in part.names]
+        if sizes != part.sizes.tolist():
+            raise InputError(
+                f"The images in {self.path} changed while they were read. Begin again."
+            )
+        return np.concatenate([of_name[name] for name in part.names])

@@ -126,12 +126,19 @@ class OwnTable(AbstractTable):
     """the column of time: earlier rows are trained on, and later ones are scored"""
     split_column: str | None = None
     """the column that says train, validation or test (or 0, 1, 2)"""
+    text_column: str | None = None
+    """the column of English texts, whose features by a pretrained network become inputs"""
+    backbone: str | None = None
+    """the network that reads the texts, or a file of its weights; default: minilm"""
     log_target: bool = False
     """targets are compared on a log scale, where a few large values do not decide"""
     schema: Path | None = None
     """how columns are read: the `schema.json` of an earlier run, corrected or not"""
 
     def table(self) -> Table:
+        if self.backbone is not None and self.text_column is None:
+            raise InputError("`--backbone` reads texts: name their column by `--text-column`.")
+        encoder = self.backbone or "minilm"
         table = read_table(
             self.path,
             task=self.task_column,
@@ -146,6 +153,7 @@ class OwnTable(AbstractTable):
             time=self.time_column,
             split=self.split_column,
             schema=self.schema,
+            texts={} if self.text_column is None else {self.text_column: encoder},
         )
         if self.log_target:
             table = logged(table)
