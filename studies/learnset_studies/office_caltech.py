@@ -155,7 +155,7 @@ def _accuracy(alignment: AbstractAlignment, domains: dict[str, Domain], task: st
 def _rows(
     name: str, tasks: tuple[str, ...], accuracy: list[float], known: dict[str, Any] | None
 ) -> list[dict[str, Any]]:
-    about = {"method": name, "measure": "accuracy (%)"}
+    about: dict[str, Any] = {"method": name, "measure": "accuracy (%)"}
     rows = [about | {"task": task, "value": v} for task, v in zip(tasks, accuracy, strict=True)]
     rows.append(about | {"task": MEAN, "value": float(np.mean(accuracy))})
     if known is None:

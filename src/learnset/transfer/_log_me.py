@@ -1,5 +1,7 @@
 """LogME: the evidence of targets given features."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Shaped
 
@@ -87,11 +89,12 @@ def evidence(
 def _highest(values: np.ndarray, along: np.ndarray, rest: float, points: int) -> float:
     """The highest evidence: on a grid, then on finer ones around the best."""
     ratios = RATIOS * values.mean()
-    for _ in range(4):
-        heights = evidence(ratios, values, along, rest, points)
+    heights = evidence(ratios, values, along, rest, points)
+    for _ in range(3):
         best = int(heights.argmax())
         low, high = ratios[max(best - 1, 0)], ratios[min(best + 1, len(ratios) - 1)]
         ratios = np.geomspace(low, high, 25)
+        heights = evidence(ratios, values, along, rest, points)
     return float(heights.max())
 
 
@@ -111,9 +114,10 @@ def spectrum(
     if len(gram) < 3:
         values, vectors = np.linalg.eigh(gram)
         return values, vectors.T @ right
-    turns, diagonal, beside, lengths, _ = lapack.dsytrd(gram, lower=1)
+    known: Any = lapack  # whose functions type checkers do not know
+    turns, diagonal, beside, lengths, _ = known.dsytrd(gram, lower=1)
     turned = np.array(right, order="F")
     # The first coordinate stays: reflections of the others are those of a QR decomposition.
-    turned[1:] = lapack.dormqr("L", "T", turns[1:, :-1], lengths, turned[1:], 64 * len(gram))[0]
+    turned[1:] = known.dormqr("L", "T", turns[1:, :-1], lengths, turned[1:], 64 * len(gram))[0]
     values, vectors = eigh_tridiagonal(diagonal, beside)
     return values, vectors.T @ turned

@@ -106,7 +106,7 @@ def judge_ranking(
     if not (np.isfinite(scores).all() and np.isfinite(accuracy).all()):
         raise InputError("judge_ranking: a score or an accuracy is not finite. Leave it out.")
     pairs = zip(scores, accuracy, strict=True)
-    taus = np.array([weightedtau(*pair).statistic for pair in pairs])
+    taus = np.array([weightedtau(*pair)[0] for pair in pairs])
     taus = np.where(np.isnan(taus), 0, taus)  # all scores alike, or all accuracies: no ranking
     chosen = np.take_along_axis(accuracy, scores.argmax(axis=1, keepdims=True), axis=1)[:, 0]
     regrets = accuracy.max(axis=1) - chosen
