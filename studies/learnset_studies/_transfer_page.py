@@ -24,7 +24,7 @@ def draw(result: dict[str, Any], folder: Path) -> None:
     figure, axes = new_figure(1, 1, width=7.5, height=4.2)
     axis = axes[0][0]
     for name in names:
-        values = [row["target"] for row in select(rows, recipe=name)]
+        values = [row["on_target"] for row in select(rows, recipe=name)]
         axis.plot(shots, values, marker="o", markersize=3, label=name, **style[name])
     axis.set(xscale="log", xlabel="labels of each class", ylabel="accuracy on the target (%)")
     axis.set_xticks(shots, [str(n) for n in shots])
@@ -38,7 +38,9 @@ def draw(result: dict[str, Any], folder: Path) -> None:
             if row["recipe"] != "scratch":
                 colour = style[row["recipe"]]["color"]
                 marker = "o" if style[row["recipe"]]["linestyle"] == "-" else "s"
-                axis.plot(row["target"], row["source"], marker, color=colour, label=row["recipe"])
+                axis.plot(
+                    row["on_target"], row["on_source"], marker, color=colour, label=row["recipe"]
+                )
         axis.axhline(result["source"]["value"], color=FAINT, linewidth=0.8, linestyle=":")
         axis.set(title=f"{count} of each class", xlabel="target (%)")
     axes[0][0].set_ylabel("source, after the transfer (%)")
@@ -66,14 +68,16 @@ def page(result: dict[str, Any]) -> Page:
                 "The target",
                 (
                     Picture("labels", "Means over seeds."),
-                    grid(rows, "target", shots, "Accuracy on the target (%)"),
+                    grid(rows, "on_target", shots, "Accuracy on the target (%)"),
                 ),
             ),
             Section(
                 "The source, after the transfer",
                 (
                     Picture("forgotten", "The dotted line is the source before the transfer."),
-                    grid(rows, "source", shots, "Accuracy on the source, after the transfer (%)"),
+                    grid(
+                        rows, "on_source", shots, "Accuracy on the source, after the transfer (%)"
+                    ),
                 ),
             ),
             Section(
@@ -97,7 +101,7 @@ def grid(rows: list[Row], measure: str, shots: list[int], title: str) -> Grid:
     lines = []
     for name in names:
         own = [select(rows, recipe=name, shots=count)[0] for count in shots]
-        if measure == "target" or name != "scratch":
+        if measure == "on_target" or name != "scratch":
             cells = (f"{row[measure]:.1f} ± {row[f'{measure}_ci95']:.1f}" for row in own)
             lines.append((name, *cells))
     head = ("recipe", *(f"{count} of each class" for count in shots))
@@ -113,25 +117,27 @@ def findings(rows: list[Row], before: float) -> tuple[str, ...]:
 
     def best(count: int) -> Row:
         others = [r for r in select(rows, shots=count) if r["recipe"] != "scratch"]
-        return max(others, key=lambda row: row["target"])
+        return max(others, key=lambda row: row["validation"])
 
     few, most = shots[0], shots[-1]
     lines = []
     for count in (few, most):
         top, plain, scratch = best(count), of("fine-tuning", count), of("scratch", count)
+        gain = f"{top['on_target'] - scratch['on_target']:+.1f} points against scratch"
+        if top is not plain:
+            gain += f" and {top['on_target'] - plain['on_target']:+.1f} against fine-tuning"
         lines.append(
-            f"**{count} of each class**: {top['recipe']} reaches {top['target']:.1f} % on the"
-            f" target, {top['target'] - plain['target']:+.1f} points against fine-tuning and"
-            f" {top['target'] - scratch['target']:+.1f} against scratch."
+            f"**{count} of each class**: {top['recipe']}, the best on validation images, reaches"
+            f" {top['on_target']:.1f} % on the target, {gain}."
         )
     plain = of("fine-tuning", most)
     kept = "; ".join(
-        f"{name} {of(name, most)['source'] - before:+.1f} on the source and"
-        f" {of(name, most)['target'] - plain['target']:+.1f} on the target against fine-tuning"
-        for name in KEEP
+        f"{name} {row['on_source'] - before:+.1f} on the source and"
+        f" {row['on_target'] - plain['on_target']:+.1f} on the target against fine-tuning"
+        for name, row in ((name, of(name, most)) for name in KEEP)
     )
     lines.append(
         f"**Forgetting**: with all labels fine-tuning changes the source by"
-        f" {plain['source'] - before:+.1f} points. {kept}."
+        f" {plain['on_source'] - before:+.1f} points. {kept}."
     )
     return tuple(lines)

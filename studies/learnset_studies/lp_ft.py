@@ -87,12 +87,12 @@ class LPFTStudy:
         probe = FineTune(mse, LR, self.steps, where=head)
         descent = FineTune(mse, LR, self.steps)
         adapters = dict(zip(NAMES, (probe, descent, LPFT(probe, descent)), strict=True))
-        keys, sizes = jr.split(key, self.seeds), jnp.asarray(ERRORS)
+        keys = jr.split(key, self.seeds)
 
         @eqx.filter_jit
         def errors(adapter: AbstractAdapter) -> Float[Array, "sizes seeds 2"]:
             of_seeds = jax.vmap(lambda key, size: one(adapter, size, key), in_axes=(0, None))
-            return jax.vmap(of_seeds, in_axes=(None, 0))(keys, sizes)
+            return jax.vmap(of_seeds, in_axes=(None, 0))(keys, jnp.asarray(ERRORS))
 
         with jax.enable_x64(True):
             found = {name: np.asarray(errors(adapter)) for name, adapter in adapters.items()}

@@ -208,7 +208,8 @@ def chosen(
     }
     best = scores["validation"].argmax(axis=0)
     row: dict[str, Any] = {"chosen": best.tolist()}
-    for part, name in (("test", "target"), ("kept", "source")):
+    row["validation"] = float(scores["validation"].max(axis=0).mean())
+    for part, name in (("test", "on_target"), ("kept", "on_source")):
         mean, half = interval(np.take_along_axis(scores[part], best[None], 0).T)
         row |= {name: mean, f"{name}_ci95": half}
     return row
