@@ -75,3 +75,14 @@ def test_a_column_of_texts_that_is_something_else_is_refused(made):
         read(["a", "b"], {"stars": "minilm"})
     with pytest.raises(ls.InputError, match="no column 'review'"):
         read(["a", "b"], {"review": "minilm"})
+
+
+def test_other_weights_have_other_features_or_are_refused(made, monkeypatch):
+    """The file of weights is replaced by another of the same name."""
+    texts = ["a", "bb", "ccc", "dddd"]
+    table = read(texts, {"text": "mine.safetensors"})
+    other = Backbone(Letters(2 * jnp.ones(TEXT_FEATURES)), in_shape=(512,), vocabulary="letters")
+    monkeypatch.setattr(Backbone, "named", classmethod(lambda cls, name: other))
+    np.testing.assert_array_equal(read(texts, {"text": "mine.safetensors"}).x, 2 * table.x)
+    with pytest.raises(ls.InputError, match="'mine.safetensors' has other weights"):
+        table.schema.read(frame(texts))

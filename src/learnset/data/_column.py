@@ -20,7 +20,8 @@ class Column:
     - `missing`: words that mean an empty cell, in a text file and without quotes.
     - `unit`: left out of each cell, such as `%`. `format` of dates in text.
     - `parts`: of dates, those that are inputs.
-    - `encoder`: of text that is an input, the network whose features of it are inputs: `minilm`.
+    - `encoder`: of text that is an input, the network whose features of it are inputs: `minilm`,
+      with the digest of its weights where a table was read.
     - `done`: what else was done with the column, and why.
     """
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import few, InputError, needs
+from ..models import TEXT_TOKENS
 from . import _dates
 from ._cells import filled, names as names_of, NO_NUMBER, numbers
 from ._column import Column, Role
@@ -15,6 +16,7 @@ from ._infer import inferred, MOST_WORDS, named
 from ._notation import decimal_mark, numerals, PLAIN, ROUNDED
 from ._schema import Schema
 from ._table import MOST_COLUMNS
+from ._texts import pinned
 
 with needs("tables"):
     import polars as pl
@@ -129,8 +131,8 @@ def _column(
     name, role = column.name, column.role
     if name in wishes.texts and role == "input":
         encoder = wishes.texts[name]
-        done = f"features of the texts by {encoder}"
-        return dataclasses.replace(column, kind="text", encoder=encoder, done=done)
+        done = f"features of the first {TEXT_TOKENS} tokens of each text by {encoder}"
+        return dataclasses.replace(column, kind="text", encoder=pinned(encoder), done=done)
     if given is not None and given.encoder:
         return dataclasses.replace(given, role=role)
     cells, words = source.cells(name)

@@ -5,6 +5,7 @@ import hashlib
 import io
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -23,16 +24,33 @@ CHUNK = 32  # texts at a time, of about the same length
 PIECE = 16  # tokens: texts are padded to a multiple of it, so that few programs are compiled
 
 
-def text_features(texts: Sequence[str], encoder: str) -> Float[np.ndarray, "texts features"]:
-    """The features of texts by the network of this name. They are kept in the user's cache, by
-    their contents.
+def pinned(encoder: str) -> str:
+    """The name of a network with the digest of its weights, `minilm@4c1d…`: a schema keeps it, so
+    that later texts have the features of the same network or none.
 
     **Raises:** `InputError` for a network that is not installed, or reads no texts.
     """
-    backbone = Backbone.named(encoder)
-    if not backbone.reads_text:
-        raise InputError(f"The network {encoder!r} reads images, not texts; `minilm` reads texts.")
-    digest = hashlib.sha256(f"{FORMAT} {encoder} {len(texts)}".encode())
+    return f"{encoder}@{_mark(_opened(encoder))}"
+
+
+def text_features(texts: Sequence[str], encoder: str) -> Float[np.ndarray, "texts features"]:
+    """The features of texts by the network of this name, `pinned` or not. They are kept in the
+    user's cache, by the contents of network and texts.
+
+    **Raises:** `InputError` for a network that is not installed, reads no texts, or has other
+    weights than the pinned ones.
+    """
+    name, at, wanted = encoder.rpartition("@")
+    name, wanted = (name, wanted) if at else (encoder, "")
+    backbone = _opened(name)
+    mark = _mark(backbone)
+    if wanted not in ("", mark):
+        raise InputError(
+            f"The network {name!r} has other weights than it had when the schema was made: its"
+            " features would be others. Put the old file back, or read the table without the"
+            " schema."
+        )
+    digest = hashlib.sha256(f"{FORMAT} {mark} {len(texts)}".encode())
     for text in texts:
         digest.update(hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest())
     path = cache_folder() / "features" / f"{digest.hexdigest()}.npz"
@@ -49,6 +67,23 @@ def text_features(texts: Sequence[str], encoder: str) -> Float[np.ndarray, "text
         np.savez(stream, x=values)
         replace_file(path, stream.getbuffer())
     return values
+
+
+def _opened(name: str) -> Backbone:
+    backbone = Backbone.named(name)
+    if not backbone.reads_text:
+        raise InputError(f"The network {name!r} reads images, not texts; `minilm` reads texts.")
+    return backbone
+
+
+def _mark(backbone: Backbone) -> str:
+    """A digest of the weights, and of the file of tokens."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(backbone.module):
+        digest.update(np.asarray(leaf).tobytes())
+    with contextlib.suppress(OSError):
+        digest.update(Path(backbone.vocabulary).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _computed(backbone: Backbone, texts: Sequence[str]) -> Float[np.ndarray, "texts features"]:

@@ -1,7 +1,7 @@
 """Models for learning many tasks, which `equinox.nn` lacks."""
 
 from ._attention import AttentionBlock as AttentionBlock
-from ._backbone import Backbone as Backbone
+from ._backbone import Backbone as Backbone, TEXT_TOKENS as TEXT_TOKENS
 from ._bert import MiniLM as MiniLM, TEXT_FEATURES as TEXT_FEATURES
 from ._cgc import CGC as CGC
 from ._change import (

