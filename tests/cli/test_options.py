@@ -21,7 +21,7 @@ import learnset as ls
 from learnset.cli import _draw, _study, _train, main, parse
 from learnset.cli._families import AnyMethod, Family
 from learnset.cli.subjects import _backbones, _families, _images, _sources, _tables
-from learnset.data import _records
+from learnset.data import _find, _records
 from learnset.recipes.affinity import Affinities
 from learnset.training import digest
 
@@ -132,6 +132,7 @@ def small(monkeypatch):
 
     monkeypatch.setattr(_backbones, "opened", dict.fromkeys)
     monkeypatch.setattr(_backbones, "with_features", means)
+    monkeypatch.setattr(_find, "pinned", str)
     monkeypatch.setattr(_records, "text_features", of_texts)
 
 

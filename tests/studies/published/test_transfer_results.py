@@ -25,8 +25,8 @@ def test_a_single_label_gains_points_and_fine_tuning_forgets_what_others_keep():
     result = rows_of("transfer")
     of = {(row["recipe"], row["shots"]): row for row in result["rows"]}
     most = max(shots for _, shots in of)
-    assert of["fine-tuning", 1]["target"] > of["scratch", 1]["target"] + 2
+    assert of["fine-tuning", 1]["on_target"] > of["scratch", 1]["on_target"] + 2
     tuned, before = of["fine-tuning", most], result["source"]["value"]
-    assert tuned["source"] < before - 30
+    assert tuned["on_source"] < before - 30
     for name in ("WiSE", "L2-SP", "distillation"):
-        assert of[name, most]["source"] > tuned["source"] + 5
+        assert of[name, most]["on_source"] > tuned["on_source"] + 5
