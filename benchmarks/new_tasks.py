@@ -106,10 +106,11 @@ def measure(benchmark: Pieces) -> dict[str, Any]:
 
 def page(result: dict[str, Any]) -> str:
     """The page, all of its numbers from `result`."""
-    parts = "\n\n".join(_part(name, of) for name, of in result.items())
+    tables = {name: result[name] for name in TABLES if name in result}
+    parts = "\n\n".join(_part(name, of) for name, of in tables.items())
     above = [
         f"{recipe} at {shots} rows ({name})"
-        for name, of in result.items()
+        for name, of in tables.items()
         for recipe, errors in of["recipes"].items()
         for shots, (error, half), bound in zip(
             SHOTS, errors["errors"], of["recipes"][CONSTANT]["errors"], strict=True

@@ -1,5 +1,6 @@
 """The programs in `benchmarks/` run, and their pages say what was measured."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -43,3 +44,15 @@ def test_a_page_ends_with_the_machine_and_its_load(monkeypatch):
     noted = harness.footer({"machine": harness.machine(load=7.26)})
     assert "load 7.3 before" in noted and f"{os.cpu_count()} cores, jax {jax.__version__}" in noted
     assert harness.footer({}) == ""  # numbers from before it was noted
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks come with the repository only")
+@pytest.mark.parametrize("name", ["rivals", "new_tasks"])
+def test_a_page_in_pieces_is_what_is_written_of_the_kept_numbers(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    kept = FOLDER.parent / "docs" / "results" / f"benchmarks-{name.replace('_', '-')}"
+    numbers = json.loads((kept / "result.json").read_text())
+    program = importlib.import_module(name)
+    readme = (kept / "README.md").read_text()
+    assert readme.startswith(program.page(numbers))
+    assert program.page(numbers) == program.page(numbers | {"machine": {}})
