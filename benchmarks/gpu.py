@@ -91,7 +91,10 @@ def balancers(tasks: int, params: int, seconds: float) -> Rates:
 
     def took(method: Any) -> float:
         program = jax.jit(lambda j, k: method.direction(j, key=k))
-        call = lambda: jax.block_until_ready(program(rows, jr.key(0)))  # noqa: E731
+
+        def call() -> Any:
+            return jax.block_until_ready(program(rows, jr.key(0)))
+
         return least_seconds(call, seconds / 4, time.perf_counter)
 
     methods = page_of_balancers._methods()

@@ -117,7 +117,7 @@ def on_table(name: str) -> dict[str, Any]:
     import jax.random as jr
 
     import learnset as ls
-    from learnset.comparison import compare, SeenTasks
+    from learnset.comparison import compare, interval_of_divisions, SeenTasks
     from learnset.recipes import rows as of_rows
 
     began, table = time.process_time(), table_of(name)
@@ -151,7 +151,7 @@ def on_table(name: str) -> dict[str, Any]:
             observed = rows.y[seed] + (predicted - raw) / rows.std[seed][:, None, None]
         scored.append(np.where(rows.present[seed][..., None], observed, 0.0))
     theirs = result.measure.overall(np.stack(scored)[:, :, None], rows)[:, -1]
-    half = _half(ours - theirs, question.overlap)
+    half = interval_of_divisions(ours - theirs, question.overlap)[1]
     return {
         "recipe": best.name,
         "measure": result.measure.name,
@@ -161,15 +161,6 @@ def on_table(name: str) -> dict[str, Any]:
         "seconds": [spent, time.process_time() - began],
         "versions": {"learnset": ls.__version__},
     }
-
-
-def _half(differences: np.ndarray, overlap: float) -> float:
-    """Half the 95 % interval, corrected for the rows that divisions share (Nadeau & Bengio)."""
-    from scipy.stats import t
-
-    count = len(differences)
-    spread = np.sqrt((1 / count + overlap) * differences.var(ddof=1))
-    return float(t.ppf(0.975, count - 1) * spread)
 
 
 def measure(benchmark: Pieces) -> dict[str, Any]:

@@ -11,9 +11,11 @@ import jax
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
+pytestmark = pytest.mark.skipif(
+    not FOLDER.is_dir(), reason="benchmarks come with the repository only"
+)
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks come with the repository only")
 @pytest.mark.long
 def test_the_page_of_gpus_is_made_in_tiny_sizes_on_any_device(tmp_path):
     command = [sys.executable, str(FOLDER / "gpu.py"), "--tiny", "--out", str(tmp_path)]
@@ -26,7 +28,6 @@ def test_the_page_of_gpus_is_made_in_tiny_sizes_on_any_device(tmp_path):
     assert "these numbers say nothing" in page and f"jax {jax.__version__}" in page
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks come with the repository only")
 def test_a_ratio_is_that_of_the_best_form_of_each_side(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     import gpu
@@ -36,7 +37,6 @@ def test_a_ratio_is_that_of_the_best_form_of_each_side(monkeypatch):
     assert gpu._rates([cell]).splitlines()[-1].endswith("| 3.0 | 3.00× |")
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks come with the repository only")
 def test_a_page_ends_with_the_machine_and_its_load(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     import harness
@@ -46,7 +46,6 @@ def test_a_page_ends_with_the_machine_and_its_load(monkeypatch):
     assert harness.footer({}) == ""  # numbers from before it was noted
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks come with the repository only")
 @pytest.mark.parametrize("name", ["rivals", "new_tasks"])
 def test_a_page_in_pieces_is_what_is_written_of_the_kept_numbers(name, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))

@@ -122,7 +122,7 @@ def recipes(steps: int) -> dict[str, tuple[Setting, tuple[AbstractAdapter, ...]]
 
     whole, probes = tuned(), tuned(where=head)
     lora = tuple(LoRA(cross_entropy, lr, steps, optimiser=optax.adam, rank=4) for lr in LRS)
-    pulled = tuple(tuned(penalty=make(strength))[1] for make in (L2SP,) for strength in STRENGTHS)
+    pulled = tuple(tuned(penalty=L2SP(strength))[1] for strength in STRENGTHS)
     distilled = tuple(tuned(penalty=Distil(strength, temperature=2.0))[1] for strength in STRENGTHS)
     transfer = Setting.TRANSFER
     return {

@@ -10,6 +10,7 @@ from lite_reference import image
 
 import learnset as ls
 from learnset.models import _stored_norm
+from learnset.models._convolution import by_lax
 
 # Every 80th feature, the sum of all, and the first logits; printed by lite_reference.py.
 BY_PYTORCH = {
@@ -108,7 +109,7 @@ def test_efficientnet_lite_equals_pytorchs(lite):
 @pytest.mark.parametrize("size", [7, 8])
 def test_a_sum_of_shifted_images_is_the_depthwise_convolution(side, stride, size):
     x, kernel = jr.normal(jr.key(0), (size, size + 3, 4)), jr.normal(jr.key(1), (side, side, 1, 4))
-    slow = _stored_norm.by_lax(x, kernel, stride, groups=4)
+    slow = by_lax(x[None], kernel, stride, "SAME", groups=4)[0]
     np.testing.assert_allclose(_stored_norm.by_shifts(x, kernel, stride), slow, atol=1e-5)
 
 

@@ -21,7 +21,8 @@ from learnset.transfer import (
     TCA,
     Unaligned,
 )
-from learnset.transfer._kmm import distances, lowest, matching, project
+from learnset.transfer._alignment import squared_distances
+from learnset.transfer._kmm import lowest, matching, project
 from learnset.transfer._tca import kernel_coordinates, means_apart, transfer_components
 
 RANDOM = np.random.default_rng(0)
@@ -56,7 +57,9 @@ def test_linear_transport_maps_a_normal_distribution_onto_the_other_and_moves_po
 def test_subspace_alignment_at_full_dimension_only_turns_both():
     aligned = SubspaceAlignment(4).align(SOURCE, LABELS, TARGET)
     centred = SOURCE - SOURCE.mean(axis=0), TARGET - TARGET.mean(axis=0)
-    assert np.allclose(distances(aligned.source, aligned.target), distances(*centred))
+    assert np.allclose(
+        squared_distances(aligned.source, aligned.target), squared_distances(*centred)
+    )
 
 
 def test_subspace_alignment_takes_the_source_as_near_to_the_target_as_a_matrix_can():
@@ -77,7 +80,9 @@ def test_tca_solves_its_generalised_eigenproblem(gamma):
     """By the whole kernel matrix and a general solver: components are uncorrelated, and their
     ratios of variance to penalised difference are the largest ones."""
     points = np.concatenate([SOURCE, TARGET])
-    kernel = points @ points.T if gamma is None else np.exp(-gamma * distances(points, points))
+    kernel = (
+        points @ points.T if gamma is None else np.exp(-gamma * squared_distances(points, points))
+    )
     apart = means_apart(40, 90)[:, None]
     apart = apart / np.linalg.norm(apart)
     penalised = kernel @ apart @ apart.T @ kernel + np.eye(90)
@@ -132,8 +137,8 @@ def test_kernel_mean_matching_without_a_shift_weighs_alike():
 
 
 def test_matching_is_the_solution_of_a_general_solver():
-    kernel = np.exp(-distances(SOURCE[:12], SOURCE[:12]) / 4)
-    pull = 12 * np.exp(-distances(SOURCE[:12], TARGET) / 4).mean(axis=1) + 0.1
+    kernel = np.exp(-squared_distances(SOURCE[:12], SOURCE[:12]) / 4)
+    pull = 12 * np.exp(-squared_distances(SOURCE[:12], TARGET) / 4).mean(axis=1) + 0.1
     sums = (6.0, 9.0)
     ours = matching(kernel, pull, 2.0, sums, 1e-7, 20_000)
 

@@ -59,4 +59,4 @@ from ._seeds import seed_keys as seed_keys
 from ._seen_tasks import FixedTasks as FixedTasks, SeenTasks as SeenTasks
 from ._setting import Setting as Setting
 from ._stopping import ByEarlyStopping as ByEarlyStopping
-from ._verdict import Verdict as Verdict
+from ._verdict import interval_of_divisions as interval_of_divisions, Verdict as Verdict

@@ -61,6 +61,7 @@ from ._predict import (
     is_transductive as is_transductive,
     predict as predict,
     settled as settled,
+    weight_of_points as weight_of_points,
 )
 from ._result import (
     calibration_error as calibration_error,

@@ -79,11 +79,15 @@ def is_transductive(model: Any) -> bool:
     return any(getattr(part, "transductive", False) is True for part in parts)
 
 
-def _of_points(weight: Array | None, xs: Array) -> Float[Array, "points"]:
+def weight_of_points(weight: Float[Array, "points *#out"]) -> Float[Array, "points"]:
     """One weight for each point: the largest among its labels."""
+    return weight.reshape(len(weight), -1).max(axis=1)
+
+
+def _of_points(weight: Array | None, xs: Array) -> Float[Array, "points"]:
     if weight is None:
         return jnp.ones(xs.shape[0], jnp.result_type(float))
-    return weight.reshape(xs.shape[0], -1).max(axis=1)
+    return weight_of_points(weight)
 
 
 def for_task(model: Model, index: Int[Array, ""]) -> Any:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from ..core import Batch, point_weight, present
+from ..core import Batch, point_weight, present, weight_of_points
 from ._mlp import MLP
 
 
@@ -33,7 +33,7 @@ class ConditionalNeuralProcess(eqx.Module):
 
     def condition(self, support: Batch) -> "Conditioned":
         """The predictor for one task; points of weight zero do not influence it."""
-        weight = support.weight.reshape(len(support.weight), -1).max(axis=1)
+        weight = weight_of_points(support.weight)
         y = present(support.y, point_weight(support))
         codes = jax.vmap(self.encoder)(jnp.concatenate([support.x, y], axis=1))
         return Conditioned(self.decoder, weight @ codes / jnp.maximum(weight.sum(), 1))

@@ -75,11 +75,21 @@ def convolve(
     return by_product(x, weight, stride)
 
 
-def by_lax(x: Array, weight: Array, stride: int) -> Array:
-    """The convolution by `lax.conv_general_dilated`, against which the fast forms are tested."""
-    border = [(side // 2, side // 2) for side in weight.shape[:2]]
+def by_lax(
+    x: Array, weight: Array, stride: int, border: str | None = None, groups: int = 1
+) -> Array:
+    """The convolution by `lax.conv_general_dilated`, against which the fast forms are tested.
+
+    **Arguments:** `border`: default: half a kernel of zeros; `"SAME"` is as TensorFlow pads.
+    """
+    half = [(side // 2, side // 2) for side in weight.shape[:2]]
     return lax.conv_general_dilated(
-        x, weight, (stride, stride), border, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        weight,
+        (stride, stride),
+        half if border is None else border,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
     )
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from ._convolution import by_lax
 from ._frozen import frozen
 
 Image = Float[Array, "height width channels"]
@@ -26,23 +27,14 @@ class Step(eqx.Module):
     def __call__(self, x: Image) -> Image:
         if self.kernel.shape[:2] == (1, 1):
             x = x @ self.kernel[0, 0]
-        elif self.kernel.shape[2] > 1:
-            x = by_lax(x, self.kernel, self.stride)
-        elif jax.default_backend() == "cpu":
+        elif self.kernel.shape[2] == 1 and jax.default_backend() == "cpu":
             x = by_shifts(x, self.kernel, self.stride)
         else:
-            x = by_lax(x, self.kernel, self.stride, groups=x.shape[2])
+            groups = x.shape[2] // self.kernel.shape[2]
+            x = by_lax(x[None], self.kernel, self.stride, "SAME", groups)[0]
         mean, variance = frozen((self.mean, self.variance))
         factor = self.scale * lax.rsqrt(variance + EPSILON)
         return x * factor[None, None] + (self.shift - mean * factor)[None, None]
-
-
-def by_lax(x: Image, kernel: Array, stride: int, groups: int = 1) -> Image:
-    """The convolution by `lax.conv_general_dilated`, padded as TensorFlow does."""
-    strides, layout = (stride, stride), ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(
-        x[None], kernel, strides, "SAME", dimension_numbers=layout, feature_group_count=groups
-    )[0]
 
 
 def by_shifts(x: Image, kernel: Array, stride: int) -> Image:

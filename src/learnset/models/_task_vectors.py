@@ -7,9 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from ..core import check_positive, head, InputError, trainable
+from ..core import check_positive, head, InputError, rows, trainable
 from ._tasked import part_of, SharedBody
 
 Vectors = Float[Array, "tasks params"]
@@ -132,14 +133,8 @@ class TaskVectors(eqx.Module):
     def merged(self, merging: AbstractMerging) -> SharedBody:
         """One body for all tasks, the base with the merged vectors; each task keeps its head."""
         moving, fixed = trainable(self.base)
-        starts, structure = jax.tree.flatten(moving)
-        ends = jax.tree.leaves(trainable(self.models)[0])
-        vectors = [end - start[None] for start, end in zip(starts, ends, strict=True)]
-        merged = merging.merge(jnp.concatenate([v.reshape(len(v), -1) for v in vectors], axis=1))
-        sizes = [start.size for start in starts]
-        places = [sum(sizes[:number]) for number in range(1, len(sizes))]
-        parts = jnp.split(merged, places)
-        moved = [s + part.reshape(s.shape) for s, part in zip(starts, parts, strict=True)]
-        body = eqx.combine(jax.tree.unflatten(structure, moved), fixed)
-        shared = SharedBody(body, num_tasks=len(ends[0]), key=jr.key(0))
+        start, as_tree = ravel_pytree(moving)
+        ends = rows(trainable(self.models)[0])
+        body = eqx.combine(as_tree(start + merging.merge(ends - start[None])), fixed)
+        shared = SharedBody(body, num_tasks=len(ends), key=jr.key(0))
         return eqx.tree_at(lambda shared: shared.heads, shared, head(self.models))

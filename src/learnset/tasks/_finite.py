@@ -10,7 +10,7 @@ import numpy as np
 from jax import core
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ..core import Batch, check_not_negative, InputError, Split, Task
+from ..core import Batch, check_not_negative, InputError, Split, Task, weight_of_points
 from ._base import AbstractTasks, check_points
 from ._task_rows import TaskRows
 
@@ -253,7 +253,7 @@ def some_points(batch: Batch, num: int, *, key: Key[Array, ""]) -> Batch:
 
 
 def _present(batch: Batch) -> Bool[Array, "points"]:
-    return batch.weight.reshape(len(batch.weight), -1).max(axis=1) > 0
+    return weight_of_points(batch.weight) > 0
 
 
 def first_points(

@@ -80,6 +80,17 @@ def pair(owner: str, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray
     return source, target
 
 
+def covariance(points: Points, l2: float) -> Float[np.ndarray, "features features"]:
+    """The covariance of points, with `l2` added to its diagonal."""
+    return np.atleast_2d(np.cov(points.T)) + l2 * np.eye(points.shape[1])
+
+
+def squared_distances(left: Points, right: Points) -> Float[np.ndarray, "left right"]:
+    """Squared distances, of each point of one set to each of the other."""
+    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None]
+    return np.maximum(squares - 2 * left @ right.T, 0)
+
+
 def check_size(owner: str, size: int, most: int) -> None:
     """Raises `InputError` for a number of dimensions that is not from 1 to `most`."""
     if not 1 <= size <= most:

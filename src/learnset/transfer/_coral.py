@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ..core import check_not_negative
-from ._alignment import AbstractAlignment, Aligned, pair, Points, power
+from ._alignment import AbstractAlignment, Aligned, covariance, pair, Points, power
 
 
 class CORAL(AbstractAlignment):
@@ -37,9 +37,6 @@ class CORAL(AbstractAlignment):
         self, source: Points, labels: Shaped[np.ndarray, "source"], target: Points
     ) -> Aligned:
         source, target = pair("CORAL", source, target)
-        ridge = self.l2 * np.eye(source.shape[1])
-        of_source, of_target = (
-            np.atleast_2d(np.cov(points.T)) + ridge for points in (source, target)
-        )
+        of_source, of_target = (covariance(points, self.l2) for points in (source, target))
         moved = source @ power(of_source, -0.5) @ power(of_target, 0.5)
         return Aligned(moved, target, np.ones(len(source)))

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
-from ..core import Batch, cross_entropy, features, Loss, Model, point_weight
+from ..core import Batch, cross_entropy, features, Loss, Model, weight_of_points
 from ._unlabelled import AbstractUnlabelled
 
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the kernels, in mean squared distances
@@ -39,7 +39,7 @@ class DAN(AbstractUnlabelled):
         target: Shaped[Array, "points *in"],
         weight: Float[Array, "points"],
     ) -> Float[Array, ""]:
-        known = point_weight(source).max(axis=1)
+        known = weight_of_points(source.weight)
         return kernel_discrepancy(
             features(model, source.x, known), features(model, target, weight), known, weight
         )

@@ -8,7 +8,16 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key, Shaped
 
-from ..core import Batch, cross_entropy, features, head_size, Loss, Model, point_weight, predict
+from ..core import (
+    Batch,
+    cross_entropy,
+    features,
+    head_size,
+    Loss,
+    Model,
+    predict,
+    weight_of_points,
+)
 from ..models import MLP
 from ._unlabelled import AbstractUnlabelled
 
@@ -83,7 +92,7 @@ class DANN(AbstractUnlabelled):
         target: Shaped[Array, "points *in"],
         weight: Float[Array, "points"],
     ) -> Float[Array, ""]:
-        known = point_weight(source).max(axis=1)
+        known = weight_of_points(source.weight)
         sets = ((source.x, known), (target, weight))
         values = [features(model, xs, w) for xs, w in sets]
         return discrimination(model.discriminator, values, (known, weight), self.reversal)
@@ -120,7 +129,7 @@ class CDAN(AbstractUnlabelled):
         target: Shaped[Array, "points *in"],
         weight: Float[Array, "points"],
     ) -> Float[Array, ""]:
-        known = point_weight(source).max(axis=1)
+        known = weight_of_points(source.weight)
         values = []
         for xs, w in ((source.x, known), (target, weight)):
             p = lax.stop_gradient(jax.nn.softmax(predict(model, xs, w)))

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ..core import check_positive, InputError
-from ._alignment import AbstractAlignment, Aligned, pair, Points
+from ._alignment import AbstractAlignment, Aligned, pair, Points, squared_distances
 
 
 class KMM(AbstractAlignment):
@@ -42,7 +42,7 @@ class KMM(AbstractAlignment):
         self, source: Points, labels: Shaped[np.ndarray, "source"], target: Points
     ) -> Aligned:
         source, target = pair("KMM", source, target)
-        within, across = distances(source, source), distances(source, target)
+        within, across = squared_distances(source, source), squared_distances(source, target)
         gamma = 1 / max(float(np.median(within)), 1e-300) if self.gamma is None else self.gamma
         slack = self.most / np.sqrt(len(source))
         sums = (len(source) * max(1 - slack, 0), len(source) * (1 + slack))
@@ -50,12 +50,6 @@ class KMM(AbstractAlignment):
         enough = 0.5 * self.tolerance * len(source) ** 2
         weight = matching(kernel, len(source) * pull, self.most, sums, enough, self.steps)
         return Aligned(source, target, weight)
-
-
-def distances(left: Points, right: Points) -> Float[np.ndarray, "left right"]:
-    """Squared distances, of each point of one set to each of the other."""
-    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None]
-    return np.maximum(squares - 2 * left @ right.T, 0)
 
 
 def matching(

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ..core import check_not_negative
-from ._alignment import AbstractAlignment, Aligned, pair, Points, power
+from ._alignment import AbstractAlignment, Aligned, covariance, pair, Points, power
 
 
 class LinearTransport(AbstractAlignment):
@@ -36,10 +36,7 @@ class LinearTransport(AbstractAlignment):
         self, source: Points, labels: Shaped[np.ndarray, "source"], target: Points
     ) -> Aligned:
         source, target = pair("LinearTransport", source, target)
-        ridge = self.l2 * np.eye(source.shape[1])
-        of_source, of_target = (
-            np.atleast_2d(np.cov(points.T)) + ridge for points in (source, target)
-        )
+        of_source, of_target = (covariance(points, self.l2) for points in (source, target))
         root, inverse = power(of_source, 0.5), power(of_source, -0.5)
         change = inverse @ power(root @ of_target @ root, 0.5) @ inverse
         moved = (source - source.mean(axis=0)) @ change + target.mean(axis=0)

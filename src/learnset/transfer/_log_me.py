@@ -115,9 +115,9 @@ def spectrum(
         values, vectors = np.linalg.eigh(gram)
         return values, vectors.T @ right
     known: Any = lapack  # whose functions type checkers do not know
-    turns, diagonal, beside, lengths, _ = known.dsytrd(gram, lower=1)
+    turns, diagonal, next_to_it, lengths, _ = known.dsytrd(gram, lower=1)
     turned = np.array(right, order="F")
     # The first coordinate stays: reflections of the others are those of a QR decomposition.
     turned[1:] = known.dormqr("L", "T", turns[1:, :-1], lengths, turned[1:], 64 * len(gram))[0]
-    values, vectors = eigh_tridiagonal(diagonal, beside)
+    values, vectors = eigh_tridiagonal(diagonal, next_to_it)
     return values, vectors.T @ turned

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Shaped
 
+from ._leep import leep
 from ._scored_features import codes, one_hot
 
 
@@ -26,7 +27,4 @@ def nce(
     """
     source = np.unique(np.asarray(source_labels), return_inverse=True)[1]
     target = codes("nce", labels, len(source))
-    joint = one_hot(source).T @ one_hot(target) / len(source)
-    given = joint.sum(axis=1, keepdims=True)
-    share = np.divide(joint, given, where=joint > 0, out=np.ones_like(joint))
-    return float((joint * np.log(share)).sum())
+    return leep(one_hot(source), target)

@@ -18,6 +18,8 @@ from ..core import (
     Model,
     predict,
     trainable,
+    weight_of_points,
+    weighted_mean,
     Where,
     whole,
 )
@@ -128,7 +130,7 @@ class BSS(AbstractPenalty):
     def cost(self, model: Model, start: Model, support: Batch) -> Float[Array, ""]:
         del start
         values = features(model, support.x, support.weight)
-        there = _weight(support) > 0
+        there = weight_of_points(support.weight) > 0
         values = jnp.where(there[:, None], values, 0)
         # The gradient of singular values is that with their vectors held fixed.
         vectors = jnp.linalg.eigh(jax.lax.stop_gradient(values @ values.T))[1]
@@ -208,10 +210,5 @@ class Distil(AbstractPenalty):
         )
 
 
-def _weight(support: Batch) -> Float[Array, "points"]:
-    return support.weight.reshape(len(support.weight), -1).max(axis=1)
-
-
 def _mean(values: Float[Array, "points"], support: Batch) -> Float[Array, ""]:
-    weight = _weight(support)
-    return (weight * values).sum() / jnp.maximum(weight.sum(), 1e-12)
+    return weighted_mean(values, weight_of_points(support.weight))

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ..core import check_positive
-from ._alignment import AbstractAlignment, Aligned, check_size, pair, Points
+from ._alignment import AbstractAlignment, Aligned, check_size, pair, Points, squared_distances
 
 
 class TCA(AbstractAlignment):
@@ -98,9 +98,7 @@ def kernel_coordinates(points: Points, gamma: float | None) -> Float[np.ndarray,
         values, vectors = np.linalg.eigh(points @ points.T)
         vectors = vectors.T
     else:
-        squares = (points**2).sum(axis=1)
-        distance = np.maximum(squares[:, None] + squares[None] - 2 * points @ points.T, 0)
-        values, vectors = np.linalg.eigh(np.exp(-gamma * distance))
+        values, vectors = np.linalg.eigh(np.exp(-gamma * squared_distances(points, points)))
         vectors = vectors.T
     kept = values > 1e-10 * values[-1]
     return values[kept, None] * vectors[kept]

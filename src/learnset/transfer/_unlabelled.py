@@ -3,11 +3,20 @@
 import abc
 from typing import Any, TYPE_CHECKING
 
-import equinox as eqx
-import jax
 from jaxtyping import Array, Float, Key, PyTree, Shaped
 
-from ..core import AbstractMethod, Batch, for_task, Loss, Metrics, Model, State, Task
+from ..core import (
+    AbstractMethod,
+    Batch,
+    for_task,
+    Loss,
+    mean_gradient,
+    Metrics,
+    Model,
+    State,
+    Task,
+    weight_of_points,
+)
 
 if TYPE_CHECKING:
     # Type checkers would take an AbstractVar for the first argument of the constructor.
@@ -43,19 +52,15 @@ class AbstractUnlabelled(AbstractMethod):
     ) -> tuple[PyTree, State, Metrics]:
         del key
 
-        def of_task(model: Model, task: Task) -> tuple[Array, Array]:
+        def objective(model: Model, task: Task) -> tuple[Array, Metrics]:
             one = for_task(model, task.index)
-            weight = task.query.weight.reshape(len(task.query.weight), -1).max(axis=1)
+            weight = weight_of_points(task.query.weight)
             apart = self.discrepancy(one, task.support, task.query.x, weight)
-            return self.loss(predictor(one), task.support), apart
+            supervised = self.loss(predictor(one), task.support)
+            metrics = {"source": supervised, "discrepancy": apart}
+            return supervised + self.strength * apart, metrics
 
-        @eqx.filter_value_and_grad(has_aux=True)
-        def objective(model: Model) -> tuple[Array, Metrics]:
-            supervised, apart = jax.vmap(lambda task: of_task(model, task))(tasks)
-            metrics = {"source": supervised.mean(), "discrepancy": apart.mean()}
-            return metrics["source"] + self.strength * metrics["discrepancy"], metrics
-
-        (loss, metrics), grads = objective(model)
+        (loss, metrics), grads = mean_gradient(objective, model, tasks, has_aux=True)
         return grads, state, {"loss": loss} | metrics
 
 
