@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from learnset.comparison import Setting
-from learnset.report import Grid, look
+from learnset.report import DASHES, Grid, look
 
-DASHES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
 Row = dict[str, Any]  # of result.json
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from learnset.core import COLOURS, FAINT, new_figure, write_figure
-from learnset.report import Bullets, Grid, Page, Paragraph, Picture, Section
+from learnset.report import Bullets, DASHES, Grid, Page, Paragraph, Picture, Section
 
-from ._pages import DASHES, Row, select
+from ._pages import Row, select
 
 KEEP = ("L2-SP", "LoRA", "distillation", "WiSE")
 

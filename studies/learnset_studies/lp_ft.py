@@ -35,8 +35,9 @@ INPUTS, SEEN, FEATURES, POINTS = 24, 12, 3, 48  # inputs vary in SEEN directions
 ERRORS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)  # of the pretrained features
 LR = 0.01
 SMALL = 1e-6  # an error that is none
-LEAST = 1e-8  # that is shown
+LEAST, LEAST_SIZE = 1e-8, 3e-3  # that are shown; smaller ones stand there
 NAMES = ("linear probing", "fine-tuning", "LP-FT")
+STYLES = ("o-", "o-", "s--")  # where two lines are one, both are seen
 SOURCE = (
     "Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features and Underperform"
     " Out-of-Distribution, §3"
@@ -114,12 +115,14 @@ class LPFTStudy:
         figure, axes = new_figure(1, 2, width=9, height=3.6, sharey=True)
         titles = {"seen": "inputs as in training", "unseen": "all inputs"}
         for axis, (measure, title) in zip(axes[0], titles.items(), strict=True):
-            for name, colour in zip(NAMES, COLOURS, strict=False):
+            for name, colour, style in zip(NAMES, COLOURS, STYLES, strict=False):
                 rows = [row for row in result["rows"] if row["recipe"] == name]
                 values = np.maximum([row[measure] for row in rows], LEAST)
-                sizes = np.maximum([row["feature_error"] for row in rows], 3e-3)
-                axis.plot(sizes, values, "o-", color=colour, label=name, markersize=4)
+                sizes = np.maximum([row["feature_error"] for row in rows], LEAST_SIZE)
+                axis.plot(sizes, values, style, color=colour, label=name, markersize=4)
             axis.set(xscale="log", yscale="log", xlabel="error of the features", title=title)
+            axis.set_xticks([LEAST_SIZE, *ERRORS[1:]], [f"{size:g}" for size in ERRORS])
+            axis.minorticks_off()
         axes[0][0].set_ylabel("squared error")
         axes[0][1].legend(frameon=False, fontsize=9)
         write_figure(figure, folder, "errors")

@@ -81,7 +81,7 @@ def is_transductive(model: Any) -> bool:
 
 def weight_of_points(weight: Float[Array, "points *#out"]) -> Float[Array, "points"]:
     """One weight for each point: the largest among its labels."""
-    return weight.reshape(len(weight), -1).max(axis=1)
+    return weight.max(axis=tuple(range(1, weight.ndim)))
 
 
 def _of_points(weight: Array | None, xs: Array) -> Float[Array, "points"]:

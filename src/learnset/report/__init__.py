@@ -12,6 +12,7 @@ from ._figures import draw_comparison as draw_comparison, draw_tasks as draw_tas
 from ._html import check_report as check_report, html_of as html_of
 from ._look import (
     amount as amount,
+    DASHES as DASHES,
     Look as Look,
     look as look,
     number as number,

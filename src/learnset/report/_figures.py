@@ -20,7 +20,7 @@ from ..core import (
     write_figure,
 )
 from ..tasks import AbstractTasks, Sinusoids
-from ._look import amount, LINES, look, Numbers
+from ._look import amount, DASHES, LINES, look, Numbers
 
 PANELS = (Setting.POOLED, Setting.TRANSFER, Setting.MULTI_TASK, Setting.META)
 
@@ -117,7 +117,9 @@ def _panels(
                 curve(axis, outcome, color=FAINT, label=in_legend(outcome.name), linestyle="--")
         members = [outcome for outcome in outcomes if outcome.recipe.setting is setting]
         for i, outcome in enumerate(members):
-            curve(axis, outcome, color=LINES[i % len(LINES)], label=in_legend(outcome.name))
+            dashes, colour = divmod(i, len(LINES))  # where colours end, dashes begin
+            style = {"color": LINES[colour], "linestyle": DASHES[dashes % len(DASHES)]}
+            curve(axis, outcome, label=in_legend(outcome.name), **style)
         axis.set_title(look(setting).name, fontsize=11)
         axis.set_xlabel(label)
         axis.set_xscale("log")

@@ -10,6 +10,7 @@ from ..core import COLOURS, FAINT, INK
 # Red is for what hurts, and for nothing else.
 BAD = COLOURS[1]
 LINES = tuple(colour for colour in COLOURS if colour != BAD)
+DASHES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
 COLOUR = {
     Setting.SCRATCH: INK,
     Setting.POOLED: COLOURS[0],
