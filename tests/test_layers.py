@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import learnset
 
 SOURCE = Path(learnset.__file__).parent
@@ -59,6 +61,7 @@ def test_imports_point_downwards():
     assert up == []
 
 
+@pytest.mark.slow
 def test_no_private_name_crosses_a_folder():
     private = [
         f"{path.relative_to(SOURCE)} imports {name} of {module}"

@@ -47,6 +47,7 @@ def comparison(row):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.parent.name)
 def test_a_kept_result_is_as_documented_and_undamaged(path, capsys):
     assert faults(path) == []

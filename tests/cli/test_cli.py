@@ -126,6 +126,7 @@ def test_evaluate_keeps_the_result_of_other_words(run, tmp_path, capsys):
     (run / "result.json").unlink()
 
 
+@pytest.mark.slow
 def test_a_used_directory_is_refused_and_resume_goes_on(run, capsys):
     arguments = ["train", "anil", "sinusoids", "--method.inner-lr", "0.1", "--out", str(run)]
     assert main([*arguments, "--steps", "400"]) == 2
@@ -145,12 +146,14 @@ def test_evaluate_of_a_damaged_run_is_one_line(run, tmp_path, capsys):
     assert "no checkpoints" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_divergence_is_exit_code_1_with_advice(tmp_path, capsys):
     words = ["train", "maml", "sinusoids", "--lr", "1e30", "--steps", "50"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 1
     assert "met NaN or infinity at step" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_draw_writes_both_kinds_of_picture(tmp_path, capsys):
     for family in ("sinusoids", "linear-gaussian", "unrelated"):
         assert main(["draw", family, "--out", str(tmp_path)]) == 0

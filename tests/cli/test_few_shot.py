@@ -117,6 +117,7 @@ def test_features_are_told_apart_by_a_classifier_of_features(here, tmp_path, cap
     assert capsys.readouterr().out.count("%") == 16
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_features_are_compared_from_a_file(here, tmp_path, capsys, monkeypatch):
     """With some recipes: a result, and a page that shows which class was taken for which."""

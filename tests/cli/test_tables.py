@@ -233,6 +233,7 @@ def test_a_source_that_is_not_at_hand_gets_one_line(tmp_path, monkeypatch, capsy
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_table_is_drawn_and_trained_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     path = str(write(tmp_path / "mydata.csv"))

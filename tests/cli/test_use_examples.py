@@ -18,6 +18,8 @@ from learnset.recipes import classes
 
 TINY = "--ways 2 --shots 1 2 --steps 3 --seeds 2 --quick".split()
 
+pytestmark = pytest.mark.slow
+
 
 def picture(name: int, example: int, scale: int = 1) -> np.ndarray:
     """Classes differ in where they are bright; 12 bits where `scale` is 16."""
@@ -113,7 +115,6 @@ def test_images_are_read_by_the_range_of_training(here):
     assert fitted.format.classes(dark).x.max() <= 30  # of 255: by 9 bits it would be 240
 
 
-@pytest.mark.slow
 def test_a_new_process_without_the_data_gives_the_same_probabilities(here, tmp_path):
     program = (
         "import sys, learnset as ls, numpy as np; c = ls.load(sys.argv[1]);"
@@ -126,7 +127,6 @@ def test_a_new_process_without_the_data_gives_the_same_probabilities(here, tmp_p
     assert np.abs(np.load(tmp_path / "p.npy") - expected).max() < 1e-6
 
 
-@pytest.mark.slow
 def test_what_a_run_has_trained_is_not_trained_again(here, capsys):
     run = "compare-features"
     saved = sorted((here / run / "checkpoints").rglob("*.checkpoint"))
@@ -148,7 +148,6 @@ def test_what_a_run_has_trained_is_not_trained_again(here, capsys):
         assert abs(row["value"] - one["value"]) < 1e-6
 
 
-@pytest.mark.slow
 def test_settings_of_the_nearest_number_of_examples_are_used_and_said(here):
     main(["fit", "compare-features", "--recipe", "ProtoNet", "--out", "g.learnset"])
     fitted = ls.load("g.learnset")
@@ -165,7 +164,6 @@ def test_settings_of_the_nearest_number_of_examples_are_used_and_said(here):
     assert (np.array(answers.classes)[answers.predicted] == y[:24]).mean() > 0.8
 
 
-@pytest.mark.slow
 def test_a_head_of_its_own_takes_no_other_number_of_classes(here, capsys):
     assert main(["fit", "compare-features", "--recipe", "scratch", "--out", "m.learnset"]) == 0
     assert "scratch takes exactly 2 classes" in capsys.readouterr().out

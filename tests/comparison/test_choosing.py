@@ -197,6 +197,7 @@ def test_alike_are_neighbours_that_differ_in_numbers_alone():
     assert [len(group) for group in alike(things)] == [2, 2, 1, 1]
 
 
+@pytest.mark.slow
 def test_recipes_that_learn_alike_are_learnt_once(monkeypatch):
     """Three recipes, two ways to learn: those that differ in adapters and names share one."""
     trained = []

@@ -49,6 +49,7 @@ def seen():
     return compare(ls.recipes.regression.seen(num_tasks=12), question)
 
 
+@pytest.mark.slow
 def test_a_recipe_under_another_name_has_the_same_values(comparison):
     """All that recipes share is shared: tasks, initial models, training tasks. Nothing depends on
     their order."""
@@ -58,6 +59,7 @@ def test_a_recipe_under_another_name_has_the_same_values(comparison):
     assert np.array_equal(comparison["R2D2"].of_tasks, other["again"].of_tasks)
 
 
+@pytest.mark.slow
 def test_an_optimiser_may_be_made_from_the_step_size():
     def learnt(**options):
         learner = ls.comparison.ByGradient(ls.Pooled(ls.mse), lr=0.1, **options)
@@ -232,6 +234,7 @@ def test_the_interval_holds_the_truth_95_times_in_100():
     assert abs(inside - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 2000)
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_is_reported_and_the_others_go_on(tmp_path):
     learner = ls.comparison.ByGradient(ls.MAML(ls.mse, 1e20))
     wild = ls.Recipe("wild", ls.Setting.META, (learner,))
@@ -258,6 +261,7 @@ def test_adapters_with_other_numbers_of_steps_need_recipes_of_their_own():
         compare([ls.Recipe("both", ls.Setting.SCRATCH, adapters=adapters)])
 
 
+@pytest.mark.slow
 def test_a_comparison_that_was_cut_resumes_to_the_same_numbers(tmp_path):
     r = ls.recipes.regression
     recipes = [r.constant(0.0), r.transfer_pooled(steps=5), r.r2d2()]
@@ -270,6 +274,7 @@ def test_a_comparison_that_was_cut_resumes_to_the_same_numbers(tmp_path):
     assert {json.loads(line)["run"] for line in lines} == {"pooled + fine-tuning", "R2D2"}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_on_unrelated_tasks_no_recipe_is_below_the_best_constant():
     family = ls.Unrelated(shots=8)
@@ -287,6 +292,7 @@ def test_on_unrelated_tasks_no_recipe_is_below_the_best_constant():
     assert result["pooled + fine-tuning"].at(8).mean() < scale
 
 
+@pytest.mark.slow
 def test_a_leak_on_unrelated_tasks_is_found():
     """The test above can fail: a learner that sees the query targets comes out below."""
 

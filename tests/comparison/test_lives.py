@@ -86,6 +86,7 @@ def turning(measure=None, **sizes):
     return Lives(Turning(), measure or TotalReward(), **sizes)
 
 
+@pytest.mark.slow
 def test_random_pulls_are_paid_the_mean_of_the_arms():
     question = Lives(Bandits(3, 20), TotalReward(), seeds=2, test_tasks=400)
     (outcome,) = compare(question, recipe(AtRandom(3)))
@@ -95,6 +96,7 @@ def test_random_pulls_are_paid_the_mean_of_the_arms():
     assert apart.shape == (2, 400) and abs(apart.mean()) < 4 * error < 0.6
 
 
+@pytest.mark.slow
 def test_seeds_live_in_the_same_environments_each_by_its_own_chance():
     question = Lives(Bandits(2, 12), ByPull(), seeds=3, test_tasks=5)
     fixed, random = compare(question, recipe(FIRST), recipe(AtRandom(2), name="random"))
@@ -106,6 +108,7 @@ def test_seeds_live_in_the_same_environments_each_by_its_own_chance():
     assert validation.means.shape == (200, 2) and (jr.key_data(keys) != jr.key_data(others)).any()
 
 
+@pytest.mark.slow
 def test_a_seed_has_the_same_lives_however_many_there_are():
     one, three = (
         next(iter(compare(Lives(Bandits(2, 12), seeds=n, measure=ByPull()), recipe(AtRandom(2)))))
@@ -149,6 +152,7 @@ def test_what_was_chosen_answers_a_second_question():
     np.testing.assert_array_equal(second["agent"].of_tasks, np.zeros((1, 2, 4, 6)))
 
 
+@pytest.mark.slow
 def test_a_trained_agent_and_the_initial_one_are_compared_with_a_rule():
     def network(key):
         return RecurrentAgent(Turning().sample(ls.Split.TRAIN, key=key), width=4, key=key)

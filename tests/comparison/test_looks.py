@@ -12,6 +12,7 @@ from learnset.models import separate
 from learnset.tasks import TaskRows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", ((3, 1, 0, 70), (40, 300, 9), (1,)))
 def test_blocks_give_the_mean_loss_of_all_rows_however_unequal_tasks_are(sizes):
     random = np.random.default_rng(0)

@@ -25,6 +25,7 @@ def learnt(question=FEW, **options):
     return learn(network, question, key=jr.key(0), budget=BUDGET, progress=False, **options)
 
 
+@pytest.mark.slow
 def test_what_was_trained_once_answers_each_question_as_if_it_were_compared_alone(monkeypatch):
     trained = []
     train_seeds = ByGradient.train_seeds

@@ -161,6 +161,7 @@ def test_roc_auc_is_that_of_scikit_learn_ties_included(seed):
     assert np.isnan(roc_auc(np.ones(3), np.arange(3.0)))
 
 
+@pytest.mark.slow
 def test_classes_with_missing_labels_are_scored_by_roc_auc():
     random = np.random.default_rng(3)
     x = random.normal(size=(90, 3))

@@ -56,6 +56,7 @@ def recipe(learner, start=POOLED, **options):
     return ls.Recipe("further", ls.Setting.TRANSFER, (learner,), start=start, **options)
 
 
+@pytest.mark.slow
 def test_learning_starts_from_the_models_of_the_other_recipe():
     made = experience()
     pooled = made.learnt(POOLED)
@@ -68,6 +69,7 @@ def test_learning_starts_from_the_models_of_the_other_recipe():
     assert (bias(pooled.of_one) != bias(made.models)).any()
 
 
+@pytest.mark.slow
 def test_what_it_starts_from_is_learnt_once(monkeypatch):
     made, trained = experience(), []
     train = ByGradient.train_seeds
@@ -146,6 +148,7 @@ def test_policies_are_adapted_to_each_environment_and_scored_after_each_step():
     assert abs(still.overall[0].mean() - 0.25) < 0.15
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_environments_in_parts_have_the_same_values():
     question, made = policies(repeats=3)
@@ -166,6 +169,7 @@ class Calm(TotalReward):
         return eqx.tree_at(lambda agent: agent.actor.layers[-1], agent, sharp)
 
 
+@pytest.mark.slow
 def test_a_measure_may_be_of_what_is_made_of_an_agent():
     question, made = policies(Calm(), repeats=5)
     (outcome,) = made.ask(question, [ls.Recipe("calm", ls.Setting.SCRATCH)])

@@ -1,6 +1,7 @@
 """How many adaptations were stopped is counted, and said."""
 
 import jax.random as jr
+import pytest
 
 import learnset as ls
 
@@ -26,6 +27,7 @@ def test_descent_that_does_no_harm_is_not_counted():
     assert [count["stopped"] for count in stopped(1e-3)] == [0, 0]
 
 
+@pytest.mark.slow
 def test_recipes_whose_adaptation_cannot_be_stopped_have_no_count():
     question = ls.NewTasks(ls.Sinusoids(), seeds=1, shots=(2,), test_tasks=5)
     recipe = ls.recipes.regression.scratch(steps=2)

@@ -266,6 +266,20 @@ SLOW = {
     "numbered, unequal",
     "meta-sgd's sines",
     "reptile's sines",
+    "at representation",
+    "auto-lambda",
+    "cagrad",
+    "cavia",
+    "cdan",
+    "dann",
+    "fairgrad",
+    "forum",
+    "gradvac",
+    "imaml",
+    "mcc",
+    "moml",
+    "proximal descent",
+    "soft sharing",
 }
 
 

@@ -34,6 +34,7 @@ def sines(count):
     return ls.Sinusoids(shots=3, queries=4).draw(count, ls.Split.TRAIN, key=jr.key(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_tiles_give_the_gradient_of_all_tasks_at_once(name, monkeypatch):
     method, model = METHODS[name]
@@ -46,6 +47,7 @@ def test_tiles_give_the_gradient_of_all_tasks_at_once(name, monkeypatch):
     assert_close(sizes[1], sizes[None], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_absent_tasks_do_not_count_in_tiles_either(monkeypatch):
     tasks = sines(7)
     absent = jax.tree.map(lambda w: w.at[2].set(0), (tasks.support.weight, tasks.query.weight))
@@ -67,6 +69,7 @@ def test_the_task_that_fills_a_tile_up_has_no_part_in_the_sum():
     assert float(total) == 28 and set(calls) == {4}  # two tiles of 4, not of 5
 
 
+@pytest.mark.slow
 def test_few_tasks_are_taken_at_once():
     # The sum over a batch that fits is bit for bit the simple form.
     tasks = sines(25)
@@ -80,6 +83,7 @@ def test_few_tasks_are_taken_at_once():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CPU, reason="other devices take all tasks at once")
 def test_large_tasks_are_taken_one_by_one_and_small_ones_in_tiles_of_a_cache():
     def size(width):

@@ -56,6 +56,7 @@ def written(number, places, mark, group):
     return "-" * sign + whole + (mark + part if places else "")
 
 
+@pytest.mark.slow
 @given(
     st.lists(NAMES | NUMBER_LIKE, min_size=2, max_size=6, unique=True),
     st.sampled_from(",;\t|"),
@@ -70,6 +71,7 @@ def test_names_come_back_letter_by_letter(names, separator):
     assert [table.words[0][int(code)] for code in table.x[:, 0]] == names * 2
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(-(10**9), 10**9), min_size=4, max_size=12),
     st.integers(0, 5),

@@ -67,6 +67,7 @@ def test_estimators_need_scikit_learn(monkeypatch):
         importlib.import_module("learnset.sklearn")
 
 
+@pytest.mark.slow
 def test_no_optional_package_is_imported_before_it_is_needed():
     heavy = ["polars", "narwhals", "PIL", "pooch", "sklearn", "matplotlib", "scipy", "gymnasium"]
     heavy += ["orbax", "tensorstore", "rich"]

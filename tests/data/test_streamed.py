@@ -24,6 +24,7 @@ def drawn(tasks, split):
     return tasks.draw(7, split, key=jr.key(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", (ls.Split.TRAIN, ls.Split.TEST))
 def test_tasks_are_the_same_bit_for_bit(split):
     assert bool(eqx.tree_equal(drawn(STREAMED, split), drawn(ON_DEVICE, split)))
@@ -98,6 +99,7 @@ def test_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_same():
     assert bool(eqx.tree_equal(drawn(above, ls.Split.TEST), drawn(within, ls.Split.TEST)))
 
 
+@pytest.mark.slow
 def test_variable_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_same():
     sizes = {"min_ways": 2, "max_ways": 3, "max_support": 4}
     within, above = (

@@ -306,6 +306,7 @@ print(gymnasium.make("learnset.envs.gymnasium:learnset/Harlow-v0").spec.id)
 """
 
 
+@pytest.mark.slow
 def test_learnset_works_without_gymnasium_and_with_it_is_found_by_module_and_name():
     command = [sys.executable, "-c", SCRIPT]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

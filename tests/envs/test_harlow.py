@@ -69,6 +69,7 @@ def percent_correct(agent, envs):
 # Anchors.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fixation", (False, True))
 def test_win_stay_lose_shift_scores_50_and_then_100(fixation):
     problems = ls.envs.Harlow(LENGTH, fixation=fixation)
@@ -200,6 +201,7 @@ def test_the_object_is_rewarded_and_not_its_side(trial, left_is_right_choice, ac
     assert np.array_equal(observed, [[*objects, 0]] * 2)  # the objects stay visible
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(range(3)), min_size=8, max_size=8))
 @settings(deadline=None, max_examples=60, derandomize=True)
 def test_with_fixation_nothing_happens_before_a_look_at_the_cross(actions):

@@ -228,6 +228,7 @@ def test_the_chance_of_the_world_and_that_of_the_agent_are_independent():
 # A world without an end.
 
 
+@pytest.mark.slow
 @given(some_lengths, some_rewards)
 @a_few
 def test_an_endless_world_begins_the_trials_again(lengths, rewards):

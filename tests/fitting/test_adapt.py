@@ -13,6 +13,7 @@ def error(model, rows, y):
     return float(np.sqrt(((model.predict(rows)["predicted"].to_numpy() - y) ** 2).mean()))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*task is unknown")
 @pytest.mark.filterwarnings("ignore:The mean of tasks")
 @pytest.mark.parametrize("recipe", ["mixed model", "ridge with offsets"])
@@ -59,6 +60,7 @@ def test_a_correction_of_classes_is_where_its_gradient_is_zero():
     assert np.abs(x.T @ left + 2 * ours.weight).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_rows_far_from_all_others_do_not_make_it_diverge():
     model = fitted("mixed model")
     x, y, task = noisy(1, 2, first=9)

@@ -23,6 +23,7 @@ def saved(tmp_path_factory):
     return model, path
 
 
+@pytest.mark.slow
 def test_a_new_process_predicts_the_same_without_data(saved, tmp_path):
     model, path = saved
     rows = frame(*noisy(6, 4, seed=2)[::2])

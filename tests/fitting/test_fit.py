@@ -25,6 +25,7 @@ def r2(y: np.ndarray, predicted: np.ndarray) -> float:
     return 1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum()
 
 
+@pytest.mark.slow
 def test_a_second_file_with_other_words_and_tasks_is_read_as_the_first():
     new = shops(60, ["b", "c"], ["green", "red"], seed=1)
     predicted = of_shops().predict(new.drop("sales"))
@@ -84,6 +85,7 @@ def test_several_targets_are_answered_for_each_row():
         model.adapt(pl.DataFrame({"u": [0.0], "v": [0.0], "p": [1.0]}))
 
 
+@pytest.mark.slow
 def test_classes_come_back_by_name_with_calibrated_probabilities():
     x, y, task = noisy(6, 200)
     labels = np.where(y > 0, "high", "low")
@@ -205,6 +207,7 @@ def test_a_model_of_logarithms_predicts_the_target_itself(least):
     assert inside.mean() > 0.85 and (answers["lower"].to_numpy() > 0).all()
 
 
+@pytest.mark.slow
 def test_trees_are_fitted_to_so_few_rows_that_one_alone_stops_them():
     random = np.random.default_rng(0)
     table = ls.Table.from_arrays(random.normal(size=(10, 2)), random.normal(size=(10, 2)))

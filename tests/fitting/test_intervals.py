@@ -103,6 +103,7 @@ def test_probabilities_are_the_frequencies_where_outputs_say_nothing():
     assert np.abs(chance - 0.9).max() < 0.01 and fixed.error < 0.01
 
 
+@pytest.mark.slow
 def test_probabilities_are_those_of_the_outputs_that_the_model_has():
     """A comparison scales logits by validation rows; the file calibrates the model's own outputs,
     which are 0 and 1 for least squares."""

@@ -28,6 +28,7 @@ def mean_of(recipe, classes=()):
     return float(predicted["probability of yes" if classes else "predicted"].mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", SOLVED)
 def test_a_mean_is_weighed_by_what_is_solved_or_grown(recipe):
     assert abs(mean_of(recipe) - 0.9) < 0.1

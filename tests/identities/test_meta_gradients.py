@@ -29,6 +29,7 @@ def batch(tasks, getkey):
     return tasks.draw(4, ls.Split.TRAIN, key=getkey())
 
 
+@pytest.mark.slow
 def test_maml_with_no_steps_is_plain_training_on_the_query_sets(model, batch):
     plain = eqx.filter_jit(
         eqx.filter_grad(lambda m: jax.vmap(lambda t: ls.mse(m, t.query))(batch).mean())
@@ -58,6 +59,7 @@ def test_remat_gives_the_exact_gradient(model, batch, steps):
     assert_close(gradient(exact, model, batch), gradient(remat, model, batch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 3])
 def test_exact_maml_agrees_with_finite_differences(model, batch, steps):
     with jax.enable_x64(True):

@@ -105,6 +105,7 @@ def test_a_class_without_support_is_never_predicted_and_absent_points_change_not
     assert (zeros.argmax(axis=1) != 1).all() and jnp.isfinite(zeros).all()
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_part_that_is_used(learner):
     learner, model, _ = learner
     grads = eqx.filter_jit(learner.gradient)(model, TASKS, None, key=jr.key(0))[0]
@@ -117,6 +118,7 @@ def test_gradients_reach_every_part_that_is_used(learner):
     assert min(largest.values()) > 1e-8, largest
 
 
+@pytest.mark.slow
 def test_proto_maml_without_steps_is_a_prototypical_network():
     model = ls.models.Headed(net(), None)
     zero, proto = ls.ProtoMAML(steps=0), ls.ProtoNet()

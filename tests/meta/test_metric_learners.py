@@ -155,6 +155,7 @@ def test_a_relation_network_sums_the_points_of_a_class():
     assert close(ls.predict(two, QUERIES), ls.predict(one, QUERIES))
 
 
+@pytest.mark.slow
 def test_a_relation_between_maps_of_images_compares_each_query_separately():
     encoder = ls.Conv4((8, 8, 1), filters=3, blocks=1, key=jr.key(0))
     model = ls.meta.WithRelation(

@@ -139,6 +139,7 @@ class Small(eqx.Module):
         return self.weight @ x.reshape(-1)
 
 
+@pytest.mark.slow
 def test_any_module_is_a_backbone_and_raw_images_are_prepared_for_it():
     small = Small(jnp.ones((5, 48)))
     backbone = ls.models.Backbone(small, in_shape=(4, 4, 3), mean=0.5, spread=0.25)
@@ -161,6 +162,7 @@ def test_a_network_of_flax_is_a_backbone():
     assert backbone.features(jnp.ones((28, 28, 1))).shape == (backbone.size,) == (4,)
 
 
+@pytest.mark.slow
 def test_a_backbone_and_a_head_are_a_model_that_adapters_take():
     backbone = ls.models.Backbone(Small(jnp.eye(4, 12)), in_shape=(2, 2, 3))
     model = ls.models.Headed(backbone, None)

@@ -210,6 +210,7 @@ def test_heads_must_divide_the_width(getkey):
         ls.models.AttentionBlock(8, heads=3, key=getkey())
 
 
+@pytest.mark.slow
 def test_filters_may_grow_from_one_convolution_to_the_next(getkey):
     encoder = ls.Conv4((28, 28, 1), filters=(4, 8, 16, 32), key=getkey())
     sizes = [block.convolution.weight.shape[2:] for block in encoder.blocks]

@@ -46,6 +46,7 @@ def test_merging_adds_to_the_base_and_keeps_the_heads_of_tasks():
         assert_close(view.head, own.head)
 
 
+@pytest.mark.slow
 def test_the_recipe_makes_one_body_that_has_moved():
     recipes = {recipe.name: recipe for recipe in ls.recipes.regression.merged(num_tasks=3)}
     learner = recipes["task vectors"].learners[0]

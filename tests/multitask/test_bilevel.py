@@ -160,6 +160,7 @@ def test_forum_solves_its_quadratic_problem(seed):
     assert np.allclose(ours, theirs.x[1:], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_forum_lowers_the_gap_of_training_at_the_required_rate(batch, model):
     """The first direction keeps the constraint, with the slope of the gap by its definition."""
     method = ls.multitask.FORUM(num_tasks=NUM, lr=LR, inner_lr=INNER, steps=3, phi=0.2)

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import optax
+import pytest
 
 import learnset as ls
 
@@ -12,6 +13,7 @@ def held_out(model, tasks):
     return ls.mse(model, points)
 
 
+@pytest.mark.slow
 def test_early_stopping_changes_no_step_and_keeps_the_best_model(getkey):
     tasks = ls.FiniteTasks.from_family(
         ls.Sinusoids(4, 4), num_tasks=3, points=12, held_out=10, key=getkey()

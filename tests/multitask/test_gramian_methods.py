@@ -76,6 +76,7 @@ def test_if_no_direction_helps_all_tasks_nothing_moves(name, shape, seed):
     assert np.linalg.norm(direction(BALANCERS[name], jacobian)) <= few * math.sqrt(EPS) * length
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BALANCERS)
 def test_gradients_of_zero_give_zero(name):
     assert np.array_equal(direction(BALANCERS[name], np.zeros((3, 4))), np.zeros(4))
@@ -225,6 +226,7 @@ def test_pcgrad_meets_tasks_in_every_order():
 # CAGrad
 
 
+@pytest.mark.slow
 @quick
 @given(
     st.sampled_from(SHAPES[:3]),

@@ -53,6 +53,7 @@ def matrix(tree):
     )
 
 
+@pytest.mark.slow
 def test_pooled_training_takes_the_mean_over_present_tasks(models, batch, key):
     present = jax.tree.map(lambda leaf: leaf[:-1], batch)
     absent = eqx.tree_at(

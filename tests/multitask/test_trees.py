@@ -135,6 +135,7 @@ def test_more_tasks_than_categories_are_given_by_their_means():
     assert np.isfinite(np.asarray(model.codes)).all() and model.codes.shape == (301, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grower", (ls.multitask.StackedBoosting(), ls.multitask.ForestOfTargets()))
 def test_trees_of_several_targets_learn_all_of_them(grower):
     random = np.random.default_rng(0)

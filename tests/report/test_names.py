@@ -82,6 +82,7 @@ def test_square_brackets_and_colons_reach_the_terminal_as_they_are(capsys):
     assert capsys.readouterr().out == "[x].png [/b] :smile:\n"
 
 
+@pytest.mark.slow
 @hypothesis.given(st.lists(NAMES, min_size=1, max_size=3))
 @hypothesis.example(["_"])
 @hypothesis.settings(deadline=None, max_examples=15)

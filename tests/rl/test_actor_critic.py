@@ -61,6 +61,7 @@ def judged(agent, memory, percept, action, secret):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("endless", (False, True))
 def test_a_rollout_equals_a_loop_over_tasks_and_steps(endless):
     envs = drawn(probes.REMEMBERED)
@@ -128,6 +129,7 @@ def test_the_secret_reaches_the_critic_and_nothing_that_acts():
     assert np.all(np.asarray(one.value != two.value)) and not np.array_equal(one.secret, two.secret)
 
 
+@pytest.mark.slow
 def test_guesses_are_drawn_to_the_secret():
     """The gradient of the squared error, by hand."""
     method = eqx.tree_at(lambda m: m.objective.guess_cost, POLICY_ALONE, 1.0)
@@ -168,6 +170,7 @@ def test_the_mean_gradient_is_that_of_the_expected_reward():
     assert np.allclose(np.mean(each, axis=0), expected, atol=4 * 0.5 / np.sqrt(20 * MANY))
 
 
+@pytest.mark.slow
 def test_one_update_of_ppo_is_one_of_a2c():
     objective = ls.rl.Objective(guess_cost=0.3)
     ppo = ls.rl.PPO(STEPS, objective, optimiser=optax.sgd(1.0), epochs=1, parts=1)
@@ -213,6 +216,7 @@ def same_gradients(one, other):
     assert_close(*grads, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_an_action_that_does_not_count_changes_no_gradient():
     lived = rolled(AGENT, drawn(probes.ACTION))
     action = jnp.where(lived.counts, lived.action, 1 - lived.action)

@@ -46,6 +46,7 @@ def near(values, expected):
     return np.all(np.abs(np.asarray(values) - np.asarray(expected)) < 0.1)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("method", (A2C, PPO), ids=("A2C", "PPO"))
 def test_the_ladder_of_probes_is_climbed(learned, method):

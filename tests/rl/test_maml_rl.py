@@ -225,6 +225,7 @@ numbers = st.integers(0, 10_000).map(lambda seed: jr.normal(jr.key(seed), (15,))
 both_hessians = jax.jit(hessians)
 
 
+@pytest.mark.slow
 @given(numbers)
 @a_few
 def test_the_hessian_is_unbiased_with_full_credit_whatever_the_baseline(numbers):
@@ -270,6 +271,7 @@ def test_if_the_baseline_is_wrong_nothing_is_learnt_on_average(agent, getkey):
     assert jnp.abs(grads.mean(axis=0) / grads.std(axis=0, ddof=1) * jnp.sqrt(300.0)).max() < 4
 
 
+@pytest.mark.slow
 def test_steps_find_the_best_arm_and_are_traced(getkey):
     """The scale, which is left out of `where`, stays."""
     options = {"lr": jnp.linspace(2.0, 1.0, 20), "steps": 20, "episodes": 10}

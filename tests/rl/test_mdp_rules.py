@@ -77,6 +77,7 @@ def test_an_agent_that_knows_the_process_gets_the_value_of_value_iteration():
     assert abs(total.mean() - promised) < 4 * total.std() / num**0.5
 
 
+@pytest.mark.slow
 def test_a_belief_is_the_mean_of_prior_and_experience():
     mdp = row(drawn(TabularMDPs(states=3, actions=2, trials=4), 1, jr.key(0)), 0)
     rule = EpsilonGreedyPlanner(3, 2, 10, epsilon=0.5)

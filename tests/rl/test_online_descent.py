@@ -65,6 +65,7 @@ def test_after_each_trial_the_weights_are_those_of_policy_descent_on_it():
     assert not np.allclose(memory.moving.actor.layers[0].weight, POLICY.actor.layers[0].weight)
 
 
+@pytest.mark.slow
 def test_a_step_after_a_trial_changes_the_trials_after_it_alone():
     mazes = ls.envs.MatchingToPlace(POOL).draw(6, ls.Split.TEST, key=jr.key(0))
 

@@ -170,6 +170,7 @@ def test_coordinates_of_two_places_differ_by_the_path_between_them():
     assert (weights[1] == 0).all()
 
 
+@pytest.mark.slow
 def test_coordinates_become_those_of_the_pool():
     """After 40 minutes of random swimming, with decisions as often as in the original, the path
     between two places is known to about 10 cm in a pool of 2 m."""

@@ -66,6 +66,7 @@ def test_what_was_never_published_is_compared_with_nothing():
     assert GlyphStudy().compared("new scripts", "MAML", 5, 1, 40.0, 0.1) == {"chance": 20.0}
 
 
+@pytest.mark.long
 def test_the_papers_protocol_tests_on_423_characters_of_all_alphabets():
     if omniglot.find("images_evaluation.zip") is None:
         pytest.skip("the official zips are not in LEARNSET_DATA")

@@ -49,12 +49,14 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_a_quick_study_has_all_rows(folder):
     rows = json.loads((folder / "result.json").read_text())["rows"]
     assert {r["part"] for r in rows} == {"table 2", "curves", "figure 2", "gradient conflict"}
     assert {r["recipe"] for r in rows if r["part"] == "table 2"} == set(PUBLISHED)
 
 
+@pytest.mark.long
 def test_its_page_holds_its_figures_and_says_that_it_is_far_from_the_paper(folder):
     for name in ("curves", "figure2", "conflict"):
         assert (folder / f"{name}.png").exists() and (folder / f"{name}.svg").exists()
@@ -64,6 +66,7 @@ def test_its_page_holds_its_figures_and_says_that_it_is_far_from_the_paper(folde
     assert "trained too little" in (folder / "README.md").read_text()
 
 
+@pytest.mark.long
 def test_a_run_is_drawn_again_from_its_result_alone_to_the_same_bytes(folder, capsys):
     files = ("README.md", "report.html", "curves.svg", "figure2.svg", "conflict.svg")
     before = {name: (folder / name).read_bytes() for name in files}
@@ -74,6 +77,7 @@ def test_a_run_is_drawn_again_from_its_result_alone_to_the_same_bytes(folder, ca
     assert "trained too little" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_finished_run_that_is_resumed_trains_nothing_and_has_the_same_rows(folder):
     before = json.loads((folder / "result.json").read_text())["rows"]
     command = ["study", "maml-sinusoids", "--quick", "--steps", "20", "--out", str(folder)]

@@ -50,6 +50,7 @@ def test_an_end_agrees_if_the_reference_is_near_it_or_among_its_copies():
     assert not agrees(ends, (-2.4, None)) and not agrees(ends, (-2.9, 2.0))
 
 
+@pytest.mark.long
 def test_a_quick_toy_study_draws_both_scales_and_goes_on_from_what_is_done(tmp_path):
     folder = tmp_path / "toy"
     command = ["study", "multitask-toy", "--quick", "--steps", "250", "--out", str(folder)]
@@ -129,6 +130,7 @@ def test_a_table_with_parts_of_its_own_is_divided_into_them():
         assert (question.rows(split).count == number).all()
 
 
+@pytest.mark.long
 @needs_data
 def test_a_quick_multimnist_study_scores_both_digits_by_each_method(tmp_path, monkeypatch):
     three = {name: multimnist.methods()[name] for name in ("single task", "uniform", "MGDA-UB")}

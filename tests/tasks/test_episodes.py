@@ -118,6 +118,7 @@ def test_bytes_become_numbers_from_zero_to_one():
     assert np.abs(255 * x - np.rint(255 * x)).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_only_training_examples_are_augmented():
     def minus(x, *, key):
         return -x

@@ -73,6 +73,7 @@ def test_support_and_query_of_a_training_task_are_disjoint_and_use_all_its_point
         assert len(support | query) == min(len(own), tasks.shots + tasks.queries)
 
 
+@pytest.mark.slow
 @given(examples, seeds)
 @a_few
 def test_held_out_points_are_scored_on_and_never_learnt_from(example, seed):
@@ -91,6 +92,7 @@ def test_held_out_points_are_scored_on_and_never_learnt_from(example, seed):
         assert not validated & tested
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shots, queries", ((1, 1), (1, 9), (3, 4), (5, 1)))
 def test_a_task_too_small_for_shots_and_queries_has_some_of_both(shots, queries):
     size = np.arange(max(2, shots), 12)

@@ -44,6 +44,7 @@ def test_no_row_is_in_two_splits_or_in_support_and_query(getkey):
     assert sum(map(len, queries.values())) == len(set.union(*queries.values()))
 
 
+@pytest.mark.slow
 def test_many_targets_pass_the_checks_of_tasks():
     ls.checks.tasks(targets())
 

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import learnset as ls
 from learnset.training import answers, Calibrated, temperature
@@ -32,6 +33,7 @@ def calibration_error(logits, targets, bins=15):
     return sum(abs(right[b].mean() - sure[b].mean()) * b.mean() for b in inside if b.any())
 
 
+@pytest.mark.slow
 def test_confidence_of_other_tasks_is_their_share_of_right_answers(getkey):
     family, model = tasks(noise=1.0), ls.MLP(4, 3, width=16, depth=1, key=getkey())
     found = temperature(Loud(), model, family, key=getkey(), num_tasks=200)

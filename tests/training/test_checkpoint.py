@@ -201,6 +201,7 @@ def test_a_write_that_fails_leaves_the_earlier_file_and_no_other(tmp_path, monke
     assert path.read_text() == "whole" and len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_arrays_is_noticed(tmp_path):
     path = tmp_path / "some.answers"
     write_arrays(path, "answers 1", {"chosen": [1, 2]}, {"x": np.arange(5.0)})

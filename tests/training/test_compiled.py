@@ -95,6 +95,7 @@ def test_a_function_that_calls_itself_is_no_trouble():
     assert len(traces) == 1
 
 
+@pytest.mark.slow
 def test_no_more_programs_are_kept_than_said(monkeypatch):
     monkeypatch.setattr(_compiled, "KEPT", 3)
     call, traces = applied()

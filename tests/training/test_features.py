@@ -57,6 +57,7 @@ def test_features_that_are_not_finite_are_refused(tmp_path):
         features_of(tmp_path, images(3), np.nan)
 
 
+@pytest.mark.slow
 def test_a_view_of_features_draws_the_same_examples():
     data = ls.data.Labelled.from_arrays(images(60), np.arange(60) % 3)
     first, second = data.halves()

@@ -36,6 +36,7 @@ def several_kinds():
     )
 
 
+@pytest.mark.slow
 def test_a_new_process_finds_the_same_identity():
     """Also where strings are hashed otherwise, and sets so lie in another order."""
     imports = "import functools, jax, jax.numpy as jnp, jax.random as jr, numpy as np, optax"

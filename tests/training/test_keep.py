@@ -41,6 +41,7 @@ def saved(adapted, tmp_path):
     return tmp_path / "predictor"
 
 
+@pytest.mark.slow
 def test_a_new_process_predicts_the_same_for_any_number_of_points(adapted, saved, tmp_path):
     paths = [str(tmp_path / f"{num}.npy") for num in (1, 3, 50)]
     for path, num in zip(paths, (1, 3, 50), strict=True):

@@ -22,6 +22,7 @@ def learner():
     return ls.meta.ProtoNet(), encoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drawn_at_once", [1, 7, 20])
 def test_tasks_that_are_drawn_and_scored_in_parts_have_the_same_errors(monkeypatch, drawn_at_once):
     method, model = learner()

@@ -87,6 +87,7 @@ def test_a_run_that_was_killed_and_resumed_has_the_scores_of_an_uncut_one(
     assert list(ls.restore(tmp_path, POOLED, MODEL, ADAM).scores) == list(AT)
 
 
+@pytest.mark.slow
 def test_models_of_several_keys_are_scored_together():
     keys = jr.split(jr.key(2), 3)
     models = eqx.filter_vmap(lambda key: ls.MLP(1, 1, width=8, key=key))(keys)

@@ -42,6 +42,7 @@ def identical(left, right):
     return bool(eqx.tree_equal(left, right))
 
 
+@pytest.mark.slow
 def test_the_compiled_loop_takes_the_steps_of_a_plain_one(model, getkey):
     key, tasks, method = getkey(), ls.Sinusoids(shots=5, queries=5), ls.MAML(ls.mse)
     found = train(model, key, steps=5, method=method, tasks=tasks)
@@ -100,6 +101,7 @@ def test_a_vector_of_keys_trains_as_many_runs_together(model, getkey):
         )
 
 
+@pytest.mark.slow
 def test_train_can_be_mapped_and_compiled_by_the_user(model, getkey):
     keys = jr.split(getkey(), 2)
     mapped = eqx.filter_vmap(lambda key: train(model, key, steps=10))(keys)
@@ -236,6 +238,7 @@ def scheduled(rate):
     return module["schedule"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_made_with_anything_else_is_refused_by_class_and_field(
     model, getkey, tmp_path
 ):
@@ -293,6 +296,7 @@ def test_bad_settings_are_refused_at_once(model, getkey):
         ls.MAML(ls.mse, float("nan"))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_steps(model, getkey):
     key = getkey()
     train(model, key, steps=10, log_every=1)
@@ -341,6 +345,7 @@ BODIES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ("loss", "model", "tasks"))
 def test_a_function_with_another_body_is_not_resumed_and_one_that_computes_the_same_is(
     part, getkey, tmp_path

@@ -59,6 +59,7 @@ def base_and_support(request):
     return make(), ls.Batch(jr.normal(jr.key(5), (4, *shape)), jnp.ones((4, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_change_is_none_at_its_start_is_kept_and_knows_its_base(kind, base_and_support, tmp_path):
     base, support = base_and_support

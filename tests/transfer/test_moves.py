@@ -80,6 +80,7 @@ def test_frozen_parts_are_equal_bit_for_bit_after_100_steps_of_adamw(model, supp
     assert result.moved == (".layers[1].weight", ".layers[1].bias")
 
 
+@pytest.mark.slow
 def test_stored_statistics_of_normalisation_are_no_parameters():
     images = jr.normal(jr.key(3), (6, 8, 8, 1))
     model = ls.models.classifier(

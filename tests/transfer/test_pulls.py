@@ -139,6 +139,7 @@ def test_points_without_weight_do_not_pull(penalty, support, model):
     assert float(costs[0]) > 0
 
 
+@pytest.mark.slow
 def test_co_tuning_without_strength_is_a_new_head_and_fine_tuning():
     model, x = ls.MLP(2, 4, width=3, depth=1, key=jr.key(0)), jr.normal(jr.key(1), (6, 2))
     points = ls.Batch(x, jnp.eye(3)[jnp.arange(6) % 3])

@@ -94,6 +94,7 @@ def test_class_confusion_is_its_formula():
     assert confusion(jnp.asarray(logits), jnp.ones(6)) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_discriminator_descends_where_the_features_ascend():
     net = ls.MLP(2, 1, width=4, key=jr.key(3))
     values = [jnp.asarray(RANDOM.normal(size=(n, 2)), jnp.float32) for n in (3, 5)]
@@ -128,6 +129,7 @@ def answers(steps, model, xs, weight, lr=0.05):
     return ls.predict(Tent(lr, steps).adapt(model, support), xs, weight)
 
 
+@pytest.mark.slow
 def test_tent_makes_predictions_more_certain_and_reads_no_label(network):
     xs, weight = images(0, 1.0), jnp.ones(6)
     before, after = (answers(steps, network, xs, weight) for steps in (0, 10))

@@ -54,10 +54,10 @@ class Backbone(eqx.Module):
     **Raises:** `InputError` where the shape of inputs or the features are not known.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
-    >>> network = ls.models.EfficientNetLite(key=jr.key(0))
+    >>> network = ls.Conv4((32, 32, 3), key=jr.key(0))
     >>> backbone = ls.models.Backbone(network, in_shape=(32, 32, 3), mean=0.5, spread=0.5)
     >>> backbone.size, backbone.features(jnp.ones((28, 28, 1))).shape
-    (1280, (1280,))
+    (256, (256,))
     """
 
     module: Any

@@ -56,9 +56,9 @@ class EfficientNetLite(eqx.Module):
     Source: Tan & Le 2019, *EfficientNet*; the Lite variants of its authors' code: ReLU6 in place of
     swish, no squeeze-and-excitation, first and last stage of one size.
 
-    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> import jax, jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> network = ls.models.EfficientNetLite(key=jr.key(0))
-    >>> network.features(jnp.zeros((32, 32, 3))).shape
+    >>> jax.eval_shape(network.features, jnp.zeros((32, 32, 3))).shape  # computes nothing
     (1280,)
     """
 

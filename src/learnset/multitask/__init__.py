@@ -43,6 +43,7 @@ from ._forest import (
 )
 from ._forum import FORUM as FORUM
 from ._gls import GLS as GLS
+from ._gp_boosting import GPBoosting as GPBoosting
 from ._grad_drop import GradDrop as GradDrop
 from ._grad_norm import GradNorm as GradNorm
 from ._gradvac import GradVac as GradVac

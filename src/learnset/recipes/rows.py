@@ -35,6 +35,7 @@ from ..multitask import (
     FAMO,
     ForestOfTargets,
     Given,
+    GPBoosting,
     LightBoosting,
     Mean,
     MixedBoosting,
@@ -313,6 +314,10 @@ def _rivals(
         both = tuple(MixedBoosting(one) for one in boosted)
         source = "Sigrist 2022, GPBoost, in two steps"
         recipes.append(_rival("mixed model + boosting", setting, _grown(*both), source))
+        if find_spec("gpboost") is not None:
+            turns = _grown(*map(GPBoosting, boosted))
+            source = "Sigrist 2022, Gaussian Process Boosting"
+            recipes.append(_rival("GPBoost", setting, turns, source, quick=False))
     return recipes
 
 
