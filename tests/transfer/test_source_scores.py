@@ -92,19 +92,22 @@ def test_the_shrinkage_is_that_of_scikit_learn():
     assert shrinkage(x, x.T @ x / 60) == pytest.approx(covariance.ledoit_wolf_shrinkage(GOOD))
 
 
-@pytest.mark.parametrize("size", (5, 100))
-def test_leave_one_out_is_the_slow_loop(size):
+@pytest.mark.parametrize("size", (1, 2, 5, 100))
+def test_leave_one_out_is_the_slow_loop_for_all_penalties_at_once(size):
     x = RANDOM.normal(size=(40, size)) + 3
-    y = x[:, :2] + RANDOM.normal(size=(40, 2))
+    y = x[:, :2].sum(axis=1, keepdims=True) + RANDOM.normal(size=(40, 2))
+    strengths = (1e-6, 0.3, 1e4)
     centred = x - x.mean(axis=0)
-    l2 = 0.3 * (centred**2).sum() / size
-    fast = left_out_residuals(x, y, strengths=(0.3,))[0]
-    for i in (0, 7, 39):
-        rest = np.arange(40) != i
-        mean, level = x[rest].mean(axis=0), y[rest].mean(axis=0)
-        f, t = x[rest] - mean, y[rest] - level
-        weight = np.linalg.solve(f.T @ f + l2 * np.eye(size), f.T @ t)
-        assert fast[i] == pytest.approx(y[i] - level - (x[i] - mean) @ weight)
+    fast = left_out_residuals(x, y, strengths=strengths)
+    for number, strength in enumerate(strengths):
+        l2 = strength * (centred**2).sum() / size
+        for i in (0, 7, 39):
+            rest = np.arange(40) != i
+            mean, level = x[rest].mean(axis=0), y[rest].mean(axis=0)
+            f, t = x[rest] - mean, y[rest] - level
+            weight = np.linalg.solve(f.T @ f + l2 * np.eye(size), f.T @ t)
+            slow = y[i] - level - (x[i] - mean) @ weight
+            assert fast[number, i] == pytest.approx(slow, rel=1e-6)
 
 
 def test_leave_one_out_of_useless_features_is_about_zero_and_never_far_above():

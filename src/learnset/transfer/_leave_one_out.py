@@ -5,6 +5,7 @@ from jaxtyping import Float, Shaped
 
 from ..core import InputError
 from ._scored_features import columns, double
+from ._tridiagonal import Tridiagonal, tridiagonal
 
 STRENGTHS = tuple(10.0**exponent for exponent in range(-6, 5))
 
@@ -38,11 +39,11 @@ def leave_one_out(
     """
     x = double("leave_one_out", features)
     y = columns("leave_one_out", targets, len(x))
-    errors = [(residuals**2).sum() for residuals in left_out_residuals(x, y, strengths=strengths)]
+    errors = (left_out_residuals(x, y, strengths=strengths) ** 2).sum(axis=(1, 2))
     constant = ((y - y.mean(axis=0)) ** 2).sum(axis=0)
     if not constant.all():
         raise InputError("leave_one_out: a target is the same everywhere. Leave it out.")
-    return float(1 - min(errors) / (constant.sum() * (len(x) / (len(x) - 1)) ** 2))
+    return float(1 - errors.min() / (constant.sum() * (len(x) / (len(x) - 1)) ** 2))
 
 
 def left_out_residuals(
@@ -50,29 +51,58 @@ def left_out_residuals(
     y: Float[np.ndarray, "points out"],
     *,
     strengths: tuple[float, ...],
-) -> list[Float[np.ndarray, "points out"]]:
+) -> Float[np.ndarray, "strengths points out"]:
     """Each point's target less its prediction from all others, for each strength.
 
     The fit is linear in the targets, and the bias is not shrunk: the residual of a point that was
-    left out is its residual in the fit to all, over one less its own influence on it.
+    left out is its residual in the fit to all, over one less its own influence on it. The matrix to
+    invert, of features or of points (if these are fewer), is made tridiagonal once for all.
     """
-    from scipy.linalg import eigh  # here and not above: the import takes time
-
+    points, features = x.shape
     centred, rest = x - x.mean(axis=0), y - y.mean(axis=0)
-    dual = len(x) < x.shape[1]
-    gram = centred @ centred.T if dual else centred.T @ centred
-    values, vectors = eigh(gram, driver="evd")  # NumPy's takes longer for many features
-    values = np.maximum(values, 0)
-    if dual:
-        basis, scale = vectors, values
-    else:
-        basis, scale = centred @ vectors, np.ones_like(values)
-    along, squares = basis.T @ rest, basis**2
-    unit = max(values.sum() / x.shape[1], 1e-300)
-    residuals = []
-    for strength in strengths:
-        shrunk = scale / (values + strength * unit)
-        fitted = basis @ (shrunk[:, None] * along)
-        influence = 1 / len(x) + squares @ shrunk
-        residuals.append((rest - fitted) / np.maximum(1 - influence, 1e-12)[:, None])
-    return residuals
+    total = (centred**2).sum()
+    l2 = np.asarray(strengths) * max(total / features, 1e-300)
+    dual = points < features
+    if not dual:
+        turned = tridiagonal(centred.T @ centred)
+        basis = turned.rotation().T @ centred.T
+        solved, squares = _inverses(turned, basis, basis @ rest, l2)
+        left = 1 - 1 / points - squares
+        return (rest - basis.T @ solved) / np.maximum(left, 1e-12)[:, :, None]
+    # Centred points have no mean; one that is put there is taken off again, without cancellation.
+    mean = total / points
+    turned = tridiagonal(centred @ centred.T + mean / points)
+    basis = np.ascontiguousarray(turned.rotation().T)
+    solved, squares = _inverses(turned, basis, basis @ rest, l2)
+    left = l2[:, None] * squares - (l2 / (mean + l2) / points)[:, None]
+    return l2[:, None, None] * (basis.T @ solved) / np.maximum(left, 1e-12)[:, :, None]
+
+
+def _inverses(
+    turned: Tridiagonal,
+    basis: Float[np.ndarray, "n points"],
+    right: Float[np.ndarray, "n out"],
+    l2: Float[np.ndarray, "strengths"],
+) -> tuple[Float[np.ndarray, "strengths n out"], Float[np.ndarray, "strengths points"]]:
+    """`(T + l2)^-1 right`, and `b' (T + l2)^-1 b` of each column `b` of the basis, for all `l2`, by
+    the decomposition `L D L'` with a single diagonal next to that of `L`."""
+    size, points = basis.shape
+    pivots, ratios = np.ones((size, len(l2))), np.zeros((size + 1, len(l2)))
+    solved = np.zeros((size + 1, len(l2), right.shape[1]))
+    squares = np.zeros((len(l2), points))
+    ahead, scratch = np.zeros_like(squares), np.empty_like(squares)
+    for number in range(size):
+        pivots[number] = turned.diagonal[number] + l2
+        if number:
+            ratios[number] = turned.next_to_it[number - 1] / pivots[number - 1]
+            pivots[number] -= turned.next_to_it[number - 1] * ratios[number]
+        solved[number] = right[number] - ratios[number, :, None] * solved[number - 1]
+        np.multiply(ahead, -ratios[number, :, None], out=ahead)
+        ahead += basis[number]
+        np.multiply(ahead, ahead, out=scratch)
+        scratch /= pivots[number, :, None]
+        squares += scratch
+    for number in reversed(range(size)):
+        solved[number] /= pivots[number, :, None]
+        solved[number] -= ratios[number + 1, :, None] * solved[number + 1]
+    return solved[:-1].swapaxes(0, 1), squares
