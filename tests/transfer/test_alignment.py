@@ -11,8 +11,10 @@ from learnset.transfer import (
     Aligned,
     choose_alignment,
     CORAL,
+    GFK,
     importance_weighted_validation,
     JDA,
+    JointPCA,
     KMM,
     LinearTransport,
     nearest_neighbour,
@@ -22,6 +24,7 @@ from learnset.transfer import (
     Unaligned,
 )
 from learnset.transfer._alignment import squared_distances
+from learnset.transfer._gfk import geodesic
 from learnset.transfer._kmm import lowest, matching, project
 from learnset.transfer._tca import kernel_coordinates, means_apart, transfer_components
 
@@ -52,6 +55,34 @@ def test_linear_transport_maps_a_normal_distribution_onto_the_other_and_moves_po
     assert np.allclose(change, change.T) and np.linalg.eigvalsh(change)[0] > 0
     whitened = CORAL(l2=0.0).align(SOURCE - SOURCE.mean(axis=0), LABELS, TARGET).source
     assert ((moved - SOURCE) ** 2).sum() < ((whitened + TARGET.mean(axis=0) - SOURCE) ** 2).sum()
+
+
+def test_the_geodesic_kernel_is_the_mean_projection_on_the_subspaces_of_the_path():
+    own, other = (np.linalg.qr(RANDOM.normal(size=(6, 2)))[0] for _ in range(2))
+    root = geodesic(own, other)
+    turn, cosines, back = np.linalg.svd(own.T @ other)
+    angle, start, end = np.arccos(cosines), own @ turn, other @ back.T
+    mean = np.zeros((6, 6))
+    for t in (np.arange(2000) + 0.5) / 2000:
+        # Great circles between the principal vectors: those of both spans.
+        on_path = (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
+        assert np.allclose(on_path.T @ on_path, np.eye(2)) or t > 0.01
+        mean += on_path @ on_path.T / 2000
+    assert np.allclose(root @ root.T, mean, atol=1e-6)
+    assert np.allclose(geodesic(own, own) @ geodesic(own, own).T, own @ own.T)
+    aligned = GFK(2).align(SOURCE, LABELS, SOURCE)
+    centred = SOURCE - SOURCE.mean(axis=0)
+    span = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    assert np.allclose(aligned.source @ aligned.target.T, SOURCE @ span.T @ span @ SOURCE.T)
+
+
+def test_joint_components_keep_all_distances_at_full_dimension():
+    aligned = JointPCA(4).align(SOURCE, LABELS, TARGET)
+    before = squared_distances(SOURCE, TARGET)
+    assert np.allclose(squared_distances(aligned.source, aligned.target), before)
+    both = np.concatenate(JointPCA(1).align(SOURCE, LABELS, TARGET)[:2])
+    cloud = np.concatenate([SOURCE, TARGET])
+    assert both.var() == pytest.approx(np.linalg.eigvalsh(np.cov(cloud.T, bias=True))[-1])
 
 
 def test_subspace_alignment_at_full_dimension_only_turns_both():

@@ -136,3 +136,42 @@ def test_norms_only_finds_the_normalisation_of_other_frameworks():
 def test_probing_then_tuning_with_no_steps_is_the_probe(model, support):
     adapter = LPFT(ls.Ridge(0.1), ls.FineTune(steps=0))
     assert_close(adapt(adapter, model, support), adapt(ls.Ridge(0.1), model, support))
+
+
+# Lee et al. 2023, proposition 1: two layers with ReLUs between them. If the inputs are turned, some
+# first layer answers as before, and no last layer does; if the outputs are turned, it is reversed.
+
+
+@pytest.fixture(scope="module")
+def source():
+    """A network of two layers, its head without negative weights, and points to answer."""
+    network = eqx.nn.MLP(4, 1, 6, 1, use_bias=False, use_final_bias=False, key=jr.key(3))
+    network = eqx.tree_at(lambda m: m.layers[1].weight, network, replace_fn=jnp.abs)
+    return network, jr.normal(jr.key(4), (300, 4))
+
+
+def tuned_in(network, layer, points, steps=600):
+    descent = ls.FineTune(ls.mse, 0.02, steps, optimiser=optax.adam, pace=Surgical(layer))
+    return eqx.filter_jit(descent.adapt)(network, points)
+
+
+def test_turned_inputs_are_repaired_by_the_first_layer_and_by_no_last_one(source):
+    network, x = source
+    y = jax.vmap(network)(x)
+    turn = jax.scipy.linalg.expm(0.7 * (lambda a: a - a.T)(jr.normal(jr.key(5), (4, 4))))
+    shifted = ls.Batch(x @ turn.T, y)
+    seen, unseen = (ls.Batch(shifted.x[part], y[part]) for part in (slice(200), slice(200, 300)))
+    first = tuned_in(network, 0, seen)
+    assert ls.mse(first, unseen) < 0.02 * y.var()
+    features = jax.nn.relu(shifted.x @ network.layers[0].weight.T)
+    best = features @ jnp.linalg.lstsq(features, y)[0]
+    assert ((best - y) ** 2).mean() > 0.1 * y.var()
+
+
+def test_turned_outputs_are_repaired_by_the_last_layer_and_by_no_first_one(source):
+    network, x = source
+    points = ls.Batch(x, -jax.vmap(network)(x))
+    last, first = (tuned_in(network, layer, points) for layer in (-1, 0))
+    assert ls.mse(last, points) < 1e-3 * points.y.var()
+    # A head without negative weights answers 0 at least, whatever the first layer is.
+    assert ls.mse(first, points) > 0.999 * (points.y**2).mean()

@@ -180,3 +180,77 @@ def test_wrong_numbers_are_errors():
             make()
     with pytest.raises(ls.InputError, match="takes no `pace` and no `penalty`"):
         ls.transfer.LoRA(penalty=L2SP())
+
+
+# Stochastic normalisation
+
+
+@pytest.fixture(scope="module")
+def images():
+    """A network with statistics of a source, and points of a target that is brighter."""
+    encoder = ls.Conv4((4, 4, 1), filters=3, blocks=2, key=jr.key(0))
+    model = ls.models.Headed(encoder, ls.models.Linear(encoder.size, 2, key=jr.key(1)))
+    x, y = jr.normal(jr.key(2), (8, 4, 4, 1)), jnp.eye(2)[jnp.arange(8) % 2]
+    return ls.core.settled(model, ls.Batch(x, y)), ls.Batch(3 * x + 2, y)
+
+
+def stoch_norm(share, momentum, steps=4):
+    adapter = ls.transfer.StochNorm(ls.cross_entropy, 0.1, steps, share=share, momentum=momentum)
+    return ls.core.traced(adapter)  # compiled once
+
+
+def statistics_of(model):
+    return [block.normalisation.settled for block in model.encoder.blocks]
+
+
+@pytest.mark.slow
+def test_stochastic_normalisation_that_always_takes_the_stored_is_fine_tuning(images):
+    source, points = images
+    plain = adapt(ls.FineTune(ls.cross_entropy, 0.1, 4), source, points)
+    kept = adapt(stoch_norm(1.0, 0.0), source, points)
+    assert_close(kept, plain, atol=1e-6)
+    assert eqx.tree_equal(statistics_of(kept), statistics_of(source))
+
+
+@pytest.mark.slow
+def test_stochastic_normalisation_that_never_does_is_fine_tuning_by_those_of_the_support(images):
+    source, points = images
+    none = [None] * len(source.encoder.blocks)
+    fresh = eqx.tree_at(statistics_of, source, none)
+    plain = adapt(ls.FineTune(ls.cross_entropy, 0.1, 4), fresh, points)
+    never = adapt(stoch_norm(0.0, 1.0), source, points)
+    weights = [[block.convolution for block in m.encoder.blocks] for m in (never, plain)]
+    assert_close(*weights, atol=1e-5)
+    # Stored are the statistics before the last step; after none, those of the start.
+    before = ls.core.settled(fresh, points)
+    assert_close(statistics_of(adapt(stoch_norm(0.0, 1.0, 1), source, points)),
+                 statistics_of(before), atol=1e-5)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_stored_statistics_follow_by_the_momentum(images):
+    source, points = images
+    target = statistics_of(ls.core.settled(eqx.tree_at(statistics_of, source, [None] * 2), points))
+    after = statistics_of(adapt(stoch_norm(0.0, 0.1, 1), source, points))
+    old = statistics_of(source)
+    assert_close(
+        after[0], jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, old[0], target[0]), atol=1e-5
+    )
+
+
+@pytest.mark.slow
+def test_channels_are_chosen_anew_in_each_step_and_points_without_weight_do_not_count(images):
+    source, points = images
+    mixed = adapt(stoch_norm(0.5, 0.1), source, points)
+    ends = [adapt(stoch_norm(share, 0.1), source, points) for share in (0.0, 1.0)]
+    assert all(distance(mixed.head, end.head) > 1e-8 for end in ends)
+    extra = jax.tree.map(lambda a: jnp.concatenate([a, 7 + a[:2]]), points)
+    extra = eqx.tree_at(lambda b: b.weight, extra, extra.weight.at[-2:].set(0))
+    assert_close(adapt(stoch_norm(0.5, 0.1), source, extra), mixed, atol=1e-5)
+
+
+def test_a_model_without_stored_statistics_is_an_error(model, support):
+    with pytest.raises(ls.InputError, match="MLP has no `SupportNorm`"):
+        stoch_norm(0.5, 0.1).adapt(model, support)
+    with pytest.raises(ls.InputError, match="from 0 to 1"):
+        stoch_norm(1.5, 0.1)

@@ -45,6 +45,7 @@ from ._depth import (
 from ._descent import AbstractDescent as AbstractDescent
 from ._fine_tune import FineTune as FineTune, Unroll as Unroll
 from ._fresh_head import AbstractRenewed as AbstractRenewed, FreshHead as FreshHead
+from ._gfk import GFK as GFK
 from ._h_score import h_score as h_score
 from ._hausdorff import modified_hausdorff as modified_hausdorff
 from ._heads import (
@@ -54,6 +55,7 @@ from ._heads import (
     zero_head as zero_head,
 )
 from ._jda import JDA as JDA
+from ._joint_pca import JointPCA as JointPCA
 from ._kmm import KMM as KMM
 from ._laplacian_shot import LaplacianShot as LaplacianShot
 from ._leave_one_out import leave_one_out as leave_one_out
@@ -106,6 +108,8 @@ from ._shrunk import (
     ShrunkOffset as ShrunkOffset,
 )
 from ._simple_shot import Centred as Centred, centred as centred, SimpleShot as SimpleShot
+from ._source_matrix import source_matrix as source_matrix, SourceMatrix as SourceMatrix
+from ._stoch_norm import StochNorm as StochNorm
 from ._stopped import StoppedFineTune as StoppedFineTune
 from ._subspace_alignment import SubspaceAlignment as SubspaceAlignment
 from ._support_vectors import SupportVectors as SupportVectors
