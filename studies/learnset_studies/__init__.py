@@ -14,6 +14,7 @@ from .omniglot import OmniglotStudy as OmniglotStudy
 from .omniglot_challenge import OmniglotChallengeStudy as OmniglotChallengeStudy
 from .sarcos import SarcosStudy as SarcosStudy
 from .school import SchoolStudy as SchoolStudy
+from .surgical import SurgicalStudy as SurgicalStudy
 from .tox21 import Tox21Study as Tox21Study
 from .transfer import TransferStudy as TransferStudy
 from .wang import WangStudy as WangStudy

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
@@ -21,7 +20,6 @@ from learnset.core import (
     AbstractAdapter,
     Batch,
     cross_entropy,
-    error_rate,
     head,
     InputError,
     interval,
@@ -43,6 +41,7 @@ from learnset.transfer import (
     WiSE,
 )
 
+from ._images import adapted, batches, parts_of, right
 from ._transfer_page import draw, page
 
 CLASSES = 10
@@ -148,20 +147,13 @@ def divide(key: Key[Array, ""], seeds: int) -> dict[str, Batch]:
     x = np.stack(
         [(np.asarray(images.x) / 255).reshape(-1, 64), turned(np.asarray(images.x)[..., 0] / 255)]
     )
-    of_class = [
-        start + np.arange(size) for start, size in zip(images.starts, images.sizes, strict=True)
-    ]
-    least = min(map(len, of_class))
-    ends = np.cumsum(
-        [SOURCE, KEPT, LABELS, VALIDATION, least - SOURCE - KEPT - LABELS - VALIDATION]
-    )
     rng = np.random.default_rng(np.asarray(jr.key_data(key)).tolist())
-    orders = np.array([[rng.permutation(own)[:least] for own in of_class] for _ in range(seeds)])
-    parts = np.split(orders, ends[:-1], axis=2)  # "seeds classes images" each
+    counts = (SOURCE, KEPT, LABELS, VALIDATION)
+    divisions = [parts_of(images, counts, rng) for _ in range(seeds)]
     names = ("source", "kept", "labels", "validation", "test")
     return {
-        name: _batch(x[int(name not in ("source", "kept"))], part)
-        for name, part in zip(names, parts, strict=True)
+        name: batches(x[int(name not in ("source", "kept"))], np.array(part))
+        for name, part in zip(names, zip(*divisions, strict=True), strict=True)
     }
 
 
@@ -171,28 +163,6 @@ def turned(images: Float[np.ndarray, "images 8 8"]) -> Float[np.ndarray, "images
 
     found = rotate(images, TURN, axes=(1, 2), reshape=False, order=1)
     return found.reshape(-1, 64)
-
-
-def _batch(x: np.ndarray, numbers: np.ndarray) -> Batch:
-    """A batch for each seed. The first `n` images of each class come first."""
-    seeds, classes, count = numbers.shape
-    labels = np.tile(np.eye(classes, dtype=np.float32), (seeds, count, 1))
-    order = numbers.swapaxes(1, 2).reshape(seeds, -1)
-    weight = np.ones(order.shape, np.float32)
-    return Batch(*(jnp.asarray(a) for a in (x[order].astype(np.float32), labels, weight)))
-
-
-@eqx.filter_jit
-def adapted(adapter: AbstractAdapter, models: Any, supports: Batch) -> Any:
-    """The models of all seeds, each adapted to its own points."""
-    return eqx.filter_vmap(adapter.adapt)(models, supports)
-
-
-@eqx.filter_jit
-def right(models: Any, points: Batch) -> Float[Array, "seeds 1"]:
-    """The share of points that the models of all seeds classify correctly, in percent."""
-    wrong = eqx.filter_vmap(error_rate)(models, points)
-    return 100 * (1 - wrong)[:, None]
 
 
 def chosen(

@@ -4,8 +4,11 @@ import jax.random as jr
 import numpy as np
 import pytest
 
+from learnset.core import Batch
+from learnset.data import Labelled
 from learnset.report import markdown_of
-from learnset_studies import transfer
+from learnset_studies import surgical, transfer
+from learnset_studies._surgical_page import COLUMNS
 from learnset_studies._transfer_page import KEEP
 from learnset_studies.lp_ft import LPFTStudy, NAMES, statements
 from learnset_studies.transfer import divide, recipes, turned
@@ -78,3 +81,32 @@ def test_a_quick_run_has_all_rows_and_a_page(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.glob("*.svg")} == {"labels.svg", "forgotten.svg"}
     text = markdown_of(study.page(result))
     assert "**Forgetting**" in text and text.count("| fine-tuning |") == 2
+
+
+@pytest.mark.slow
+def test_a_quick_study_of_surgical_fine_tuning_has_a_row_for_each_block(tmp_path, monkeypatch):
+    few = {name: surgical.SHIFTS[name] for name in ("inverted", "permuted")}
+    monkeypatch.setattr(surgical, "SHIFTS", few)
+    monkeypatch.setattr(surgical, "LRS", (0.01,))
+    signs = Labelled.from_arrays(np.zeros((24, 14, 14), np.uint8), np.arange(24) % 2)
+    monkeypatch.setattr(surgical, "data_sets", lambda: {"glyphs": signs})
+    monkeypatch.setattr(surgical, "PARTS", {"glyphs": (3, 2, 2)})
+    study = surgical.SurgicalStudy(2, 2)
+    result = study.run(tmp_path, jr.key(0))
+    assert [row["block"] for row in result["rows"]] == [*COLUMNS] * 2
+    study.draw(result, tmp_path)
+    assert (tmp_path / "blocks.svg").exists()
+    text = markdown_of(study.page(result | {"sizes": {"steps": 2, "seeds": 2}}))
+    assert text.count("glyphs, ") == 3 and "0 of 1 cases" in text
+
+
+def test_shifts_of_inputs_keep_classes_and_those_of_outputs_keep_images():
+    x, rng = np.random.default_rng(0).uniform(size=(6, 14, 14, 1)), np.random.default_rng(1)
+    for kind, change in surgical.SHIFTS.values():
+        other, classes = change(x, 6, rng)
+        assert (kind == "inputs") == (classes.tolist() == list(range(6)))
+        assert (kind == "outputs") == (other is x)
+    assert surgical.permuted(x, 6, rng)[1].tolist() == [1, 2, 3, 4, 5, 0]
+    assert sorted(surgical.merged(x, 6, rng)[1].tolist()) == [0, 0, 1, 1, 2, 2]
+    points = surgical.relabelled(Batch(np.zeros((2, 1)), np.eye(3)[[2, 0]]), np.array([1, 2, 0]))
+    assert points.y.argmax(axis=1).tolist() == [0, 1]

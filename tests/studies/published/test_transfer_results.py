@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from learnset_studies._surgical_page import claims
 from learnset_studies.lp_ft import statements
 
 pytestmark = pytest.mark.study
@@ -30,3 +31,14 @@ def test_a_single_label_gains_points_and_fine_tuning_forgets_what_others_keep():
     assert tuned["on_source"] < before - 30
     for name in ("WiSE", "L2-SP", "distillation"):
         assert of[name, most]["on_source"] > tuned["on_source"] + 5
+
+
+def test_tuning_the_head_is_best_for_shifts_of_outputs_and_never_for_those_of_inputs():
+    found = claims(rows_of("surgical")["rows"])
+    outputs = [claim for claim in found if claim["kind"] == "outputs"]
+    assert len(found) == 12 and len(outputs) == 4
+    for claim in outputs:
+        assert all(value - half > 0 for value, half in (claim["ends"], claim["all"]))
+    better = [claim["ends"][0] - claim["ends"][1] > 0 for claim in found if claim not in outputs]
+    worse = [claim["ends"][0] + claim["ends"][1] < 0 for claim in found if claim not in outputs]
+    assert sum(better) >= 2 and not any(worse)
