@@ -56,7 +56,7 @@ def write_shops(path: Path) -> None:
                 writer.writerow([f"shop{shop}", f"{price:.3f}", kind, day, f"{sales:.4f}"])
 
 
-def run(name: str, folder: Path) -> Path:
+def run(name: str, folder: Path, python: Path | str = sys.executable) -> Path:
     """Runs a command in a process of its own, as a user does, with what it compiles in `folder`.
 
     **Returns:** the directory of the run.
@@ -65,7 +65,9 @@ def run(name: str, folder: Path) -> Path:
     environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "140"}
     for variable in ("JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS"):  # the command has its own
         environment.pop(variable, None)
-    command = [sys.executable, "-m", "learnset.cli", *COMMANDS[name], "--out", "run"]
+    if python != sys.executable:
+        environment.pop("PYTHONPATH", None)
+    command = [str(python), "-m", "learnset.cli", *COMMANDS[name], "--out", "run"]
     options = {"cwd": folder, "env": environment, "capture_output": True, "text": True}
     done = subprocess.run(command, **options)
     assert done.returncode == 0, done.stderr
@@ -90,7 +92,17 @@ def numbers(folder: Path) -> dict[str, list[float]]:
 
 @pytest.fixture(scope="module", params=COMMANDS)
 def compared(request, tmp_path_factory):
-    return request.param, run(request.param, tmp_path_factory.mktemp(request.param))
+    """One command where it is installed for work; the other where nothing is but the wheel and
+    what it declares."""
+    name, folder, python = request.param, tmp_path_factory.mktemp(request.param), sys.executable
+    if name == "sinusoids":
+        from distributions import build, environment, pip, ROOT
+
+        _, wheel = build(ROOT, tmp_path_factory.mktemp("built"))
+        programs = environment(tmp_path_factory.mktemp("environment"), wheel)
+        pip(programs, wheel)
+        python = programs / "python"
+    return name, run(name, folder, python)
 
 
 def test_numbers_are_those_that_were_kept(compared):

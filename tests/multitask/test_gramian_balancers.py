@@ -37,7 +37,8 @@ BALANCERS = {
     "FairGrad": ls.multitask.FairGrad(alpha=2.0),
     "ConFIG": ls.multitask.ConFIG(),
     "Krum": ls.multitask.Krum(num_selected=2),
-    "SDMGrad": ls.multitask.SDMGrad(num_tasks=5),
+    # The authors' rate of 10 multiplies rounding from step to step.
+    "SDMGrad": ls.multitask.SDMGrad(num_tasks=5, lr=0.1),
     "MoDo": ls.multitask.MoDo(num_tasks=5),
     "CR-MOGM": ls.multitask.CRMOGM(ls.MGDA(), num_tasks=5),
     "PCD": ls.multitask.PCD(num_tasks=5, eps=0.0),

@@ -214,6 +214,7 @@ def test_every_flipped_bit_of_arrays_is_noticed(tmp_path):
     assert read_arrays(path, "answers 1", "")[0] == {"chosen": [1, 2]}
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_sealed_json_is_noticed_or_changes_nothing(tmp_path):
     path, value = tmp_path / "classes.json", {"names": ["a", "é", "0"], "shape": [28, 28, 1]}
     write_sealed_json(path, value)
