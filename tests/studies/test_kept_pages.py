@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from learnset.report import html_of, markdown_of
+from learnset_studies import published
 
 pytestmark = pytest.mark.study
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
@@ -25,3 +26,15 @@ def test_a_kept_page_is_what_its_study_writes_of_the_kept_numbers(name):
     page = STUDIES[name].load().page(result)._replace(origin=result["meta"])
     assert (folder / "README.md").read_text() == markdown_of(page)
     assert (folder / "report.html").read_text() == html_of(page, folder)
+
+
+def test_the_table_of_published_numbers_is_that_of_the_kept_results():
+    assert (RESULTS / "README.md").read_text() == markdown_of(published.page(RESULTS))
+
+
+def test_each_published_number_is_counted_once_and_has_its_source():
+    page = published.page(RESULTS)
+    counts, *tables = [part for section in page.sections for part in section.parts[-1:]]
+    for line, table in zip(counts.rows, tables, strict=False):
+        assert sum(map(int, line[2:])) == len(table.rows) > 0
+        assert len(line[1]) > 5
