@@ -112,6 +112,7 @@ from .training import (
     evaluate as evaluate,
     restore as restore,
     save as save,
+    to_onnx as to_onnx,
     train as train,
 )
 

@@ -22,6 +22,7 @@ from ._folder import (
 from ._identity import difference as difference, digest as digest, identity as identity
 from ._keep import load as load, save as save
 from ._keep_change import load_change as load_change, save_change as save_change
+from ._onnx import to_onnx as to_onnx
 from ._progress import Bar as Bar, shown_by_default as shown_by_default
 from ._sealed import (
     checked_json as checked_json,
