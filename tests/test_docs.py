@@ -1,5 +1,6 @@
 """Every piece of Python in the README and the docs runs, and so does every example."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -58,3 +59,21 @@ def test_links_within_the_project_lead_somewhere():
         and (RESULTS.exists() or not path.is_relative_to(RESULTS))
     ]
     assert not dead, "\n".join(dead)
+
+
+def test_the_site_has_every_page_once():
+    docs = ROOT / "docs"
+    of_interface = docs.glob("interface/*.md")
+    pages = {str(path.relative_to(docs)) for path in (*docs.glob("*.md"), *of_interface)}
+    listed = re.findall(r"([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == pages | {"results/README.md"}
+
+
+def test_pages_of_the_interface_have_the_names_of_the_library():
+    """Write them again by: python docs/write_interface.py"""
+    spec = importlib.util.spec_from_file_location("pages", ROOT / "docs" / "write_interface.py")
+    pages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pages)
+    folder = ROOT / "docs" / "interface"
+    assert {path.name: path.read_text() for path in folder.iterdir()} == pages.written()
