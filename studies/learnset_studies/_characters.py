@@ -45,6 +45,7 @@ from learnset.tasks import Affine, Episodes
 from learnset.transfer import FineTune, Prototypes, Unroll
 
 from ._characters_page import draw, matching_steps
+from ._study import SHARED
 
 STEP_SIZES = (0.01, 0.03, 0.1, 0.3)  # of learning from scratch, chosen on validation tasks
 SCRATCH_STEPS = 20
@@ -78,7 +79,7 @@ class Characters(abc.ABC):
     name: ClassVar[str]
     cells: ClassVar[tuple[tuple[int, int], ...]]  # ways, shots
     trained_shots: ClassVar[tuple[int, ...]] = (1,)  # of networks that adapt by gradient descent
-    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps", "checkpoint_every", "resume"})
+    reads: ClassVar[frozenset[str]] = SHARED | {"seed", "steps", "checkpoint_every", "resume"}
     draw = staticmethod(draw)
 
     @abc.abstractmethod

@@ -89,12 +89,13 @@ def compared(
     seeds: int,
     width: int,
     depth: int,
-    resume: bool = False,
+    **options: Any,
 ) -> dict[str, Any]:
     """The comparison for `result.json`: rows of each recipe over all seeds and of each task, and
     the recipes that diverged.
 
     **Arguments:** `seeds`: divisions of the rows. `width`, `depth`: of the common network.
+    `options` go to `compare`.
     """
     question = SeenTasks.of_table(table, seeds=range(seeds))
     ins, outs = question.sizes
@@ -102,7 +103,7 @@ def compared(
     def network(key: Key[Array, ""]) -> MLP:
         return MLP(ins, outs, width=width, depth=depth, key=key)
 
-    comparison = compare(recipes, network, question, key=key, out=folder, resume=resume)
+    comparison = compare(recipes, network, question, key=key, out=folder, **options)
     rows = [r | {"part": "recipes"} for r in comparison.records() if r["seed"] is None]
     scratch = [outcome for outcome in comparison if outcome.recipe.setting is Setting.SCRATCH]
     alone = comparison.best_of("a model for each task", scratch)

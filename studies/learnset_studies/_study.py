@@ -10,6 +10,8 @@ from learnset.core import InputError, interval
 
 # No target is further than 5 from zero: an error of 100 is worse than any guess. It has diverged.
 DIVERGED = 100.0
+# Options of studies whose recipes several processes may share.
+SHARED = frozenset({"workers", "scheduler"})
 
 
 def row(

@@ -35,7 +35,7 @@ from learnset.tasks import Revealed, Sinusoids
 from learnset.transfer import FineTune, Pooled
 
 from ._maml_sinusoids_page import CURVE_SHOTS, draw, HALVED, page, PUBLISHED, SOURCE, TABLE_STEPS
-from ._study import row, to_decimals
+from ._study import row, SHARED, to_decimals
 
 LRS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # the baselines' step size is tuned on these
 HALVES = {"left half": (-5.0, 0.0), "right half": (0.0, 5.0)}
@@ -66,7 +66,7 @@ class MAMLSinusoids:
     test_tasks: int = 600
     validation_tasks: int = 100
 
-    reads: ClassVar = frozenset({"seed", "steps", "checkpoint_every", "resume"})
+    reads: ClassVar = SHARED | {"seed", "steps", "checkpoint_every", "resume"}
     draw = staticmethod(draw)
     page = staticmethod(page)
 

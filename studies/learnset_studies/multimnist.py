@@ -44,6 +44,7 @@ from learnset.tasks import AbstractTasks
 
 from ._agents import answered
 from ._multimnist_page import draw_accuracies, draw_images, page
+from ._study import SHARED
 
 SOURCE = (
     "Sener & Koltun 2018, Multi-Task Learning as Multi-Objective Optimization, §5.1 (at second"
@@ -76,7 +77,7 @@ class MultiMNISTStudy:
     seeds: int = 2
     scored: int = 2000
 
-    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps", "resume"})
+    reads: ClassVar[frozenset[str]] = SHARED | {"seed", "steps", "resume"}
 
     def __post_init__(self):
         for name in ("steps", "batch", "seeds", "scored"):

@@ -58,7 +58,7 @@ from ._omniglot_challenge_runs import (
     smaller_sets,
     WAYS,
 )
-from ._study import row
+from ._study import row, SHARED
 
 STATISTICS = 6  # times 80 training images, whose statistics a pretrained encoder keeps
 
@@ -81,7 +81,7 @@ class OmniglotChallengeStudy:
     runs_each: int = 4
     smaller_sets: int = 2
 
-    reads: ClassVar = frozenset({"seed", "steps", "checkpoint_every", "resume", "full"})
+    reads: ClassVar = SHARED | {"seed", "steps", "checkpoint_every", "resume", "full"}
     draw = staticmethod(draw)
     page = staticmethod(page)
 

@@ -21,6 +21,7 @@ from ._rows_study import (
     scores_section,
     stopping,
 )
+from ._study import SHARED
 
 BALANCERS = {
     "MGDA": (MGDA, "Sener & Koltun 2018"),
@@ -52,7 +53,7 @@ class SarcosStudy:
     width: int = 40
     balancers: tuple[str, ...] = tuple(BALANCERS)
 
-    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps", "resume"})
+    reads: ClassVar[frozenset[str]] = SHARED | {"seed", "steps", "resume"}
 
     def __post_init__(self):
         check_sizes("sarcos", seeds=self.seeds, steps=self.steps, width=self.width)
@@ -65,8 +66,8 @@ class SarcosStudy:
         """The same study with another length of training."""
         return dataclasses.replace(self, steps=steps)
 
-    def run(self, folder: Path, key: Key[Array, ""], *, resume: bool = False) -> dict[str, Any]:
-        """Trains and scores.
+    def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
+        """Trains and scores. `options` go to `compare`.
 
         **Returns:** rows, of each recipe and of each task.
         """
@@ -76,7 +77,7 @@ class SarcosStudy:
             method, source = BALANCERS[name]
             recipes.append(balanced(name, method(mse), source, num_tasks=len(table), **sizes))
         shape = {"seeds": self.seeds, "width": self.width, "depth": 2}
-        answers = compared(recipes, table, folder, key, resume=resume, **shape)
+        answers = compared(recipes, table, folder, key, **shape, **options)
         about = {"measure": "explained variance", "tasks": list(table.names)}
         return answers | about | {"rows_of_table": len(table.x)}
 

@@ -24,6 +24,7 @@ from ._rows_study import (
     scores_section,
     stopping,
 )
+from ._study import SHARED
 
 SOURCE = (
     "Evgeniou & Pontil 2004, Regularized Multi-Task Learning, table 3 (at second hand: two"
@@ -58,7 +59,7 @@ class SchoolStudy:
     steps: int = 2000
     width: int = 16
 
-    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps", "resume"})
+    reads: ClassVar[frozenset[str]] = SHARED | {"seed", "steps", "resume"}
 
     def __post_init__(self):
         check_sizes("school", seeds=self.seeds, steps=self.steps, width=self.width)
@@ -71,8 +72,8 @@ class SchoolStudy:
         """The same study with another length of training."""
         return dataclasses.replace(self, steps=steps)
 
-    def run(self, folder: Path, key: Key[Array, ""], *, resume: bool = False) -> dict[str, Any]:
-        """Trains and scores.
+    def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
+        """Trains and scores. `options` go to `compare`.
 
         **Returns:** rows, of each recipe and of each task.
         """
@@ -81,7 +82,7 @@ class SchoolStudy:
         uncertainty, kendall = UW(mse, num_tasks=len(table)), "Kendall, Gal & Cipolla 2018"
         recipes.append(balanced("UW", uncertainty, kendall, num_tasks=len(table), **sizes))
         shape: dict[str, Any] = {"seeds": self.seeds, "width": self.width, "depth": 2}
-        answers = compared(recipes, table, folder, key, resume=resume, **shape)
+        answers = compared(recipes, table, folder, key, **shape, **options)
         about = {"measure": "explained variance", "tasks": len(table)}
         return answers | about | {"rows_of_table": len(table.x)}
 

@@ -23,6 +23,7 @@ from ._rows_study import (
     scores_section,
     stopping,
 )
+from ._study import SHARED
 
 PARTS = (0.8, 0.1, 0.1)
 LRS = (0.003, 0.01)
@@ -46,7 +47,7 @@ class Tox21Study:
     steps: int = 1000
     width: int = 32
 
-    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps", "resume"})
+    reads: ClassVar[frozenset[str]] = SHARED | {"seed", "steps", "resume"}
 
     def __post_init__(self):
         check_sizes("tox21", seeds=self.seeds, steps=self.steps, width=self.width)
@@ -59,8 +60,8 @@ class Tox21Study:
         """The same study with another length of training."""
         return dataclasses.replace(self, steps=steps)
 
-    def run(self, folder: Path, key: Key[Array, ""], *, resume: bool = False) -> dict[str, Any]:
-        """Trains and scores.
+    def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
+        """Trains and scores. `options` go to `compare`.
 
         **Returns:** rows, of each recipe and of each task.
         """
@@ -70,7 +71,7 @@ class Tox21Study:
         kendall = "Kendall, Gal & Cipolla 2018"
         recipes.append(balanced("UW", uncertainty, kendall, num_tasks=len(table), **sizes))
         shape: dict[str, Any] = {"seeds": self.seeds, "width": self.width, "depth": 1}
-        answers = compared(recipes, table, folder, key, resume=resume, **shape)
+        answers = compared(recipes, table, folder, key, **shape, **options)
         labels = {name: len(table.rows_of(number)) for number, name in enumerate(table.names)}
         about = {"measure": "ROC-AUC", "labels": labels}
         return answers | about | {"rows_of_table": len(table.x)}

@@ -138,7 +138,8 @@ def small(monkeypatch):
 
 # compare
 
-RUN = {
+SHARED = {"--workers 2": {"executor"}, "--scheduler tcp://host:1": {"executor"}}
+RUN = SHARED | {
     "--out elsewhere": {"out"},
     "--seed 3": {"key"},
     "--resume": {"resume"},
@@ -234,9 +235,11 @@ def compared(monkeypatch, small, tmp_path) -> Notes:
     """What `compare` is given, for each of its calls in a command; no run is where it is called."""
     notes = Notes()
     monkeypatch.chdir(tmp_path)
+    without_processes(monkeypatch)
 
     def compare(recipes, network, question, *, key, budget=None, **options):
         options = dict.fromkeys(("out", "checkpoint_every", "resume", "overwrite")) | options
+        options = {"executor": None} | options
         recipes = tuple(recipes)
         notes.note(
             recipes=recipes, network=network, question=question, key=key, budget=budget, **options
@@ -251,6 +254,27 @@ def compared(monkeypatch, small, tmp_path) -> Notes:
         monkeypatch.setattr(module, "compare", compare)
     monkeypatch.setattr(_tables, "affinities", affinities)
     return notes
+
+
+class Executor:
+    """Works on nothing."""
+
+    threads = 1
+
+    def __init__(self, place):
+        self.place = place
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def without_processes(monkeypatch) -> None:
+    """Replaces what `--workers` and `--scheduler` stand for."""
+    for name in ("Workers", "dask_workers"):
+        monkeypatch.setattr(ls.comparison, name, Executor)
 
 
 # The others are read by the same code.
@@ -477,6 +501,8 @@ STUDY = {
     "--resume": {"options"},
     "--full": {"study"},
     "--from-pretrained": {"options"},
+    "--workers 2": {"options"},
+    "--scheduler tcp://host:1": {"options"},
 }
 
 
@@ -489,6 +515,7 @@ def studied(monkeypatch, reads) -> Notes:
 
 def test_each_option_of_a_study_changes_it_or_is_refused(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
+    without_processes(monkeypatch)
     every = {option.split()[0][2:].replace("-", "_") for option in STUDY}
     notes = studied(monkeypatch, every)
     words = ["study", "any"]

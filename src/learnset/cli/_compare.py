@@ -73,7 +73,8 @@ class Compare:
         out = subject.folder(f"compare-{subject.word}")
         words = {"command": f"compare {subject.word}"}
         with run_folder(out, **subject.replacing, about=words) as folder:
-            answer = subject.answer(folder, console)
+            with subject.executor(console) as executor:
+                answer = subject.answer(folder, console, executor)
             about = origin(arguments, began)
             record = {"subject": subject.word} | answer.record() | {"meta": about}
             write_result(folder / NAME, record)

@@ -89,6 +89,8 @@ def unexpected(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "learnset" in Path(frame.filename).parts] or frames
     place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "an unknown place"
+    if lines := re.findall(r'File "(.*learnset.*)", line (\d+)', str(error.__cause__ or "")):
+        place = f"{Path(lines[-1][0]).name}:{lines[-1][1]}"  # of the worker that met it
     return (
         f"unexpected {type(error).__name__} in {place}: {short(str(error), 300)}. That is a fault"
         f" of learnset: please report it at {ISSUES} with what the same command says after"

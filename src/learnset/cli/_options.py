@@ -1,9 +1,11 @@
 """What commands have in common: options of a run, and how a result came about."""
 
+import contextlib
 import dataclasses
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,38 @@ class TrainingOptions(RunOptions):
             "resume": self.resume,
             "overwrite": self.overwrite,
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerOptions(RunOptions):
+    """The options of runs whose recipes may be shared out."""
+
+    workers: int | None = None
+    """processes on this machine that share the recipes; default: this one alone"""
+    scheduler: str | None = None
+    """address of a Dask scheduler (tcp://HOST:PORT), whose workers share the recipes"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_counts(self, "workers")
+        if self.workers is not None and self.scheduler is not None:
+            raise InputError("`--workers` are of this machine, `--scheduler` has others: give one.")
+
+    @contextlib.contextmanager
+    def executor(self, console: Console) -> Iterator[Executor | None]:
+        """Who works on the recipes; None for this process."""
+        from ..comparison import dask_workers, Workers  # here: other commands do without
+
+        if self.scheduler is not None:
+            with dask_workers(self.scheduler) as executor:
+                yield executor
+        elif self.workers is None:
+            yield None
+        else:
+            with Workers(self.workers) as workers:
+                each = f"{workers.threads} thread{'s' if workers.threads > 1 else ''}"
+                console.print(f"Workers: {self.workers}, with {each} each.")
+                yield workers
 
 
 def check_counts(options: Any, *names: str) -> None:

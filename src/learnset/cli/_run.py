@@ -15,7 +15,8 @@ import jax
 import tyro
 from jaxtyping import AbstractArray
 
-from ..core import DivergedError, InputError, NotWrittenError
+from ..comparison import RECIPE
+from ..core import DivergedError, InputError, NotWrittenError, WorkerLostError
 from . import CACHE, leave, say, with_subject, word_of
 from ._console import terminal
 from ._limits import check_numbers
@@ -47,7 +48,11 @@ def run(arguments: list[str]) -> int:
         except Exception as error:
             if shown:
                 traceback.print_exc()
-            return say(*_code_and_line(error, arguments, command))
+            code, line = _code_and_line(error, arguments, command)
+            # The recipe that a comparison notes with an error, unless the error names it.
+            notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(RECIPE)]
+            names = [name for note in notes if (name := note.removeprefix(RECIPE)) not in line]
+            return say(code, ": ".join([*names, line]))
     return 0
 
 
@@ -55,7 +60,7 @@ def _code_and_line(error: Exception, arguments: list[str], command: Any) -> tupl
     match error:
         case InputError():
             return 2, as_typed(str(error), arguments, command)
-        case DivergedError():
+        case DivergedError() | WorkerLostError():
             return 1, str(error)
         case NotWrittenError():
             return 1, as_typed(str(error), arguments, command)

@@ -16,14 +16,14 @@ from rich.console import Console
 from ..core import InputError
 from ..report import check_report, Page, Study as AnyStudy, write_page
 from ..training import finished_run, run_folder
-from ._options import origin, TrainingOptions
+from ._options import origin, TrainingOptions, WorkerOptions
 from ._result import NAME, read_result, write_result
 
 GROUP = "learnset.studies"  # of entry points
 
 
 @dataclasses.dataclass(frozen=True)
-class Study(TrainingOptions):
+class Study(TrainingOptions, WorkerOptions):
     """Reproduces published results, ours next to theirs. Without a name, lists the studies."""
 
     name: tyro.conf.Positional[str] = ""
@@ -83,7 +83,10 @@ class Study(TrainingOptions):
         sizes = json.loads(json.dumps(dataclasses.asdict(study)))
         about = sizes | {"study": self.name, "seed": self.seed}
         with run_folder(out, **self.replacing, about=about) as folder:
-            found = study.run(folder, jr.key(self.seed), **options)
+            with self.executor(console) as executor:
+                if executor is not None:
+                    options["executor"] = executor
+                found = study.run(folder, jr.key(self.seed), **options)
             result = {"study": self.name, "sizes": sizes} | found
             write_result(folder / NAME, result | {"meta": origin(arguments, began)})
             console.print(f"{folder / NAME} has the numbers.")
@@ -99,6 +102,8 @@ class Study(TrainingOptions):
             "resume": self.resume,
             "full": self.full,
             "from_pretrained": self.from_pretrained,
+            "workers": self.workers is not None,
+            "scheduler": self.scheduler is not None,
         }
         for option, there in given.items():
             if there and option not in kind.reads:

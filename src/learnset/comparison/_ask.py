@@ -62,6 +62,9 @@ class Asking:
         self.question, self.key = question, key
         self._asked: dict[Split, tuple[Any, Any]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_asked": {}}  # a worker draws them itself
+
     def asked_of_all(self) -> Any:
         """What the measure needs to know of what was asked of all recipes."""
         return self._ask_all(Split.TEST, in_full)[1]

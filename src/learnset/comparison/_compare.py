@@ -1,7 +1,9 @@
 """Several recipes asked the same question, under the same budget."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Array, Key
 
@@ -26,6 +28,7 @@ def compare(
     resume: bool = False,
     overwrite: bool = False,
     progress: bool | None = None,
+    executor: Executor | None = None,
 ) -> Comparison:
     """Gives the same past to several recipes, asks all of them the same question, and scores them
     so that they can be compared: for each seed they share the initial model, what they learn from,
@@ -42,6 +45,10 @@ def compare(
     - `budget`: of training, for recipes that do not bring their own.
     - `out`, `checkpoint_every`, `resume`, `overwrite`, `progress`: as in `train`, for each
         training.
+    - `executor`: works on recipes side by side: any of `concurrent.futures`, such as
+        `ls.comparison.Workers(4)`, or Dask's. Recipes that need the same training stay together.
+        Numbers are those of one process. A worker that is killed loses nothing but the time since
+        its last checkpoint in `out`. Default: one recipe after the other, here.
 
     **Returns:** a `Comparison`; a recipe that diverges is among its `failures`, and the others go
     on.
@@ -56,11 +63,12 @@ def compare(
     >>> [outcome.recipe.name for outcome in result]
     ['scratch', 'MAML']
     """
-    options = {"checkpoint_every": checkpoint_every, "resume": resume, "progress": progress}
+    options: dict[str, Any] = {"key": key, "budget": budget, "executor": executor}
+    options |= {"checkpoint_every": checkpoint_every, "resume": resume, "progress": progress}
     if out is None:
-        return learn(network, question, key=key, budget=budget, **options).ask(question, recipes)
+        return learn(network, question, **options).ask(question, recipes)
     with run_folder(out, resume=resume, overwrite=overwrite) as folder:
-        experience = learn(network, question, key=key, budget=budget, out=folder, **options)
+        experience = learn(network, question, out=folder, **options)
         return experience.ask(question, recipes)
 
 
@@ -74,6 +82,7 @@ def learn(
     checkpoint_every: int | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    executor: Executor | None = None,
 ) -> Experience:
     """The first half of `compare`, for several questions to recipes that learn once.
 
@@ -98,4 +107,4 @@ def learn(
             pass
     keeping = Keeping(None, checkpoint_every, resume, progress)
     folder = None if out is None else Path(out)
-    return Experience(network, past, key, budget or Budget(), folder, keeping)
+    return Experience(network, past, key, budget or Budget(), folder, keeping, executor)

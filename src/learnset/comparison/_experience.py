@@ -1,9 +1,11 @@
 """Experience: what recipes have learnt from one past."""
 
 import contextlib
+import copy
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,15 +16,16 @@ from jaxtyping import Array, Float, Key
 
 from ..core import at, DivergedError, fast_dots, InputError, Model, stack, write_file
 from ..training import Bar, shown_by_default, written_folder
-from ._answers import KeptAnswers
+from ._answers import Answers, KeptAnswers
 from ._ask import alike, Asking
 from ._comparison import Comparison
 from ._host import AbstractHostLearner, HostPast, stacked
-from ._learner import AbstractLearner, Budget, ByGradient, Keeping, NothingLearnt
-from ._outcome import Outcome
+from ._learner import AbstractLearner, Budget, Keeping, NothingLearnt
 from ._question import AbstractQuestion
 from ._recipe import Recipe, slug
 from ._seeds import Purpose, seed_keys
+from ._work import answered, named
+from ._workers import Serial
 
 
 class Learnt(NamedTuple):
@@ -62,13 +65,15 @@ class Experience:
         budget: Budget,
         folder: Path | None,
         keeping: Keeping,
+        executor: Executor | None = None,
     ):
         self.key, self.budget, self.seeds = key, budget, past.seeds
         self.folder, self.keeping = folder, keeping
+        self.executor, self.locks = executor or Serial(), True
         keys = seed_keys(key, Purpose.MODEL, past.seeds)
         self.models = eqx.filter_jit(eqx.filter_vmap(network))(keys)
         self.past, self.stacked = past.past()
-        self._learnt: list[tuple[Recipe, Learnt]] = []
+        self.kept: list[tuple[Recipe, Learnt]] = []
         self._pasts: dict[Any, HostPast] = {}
 
     def ask(
@@ -98,8 +103,15 @@ class Experience:
             )
         if question.seeds != self.seeds:
             raise InputError(f"{question.seeds} seeds are asked, but {self.seeds} have learnt.")
-        asking, replaced = Asking(question, self.key), models or {}
-        outcomes, failures = [], {}
+        asking, outcomes, failures = Asking(question, self.key), {}, {}
+
+        def take(recipe: Recipe, answers: Answers | str) -> None:
+            if isinstance(answers, str):  # it is reported, and the others go on
+                failures[recipe.name] = answers
+            else:
+                asked = asking.asked_of_all()
+                outcomes[recipe.name] = answers.outcome(recipe, question, asked)
+
         with self._writing(), Bar("recipes", len(recipes), shown=self._shows(recipes)) as bar:
             kept = KeptAnswers(
                 self.folder,
@@ -109,34 +121,57 @@ class Experience:
                 self.budget,
                 resume=self.keeping.resume,
             )
-            for number, recipe in enumerate(recipes):
-                try:
-                    outcomes.append(self._outcome(recipe, asking, kept, replaced))
-                except DivergedError as error:  # it is reported, and the others go on
-                    failures[recipe.name] = str(error)
+            left = []
+            for recipe in recipes:
+                if (answers := kept.read(recipe)) is None:
+                    left.append(recipe)
+                else:
+                    take(recipe, answers)
+            for recipe, answers in answered(self, left, asking, models or {}):
+                if isinstance(answers, Answers):
+                    kept.write(recipe, answers)
+                take(recipe, answers)
                 self._gather_metrics()
-                bar.at(number + 1)
-        return Comparison(question, tuple(outcomes), failures, asking.asked_of_all())
+                bar.at(len(outcomes) + len(failures))
+        in_order = tuple(outcomes[name] for name in names if name in outcomes)
+        failed = {name: failures[name] for name in names if name in failures}
+        return Comparison(question, in_order, failed, asking.asked_of_all())
 
-    def _outcome(
-        self, recipe: Recipe, asking: Asking, kept: KeptAnswers, models: Mapping[str, Model]
-    ) -> Outcome:
-        answers = kept.read(recipe)
-        if answers is None:
-            learnt = self.learnt(recipe, models)
-            again = None
-            if asking.question.refits and learnt.rounds is not None:
-                again = functools.partial(self.learnt_again, recipe, learnt)
-            answers = asking.answers(
-                recipe,
-                learnt.models,
-                learnt.places,
-                learnt.seconds,
-                learnt.compile_seconds,
-                again=again,
-            )
-            kept.write(recipe, answers)
-        return answers.outcome(recipe, asking.question, asking.asked_of_all())
+    def sent(self) -> "Experience":
+        """This experience for other threads and processes, for which this one holds the folder.
+        Work that was cut there is resumed by whoever does it again."""
+        sent = copy.copy(self)
+        sent.keeping = self.keeping._replace(resume=True, progress=False)
+        sent.folder = None if self.folder is None else self.folder.resolve()
+        sent.executor, sent.locks = Serial(), False
+        return sent
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_pasts": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.folder is not None and not self.folder.is_dir():
+            self.folder = None  # of a machine whose disk this one does not share
+
+    def answers(self, recipe: Recipe, asking: Asking, models: Mapping[str, Model]) -> Answers | str:
+        """What a recipe answers, after it has learnt; in words why it diverged."""
+        try:
+            with named(recipe.name):
+                learnt = self.learnt(recipe, models)
+                again = None
+                if asking.question.refits and learnt.rounds is not None:
+                    again = functools.partial(self.learnt_again, recipe, learnt)
+                return asking.answers(
+                    recipe,
+                    learnt.models,
+                    learnt.places,
+                    learnt.seconds,
+                    learnt.compile_seconds,
+                    again=again,
+                )
+        except DivergedError as error:
+            return str(error)
 
     def learnt(self, recipe: Recipe, models: Mapping[str, Model] | None = None) -> Learnt:
         """What a recipe learnt; it learns now, if it has not been asked before. What was trained on
@@ -148,7 +183,7 @@ class Experience:
         if recipe.name in models:
             return _given(models[recipe.name])
         own = not _names(recipe.start) & models.keys()  # all of it is learnt here
-        same = next((learnt for other, learnt in self._learnt if other.learns_as(recipe)), None)
+        same = next((learnt for other, learnt in self.kept if other.learns_as(recipe)), None)
         if own and same is not None:
             return same
         if recipe.start is None:
@@ -160,8 +195,8 @@ class Experience:
                 seconds=start.seconds + learnt.seconds,
                 compile_seconds=start.compile_seconds + learnt.compile_seconds,
             )
-        if own and _on_host(recipe.learners):
-            self._learnt.append((recipe, learnt))
+        if own and recipe.on_host:
+            self.kept.append((recipe, learnt))
         return learnt
 
     def _learn(self, recipe: Recipe, start: Model) -> Learnt:
@@ -169,7 +204,7 @@ class Experience:
         past = recipe.view(self.past)
         if isinstance(recipe.learners[0], AbstractHostLearner):
             return self._fit(recipe, start)
-        if _on_host(recipe.learners):
+        if recipe.on_host:
             with self._writing():
                 return self._train(recipe, past, start)
         began = time.perf_counter()
@@ -270,7 +305,7 @@ class Experience:
 
     def _writing(self) -> contextlib.AbstractContextManager[Any]:
         """Locks the folder, if there is one, while it is written into."""
-        if self.folder is None:
+        if self.folder is None or not self.locks:
             return contextlib.nullcontext()
         return written_folder(self.folder)
 
@@ -278,7 +313,8 @@ class Experience:
         """Whether a bar counts the recipes: trainings on the host have bars of their own."""
         wanted = self.keeping.progress
         shown = shown_by_default() if wanted is None else wanted
-        return shown and not any(_on_host(recipe.learners) for recipe in recipes)
+        here = isinstance(self.executor, Serial)
+        return shown and not (here and any(recipe.on_host for recipe in recipes))
 
     def _gather_metrics(self) -> None:
         """One `metrics.jsonl` of all trainings so far that are logged."""
@@ -291,7 +327,7 @@ class Experience:
 
 def _names(recipe: Recipe | None) -> set[str]:
     """The names of a recipe and of those that it starts from."""
-    return set() if recipe is None else {recipe.name} | _names(recipe.start)
+    return set() if recipe is None else {one.name for one in recipe.chain}
 
 
 def _given(models: Model) -> Learnt:
@@ -302,13 +338,6 @@ def _given(models: Model) -> Learnt:
 def _alone(models: Model) -> Model:
     """Models of all seeds with the axis of one learner in front."""
     return at(models, None)
-
-
-def _on_host(learners: Sequence[AbstractLearner]) -> bool:
-    """Whether a recipe trains once, with the host to talk to; several candidates are one
-    program."""
-    first = learners[0]
-    return len(learners) == 1 and isinstance(first, ByGradient)
 
 
 @eqx.filter_jit

@@ -10,7 +10,7 @@ from ..rl import AbstractPolicyAdapter
 from ..tasks import AbstractTasks
 from ..training import same_code
 from ..transfer import AsIs
-from ._learner import AbstractLearner, NothingLearnt
+from ._learner import AbstractLearner, ByGradient, NothingLearnt
 from ._setting import Setting
 
 MOST = 40  # letters of a file's name
@@ -80,6 +80,16 @@ class Recipe(eqx.Module):
         """Whether anything is learnt from the past."""
         started = self.start is not None and self.start.learns
         return started or not isinstance(self.learners[0], NothingLearnt)
+
+    @property
+    def on_host(self) -> bool:
+        """Whether it trains once, with the host to talk to; several candidates are one program."""
+        return len(self.learners) == 1 and isinstance(self.learners[0], ByGradient)
+
+    @property
+    def chain(self) -> "list[Recipe]":
+        """This recipe, and those that it starts from."""
+        return [self, *([] if self.start is None else self.start.chain)]
 
     def learns_as(self, other: "Recipe") -> bool:
         """Whether the two learn in the same way, so that one model serves both."""

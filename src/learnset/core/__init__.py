@@ -9,6 +9,7 @@ from ._errors import (
     Interrupted as Interrupted,
     needs as needs,
     NotWrittenError as NotWrittenError,
+    WorkerLostError as WorkerLostError,
 )
 from ._figure import (
     attempt as attempt,

@@ -5,6 +5,7 @@ Exception
  ├─ InputError(ValueError)          the request cannot be met; nothing was written  exit code 2
  ├─ DivergedError(ArithmeticError)  a loss or a parameter became NaN or infinite    exit code 1
  ├─ NotWrittenError(OSError)        a file could not be written                     exit code 1
+ ├─ WorkerLostError(RuntimeError)   a process that worked for this one was killed   exit code 1
  └─ Interrupted(KeyboardInterrupt)  Ctrl-C, after the state was saved               exit code 1
 ```
 """
@@ -27,6 +28,10 @@ class DivergedError(ArithmeticError):
 class NotWrittenError(OSError):
     """A file could not be written: the disk is full, the folder was deleted, or the like. Files
     that were written before are whole."""
+
+
+class WorkerLostError(RuntimeError):
+    """A process that worked for this one was killed again and again. What others did is kept."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -18,7 +18,8 @@ class Study(Protocol):
 
     reads: ClassVar[frozenset[str]]
     """the options that the study reads, of: seed, steps, checkpoint_every, resume, full,
-    from_pretrained; the command refuses the others"""
+    from_pretrained, workers, scheduler; the command refuses the others. The last two come as
+    `executor`, if they are given"""
 
     def quick(self) -> "Study":
         """The same study with the smallest sizes that go through all of its parts."""

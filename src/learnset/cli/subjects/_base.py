@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from ...comparison import AbstractQuestion, Comparison, misfit, Recipe
 from ...core import InputError
 from ...report import Page
-from .._options import RunOptions
+from .._options import WorkerOptions
 from ._named import named
 
 TASKS = {"new": "new tasks", "seen": "the tasks that were trained on"}
@@ -42,7 +43,7 @@ class Answer(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class AbstractSubject(RunOptions, abc.ABC):
+class AbstractSubject(WorkerOptions, abc.ABC):
     """A subject, with the options that it reads."""
 
     add: str | None = None
@@ -51,8 +52,11 @@ class AbstractSubject(RunOptions, abc.ABC):
     word: ClassVar[str]
 
     @abc.abstractmethod
-    def answer(self, folder: Path, console: Console) -> Answer:
-        """Compares recipes on this subject."""
+    def answer(self, folder: Path, console: Console, executor: Executor | None = None) -> Answer:
+        """Compares recipes on this subject.
+
+        **Arguments:** `executor`: as `compare` takes it.
+        """
 
     def added(
         self, *asked: tuple[Any, AbstractQuestion | None]

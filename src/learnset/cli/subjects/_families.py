@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -71,7 +72,7 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
     def recipes(self) -> list[Recipe]:
         return regression.standard(steps=10 if self.quick else 50, latents=self.latents)
 
-    def answer(self, folder: Path, console: Console) -> Answer:
+    def answer(self, folder: Path, console: Console, executor: Executor | None = None) -> Answer:
         family, key = self.family, jr.key(self.seed)
         seeds = self.seeds if self.seeds is not None else 3 if self.quick else 5
         held_out: dict[str, Any] = {}
@@ -83,7 +84,8 @@ class AbstractFamilySubject(TrainingOptions, AbstractSubject):
         budget = Budget(self.steps or (500 if self.quick else 2000))
         network = self.network(family)
         check_model(lambda: network(key), "the inputs of a task")
-        options: dict[str, Any] = {"key": key, "budget": budget} | self.saving
+        options: dict[str, Any] = {"key": key, "budget": budget, "executor": executor}
+        options |= self.saving
         known = SeenTasks.of_family(family, seeds=seeds, key=key)
         (mine, mine_of_known), notes = self.added((network, question), (network, known))
         say_notes(notes, console)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -109,7 +110,7 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
             "budget": Budget(self.steps or (60 if self.quick else 500), 4),
         }
 
-    def answer(self, folder: Path, console: Console) -> Answer:
+    def answer(self, folder: Path, console: Console, executor: Executor | None = None) -> Answer:
         source = self.source
         parts = source.parts()
         episodes = source.episodes_of(parts)
@@ -122,7 +123,7 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
         say_notes(notes, console)
         asked = self.asked(episodes, frozen)
         network, queries = asked["network"], asked["question"].queries
-        new = compare(**asked, out=folder, **self.saving)
+        new = compare(**asked, out=folder, executor=executor, **self.saving)
         best = to_use(new)
         return EpisodesAnswer(
             (new,),
@@ -184,9 +185,9 @@ class FilesSubject(AbstractImagesSubject):
     tasks: OmitArgPrefixes[Files] = dataclasses.field(default_factory=Files)
     word: ClassVar[str] = "files"
 
-    def answer(self, folder: Path, console: Console) -> Answer:
+    def answer(self, folder: Path, console: Console, executor: Executor | None = None) -> Answer:
         if not self.backbone:
-            return super().answer(folder, console)
+            return super().answer(folder, console, executor)
         known = KnownClasses(self.tasks, self.backbone)
         say_notes(known.notes, console)
         recipes, episodes, shots = known.recipes(quick=self.quick), known.episodes, known.shots
@@ -210,6 +211,7 @@ class FilesSubject(AbstractImagesSubject):
             key=jr.key(self.seed),
             budget=Budget(self.steps or 500, 4),
             out=folder,
+            executor=executor,
             **self.saving,
         )
         return EpisodesAnswer(

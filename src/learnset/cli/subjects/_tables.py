@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -221,7 +222,7 @@ class AbstractTableSubject(AbstractSubject):
     def source(self) -> AbstractTable:
         return self.tasks  # pyright: ignore[reportAttributeAccessIssue]  # a field of each subject
 
-    def answer(self, folder: Path, console: Console) -> Answer:
+    def answer(self, folder: Path, console: Console, executor: Executor | None = None) -> Answer:
         table, seeds = self._divided(limited(self.source.table(), seed=self.seed))
         say_notes(table.notes, console)
         self._check_shots(table.one_row_of_each_group(seed=self.seed))
@@ -242,7 +243,7 @@ class AbstractTableSubject(AbstractSubject):
             notes = (*notes, f"Left out, since they would be slow on {size}: {left_out}.")
         say_notes(notes, console)
         table = dataclasses.replace(table, notes=(*table.notes, *notes))
-        seen = self._on_rows(table, known, mine, folder)
+        seen = self._on_rows(table, known, mine, folder, executor)
         if not seen.outcomes:
             raise InputError(
                 "No recipe has finite predictions; the first says:"
@@ -253,7 +254,9 @@ class AbstractTableSubject(AbstractSubject):
         sizes = one.of(0)[0]
         network = Network(sizes.x.shape[-1], sizes.y.shape[-1])
         matrices = affinities(network, one, observed(table), steps=steps, key=key)
-        new = None if others is None else self._on_new_tasks(table, others, mine_of_new, folder)
+        new = None
+        if others is not None:
+            new = self._on_new_tasks(table, others, mine_of_new, folder, executor)
         return TableAnswer(TableResult(table, seen, matrices, new, BALANCED, rows.EQUAL))
 
     @property
@@ -287,7 +290,12 @@ class AbstractTableSubject(AbstractSubject):
             )
 
     def _on_rows(
-        self, table: Table, question: SeenTasks, mine: Sequence[Recipe], folder: Path
+        self,
+        table: Table,
+        question: SeenTasks,
+        mine: Sequence[Recipe],
+        folder: Path,
+        executor: Executor | None,
     ) -> Comparison:
         options: dict[str, Any] = {"classes": bool(table.classes), "quick": self.quick}
         options |= {"targets": table.task is None, "complete": bool(np.isfinite(table.y).all())}
@@ -302,6 +310,7 @@ class AbstractTableSubject(AbstractSubject):
             out=folder,
             resume=self.resume,
             overwrite=self.overwrite,
+            executor=executor,
         )
 
     def _new_tasks(self, table: Table, seeds: Sequence[int]) -> NewTableTasks | None:
@@ -315,7 +324,12 @@ class AbstractTableSubject(AbstractSubject):
         return NewTableTasks.of_table(table, large, shots=shots, **options)
 
     def _on_new_tasks(
-        self, table: Table, question: NewTableTasks, mine: Sequence[Recipe], folder: Path
+        self,
+        table: Table,
+        question: NewTableTasks,
+        mine: Sequence[Recipe],
+        folder: Path,
+        executor: Executor | None,
     ) -> Comparison:
         tasks = question.family
         recipes = held_out.standard(
@@ -332,6 +346,7 @@ class AbstractTableSubject(AbstractSubject):
             budget=Budget(2 * self._steps, min(25, tasks.train.weight.shape[0])),
             out=folder / "new-tasks",
             resume=self.resume,
+            executor=executor,
         )
 
 
