@@ -339,6 +339,7 @@ TRAIN = {
     "--checkpoint-every 5": {"checkpoint_every"},
     "--lr 0.1": {"optimiser"},
     "--tasks-per-step 3": {"tasks_per_step"},
+    "--parts 5": {"parts"},
 }
 SEVERAL = {"--seeds 2": {"key", "model"}}
 SINES = {option: {"tasks"} for option in COMPARE["sinusoids"] if option not in FAMILY} | {

@@ -31,6 +31,7 @@ class Word(NamedTuple):
 COMMANDS = {
     "compare": Word("_compare", "Compare", "compares ways to use past tasks, on the same tasks"),
     "study": Word("_study", "Study", "reproduces published results"),
+    "launch": Word("_launch", "launch", "trains by several processes: launch -n 4 -- train ..."),
     "train": Word("_train", "Train", "trains one method on one family of tasks"),
     "evaluate": Word("_train", "Evaluate", "scores a run of `train` on new tasks"),
     "draw": Word("_draw", "Draw", "draws sampled tasks"),
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if arguments[0] not in COMMANDS:
         return _unknown(arguments[0])
+    if arguments[0] == "launch":
+        return import_module("._launch", __package__).launch(arguments[1:])
     if "--quick" in arguments:
         os.environ["XLA_FLAGS"] = f"{_quick_flags()} {os.environ.get('XLA_FLAGS', '')}".rstrip()
     if threading.current_thread() is not threading.main_thread():

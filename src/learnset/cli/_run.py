@@ -1,6 +1,7 @@
 """Runs one command: parses its words, and turns errors into one line."""
 
 import os
+import re
 import signal
 import sys
 import traceback
@@ -19,9 +20,12 @@ from ..comparison import RECIPE
 from ..core import DivergedError, InputError, NotWrittenError, WorkerLostError
 from . import CACHE, leave, say, with_subject, word_of
 from ._console import terminal
+from ._launch import PROCESS
 from ._limits import check_numbers
 from ._messages import as_typed, is_memory, of_parser, of_system, unexpected
 
+# Variables with the number of processes: of SLURM (`srun`, not the script of a job), Open MPI.
+STARTED = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
 TRACEBACK = "LEARNSET_TRACEBACK"  # a variable that shows where an error was raised
 
 
@@ -35,16 +39,17 @@ def run(arguments: list[str]) -> int:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     shown = bool(os.environ.get(TRACEBACK)) or "--traceback" in arguments
     arguments = [word for word in arguments if word != "--traceback"]
-    command = None
+    command, first = None, True
     with warnings.catch_warnings():
         warnings.showwarning = _say_warning
         try:
+            first = _join_processes(arguments)
             arguments = with_subject(arguments)
             command = parse(arguments)
             command.run(terminal(), arguments)
         except KeyboardInterrupt as error:
             signal.signal(signal.SIGINT, leave)
-            return say(1, str(error) or "Stopped.")
+            return say(1, str(error) or "Stopped.") if first else 1
         except Exception as error:
             if shown:
                 traceback.print_exc()
@@ -52,8 +57,30 @@ def run(arguments: list[str]) -> int:
             # The recipe that a comparison notes with an error, unless the error names it.
             notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(RECIPE)]
             names = [name for note in notes if (name := note.removeprefix(RECIPE)) not in line]
+            if not first and isinstance(error, InputError | DivergedError):
+                return code  # the first one says the same
             return say(code, ": ".join([*names, line]))
     return 0
+
+
+def _join_processes(arguments: list[str]) -> bool:
+    """Joins the processes that train together: those of `learnset launch`, of `srun` or `mpirun`.
+
+    **Returns:** whether this is the first, or the only one; the others print no results.
+    """
+    if arguments[0] != "train":
+        return True
+    if place := os.environ.get(PROCESS):
+        number, count, address = re.split("[/@]", place)
+        jax.distributed.initialize(address, int(count), int(number), [int(number)])
+    elif any(int(os.environ.get(name, 1)) > 1 for name in STARTED):
+        jax.distributed.initialize()
+    else:
+        return True
+    if jax.process_index() == 0:
+        return True
+    sys.stdout = open(os.devnull, "w")
+    return False
 
 
 def _code_and_line(error: Exception, arguments: list[str], command: Any) -> tuple[int, str]:

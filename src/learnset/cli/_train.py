@@ -54,9 +54,13 @@ class Train(TrainingOptions):
     seeds: int = 1
     """number of models, trained together, each on its own tasks; only for tasks without data"""
 
+    parts: int | None = None
+    """take sums over tasks in this many parts, so that any number of processes that divides it
+    (`learnset launch`) trains the same numbers bit for bit; default: as is fastest"""
+
     def __post_init__(self):
         super().__post_init__()
-        check_counts(self, "tasks_per_step", "seeds")
+        check_counts(self, "tasks_per_step", "seeds", "parts")
         if not 0 < self.lr < float("inf"):
             raise InputError(
                 f"`--lr {self.lr}`, but a step size must be a finite number above zero."
@@ -92,6 +96,7 @@ class Train(TrainingOptions):
                 key=train_key,
                 tasks_per_step=at_once,
                 out=folder,
+                parts=self.parts,
                 **self.saving,
             )
             about = {

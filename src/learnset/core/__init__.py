@@ -70,6 +70,13 @@ from ._result import (
     finite as finite,
     interval as interval,
 )
+from ._shards import (
+    divided as divided,
+    in_common as in_common,
+    in_shards as in_shards,
+    Shards as Shards,
+    shards as shards,
+)
 from ._tiles import mean_gradient as mean_gradient, mean_in_tiles as mean_in_tiles
 from ._tree import (
     all_finite as all_finite,

@@ -16,6 +16,7 @@ from jaxtyping import PyTree
 
 from ..core import describe, InputError, writing
 from ._identity import difference
+from ._processes import from_first, here, is_first
 from ._sealed import read_arrays, write_arrays
 
 KIND = "checkpoint 3"  # up to 2 they were written by Orbax
@@ -58,10 +59,12 @@ class Checkpoints:
         return self.folder / f"{step}.checkpoint"
 
     def save(self, saved: Saved) -> None:
-        """Writes a checkpoint, and deletes those before the last two.
+        """Writes a checkpoint, and deletes those before the last two; of processes that train
+        together, the first does.
 
         **Raises:** `NotWrittenError` if the disk is full, and the like; those before are kept then.
         """
+        saved = saved._replace(state=here(saved.state))
         arrays = {f"state {i}": leaf for i, leaf in enumerate(_raw_leaves(saved.state))}
         arrays |= {f"window {name}": values for name, values in saved.window.items()}
         arrays |= {f"score {step}": values for step, values in saved.scores.items()}
@@ -72,6 +75,8 @@ class Checkpoints:
             "log": saved.log,
             "seconds": saved.seconds,
         }
+        if not is_first():
+            return
         with writing(self.folder):
             self.folder.mkdir(exist_ok=True)
         write_arrays(self.path(saved.step), KIND, about, arrays)
@@ -108,6 +113,19 @@ class Checkpoints:
         raise InputError(
             f"There is no checkpoint in {self.folder}. Omit `resume` to begin a new run."
         )
+
+    def resumed(self, like: PyTree) -> Saved | None:
+        """As `restore`, in all processes that train together, from what the first one finds; `None`
+        if there is no checkpoint."""
+
+        def found() -> Saved | None:
+            if not self.steps():
+                return None
+            saved = self.restore(like)
+            return saved._replace(state=_raw_leaves(saved.state))
+
+        saved = from_first(found)
+        return saved and saved._replace(state=_with_leaves(like, saved.state))
 
     def _checked(
         self, path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray], like: PyTree

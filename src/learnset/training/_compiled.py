@@ -13,6 +13,8 @@ from typing import Any
 import equinox as eqx
 import jax
 
+from ..core import shards
+
 KEPT = 32  # programs, of some 14 MB each
 
 
@@ -33,7 +35,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any) -> Any:
         arrays, static = eqx.partition(args, eqx.is_array)
-        key = _static_key(static)
+        key = _static_key(static), shards()
         if key not in programs:
             programs[key] = _program(function, static)
         programs.move_to_end(key)

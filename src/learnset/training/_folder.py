@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..core import InputError, listing, whole_name, writing
+from ._processes import is_first
 
 MARKER = ".learnset-run"
 _FORMAT = 1
@@ -36,7 +38,8 @@ def run_folder(
 ) -> Iterator[Path]:
     """The folder for a run to write into, locked until the end.
 
-    A run inside of another one, with the same folder and in the same thread, shares its lock.
+    A run inside of another one, with the same folder and in the same thread, shares its lock. Of
+    processes that train together the first one has the folder, and each other one that is deleted.
 
     **Arguments:**
 
@@ -54,9 +57,12 @@ def run_folder(
     if _held.get(place) == threading.get_ident():
         yield Path(out)
         return
-    _check_folder(place, out)
-    partial = _recovered(place, out)
     with contextlib.ExitStack() as stack:
+        if not is_first():  # of processes that train together
+            out = Path(stack.enter_context(tempfile.TemporaryDirectory())) / place.name
+            place = Path(os.path.realpath(out))
+        _check_folder(place, out)
+        partial = _recovered(place, out)
         if overwrite and partial.exists():
             _check_ours(partial, partial)
             stack.enter_context(_lock(partial))

@@ -10,7 +10,16 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Key, PyTree
 
-from ..core import AbstractMethod, all_finite, sparing, Split, Task, updated
+from ..core import (
+    AbstractMethod,
+    all_finite,
+    divided,
+    in_common,
+    sparing,
+    Split,
+    Task,
+    updated,
+)
 from ..tasks import AbstractDistribution
 from ._compiled import compiled
 
@@ -50,7 +59,7 @@ class Loop(eqx.Module):
         def body(
             step: Any, both: tuple[PyTree, PyTree], begin: Any, batches: Task
         ) -> tuple[PyTree, PyTree]:
-            batch = jax.tree.map(lambda leaf: leaf[step - begin], batches)
+            batch = divided(jax.tree.map(lambda leaf: leaf[step - begin], batches))
             carry, metrics = self._step(both[0], run, step, batch)
             return carry, jax.tree.map(
                 lambda line, metric: line.at[step - start].set(metric), both[1], metrics
@@ -78,7 +87,7 @@ class Loop(eqx.Module):
 
     def draw(self, run: Run, step: Any) -> Task:
         task_key, _ = jr.split(jr.fold_in(run.key, step))
-        return _drawn(run.tasks, self.tasks_per_step, task_key)
+        return divided(_drawn(run.tasks, self.tasks_per_step, task_key))
 
     def gradient(
         self, model: Any, batch: Task, state: PyTree, key: Key[Array, ""]
@@ -94,7 +103,7 @@ class Loop(eqx.Module):
         grads, state, metrics = self.gradient(model, batch, state, method_key)
         optimiser, loss = sparing(self.optimiser), metrics["loss"]
         moving, optimiser_state = updated(optimiser, grads, optimiser_state, moving, loss)
-        return (moving, optimiser_state, state), metrics
+        return in_common(((moving, optimiser_state, state), metrics))
 
 
 # Traced once for each training, whose shapes, program and identity ask for them several times.

@@ -19,6 +19,7 @@ from ..core import (
     as_key,
     DivergedError,
     fast_dots,
+    in_shards,
     InputError,
     Interrupted,
     Model,
@@ -35,6 +36,7 @@ from ._folder import run_folder
 from ._identity import identity
 from ._log import MetricsLog
 from ._loop import Loop, Run
+from ._processes import any_of, check_shared, everywhere, here, is_first
 from ._program import computed, versions
 from ._progress import Bar, ctrl_c, shown_by_default
 from ._scoring import Scoring, scoring
@@ -78,6 +80,7 @@ def train(
     overwrite: bool = False,
     progress: bool | None = None,
     name: str | None = None,
+    parts: int | None = None,
 ) -> Trained:
     """Trains `model` by `method` on tasks drawn from the training split.
 
@@ -105,6 +108,12 @@ def train(
     - `overwrite`: replaces the run in `out`, when this one has ended: until then it is written to
       `OUT.partial`, and the old one stays as it is. `resume` goes on with the new one then.
     - `progress`: whether to show a progress bar (default: on a terminal); `name`: its label.
+    - `parts`: take sums over tasks in this many parts, in a fixed order, so that one process and
+        several train the same numbers bit for bit (methods that sum over tasks: the pooled
+        gradient, MAML and its family, Reptile). Default: as is fastest.
+
+    Processes that `jax.distributed.initialize` has joined (`learnset launch`) train one model, each
+    with a part of the tasks of a step: all call `train` alike, and the first writes into `out`.
 
     It may be called inside `jax.vmap` and `jax.jit`; then no host takes part, and `out` must be
     `None`.
@@ -131,6 +140,7 @@ def train(
     {0: (1,), 20: (1,)}
     """
     check_training(model, tasks, optimiser, steps, tasks_per_step, log_every, checkpoint_every)
+    check_shared(tasks_per_step, parts)
     key, steps = as_key("train", key), int(steps)
     scores = scoring(score, score_at, steps)
     window = log_every or max(1, steps // 100)
@@ -151,9 +161,9 @@ def train(
     name = type(method).__name__ if name is None else name
     shown = shown_by_default() if progress is None else progress
     if out is None:
-        return _Host(program, name, None, None, False, scores).run(carry, run, steps, shown)
+        return _Host(program, name, None, None, False, scores, parts).run(carry, run, steps, shown)
     with run_folder(out, resume=resume, overwrite=overwrite) as folder:
-        host = _Host(program, name, folder, checkpoint_every, resume, scores)
+        host = _Host(program, name, folder, checkpoint_every, resume, scores, parts)
         return host.run(carry, run, steps, shown)
 
 
@@ -224,8 +234,10 @@ class _Host:
         checkpoint_every: int | None,
         resume: bool,
         scoring: Scoring,
+        parts: int | None,
     ):
         self.program, self.name, self.folder, self.resume = program, name, folder, resume
+        self.parts = parts
         self.checkpoint_every, self.scoring = checkpoint_every, scoring
         self.checkpoints: Checkpoints | None = None
 
@@ -235,16 +247,18 @@ class _Host:
             with self._fitting(run):
                 identities = self._identities(carry, run)
             self.checkpoints = Checkpoints(self.folder / "checkpoints", identities)
-            if self.resume and self.checkpoints.steps():
-                saved = self.checkpoints.restore(carry)
+            if self.resume and (resumed := self.checkpoints.resumed(carry)) is not None:
+                saved = resumed
                 self._check_steps(saved, steps)
         log = MetricsLog(self.folder, saved.log)
         try:
             with (
-                Bar(self.name, steps, shown=shown) as bar,
+                in_shards(self.parts),
+                Bar(self.name, steps, shown=shown and is_first()) as bar,
                 ctrl_c(waits=self.folder is not None) as stop,
             ):
-                return self._windows(saved, run, steps, bar, log, stop)
+                saved = saved._replace(state=everywhere(saved.state))
+                return self._windows(saved, everywhere(run), steps, bar, log, stop)
         finally:
             log.close()
 
@@ -252,7 +266,7 @@ class _Host:
         carry, start, window, scores = saved.state, saved.step, saved.window, dict(saved.scores)
         bounds = self._bounds(start, steps)
         compile_seconds = self._compile(carry, run) if bounds else 0.0
-        self.scoring.take(start, eqx.combine(carry[0], run.fixed), scores)
+        self.scoring.take(start, self._model(carry, run), scores)
         windows, seconds, clock = log.windows, 0.0, time.monotonic()
         for begin, end in bounds:
             began = time.perf_counter()
@@ -274,21 +288,23 @@ class _Host:
                 log.write(end, run=self.name, **numbers)
                 window = {}
             bar.at(end, loss=float(metrics["loss"].mean()), rate=(end - start) / seconds)
-            scored = self.scoring.take(end, eqx.combine(carry[0], run.fixed), scores)
-            due = scored or self._due(end, time.monotonic() - clock)
-            if due or end == steps or stop.requested:
+            scored = self.scoring.take(end, self._model(carry, run), scores)
+            due, stopped = any_of(self._due(end, time.monotonic() - clock), stop.requested)
+            if scored or due or end == steps or stopped:
                 self._save(Saved(end, carry, log.text, window, spent, scores))
                 clock = time.monotonic()
-            if stop.requested and end < steps:
+            if stopped and end < steps:
                 self._interrupt(end, steps)
-        moving, _, state = carry
         names = windows[0].keys() if windows else ()
         history = {
             name: jnp.stack([jnp.asarray(w[name]) for w in windows], axis=-1) for name in names
         }
         spent = saved.seconds + seconds
-        model = eqx.combine(moving, run.fixed)
+        model, state = self._model(carry, run), here(carry[2])
         return Trained(model, state, history, steps, spent, compile_seconds, scores)
+
+    def _model(self, carry: PyTree, run: Run) -> Model:
+        return here(eqx.combine(carry[0], run.fixed))
 
     def _bounds(self, start: int, steps: int) -> list[tuple[int, int]]:
         """The first and last step of each call of the program. Calls end where windows end, on
