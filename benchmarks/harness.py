@@ -16,6 +16,7 @@ from typing import Any
 
 import tyro
 
+HISTORY = "history.json"
 Clock = Callable[[], float]
 Worker = Callable[..., dict[str, Any]]
 
@@ -67,10 +68,12 @@ def run(
     workers: Sequence[Worker],
     measure: Callable[[Any], dict[str, Any]],
     page: Callable[[dict[str, Any]], str],
+    ratios: Callable[[dict[str, Any]], dict[str, float]] | None = None,
 ) -> None:
     """The whole program: one of the `workers` in a process of its own, or measure and write.
 
-    All numbers of the page are in `result.json`.
+    All numbers of the page are in `result.json`, those of earlier measurements in `history.json`:
+    the `ratios` of each, with the commit, the processor and the load.
     """
     benchmark = tyro.cli(type(default), default=default)
     if benchmark.worker:
@@ -83,10 +86,36 @@ def run(
         before = os.getloadavg()[0]
         result = measure(benchmark) | {"machine": machine(before)}
         numbers.write_text(json.dumps(result, indent=1) + "\n")
+        if ratios is not None:
+            note(benchmark.out / HISTORY, result["machine"], ratios(result))
     result = json.loads(numbers.read_text())
-    text = page(result) + footer(result)
+    text = page(result) + over_time(benchmark.out / HISTORY) + footer(result)
     (benchmark.out / "README.md").write_text(text)
     print(text)
+
+
+def note(path: Path, machine: dict[str, Any], ratios: dict[str, float]) -> None:
+    """Adds a measurement to the history."""
+    known = json.loads(path.read_text()) if path.exists() else []
+    short = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(short, capture_output=True, text=True).stdout.strip()
+    about = {"commit": commit, "processor": machine["processor"], "load": machine["load"]}
+    known.append(about | {"ratios": {name: round(ratio, 3) for name, ratio in ratios.items()}})
+    path.write_text(json.dumps(known, indent=1) + "\n")
+
+
+def over_time(path: Path) -> str:
+    """The ratios of all measurements, the last first; empty where there are none."""
+    known = json.loads(path.read_text())[::-1] if path.exists() else []
+    if not known:
+        return ""
+    names = list(dict.fromkeys(name for entry in known for name in entry["ratios"]))
+    rows = []
+    for entry in known:
+        cells = [entry["ratios"].get(name) for name in names]
+        load = " to ".join(map(str, entry["load"]))
+        rows.append([entry["commit"], load, *("" if c is None else f"{c:.2f}×" for c in cells)])
+    return f"\n## Over time\n\n{table(['commit', 'load', *names], rows)}\n"
 
 
 def machine(load: float) -> dict[str, Any]:

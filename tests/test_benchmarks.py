@@ -46,6 +46,31 @@ def test_a_page_ends_with_the_machine_and_its_load(monkeypatch):
     assert harness.footer({}) == ""  # numbers from before it was noted
 
 
+def test_ratios_of_each_measurement_are_kept_in_turn(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import harness
+
+    path = tmp_path / harness.HISTORY
+    assert harness.over_time(path) == ""
+    for ratio in (2.0, 3.0):
+        harness.note(path, harness.machine(load=1.0), {"25 tasks": ratio})
+    lines = harness.over_time(path).splitlines()
+    assert lines[-2].endswith("| 3.00× |") and lines[-1].endswith("| 2.00× |")
+
+
+def test_a_ratio_that_has_fallen_by_a_third_is_found(monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import check
+
+    monkeypatch.setattr(check, "KEPT", tmp_path / "ratios.json")
+    measured = [3.0, 2.9, *[2.0] * check.ATTEMPTS]
+    monkeypatch.setattr(check, "ratio", lambda *_: measured.pop(0))
+    monkeypatch.setattr(check, "RATIOS", {"products": lambda: (None, None)})
+    assert check.main(["--keep"]) == 0 and check.main([]) == 0
+    assert check.main([]) == 1 and not measured
+    assert "products has lost more than 30%" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["rivals", "new_tasks"])
 def test_a_page_in_pieces_is_what_is_written_of_the_kept_numbers(name, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
