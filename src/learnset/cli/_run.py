@@ -1,5 +1,6 @@
 """Runs one command: parses its words, and turns errors into one line."""
 
+import contextlib
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from importlib import import_module
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -26,6 +28,7 @@ from ._messages import as_typed, is_memory, of_parser, of_system, unexpected
 
 # Variables with the number of processes: of SLURM (`srun`, not the script of a job), Open MPI.
 STARTED = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
+MOST_CACHED = 2 * 2**30  # bytes of compiled programs
 TRACEBACK = "LEARNSET_TRACEBACK"  # a variable that shows where an error was raised
 
 
@@ -34,7 +37,10 @@ def run(arguments: list[str]) -> int:
 
     **Returns:** the exit code.
     """
-    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(CACHE))
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if cache is None:
+        cache = str(CACHE)
+        prune(CACHE)
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     shown = bool(os.environ.get(TRACEBACK)) or "--traceback" in arguments
@@ -61,6 +67,18 @@ def run(arguments: list[str]) -> int:
                 return code  # the first one says the same
             return say(code, ": ".join([*names, line]))
     return 0
+
+
+def prune(cache: Path, most: int = MOST_CACHED) -> None:
+    """Deletes the programs that were not used for longest, of more than `most` bytes in all."""
+    with contextlib.suppress(OSError):  # another process may be at it
+        files = [(file.stat(), file.path) for file in os.scandir(cache) if file.is_file()]
+        files.sort(key=lambda file: max(file[0].st_atime, file[0].st_mtime), reverse=True)
+        kept = 0
+        for stat, path in files:
+            kept += stat.st_size
+            if kept > most:
+                os.unlink(path)
 
 
 def _join_processes(arguments: list[str]) -> bool:
