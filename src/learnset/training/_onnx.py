@@ -12,7 +12,7 @@ import numpy as np
 from jax.extend import core
 from jaxtyping import Array, PyTree
 
-from ..core import InputError
+from ..core import InputError, write_file
 from ._onnx_loops import LOOPS
 from ._onnx_rules import Eqn, loaded, RULES, Value
 
@@ -70,7 +70,7 @@ def to_onnx(path: str | Path, function: Callable[..., PyTree[Array]], *inputs: P
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
     )
     onnx.checker.check_model(model, full_check=True)
-    Path(path).write_bytes(model.SerializeToString())
+    write_file(Path(path), model.SerializeToString())
 
 
 class Graph:
