@@ -384,6 +384,7 @@ FAMILIES = {
     "meta-sgd's sines": ls.Sinusoids.meta_sgd(),
     "reptile's sines": ls.Sinusoids.reptile(),
     "linear": ls.LinearGaussian(),
+    "linear, with siblings": ls.tasks.RelatedGaussian(siblings=2),
     "unrelated": ls.Unrelated(),
     "revealed": ls.tasks.Revealed(SINES),
     "many targets": TARGETS,

@@ -100,6 +100,7 @@ from ._types import (
     Batch as Batch,
     Model as Model,
     Predictor as Predictor,
+    Related as Related,
     Split as Split,
     State as State,
     Task as Task,

@@ -77,6 +77,27 @@ class Batch(eqx.Module):
         return jax.tree.map(lambda leaf: leaf[:, :shots], self)
 
 
+class Related(Batch):
+    """Points of one task together with those of its siblings: other tasks, which may be related to
+    it. A method that reads no siblings sees the task's own points, as in any `Batch`.
+
+    >>> import jax.numpy as jnp, learnset as ls
+    >>> siblings = ls.Batch(jnp.zeros((7, 5, 1)), jnp.ones((7, 5, 1)), jnp.ones((7, 5)))
+    >>> ls.core.Related(jnp.zeros((2, 1)), jnp.ones((2, 1)), siblings=siblings).weight.shape
+    (2,)
+    """
+
+    siblings: Batch  # "siblings points"; an absent sibling has only points of weight zero
+
+    def __init__(self, x: Array, y: Array, weight: Array | None = None, *, siblings: Batch):
+        super().__init__(x, y, weight)
+        self.siblings = siblings
+
+    def first(self, shots: int) -> "Related":
+        own = Batch(self.x, self.y, self.weight).first(shots)
+        return eqx.tree_at(lambda b: (b.x, b.y, b.weight), self, (own.x, own.y, own.weight))
+
+
 class Task(eqx.Module):
     """A task: a support set to learn from, and a query set to be scored on.
 

@@ -14,6 +14,11 @@ from ._linear_gaussian import LinearGaussian as LinearGaussian
 from ._many_targets import ManyTargets as ManyTargets
 from ._padded_tasks import padded_tasks as padded_tasks
 from ._pooled_classes import PooledClasses as PooledClasses
+from ._related_gaussian import (
+    Group as Group,
+    Groups as Groups,
+    RelatedGaussian as RelatedGaussian,
+)
 from ._rows import by_rows as by_rows, TableTasks as TableTasks
 from ._sinusoids import Sinusoids as Sinusoids
 from ._task_rows import TaskRows as TaskRows
