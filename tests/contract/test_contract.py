@@ -113,6 +113,11 @@ METHODS = {
         lambda: ls.meta.InContextClassifier(classifier(), size=8, width=8, heads=2, key=jr.key(1)),
         BLOBS,
     ),
+    "table pfn": (
+        ls.meta.TablePFN,
+        lambda: ls.models.TableTransformer(width=4, heads=2, depth=1, thinking=1, key=jr.key(1)),
+        SINES,
+    ),
     "dan": (lambda: ls.transfer.DAN(ls.mse), net, SINES),
     "mcc": (ls.transfer.MCC, classifier, BLOBS),
     "dann": (

@@ -36,4 +36,5 @@ from ._relation import (
     WithRelation as WithRelation,
 )
 from ._reptile import Reptile as Reptile
+from ._table_pfn import TablePFN as TablePFN
 from ._through import AbstractMetaLearner as AbstractMetaLearner, query_loss as query_loss

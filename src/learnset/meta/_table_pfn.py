@@ -1,0 +1,69 @@
+"""A network that has learnt to learn tables, and reads related tables too."""
+
+from typing import Any
+
+import jax
+from jaxtyping import Array, Float, Key, PyTree
+
+from ..core import (
+    cross_entropy,
+    gaussian_nll,
+    Loss,
+    mean_gradient,
+    Metrics,
+    Model,
+    State,
+    Task,
+)
+from ..models import TableReader, TableTransformer
+from ..tasks import Group
+from ._cnp import Amortised
+from ._through import AbstractMetaLearner
+
+
+class TablePFN(AbstractMetaLearner):
+    """Prior-fitted network (PFN) for tables: a transformer that was trained on tasks of a prior
+    solves a new task in one forward pass, and its answer approaches the Bayes-optimal one under
+    that prior.
+
+    A support set that is a `Related` is read with its siblings. The predictor keeps keys and values
+    of what it read, so that a query costs its own row only. The model is a `TableTransformer`.
+
+    Training takes tasks of any family. On `Groups` of related tasks every task of a group is one to
+    be solved from its own support set and those of the others, which are read once.
+
+    Source: Müller et al. 2022, *Transformers Can Do Bayesian Inference*, §3; related data sets as
+    context are the idea of *Multi-Task Bayesian In-Context Learning*, arXiv 2606.20538.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> task = ls.tasks.RelatedGaussian(shots=2).sample(ls.Split.TEST, key=jr.key(0))
+    >>> model = ls.models.TableTransformer(width=8, depth=2, key=jr.key(1))
+    >>> ls.meta.TablePFN().adapt(model, task.support)(task.query.x[0]).shape
+    (1,)
+    """
+
+    loss: Loss = gaussian_nll
+
+    @property
+    def adapter(self) -> Amortised:
+        return Amortised()
+
+    def prepare(self, model: Any, *, key: Key[Array, ""]) -> TableTransformer:
+        """A table transformer; its sizes depend on neither inputs nor targets."""
+        del model
+        return TableTransformer(classes=self.loss is cross_entropy, key=key)
+
+    def gradient(
+        self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
+    ) -> tuple[PyTree, State, Metrics]:
+        if not isinstance(tasks, Group):
+            return super().gradient(model, tasks, state, key=key)
+        loss, grads = mean_gradient(self._of_group, model, tasks)
+        return grads, state, {"loss": loss}
+
+    def _of_group(self, model: TableTransformer, group: Any) -> Float[Array, ""]:
+        """The mean loss over the tasks of a group."""
+        read = model.contexts(group.support, group.told)
+        return jax.vmap(lambda own, query: self.loss(TableReader(model, *own), query))(
+            read, group.query
+        ).mean()

@@ -1,0 +1,305 @@
+"""A network that reads tables, its own and related ones, and answers for any row."""
+
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Key
+
+from ..core import (
+    Batch,
+    check_positive,
+    InputError,
+    point_weight,
+    present,
+    Related,
+    weight_of_points,
+)
+from ._linear import Linear
+
+AT_ONCE = 512  # rows that attend at a time
+EPSILON = 1e-6
+ONE = math.log(math.e - 1)  # of which the softplus is one
+
+
+class TableTransformer(eqx.Module):
+    """A transformer over the cells of tables, the same for any number of rows, inputs and targets
+    in any order: a model of `learnset.meta.TablePFN`.
+
+    Each cell of a row is a token. Blocks let cells of a row read each other, then those of a column
+    read each other: rows of the support set, and a few *thinking rows*, which are learnt, are read;
+    queries only read. Thinking rows also read those of the other tasks of a `Related` support set,
+    so that a query costs the same with siblings as without.
+
+    Targets are columns too. For regression each has a normal distribution; with `classes`, the
+    columns are one-hot and each has a logit, so that classes have no order either.
+
+    Source: Hollmann et al. 2025, *Accurate predictions on small tabular data with a tabular
+    foundation model*; its size is that of Pfefferle et al. 2025, *nanoTabPFN*.
+    Different from there: root-mean-square norms, which come before each part, thinking rows that
+    know how many rows there are, and siblings.
+
+    **Arguments:**
+
+    - `width`: of a token. `heads`: of attention, a divisor of the width. `depth`: blocks.
+      `thinking`: rows.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> model = ls.models.TableTransformer(width=8, heads=2, depth=1, key=jr.key(0))
+    >>> predictor = model.condition(ls.Batch(jnp.ones((5, 3)), jnp.ones((5, 1))))
+    >>> predictor(jnp.ones(3)).shape
+    (1,)
+    """
+
+    inputs: Float[Array, "2 width"]  # slope and offset of a cell
+    targets: Float[Array, "3 width"]  # slope, offset, and the cell of a target that is not known
+    thoughts: Float[Array, "2 thinking width"]  # cells of inputs, and of targets
+    counts: Float[Array, "2 width"]  # of rows, and of tasks
+    blocks: tuple["TableBlock", ...]
+    scale: Float[Array, "width"]
+    head: Linear
+    classes: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        width: int = 32,
+        heads: int = 2,
+        depth: int = 4,
+        thinking: int = 4,
+        classes: bool = False,
+        key: Key[Array, ""],
+    ):
+        check_positive("TableTransformer", depth=depth, thinking=thinking, heads=heads, width=width)
+        if width % heads:
+            raise InputError(
+                f"TableTransformer: `width={width}` is not divisible by `heads={heads}`. Choose a"
+                " divisor."
+            )
+        dtype = jnp.result_type(float)
+        cell_key, target_key, thought_key, count_key, head_key, *keys = jr.split(key, 5 + depth)
+        self.inputs = jr.normal(cell_key, (2, width), dtype)
+        self.targets = jr.normal(target_key, (3, width), dtype)
+        self.thoughts = jr.normal(thought_key, (2, thinking, width), dtype)
+        self.counts = 0.1 * jr.normal(count_key, (2, width), dtype)
+        self.blocks = tuple(TableBlock(width, heads, depth, key=k) for k in keys)
+        self.scale = jnp.ones(width, dtype)
+        # From zero: the first predictions are standard normal, or even.
+        zeros = jax.nn.initializers.zeros
+        self.head = Linear(width, 1 if classes else 2, initialiser=zeros, key=head_key)
+        self.classes = classes
+
+    def condition(self, support: Batch) -> "TableReader":
+        """The predictor for one task, which keeps what a query has to read; points of weight zero
+        do not influence it."""
+        tasks = jax.tree.map(lambda leaf: leaf[None], (support.x, support.y, support.weight))
+        if isinstance(support, Related):
+            siblings = support.siblings
+            points = max(len(support.x), siblings.x.shape[1])
+            both = zip(tasks, (siblings.x, siblings.y, siblings.weight), strict=True)
+            tasks = [jnp.concatenate([_longer(leaf, points) for leaf in pair]) for pair in both]
+        told = jnp.arange(len(tasks[0])) > 0  # so that what siblings say depends on no new task
+        contexts, there = self.contexts(Batch(*tasks), told)
+        rows = self.thoughts.shape[1] + len(support.x)  # without those that only siblings have
+        own = jax.tree.map(lambda leaf: leaf[0, :, :rows], contexts)
+        return TableReader(self, own, there[0, :rows])
+
+    def contexts(
+        self, supports: Batch, told: Bool[Array, "tasks"]
+    ) -> tuple[tuple["Context", ...], Bool[Array, "tasks rows"]]:
+        """What queries of each task read in each block, and which of its rows are there. Each task
+        reads its own support set, and learns from those of the tasks that are `told`.
+
+        **Arguments:** `supports`: "tasks points".
+        """
+        there = jax.vmap(weight_of_points)(supports.weight) > 0
+        weight = jnp.broadcast_to(jax.vmap(point_weight)(supports), supports.y.shape)
+        rows = self.cells(supports.x, present(supports.y, weight), weight > 0)
+        readable = told & there.any(axis=1)
+        others = readable.sum() - readable.astype(int)
+        size = jnp.stack([there.sum(axis=1), others], axis=1)
+        thoughts = jnp.concatenate(
+            [
+                jnp.repeat(cells[:, None], columns.shape[-1], axis=1)
+                for cells, columns in zip(self.thoughts, (supports.x, supports.y), strict=True)
+            ],
+            axis=1,
+        )
+        counted = jnp.log1p(size.astype(rows.dtype)) @ self.counts
+        rows = jnp.concatenate([thoughts[None] + counted[:, None, None], rows], axis=1)
+        thinking = self.thoughts.shape[1]
+        there = jnp.pad(there, ((0, 0), (thinking, 0)), constant_values=True)
+        contexts = []
+        for block in self.blocks:
+            rows = block.across(rows)
+            heard = block.hear(rows[:, :thinking], readable)
+            rows = jnp.concatenate([heard, rows[:, thinking:]], axis=1)
+            contexts.append(jax.vmap(block.rows.context)(rows))
+            rows = block.think(jax.vmap(block.read)(rows, contexts[-1], there))
+        return tuple(contexts), there
+
+    def cells(
+        self,
+        x: Float[Array, "*rows in"],
+        y: Float[Array, "*rows out"],
+        known: Bool[Array, "*rows out"],
+    ) -> Float[Array, "*rows cells width"]:
+        """A token for each input and target."""
+        share = known.astype(y.dtype)
+        inputs = jnp.stack([x, jnp.ones_like(x)], axis=-1) @ self.inputs
+        targets = jnp.stack([y, share, 1 - share], axis=-1) @ self.targets
+        return jnp.concatenate([inputs, targets], axis=-2)
+
+
+class TableReader(eqx.Module):
+    """The predictor of a table transformer: what its queries read in each block. It predicts the
+    mean, and a normal distribution by `gaussian`; or logits, of a model of `classes`."""
+
+    model: TableTransformer
+    contexts: tuple["Context", ...]
+    there: Bool[Array, "rows"]
+
+    def answers(self, x: Float[Array, "in"]) -> Float[Array, "out numbers"]:
+        """What the network says about each target."""
+        model = self.model
+        unknown = jnp.zeros(self.contexts[0].keys.shape[0] - len(x), x.dtype)
+        row = model.cells(x, unknown, unknown > 0)[None]
+        for block, context in zip(model.blocks, self.contexts, strict=True):
+            row = block.think(block.read(block.across(row), context, self.there))
+        return jax.vmap(model.head)(normalised(row[0, len(x) :], model.scale))
+
+    def gaussian(self, x: Float[Array, "in"]) -> tuple[Float[Array, "out"], Float[Array, "out"]]:
+        """Mean and standard deviation of the prediction, in units of `y`."""
+        mean, raw = self.answers(x).T
+        return mean, jax.nn.softplus(raw + ONE) + 1e-3
+
+    def __call__(self, x: Float[Array, "in"]) -> Float[Array, "out"]:
+        return self.answers(x)[:, 0]
+
+
+class Context(NamedTuple):
+    """What is read of tokens: keys and values."""
+
+    keys: Float[Array, "*columns tokens heads size"]
+    values: Float[Array, "*columns tokens heads size"]
+
+
+class Reading(eqx.Module):
+    """Attention of tokens to a context, with a norm before it."""
+
+    scale: Float[Array, "width"]
+    query: Float[Array, "width heads size"]
+    key_value: Float[Array, "width 2 heads size"]
+    out: Float[Array, "heads size width"]
+
+    def __init__(self, width: int, heads: int, depth: int, *, key: Key[Array, ""]):
+        dtype, size = jnp.result_type(float), width // heads
+        query_key, value_key, out_key = jr.split(key, 3)
+        spread = width**-0.5
+        self.scale = jnp.ones(width, dtype)
+        self.query = spread * jr.normal(query_key, (width, heads, size), dtype)
+        self.key_value = spread * jr.normal(value_key, (width, 2, heads, size), dtype)
+        self.out = spread * depth**-0.5 * jr.normal(out_key, (heads, size, width), dtype)
+
+    def context(self, rows: Float[Array, "rows columns width"]) -> Context:
+        """The keys and values of each column."""
+        both = jnp.tensordot(normalised(rows, self.scale), self.key_value, 1)
+        return Context(*both.transpose(2, 1, 0, 3, 4))
+
+    def __call__(
+        self,
+        tokens: Float[Array, "tokens width"],
+        context: Context,
+        there: Bool[Array, "#tokens context"] | None,
+    ) -> Float[Array, "tokens width"]:
+        """What each token reads; in blocks where there are many, which saves memory and changes
+        nothing."""
+        queries = jnp.tensordot(normalised(tokens, self.scale), self.query, 1)
+        if there is None:
+            there = jnp.ones((1, len(context.keys)), bool)
+
+        def one(query: Float[Array, "heads size"], there: Bool[Array, "context"]) -> Array:
+            scores = jnp.einsum("hs,khs->hk", query, context.keys) * query.shape[-1] ** -0.5
+            weights = jax.nn.softmax(jnp.where(there[None], scores, -jnp.inf))
+            return jnp.einsum("hk,khs->hs", weights, context.values)
+
+        there = jnp.broadcast_to(there, (len(tokens), there.shape[1]))
+        if len(tokens) > AT_ONCE:
+            read = jax.lax.map(
+                lambda pair: jax.checkpoint(one)(*pair), (queries, there), batch_size=AT_ONCE
+            )
+        else:
+            read = jax.vmap(one)(queries, there)
+        return jnp.tensordot(read, self.out, 2)
+
+
+class TableBlock(eqx.Module):
+    """A block: cells of a row read each other, thinking rows read those of other tasks, rows read
+    the rows of their task, then a small network."""
+
+    cells: Reading
+    rows: Reading
+    tasks: Reading
+    scale: Float[Array, "width"]
+    grow: Float[Array, "width hidden"]
+    shrink: Float[Array, "hidden width"]
+
+    def __init__(self, width: int, heads: int, depth: int, *, key: Key[Array, ""]):
+        *keys, grow_key, shrink_key = jr.split(key, 5)
+        self.cells, self.rows, self.tasks = (Reading(width, heads, depth, key=k) for k in keys)
+        dtype, hidden = jnp.result_type(float), 2 * width
+        self.scale = jnp.ones(width, dtype)
+        self.grow = (2 / width) ** 0.5 * jr.normal(grow_key, (width, hidden), dtype)
+        self.shrink = (hidden * depth) ** -0.5 * jr.normal(shrink_key, (hidden, width), dtype)
+
+    def across(self, rows: Float[Array, "*rows cells width"]) -> Float[Array, "*rows cells width"]:
+        """Cells of a row after reading each other."""
+        flat = rows.reshape(-1, *rows.shape[-2:])
+        contexts = self.cells.context(flat.swapaxes(0, 1))  # the rows are its columns
+        read = jax.vmap(lambda row, context: self.cells(row, context, None))(flat, contexts)
+        return rows + read.reshape(rows.shape)
+
+    def read(
+        self,
+        rows: Float[Array, "rows cells width"],
+        context: Context,
+        there: Bool[Array, "context"],
+    ) -> Float[Array, "rows cells width"]:
+        """Rows after reading, cell by cell, the rows of a context that are there."""
+        reading = jax.vmap(
+            lambda column, context: self.rows(column, context, there[None]), (1, 0), 1
+        )
+        return rows + reading(rows, context)
+
+    def hear(
+        self, thoughts: Float[Array, "tasks thinking cells width"], told: Bool[Array, "tasks"]
+    ) -> Float[Array, "tasks thinking cells width"]:
+        """Thinking rows of each task after reading its own and those of the tasks that are told."""
+        count, thinking, cells, width = thoughts.shape
+        flat = thoughts.reshape(-1, cells, width)
+        there = jnp.repeat(told[None] | jnp.eye(count, dtype=bool), thinking, axis=1)
+        there = jnp.repeat(there, thinking, axis=0)
+        reading = jax.vmap(lambda column, context: self.tasks(column, context, there), (1, 0), 1)
+        return thoughts + reading(flat, self.tasks.context(flat)).reshape(thoughts.shape)
+
+    def think(self, rows: Float[Array, "*rows cells width"]) -> Float[Array, "*rows cells width"]:
+        """Cells after a small network of each."""
+        return rows + jax.nn.gelu(normalised(rows, self.scale) @ self.grow) @ self.shrink
+
+
+def normalised(
+    tokens: Float[Array, "*tokens width"], scale: Float[Array, "width"]
+) -> Float[Array, "*tokens width"]:
+    """Tokens of the same root mean square.
+
+    Source: Zhang & Sennrich 2019, *Root Mean Square Layer Normalization*, §4.
+    """
+    square = (tokens**2).mean(axis=-1, keepdims=True)
+    return tokens * jax.lax.rsqrt(square + EPSILON) * jnp.broadcast_to(scale, tokens.shape)
+
+
+def _longer(leaf: Float[Array, "tasks points *rest"], points: int) -> Array:
+    return jnp.pad(leaf, ((0, 0), (0, points - leaf.shape[1]), *((0, 0),) * (leaf.ndim - 2)))
