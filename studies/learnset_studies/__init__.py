@@ -3,6 +3,7 @@
 from .bandits import BanditStudy as BanditStudy
 from .glyphs import GlyphStudy as GlyphStudy
 from .harlow import HarlowStudy as HarlowStudy
+from .in_context_linear import InContextLinearStudy as InContextLinearStudy
 from .lp_ft import LPFTStudy as LPFTStudy
 from .maml_sinusoids import MAMLSinusoids as MAMLSinusoids
 from .multimnist import MultiMNISTStudy as MultiMNISTStudy
