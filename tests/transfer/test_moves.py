@@ -10,6 +10,7 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
+from learnset.models._stored_norm import Step
 from learnset.transfer import (
     bitfit,
     depth,
@@ -121,6 +122,27 @@ def test_a_layer_that_is_not_there_is_an_error(model, support):
 def test_bitfit_moves_biases_and_the_head_alone(model, support):
     after = adapt(ls.FineTune(steps=2, where=bitfit), model, support)
     assert moved(model, after).still == (".layers[0].weight", ".layers[1].weight")
+
+
+def test_steps_of_a_batch_see_no_point_without_weight(model, support):
+    weight = jnp.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    few, other = (ls.Batch(support.x, y, weight) for y in (support.y, support.y.at[3:].set(9.0)))
+    tune = ls.FineTune(ls.mse, 0.1, 30, batch=2)
+    after, same = (adapt(tune, model, points) for points in (few, other))
+    assert not moved(after, same).moved and moved(model, after).moved
+    assert ls.mse(after, few) < 0.5 * ls.mse(model, few)
+    twice = adapt(ls.FineTune(ls.mse, 0.1, 1, batch=64), model, few).head.bias - model.head.bias
+    whole = adapt(ls.FineTune(ls.mse, 0.1, 1), model, few).head.bias - model.head.bias
+    np.testing.assert_allclose(twice, whole, rtol=0.3)  # the same step, but for which are drawn
+    with pytest.raises(ls.InputError, match="batch=0"):
+        ls.FineTune(batch=0)
+
+
+def test_norms_only_finds_normalisation_with_stored_statistics():
+    ones = jnp.ones(2)
+    step = Step(jnp.ones((3, 3, 1, 2)), ones, 0 * ones, 0 * ones, ones, 1)
+    first, second = norms_only(step)
+    assert first is step.scale and second is step.shift
 
 
 def test_norms_only_finds_the_normalisation_of_other_frameworks():

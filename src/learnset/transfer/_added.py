@@ -86,7 +86,8 @@ class AbstractAdded(FineTune):
         def loss(change: Change, batch: Batch) -> Any:
             return self.loss(change.merged(model), batch)
 
-        return FineTune(loss, self.lr, self.steps, optimiser=self.optimiser, unroll=self.unroll)
+        options = {"optimiser": self.optimiser, "unroll": self.unroll, "batch": self.batch}
+        return FineTune(loss, self.lr, self.steps, **options)
 
 
 class LoRA(AbstractAdded):

@@ -106,7 +106,7 @@ def bitfit(model: Any) -> list[Any]:
 
 def norms_only(model: Any) -> list[Any]:
     """The `where` that moves normalisation only, its scales and shifts, and the head if there is
-    one: parts of any framework that hold vectors alone.
+    one: parts of any framework that hold vectors alone, or a stored variance.
 
     **Raises:** `InputError` for a model without normalisation.
 
@@ -118,7 +118,8 @@ def norms_only(model: Any) -> list[Any]:
     6
     """
     arrays = [(k, leaf) for k, leaf in _leaves(model) if hasattr(leaf, "ndim")]
-    of_matrices = {keys[:-1] for keys, leaf in arrays if leaf.ndim > 1}
+    stored = {keys[:-1] for keys, _ in arrays if _name(keys) == "variance"}
+    of_matrices = {keys[:-1] for keys, leaf in arrays if leaf.ndim > 1} - stored
     vectors = {keys for keys, leaf in arrays if leaf.ndim == 1 and keys[:-1] not in of_matrices}
     named = ("weight", "bias", "scale", "shift")
     return _chosen(model, "normalisation", lambda keys: keys in vectors and _name(keys) in named)

@@ -55,9 +55,10 @@ class FineTune(AbstractDescent):
     - `unroll`: the way to differentiate through the steps; see `Unroll`.
     - `penalty`: what pulls the model back to its start (`L2SP`, `DELTA`, `Mixout`, …).
     - `pace`: how fast each layer moves (`LayerwiseRates`, `Gradual`, `Surgical`).
+    - `batch`: points of a step, drawn with replacement from those with weight; default: all.
 
-    **Raises:** `InputError` for a step size that is not above zero, and for a negative number of
-    steps.
+    **Raises:** `InputError` for a step size that is not above zero, a negative number of steps, and
+    a batch of no points.
 
     >>> import jax.random as jr, learnset as ls
     >>> model_key, task_key = jr.split(jr.key(0))
@@ -78,11 +79,14 @@ class FineTune(AbstractDescent):
     unroll: Unroll = eqx.field(static=True, default=Unroll.EXACT)
     penalty: AbstractPenalty | None = None
     pace: AbstractPace | None = None
+    batch: int | None = None
 
     def __check_init__(self):
         check_positive("FineTune", lr=self.lr)
         if self.steps < 0:
             raise InputError(f"FineTune: `steps={self.steps}`, but it must be 0 or more.")
+        if self.batch is not None and self.batch < 1:
+            raise InputError(f"FineTune: `batch={self.batch}`, but it must be at least 1.")
 
     def plan(
         self, model: Model, support: Batch
@@ -96,11 +100,12 @@ class FineTune(AbstractDescent):
         start, penalty = moving, self.penalty
 
         def loss(part: PyTree, number: Any) -> Float[Array, ""]:
+            points = support if self.batch is None else _drawn(support, self.batch, number)
             if penalty is None:
-                return self.loss(eqx.combine(part, fixed), support)
+                return self.loss(eqx.combine(part, fixed), points)
             part = penalty.seen(part, start, key=jr.fold_in(jr.key(0), number))
             now = eqx.combine(part, fixed)
-            return self.loss(now, support) + penalty.cost(now, model, support)
+            return self.loss(now, points) + penalty.cost(now, model, points)
 
         def step(carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
             moving, (state, number) = carry
@@ -109,14 +114,23 @@ class FineTune(AbstractDescent):
                 grads = jax.lax.stop_gradient(grads)
             moving, state = updated(optimiser, grads, state, moving)
             if penalty is not None:
-                moving, number = penalty.pulled(moving, start, self.lr), number + 1
-            return moving, (state, number)
+                moving = penalty.pulled(moving, start, self.lr)
+            return moving, (state, None if number is None else number + 1)
 
         if self.unroll is Unroll.REMAT:
             step = jax.checkpoint(step)
-        number = None if penalty is None else jnp.zeros((), int)
+        number = None if penalty is None and self.batch is None else jnp.zeros((), int)
         return (
             (moving, (optimiser.init(moving), number)),
             step,
             lambda carry: settled(eqx.combine(carry[0], fixed), support),
         )
+
+
+def _drawn(support: Batch, count: int, number: Any) -> Batch:
+    """Points of one step: each that has weight is as likely."""
+    there = (support.weight > 0).reshape(len(support.weight), -1).any(axis=1)
+    chances = there.astype(support.weight.dtype)
+    key = jr.fold_in(jr.key(1), number)
+    places = jr.choice(key, len(chances), (count,), p=chances / jnp.maximum(chances.sum(), 1))
+    return jax.tree.map(lambda leaf: leaf[places], support)
