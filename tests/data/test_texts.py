@@ -57,6 +57,15 @@ def test_each_text_has_its_own_features_and_the_reading_says_so(made):
     assert "10 of 70 rows 'text' is empty" in " ".join(table.notes)
 
 
+def test_several_columns_are_texts(made):
+    texts = ["a", "bb", "ccc", "dddd"]
+    two = frame(texts).with_columns(pl.Series("title", texts[::-1]))
+    encoders = {"text": "minilm", "title": "minilm"}
+    table = ls.read_table(two, task="shop", target="stars", texts=encoders)
+    assert table.x.shape == (4, 2 * TEXT_FEATURES)
+    np.testing.assert_array_equal(table.x[:, 0] + table.x[:, -1], 5)
+
+
 def test_the_schema_reads_later_texts_alike_and_none_twice(made):
     table = read(["a", "bb", "ccc", "dddd"])
     schema = Schema.from_json(table.schema.to_json())

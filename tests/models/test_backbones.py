@@ -105,6 +105,32 @@ def test_efficientnet_lite_equals_pytorchs(lite):
     check_lite(lite)
 
 
+def test_a_cut_network_has_the_same_features_and_its_layers_have_length_ten():
+    network = ls.models.EfficientNetLite(key=jr.key(0))
+    ones = jnp.ones(5)
+    last = _stored_norm.Step(jnp.ones((1, 1, 24, 5)), ones, 0 * ones, 0 * ones, ones, 1)
+    network = eqx.tree_at(lambda n: (n.blocks, n.last), network, (network.blocks[:2], last))
+    backbone = ls.models.Backbone(network, in_shape=(12, 12, 3), mean=0.5, spread=0.5)
+    x = jr.uniform(jr.key(1), (2, 12, 12, 1))
+
+    @eqx.filter_jit
+    def all_of(x):
+        first, last = backbone.cut(1)
+        between = jax.vmap(first.features)(x)
+        whole, parts = jax.vmap(backbone.features)(x), ls.core.features(last, between)
+        return whole, parts, between, backbone.layers().features(x[0])
+
+    whole, parts, between, every = all_of(x)
+    np.testing.assert_allclose(parts, whole, rtol=1e-5)
+    assert between.shape == (2, 6, 6, 16) and every.shape == (4 * 16 + 4 * 24 + 5,)
+    top_left = between[0, :3, :3].mean((0, 1))
+    np.testing.assert_allclose(every[:16] / every[0], top_left / top_left[0], rtol=1e-3)
+    for part in (every[:64], every[64:160], every[160:]):
+        np.testing.assert_allclose((part**2).sum(), 100, rtol=1e-3)
+    with pytest.raises(ls.InputError, match="no method `cut"):
+        ls.models.Backbone(ls.Conv4((28, 28, 1), key=jr.key(0))).cut(1)
+
+
 @pytest.mark.parametrize("side, stride", [(3, 1), (3, 2), (5, 1), (5, 2)])
 @pytest.mark.parametrize("size", [7, 8])
 def test_a_sum_of_shifted_images_is_the_depthwise_convolution(side, stride, size):

@@ -1,6 +1,7 @@
 """Features of a pretrained network are computed once for the same inputs."""
 
 import dataclasses
+import os
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 import learnset as ls
-from learnset.data import Classes
+from learnset.data import _cache, Classes
 from learnset.recipes import frozen
 
 
@@ -41,15 +42,29 @@ def test_features_are_those_of_the_network_and_kept_by_contents(tmp_path):
     expected = np.concatenate([xs.mean((1, 2)), xs.std((1, 2))], axis=1) / 255
     np.testing.assert_allclose(features_of(tmp_path, xs), expected, rtol=1e-5)
     (path,) = tmp_path.iterdir()
-    written = path.stat().st_mtime_ns
+    os.utime(path, ns=(1, 1))
+    written = path.stat().st_ino
     np.testing.assert_allclose(features_of(tmp_path, xs), expected, rtol=1e-5)
-    assert path.stat().st_mtime_ns == written
+    assert path.stat().st_ino == written and path.stat().st_mtime_ns > 1  # read, and so used
     path.write_bytes(path.read_bytes()[:-3])  # a damaged copy is made again
     np.testing.assert_allclose(features_of(tmp_path, xs), expected, rtol=1e-5)
     np.testing.assert_allclose(features_of(tmp_path, xs, 2.0), 2 * expected, rtol=1e-5)
     xs[0, 0, 0, 0] ^= 128
     assert (features_of(tmp_path, xs)[0] != expected[0]).any()
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_features_used_longest_ago_go_first_when_there_is_no_room(tmp_path, monkeypatch):
+    many = [images(count) for count in (2, 3, 4)]
+    features_of(tmp_path, many[0])
+    (first,) = tmp_path.iterdir()
+    features_of(tmp_path, many[1])
+    (second,) = set(tmp_path.iterdir()) - {first}
+    os.utime(second, ns=(1, 1))
+    features_of(tmp_path, many[0])  # used again
+    monkeypatch.setattr(_cache, "MOST_FEATURES", first.stat().st_size + second.stat().st_size + 99)
+    features_of(tmp_path, many[2])
+    assert first.exists() and not second.exists() and len(list(tmp_path.iterdir())) == 2
 
 
 def test_features_that_are_not_finite_are_refused(tmp_path):

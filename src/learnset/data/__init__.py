@@ -3,7 +3,12 @@
 from . import glyphs as glyphs, omniglot as omniglot
 from ._arrays import from_npz as from_npz, rows_of as rows_of
 from ._averaged import area_averaged as area_averaged
-from ._cache import cache_folder as cache_folder
+from ._cache import (
+    cache_folder as cache_folder,
+    features_folder as features_folder,
+    prune as prune,
+    used as used,
+)
 from ._classes import Classes as Classes
 from ._column import Column as Column, Reading as Reading
 from ._digits import digits as digits

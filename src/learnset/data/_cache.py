@@ -17,11 +17,40 @@ from ._npz import arrays_in
 
 MARK = b"learnset cache 1\n"
 DIGEST = hashlib.sha256().digest_size
+MOST_FEATURES = 2 * 2**30  # bytes of features of pretrained networks
 
 
 def cache_folder() -> Path:
     """The folder of the cache: `$XDG_CACHE_HOME/learnset`, or `~/.cache/learnset`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "learnset"
+
+
+def features_folder() -> Path:
+    """The folder of the cache for features of pretrained networks."""
+    return cache_folder() / "features"
+
+
+def prune(folder: Path, most: int | None = None) -> None:
+    """Deletes the files of a folder that were used longest ago, until those left have at most
+    `most` bytes; default: `MOST_FEATURES`."""
+    files = []
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another process may have deleted it
+            about = path.stat()
+            files.append((about.st_mtime_ns, about.st_size, path))
+    total = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
+        if total <= (MOST_FEATURES if most is None else most):
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+        total -= size
+
+
+def used(path: Path) -> None:
+    """Marks a file of the cache as used now."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
 
 
 def kept(name: str, make: Callable[[], Labelled]) -> Labelled:

@@ -206,7 +206,7 @@ def _target_names(
     if len(names) == 1:
         raise InputError(
             f"{source.title}: with {names[0]!r} alone there is only one task. Name the column with"
-            " the task of each row (`task`), or a second target."
+            " the task of each row (`task`, `--task-column`), or a second target (`targets`)."
         )
     return names
 

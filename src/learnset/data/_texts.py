@@ -5,7 +5,6 @@ import hashlib
 import io
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -16,7 +15,7 @@ from jaxtyping import Array, Float
 
 from ..core import InputError, replace_file
 from ..models import Backbone
-from ._cache import cache_folder
+from ._cache import features_folder, prune, used
 from ._npz import arrays_in
 
 FORMAT = 1  # a change of what is computed gets the next number
@@ -30,7 +29,7 @@ def pinned(encoder: str) -> str:
 
     **Raises:** `InputError` for a network that is not installed, or reads no texts.
     """
-    return f"{encoder}@{_mark(_opened(encoder))}"
+    return f"{encoder}@{_opened(encoder).mark}"
 
 
 def text_features(texts: Sequence[str], encoder: str) -> Float[np.ndarray, "texts features"]:
@@ -43,7 +42,7 @@ def text_features(texts: Sequence[str], encoder: str) -> Float[np.ndarray, "text
     name, at, wanted = encoder.rpartition("@")
     name, wanted = (name, wanted) if at else (encoder, "")
     backbone = _opened(name)
-    mark = _mark(backbone)
+    mark = backbone.mark
     if wanted not in ("", mark):
         raise InputError(
             f"The network {name!r} has other weights than it had when the schema was made: its"
@@ -53,11 +52,12 @@ def text_features(texts: Sequence[str], encoder: str) -> Float[np.ndarray, "text
     digest = hashlib.sha256(f"{FORMAT} {mark} {len(texts)}".encode())
     for text in texts:
         digest.update(hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest())
-    path = cache_folder() / "features" / f"{digest.hexdigest()}.npz"
+    path = features_folder() / f"{digest.hexdigest()}.npz"
     with contextlib.suppress(OSError, InputError, KeyError):
         content = path.read_bytes()
         values = arrays_in(io.BytesIO(content), largest=2 * len(content), name=str(path))["x"]
         if values.shape == (len(texts), backbone.size):
+            used(path)
             return values
     values = _computed(backbone, texts)
     # Without room on the disk, or the right to write there, they are computed the next time.
@@ -66,6 +66,7 @@ def text_features(texts: Sequence[str], encoder: str) -> Float[np.ndarray, "text
         stream = io.BytesIO()
         np.savez(stream, x=values)
         replace_file(path, stream.getbuffer())
+        prune(path.parent)
     return values
 
 
@@ -74,16 +75,6 @@ def _opened(name: str) -> Backbone:
     if not backbone.reads_text:
         raise InputError(f"The network {name!r} reads images, not texts; `minilm` reads texts.")
     return backbone
-
-
-def _mark(backbone: Backbone) -> str:
-    """A digest of the weights, and of the file of tokens."""
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(backbone.module):
-        digest.update(np.asarray(leaf).tobytes())
-    with contextlib.suppress(OSError):
-        digest.update(Path(backbone.vocabulary).read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _computed(backbone: Backbone, texts: Sequence[str]) -> Float[np.ndarray, "texts features"]:

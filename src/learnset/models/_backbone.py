@@ -1,5 +1,7 @@
 """A pretrained network, behind one door: what it takes, and the features that it gives."""
 
+import contextlib
+import hashlib
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,9 +120,46 @@ class Backbone(eqx.Module):
         return jax.eval_shape(lambda m: self._of(m, self._empty), self.module).shape[-1]
 
     @property
+    def mark(self) -> str:
+        """A digest of the weights, and of the file of tokens."""
+        found = hashlib.sha256()
+        for leaf in jax.tree.leaves(self.module):
+            found.update(np.asarray(leaf).tobytes())
+        with contextlib.suppress(OSError):
+            found.update(Path(self.vocabulary).read_bytes())
+        return found.hexdigest()[:16]
+
+    @property
     def reads_text(self) -> bool:
         """Whether inputs are texts, as numbers of tokens."""
         return len(self.in_shape) == 1 and bool(self.vocabulary)
+
+    def cut(self, blocks: int) -> "tuple[Backbone, Any]":
+        """The network as two: one from raw inputs to the activations before the last blocks, and
+        the rest, an encoder whose `features` of these are those of the whole.
+
+        **Raises:** `InputError` for a module without a method `cut(blocks)`.
+
+        >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+        >>> network = ls.models.EfficientNetLite(key=jr.key(0))
+        >>> first, last = ls.models.Backbone(network, in_shape=(32, 32, 3)).cut(1)
+        >>> activations = first.features(jnp.ones((32, 32, 3)))
+        >>> activations.shape, last.features(activations).shape
+        ((1, 1, 192), (1280,))
+        """
+        if self.read is not None or not hasattr(self.module, "cut"):
+            raise InputError(f"{type(self.module).__name__} has no method `cut(blocks)`.")
+        first, last = self.module.cut(blocks)
+        return eqx.tree_at(lambda backbone: backbone.module, self, first), last
+
+    def layers(self) -> "Backbone":
+        """The network with the features of all of its layers.
+
+        **Raises:** `InputError` for a module without a method `layers()`.
+        """
+        if self.read is not None or not hasattr(self.module, "layers"):
+            raise InputError(f"{type(self.module).__name__} has no method `layers()`.")
+        return eqx.tree_at(lambda backbone: backbone.module, self, self.module.layers())
 
     def prepared(self, x: Shaped[Array, "*raw"]) -> Shaped[Array, "*in"]:
         """One raw input as the network takes it."""

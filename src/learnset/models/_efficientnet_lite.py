@@ -23,6 +23,8 @@ STAGES = (
 )
 SCALES = ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260))  # width, depth, side of an image
 STEM, SIZE, CLASSES = 32, 1280, 1000
+LENGTH = 10.0  # of the features of one block, so that penalties of the usual size suit them
+AT_ONCE = 32  # images whose activations are in memory together
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -39,6 +41,59 @@ class Block(eqx.Module):
         wide = x if self.expand is None else jax.nn.relu6(self.expand(x))
         y = self.project(jax.nn.relu6(self.depthwise(wide)))
         return x + y if x.shape == y.shape else y
+
+
+class LiteStart(eqx.Module):
+    """The first blocks of an EfficientNet-Lite: images to activations."""
+
+    stem: Step
+    blocks: tuple[Block, ...]
+
+    def features(self, x: Image) -> Image:
+        x = jax.nn.relu6(self.stem(x))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class LiteEnd(eqx.Module):
+    """The last blocks of an EfficientNet-Lite: activations to the features of the whole, the last
+    activations averaged over places."""
+
+    blocks: tuple[Block, ...]
+    last: Step
+
+    def features(self, x: Image) -> Float[Array, "features"]:
+        for block in self.blocks:
+            x = block(x)
+        return jax.nn.relu6(self.last(x)).mean(axis=(0, 1))
+
+    def embed(
+        self, xs: Float[Array, "points height width channels"], weight: Float[Array, "points"]
+    ) -> Float[Array, "points features"]:
+        """Features of many images, of which few at a time are in memory."""
+        return jax.lax.map(self.features, xs, batch_size=AT_ONCE)
+
+
+class LiteLayers(eqx.Module):
+    """An EfficientNet-Lite whose features are those of all of its blocks: the means of each over
+    the quarters of the image, of length one together, and the features of the whole, too.
+
+    Source: Evci et al. 2022, *Head2Toe: Utilizing Intermediate Representations for Better Transfer
+    Learning*, §3.1. Different from there: quarters for every block, and none is left out.
+    """
+
+    stem: Step
+    blocks: tuple[Block, ...]
+    last: Step
+
+    def features(self, x: Image) -> Float[Array, "features"]:
+        x, found = jax.nn.relu6(self.stem(x)), []
+        for block in self.blocks:
+            x = block(x)
+            found.append(_of_length_one(_quarters(x)))
+        whole = jax.nn.relu6(self.last(x)).mean(axis=(0, 1))
+        return jnp.concatenate([*found, _of_length_one(whole)]) * LENGTH
 
 
 class EfficientNetLite(eqx.Module):
@@ -101,13 +156,39 @@ class EfficientNetLite(eqx.Module):
 
     def features(self, x: Image) -> Float[Array, "features"]:
         """Features of one image: the last activations, averaged over places."""
-        x = jax.nn.relu6(self.stem(x))
-        for block in self.blocks:
-            x = block(x)
-        return jax.nn.relu6(self.last(x)).mean(axis=(0, 1))
+        start, end = self.cut(0)
+        return end.features(start.features(x))
+
+    def cut(self, blocks: int) -> tuple[LiteStart, LiteEnd]:
+        """The network as two: all but the last blocks, and these with the last convolution.
+
+        **Arguments:** `blocks`: how many of the last.
+        """
+        place = len(self.blocks) - blocks
+        start = LiteStart(self.stem, self.blocks[:place])
+        return start, LiteEnd(self.blocks[place:], self.last)
+
+    def layers(self) -> LiteLayers:
+        """The network whose features are those of all blocks."""
+        return LiteLayers(self.stem, self.blocks, self.last)
 
     def __call__(self, x: Image) -> Float[Array, "classes"]:
         return self.head(self.features(x))
+
+
+def _quarters(x: Image) -> Float[Array, "features"]:
+    """Means over the quarters of an image, which share its middle where a side is odd."""
+    down, across = (-(-side // 2) for side in x.shape[:2])
+    parts = [
+        x[rows, columns].mean(axis=(0, 1))
+        for rows in (slice(down), slice(-down, None))
+        for columns in (slice(across), slice(-across, None))
+    ]
+    return jnp.concatenate(parts)
+
+
+def _of_length_one(x: Float[Array, "features"]) -> Float[Array, "features"]:
+    return x / jnp.sqrt((x**2).sum() + 1e-12)
 
 
 def _rounded(channels: float) -> int:

@@ -4,6 +4,7 @@ from ._calibrate import (
     answers as answers,
     Calibrated as Calibrated,
     temperature as temperature,
+    temperature_of as temperature_of,
 )
 from ._code import code_digest as code_digest
 from ._compiled import same_code as same_code

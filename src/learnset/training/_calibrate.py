@@ -54,9 +54,17 @@ def temperature(
     >>> ls.training.temperature(ls.meta.ProtoNet(), model, tasks, key=jr.key(1)) > 1
     True
     """
+    return temperature_of(
+        *answers(adapter, model, tasks, key=key, num_tasks=num_tasks, split=split)
+    )
+
+
+def temperature_of(
+    logits: Float[np.ndarray, "answers classes"], targets: Float[np.ndarray, "answers classes"]
+) -> float:
+    """`temperature` of given answers."""
     from scipy.optimize import minimize_scalar  # here and not above: the import takes time
 
-    logits, targets = answers(adapter, model, tasks, key=key, num_tasks=num_tasks, split=split)
     finite = np.isfinite(logits).all(axis=1)
     logits, targets = logits[finite], targets[finite]
     if not len(logits):

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from ..core import features, InputError
-from ..data import cache_folder
+from ..data import features_folder, prune, used
 from ..models import Backbone
 from ._identity import digest
 from ._progress import Bar, shown_by_default
@@ -26,7 +26,8 @@ class Features:
     """Features of inputs by one backbone, with one bar for all of them.
 
     What was computed is kept in the cache of the user, `~/.cache/learnset/features`, under a
-    digest of the network and of the inputs: the same folder of images is computed once.
+    digest of the network and of the inputs: the same folder of images is computed once. Of more
+    than 2 GiB, those that were used longest ago are deleted.
 
     **Arguments:**
 
@@ -51,7 +52,7 @@ class Features:
         shown: bool | None = None,
     ):
         self.backbone = backbone
-        self.folder = cache_folder() / "features" if folder is None else Path(folder)
+        self.folder = features_folder() if folder is None else Path(folder)
         self._digest = digest(backbone)
         self._done = 0
         self._bar = Bar(
@@ -79,6 +80,7 @@ class Features:
         if path.is_file():
             with contextlib.suppress(InputError, OSError, KeyError, ValueError):  # made again
                 values = read_arrays(path, KIND, "")[1]["values"]
+                used(path)
                 self._advance(len(values))
                 return values
         values = self._computed(read())
@@ -86,6 +88,7 @@ class Features:
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_arrays(path, KIND, {}, {"values": values})
+            prune(self.folder)
         return values
 
     def _computed(self, xs: Inputs) -> Float[np.ndarray, "points features"]:

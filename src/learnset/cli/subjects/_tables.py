@@ -127,8 +127,9 @@ class OwnTable(AbstractTable):
     """the column of time: earlier rows are trained on, and later ones are scored"""
     split_column: str | None = None
     """the column that says train, validation or test (or 0, 1, 2)"""
-    text_column: str | None = None
-    """the column of English texts, whose features by a pretrained network become inputs"""
+    text_column: tuple[str, ...] = ()
+    """columns of English texts, whose features by a pretrained network become inputs; they are
+    kept in ~/.cache/learnset/features, which has 2 GiB at most"""
     backbone: str | None = None
     """the network that reads the texts, or a file of its weights; default: minilm"""
     log_target: bool = False
@@ -137,7 +138,7 @@ class OwnTable(AbstractTable):
     """how columns are read: the `schema.json` of an earlier run, corrected or not"""
 
     def table(self) -> Table:
-        if self.backbone is not None and self.text_column is None:
+        if self.backbone is not None and not self.text_column:
             raise InputError("`--backbone` reads texts: name their column by `--text-column`.")
         encoder = self.backbone or "minilm"
         table = read_table(
@@ -154,7 +155,7 @@ class OwnTable(AbstractTable):
             time=self.time_column,
             split=self.split_column,
             schema=self.schema,
-            texts={} if self.text_column is None else {self.text_column: encoder},
+            texts=dict.fromkeys(self.text_column, encoder),
         )
         if self.log_target:
             table = logged(table)
