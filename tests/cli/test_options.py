@@ -130,7 +130,11 @@ def small(monkeypatch):
         numbers = [int(text[-1]) ** (len(encoder) - 4) for text in texts]
         return np.tile(np.array(numbers, np.float32)[:, None], 384)
 
-    monkeypatch.setattr(_backbones, "opened", dict.fromkeys)
+    def opened(names):
+        whole = ls.models.Function(lambda _, x: x, None)
+        return {name: ls.models.Backbone(whole, lambda _, x: x, in_shape=(1,)) for name in names}
+
+    monkeypatch.setattr(_backbones, "opened", opened)
     monkeypatch.setattr(_backbones, "with_features", means)
     monkeypatch.setattr(_find, "pinned", str)
     monkeypatch.setattr(_records, "text_features", of_texts)
@@ -208,6 +212,7 @@ COMPARE = {
         "--size 20": {"question", "network", "recipes"},
         "--split-seed 1": {"question", "recipes"},
         "--backbone lite1": {"recipes", "question", "network"},
+        "--rank --backbone lite1 lite2": {"recipes", "question", "network"},
     },
     "school": TABLE,
     "sarcos": TABLE,

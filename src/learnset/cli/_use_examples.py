@@ -1,21 +1,23 @@
 """`learnset fit`, `predict` and `adapt` for classifiers of images and arrays."""
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.random as jr
 from rich.console import Console
 from rich.table import Table as Grid
 
-from ..comparison import Recipe, slug
+from ..comparison import Choice, described, NothingLearnt, Recipe, slug
 from ..core import few, InputError, write_csv
 from ..data import left_out
-from ..fitting import Classified, Classifier, fit_examples, FittedExamples
+from ..fitting import Classified, Classifier, fit_examples, fit_known, FittedExamples, Format
 from ..report import amount
 from ._options import say_notes
 from ._result import NAME
-from .subjects import AbstractImagesSubject, FilesSubject, LATER
+from .subjects import AbstractImagesSubject, FilesSubject, KnownClasses, opened, USUAL, usual
 
 FROZEN = "frozen "  # how the names of recipes on frozen features begin
 SHOWN = 20  # examples on the terminal
@@ -27,17 +29,29 @@ def fitted_run(
     folder: Path,
     recipe: str | None,
     console: Console,
-) -> FittedExamples:
+) -> FittedExamples | Classifier:
     """What the recommended recipes of a comparison have learnt, or another one of it."""
-    if isinstance(subject, FilesSubject) and subject.backbone:
-        raise InputError(f"{folder} compared pretrained networks. {LATER}")
     names = _recommended(result, folder) if recipe is None else [recipe]
-    if any(name.startswith(FROZEN) for name in names):
-        raise InputError(f"{names[0]} is on features of a pretrained network. {LATER}")
+    if isinstance(subject, FilesSubject) and subject.backbone:
+        return _on_network(subject, result, folder, names[-1], console)
     source = subject.source
     parts = source.parts()
     episodes = source.episodes_of(parts)
-    asked = subject.asked(episodes)
+    options: dict[str, Any] = {}
+    features: list[Recipe] = []
+    if any(name.startswith(FROZEN) for name in names):
+        if len(names) > 1:
+            raise InputError(
+                f"{folder} recommends {few(names)}, of which not all see the same features. Name"
+                " one by `--recipe`."
+            )
+        features, _ = usual(source, parts.validation, parts.test, subject.backbone)
+        typed = next(n for n in subject.backbone or (USUAL,) if Path(n).stem in names[0].split())
+        backbone = opened([typed])[Path(typed).stem]
+        shape = source.shape_for(backbone, parts.test)
+        read = Format(shape, "uint8", parts.train.ranges)
+        options = {"network_seen": (typed, backbone, read)}
+    asked = subject.asked(episodes, features)
     recipes: list[Recipe] = asked.pop("recipes")
     chosen = [one for one in recipes if one.name in names]
     if len(chosen) < len(names):
@@ -49,7 +63,8 @@ def fitted_run(
     say_notes(episodes.notes, console)
     _say_training(recipes, chosen, folder, console)
     try:
-        return fit_examples(chosen, **asked, out=folder, ranges=parts.train.ranges, others=recipes)
+        ranges = parts.train.ranges
+        return fit_examples(chosen, **asked, **options, out=folder, ranges=ranges, others=recipes)
     except InputError as error:
         if "was made with another" not in str(error):
             raise
@@ -57,6 +72,47 @@ def fitted_run(
             f"What {folder} compared is not what there is now, so that its numbers are of other"
             f" data or settings ({error}) Run `{result['meta']['command']}` again."
         ) from None
+
+
+def _on_network(
+    subject: FilesSubject, result: dict[str, Any], folder: Path, name: str, console: Console
+) -> Classifier:
+    """A classifier of all classes that a comparison of pretrained networks had."""
+    known = KnownClasses(subject.tasks, subject.backbone)
+    recipes = subject.asked_of_known(known)["recipes"]
+    recipe = next((one for one in recipes if one.name == name), None)
+    if recipe is None or name not in known.seen:
+        raise InputError(
+            f"{name!r} is not on a pretrained network, or not in {folder}. There are:"
+            f" {', '.join(known.seen)}."
+        )
+    networks = result.get("networks", {})
+    if networks.get("digest") != known.digest or networks.get("sources") != known.sources:
+        raise InputError(
+            f"The images or the networks that {folder} compared are not those that there are now."
+            f" Run `{result['meta']['command']}` again."
+        )
+    seen, learner = known.seen[name], recipe.learners[0]
+    assert isinstance(learner, NothingLearnt)
+    backbone = known.networks[seen.network]
+    shape = subject.tasks.shape_for(backbone, known.classes)
+    read = Format(shape, "uint8", known.classes.ranges)
+    typed = next(name for name in subject.backbone if Path(name).stem == seen.network)
+    network = (typed, backbone, seen.part)
+    model, chosen = learner.model(None, jr.key(0)), _chosen(result, recipe)
+    return fit_known(recipe, chosen, model, seen.halves, read, network, known.notes)
+
+
+def _chosen(result: dict[str, Any], recipe: Recipe) -> tuple[int, int]:
+    """The adapter and its steps that most seeds chose, with most examples."""
+    chosen = next(one["chosen"] for one in result["recipes"] if one["recipe"] == recipe.name)
+    most = max(one["shots"] for one in chosen)
+    votes = Counter((one["adapter"], one["steps"]) for one in chosen if one["shots"] == most)
+    adapter, steps = votes.most_common(1)[0][0]
+    for number in range(len(recipe.adapters)):
+        if described(recipe, Choice(0, number, steps))["adapter"] == adapter:
+            return number, steps
+    raise InputError(f"{recipe.name} is another recipe in this version. Compare again.")
 
 
 def _recommended(result: dict[str, Any], folder: Path) -> list[str]:
@@ -93,8 +149,15 @@ def _checkpoints(folder: Path, recipe: Recipe) -> Path:
     return folder / "checkpoints" / slug(recipe.name) / "checkpoints"
 
 
-def say_fitted(fitted: FittedExamples, out: Path, console: Console) -> None:
+def say_fitted(fitted: FittedExamples | Classifier, out: Path, console: Console) -> None:
     """What was fitted, and the next line to type."""
+    if isinstance(fitted, Classifier):
+        (one,) = fitted.card["settings"]
+        console.print(
+            f"{score(one)} on {fitted.card['data']['half']:,} images, learnt from as many others,"
+            f" {one['shots']} or more of each class."
+        )
+        return say_adapted(fitted, out, console)
     data = fitted.card["data"]
     console.print(
         f"{out} has learnt from {data['examples']:,} examples of {data['classes']:,} classes, and"

@@ -24,8 +24,11 @@ from ..core import (
 )
 from ..data import Labelled
 from ..meta import AbstractMetaLearner
+from ..models import Backbone
+from ..training import Features
 from ..transfer import AbstractDescent, AbstractRenewed
 from ._format import as_floats, Format
+from ._on_backbone import on_backbone
 
 SIZES = (1, 8, 64)  # of batches: few lengths, and so few compiled programs
 MOST_CLASSES = 1000
@@ -110,6 +113,7 @@ class FittedExamples:
     - `models`: that were trained. `settings`: by the number of examples of a class, rising.
     - `ways`: how many classes a task of training had. `format`: of an example.
     - `card`: what it was learnt from and how well it did.
+    - `network`: the pretrained network whose features all settings see, with its name.
     """
 
     models: tuple[Any, ...]
@@ -117,6 +121,7 @@ class FittedExamples:
     ways: int
     format: Format
     card: dict[str, Any]
+    network: tuple[str, Backbone] | None = None
 
     def __repr__(self) -> str:
         recipes = few(dict.fromkeys(one.recipe for one in self.settings), 3)
@@ -157,7 +162,7 @@ class FittedExamples:
                 f" {self.ways} classes, or fit a recipe that takes any number, such as ProtoNet."
             )
         targets = jnp.eye(count)[jnp.asarray(classes.labels)]
-        support = Batch(jnp.asarray(as_floats(classes.x), targets.dtype), targets)
+        support = Batch(jnp.asarray(self._seen(classes.x), targets.dtype), targets)
         known = self.card["classes_of_training"]
         adapted = {
             "classes": [[n, int(s)] for n, s in zip(classes.names, sizes, strict=True)],
@@ -167,13 +172,24 @@ class FittedExamples:
             "notes": list(classes.skipped),
             "remarks": self._remarks(sizes, best, count),
         }
+        predictor = eqx.filter_jit(best.adapter.adapt)(self.models[best.model], support)
+        if self.network is not None:
+            predictor = on_backbone(*self.network, None, predictor)
         return Classifier(
-            eqx.filter_jit(best.adapter.adapt)(self.models[best.model], support),
+            predictor,
             best.temperature,
             classes.names,
             self.format._replace(ranges=classes.ranges),
             self.card | {"adapted": adapted},
         )
+
+    def _seen(self, x: np.ndarray) -> np.ndarray:
+        """Examples as the settings see them."""
+        if self.network is None:
+            return as_floats(x)
+        name, backbone = self.network
+        with Features(backbone, name, len(x)) as features:
+            return features.of(x)
 
     def at(self, shots: int) -> Settings:
         """The settings for the number of examples that is nearest, the smaller one of two."""

@@ -23,6 +23,7 @@ from ..core import (
     versions,
 )
 from ..data import Ranges
+from ..models import Backbone
 from ..training import answers, digest, temperature
 from ._examples import AfterSteps, FittedExamples, Settings
 from ._format import Format
@@ -40,6 +41,7 @@ def fit_examples(
     out: str | Path | None = None,
     ranges: Ranges | None = None,
     others: Sequence[Recipe] = (),
+    network_seen: tuple[str, Backbone, Format] | None = None,
 ) -> FittedExamples:
     """What recipes of few-shot classification learn from all training classes, ready to learn new
     classes. For each number of shots it is the recipe that is best on validation tasks, with the
@@ -50,6 +52,8 @@ def fit_examples(
     - `out`: the folder of a comparison: what it has trained is used, and not trained again.
     - `ranges`: of the images, as `Labelled.ranges`.
     - `others`: further recipes of that comparison, one of which may have trained the same model.
+    - `network_seen`: the pretrained network whose features all recipes see, its name, and how
+      examples are read for it.
 
     **Raises:** `InputError` for recipes whose answer for one query depends on the others.
     """
@@ -79,7 +83,8 @@ def fit_examples(
         model = kept[models[place]]
         found: Any = outcome.recipe.adapters[choice.adapter]
         adapter = AfterSteps(found, choice.steps)
-        tasks = family.with_shots(shots, question.queries)
+        tasks: Any = outcome.recipe.view(family)
+        tasks = tasks.with_shots(shots, question.queries)
         common = {"num_tasks": TASKS, "key": jr.fold_in(key, shots)}
         warmth = temperature(adapter, model, tasks, **common)
         logits, targets = answers(adapter, model, tasks, split=Split.TEST, **common)
@@ -122,8 +127,12 @@ def fit_examples(
     }
     shape, kind = tuple(map(int, pool.x.shape[1:])), str(np.dtype(pool.x.dtype))
     kind = "uint8" if kind == "uint8" else "float32"
-    read = Format(shape, kind, dict(ranges or {}))
-    return FittedExamples(tuple(kept), tuple(settings), family.ways, read, card)
+    read, seen = Format(shape, kind, dict(ranges or {})), None
+    if network_seen is not None:
+        name, backbone, read = network_seen
+        seen = name, backbone
+        card["network"] = {"name": name, "mark": backbone.mark}
+    return FittedExamples(tuple(kept), tuple(settings), family.ways, read, card, seen)
 
 
 def _check_alone(name: str, transductive: bool) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..core import few, nbytes
 from ._examples import Classifier, FittedExamples
+from ._on_backbone import OnBackbone
 
 Lines = list[tuple[str, str]]
 
@@ -13,6 +14,9 @@ def card_of_examples(fitted: FittedExamples | Classifier) -> list[tuple[str, Lin
     """Sections of lines, each a name and what is to be said."""
     about = fitted.card
     data = about["data"]
+    title = f"Scores on tasks of {about['ways']} classes that were never seen"
+    if "half" in data:
+        title = "Scores on the other half of the examples, learnt from as many as are named"
     sections = [
         ("Model", list(_model(fitted))),
         ("Examples", list(_format(fitted))),
@@ -21,22 +25,25 @@ def card_of_examples(fitted: FittedExamples | Classifier) -> list[tuple[str, Lin
             [
                 ("classes", f"{data['classes']}: {few(about['classes_of_training'], 8)}"),
                 ("examples", str(data["examples"])),
-                (
-                    "held out",
-                    f"{data['validation']} classes to validate on, {data['test']} to test on",
-                ),
+                ("held out", _held_out(data)),
                 ("digest", data["digest"]),
                 *(("note", note) for note in data["notes"]),
             ],
         ),
         (
-            f"Scores on tasks of {about['ways']} classes that were never seen",
+            title,
             [line for one in _settings(fitted) for line in _scores(one)],
         ),
         ("Versions", list(about["versions"].items())),
         ("Limits", [("", line) for line in _limits(fitted)]),
     ]
     return sections
+
+
+def _held_out(data: dict[str, Any]) -> str:
+    if "half" in data:
+        return f"{data['half']} examples, for the scores; then everything was learnt from"
+    return f"{data['validation']} classes to validate on, {data['test']} to test on"
 
 
 def _settings(fitted: FittedExamples | Classifier) -> list[dict[str, Any]]:
@@ -54,11 +61,15 @@ def _model(fitted: FittedExamples | Classifier) -> Iterator[tuple[str, str]]:
         if adapted["in_training"]:
             yield "known before", f"in training, too: {few(adapted['in_training'], 8)}"
         yield from (("note", note) for note in (*adapted["notes"], *adapted["remarks"]))
+    if "network" in fitted.card:
+        name, mark = (fitted.card["network"][word] for word in ("name", "mark"))
+        yield "network", f"{name}, installed, with weights of digest {mark}; not in the file"
     for one in _settings(fitted):
         yield f"from {one['shots']} of each", f"{one['recipe']} ({one['setting']}; {one['source']})"
         steps = f", {one['steps']} steps" if one["steps"] else ""
         yield "settings", f"{one['adapter']}{steps}, temperature {one['temperature']:.3g}"
-    size = nbytes(fitted.models if isinstance(fitted, FittedExamples) else fitted.predictor)
+    model = fitted.models if isinstance(fitted, FittedExamples) else fitted.predictor
+    size = nbytes(model.predictor if isinstance(model, OnBackbone) else model)
     yield "size", f"{size / 1024:.1f} KiB of numbers"
 
 
@@ -88,6 +99,9 @@ def _limits(fitted: FittedExamples | Classifier) -> Iterator[str]:
         "It answers with one of its classes, whatever it is shown: an image of none of them gets"
         " the nearest."
     )
+    if "half" in fitted.card["data"]:
+        yield "Accuracy and confidence hold for images like those that were learnt from."
+        return
     yield (
         f"Accuracy and confidence hold for {ways} classes like those of training, each with as many"
         " examples as scored; more classes are harder."

@@ -10,6 +10,7 @@ import numpy as np
 from ..core import AbstractAdapter, Batch, InputError, predict, takes_any
 from ._examples import AfterSteps, Classifier, FittedExamples, Settings
 from ._format import Format, ranges_from
+from ._on_backbone import installed, on_backbone, OnBackbone
 from ._structure import from_plain, to_plain
 
 MOST_STEPS = 100_000  # of adaptation
@@ -25,17 +26,22 @@ def about_of(fitted: FittedExamples | Classifier) -> tuple[dict[str, Any], dict[
         "format_of": read,
     }
     if isinstance(fitted, Classifier):
-        one = {"classes": list(fitted.classes), "temperature": fitted.temperature}
-        return about | {"classifier": one | {"model": to_plain(fitted.predictor, arrays)}}, arrays
+        one: dict[str, Any] = {"classes": list(fitted.classes), "temperature": fitted.temperature}
+        predictor = fitted.predictor
+        if isinstance(predictor, OnBackbone):
+            one["network"] = [predictor.name, predictor.mark, predictor.part]
+            predictor = predictor.predictor
+        return about | {"classifier": one | {"model": to_plain(predictor, arrays)}}, arrays
     settings = [
         one._asdict()
         | {"adapter": to_plain(one.adapter.adapter, arrays), "steps": one.adapter.steps}
         for one in fitted.settings
     ]
     models = [to_plain(model, arrays) for model in fitted.models]
-    return about | {
-        "examples": {"settings": settings, "models": models, "ways": fitted.ways}
-    }, arrays
+    every: dict[str, Any] = {"settings": settings, "models": models, "ways": fitted.ways}
+    if fitted.network is not None:
+        every["network"] = [fitted.network[0], fitted.network[1].mark]
+    return about | {"examples": every}, arrays
 
 
 def examples_of(
@@ -58,9 +64,11 @@ def examples_of(
     if "classifier" in about:
         one = about["classifier"]
         names = tuple(str(name) for name in one["classes"])
-        fitted = Classifier(
-            made(one["model"]), _positive(one["temperature"]), names, read, about["card"]
-        )
+        model = made(one["model"])
+        if "network" in one:
+            name, mark, part = one["network"]
+            model = on_backbone(name, installed(str(name), str(mark)), part, model)
+        fitted = Classifier(model, _positive(one["temperature"]), names, read, about["card"])
         _check_classifier(fitted)
         return fitted
     parts = about["examples"]
@@ -68,7 +76,11 @@ def examples_of(
     settings = tuple(_settings(one, made(one["adapter"]), len(models)) for one in parts["settings"])
     if not settings or list(settings) != sorted(settings, key=lambda one: one.shots):
         raise InputError("its settings are not by the number of examples.")
-    fitted = FittedExamples(models, settings, int(parts["ways"]), read, about["card"])
+    seen = None
+    if "network" in parts:
+        name, mark = map(str, parts["network"])
+        seen = name, installed(name, mark)
+    fitted = FittedExamples(models, settings, int(parts["ways"]), read, about["card"], seen)
     x, y = jnp.zeros((fitted.ways, *read.shape)), jnp.eye(fitted.ways)
     if not all(takes_any(one.adapter, models[one.model], Batch(x, y)) for one in settings):
         raise InputError("its settings are not of its models.")

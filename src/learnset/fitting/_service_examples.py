@@ -59,6 +59,7 @@ def service_of_examples(classifier: Classifier, *, seconds: float = SECONDS) -> 
                 "most_bytes": MOST_BYTES,
                 "scores": scores,
                 "ways": classifier.card["ways"],
+                "known": "half" in classifier.card.get("data", ()),  # scored on these classes
             }
         )
 

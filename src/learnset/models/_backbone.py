@@ -140,11 +140,11 @@ class Backbone(eqx.Module):
 
         **Raises:** `InputError` for a module without a method `cut(blocks)`.
 
-        >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+        >>> import jax, jax.numpy as jnp, jax.random as jr, learnset as ls
         >>> network = ls.models.EfficientNetLite(key=jr.key(0))
         >>> first, last = ls.models.Backbone(network, in_shape=(32, 32, 3)).cut(1)
-        >>> activations = first.features(jnp.ones((32, 32, 3)))
-        >>> activations.shape, last.features(activations).shape
+        >>> activations = jax.eval_shape(first.features, jnp.ones((32, 32, 3)))
+        >>> activations.shape, jax.eval_shape(last.features, activations).shape
         ((1, 1, 192), (1280,))
         """
         if self.read is not None or not hasattr(self.module, "cut"):

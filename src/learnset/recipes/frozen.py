@@ -59,10 +59,13 @@ def recipes(name: str, view: WithFeatures, ways: int) -> list[Recipe]:
     ]
 
 
-def logistic(name: str, view: WithFeatures) -> Recipe:
+def logistic(
+    name: str,
+    view: WithFeatures,
+    source: str = "Tian et al. 2020, A Good Embedding, of a network trained elsewhere",
+) -> Recipe:
     """The logistic head on the features of one network, which is what most people try first."""
     heads = tuple(Logistic(l2) for l2 in L2S)
-    source = "Tian et al. 2020, A Good Embedding, of a network trained elsewhere"
     return _frozen(f"frozen {name} + logistic head", heads, source, view)
 
 

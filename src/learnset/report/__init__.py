@@ -21,6 +21,7 @@ from ._look import (
 from ._markdown import markdown_of as markdown_of
 from ._new_tasks import (
     below_constant as below_constant,
+    grid_by_shots as grid_by_shots,
     page_of_new_tasks as page_of_new_tasks,
     verdict_of_control as verdict_of_control,
 )

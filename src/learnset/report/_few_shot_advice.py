@@ -44,7 +44,7 @@ def advice_of(best: Used, unit: str) -> str:
     named = [f"{escaped(name)} (from {', '.join(shots)})" for name, shots in of_name.items()]
     kept = "`learnset fit` keeps it."
     if not kept_by_fit(best):
-        kept = "`learnset fit` does not keep pretrained networks yet."
+        kept = "`learnset fit` keeps one of them, with `--recipe`: they see other features."
     return (
         f"To use: {' and '.join(named)}, best on validation tasks among recipes that answer one"
         f" query at a time and take any number of classes. {kept}"
@@ -52,6 +52,7 @@ def advice_of(best: Used, unit: str) -> str:
 
 
 def kept_by_fit(best: Used) -> bool:
-    """Whether there are such recipes, and all of them see examples as they are, so that `learnset
+    """Whether there are such recipes, and all of them see the same of examples, so that `learnset
     fit` keeps them."""
-    return bool(best) and all(outcome.recipe.view is in_full for _, outcome in best)
+    names = {outcome.name for _, outcome in best}
+    return len(names) == 1 or bool(best) and all(o.recipe.view is in_full for _, o in best)

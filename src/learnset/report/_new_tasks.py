@@ -139,6 +139,17 @@ def grid_of(comparisons: Sequence[Comparison], shots: int, unit: str) -> Grid:
     return Grid(head, tuple(rows), left=3, brief=BRIEF)
 
 
+def grid_by_shots(comparison: Comparison, unit: str) -> Grid:
+    """The table of all recipes at all numbers of support points, each at its best."""
+    numbers = Numbers(comparison.measure)
+    head = ("recipe", *(amount(shots or 0, unit) for shots in comparison.shots))
+    rows = [
+        (o.name, *(numbers.text(*comparison.value(o, shots)) for shots in comparison.shots))
+        for o in comparison
+    ]
+    return Grid(head, tuple(rows))
+
+
 def _row(
     comparison: Comparison, outcome: Outcome, baseline: Outcome | None, shots: int
 ) -> tuple[str, ...]:

@@ -1,6 +1,11 @@
 """Subjects: what can be compared, each with the options that it reads and no others."""
 
-from ._backbones import LATER as LATER
+from ._backbones import (
+    KnownClasses as KnownClasses,
+    opened as opened,
+    USUAL as USUAL,
+    usual as usual,
+)
 from ._base import AbstractSubject as AbstractSubject, Answer as Answer
 from ._custom import Custom as Custom, CustomSubject as CustomSubject
 from ._families import (

@@ -1,24 +1,28 @@
 """Pretrained networks in comparisons of images."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from ...comparison import Recipe
+import jax
+import jax.numpy as jnp
+
+from ...comparison import Comparison, NewTasks, Outcome, Recipe
 from ...core import few, InputError
 from ...data import Classes, Labelled, left_out
+from ...fitting import Part, part_of
 from ...models import Backbone
-from ...recipes import classes, frozen
+from ...recipes import classes, frozen, moved
+from ...report import amount, escaped, Numbers
 from ...tasks import SameClasses
-from ...training import Features
+from ...training import digest, Features
 from ._sources import AbstractSource, FEWEST_QUERIES, Files
 
 USUAL = "lite0"  # compared wherever it is installed
 MOST_QUERIES = 300  # of one task
-LATER = (
-    "`learnset fit` does not keep pretrained networks yet; docs/backbones.md has the lines of"
-    " Python that do."
-)
+BLOCKS = 1  # of a network, the last ones, which are moved
 
 
 def opened(names: Sequence[str]) -> dict[str, Backbone]:
@@ -48,6 +52,15 @@ def with_features(
             dataclasses.replace(part, x=source.features(features, part), ranges={})
             for part in parts
         ]
+
+
+class Seen(NamedTuple):
+    """What a recipe sees of examples: what a part of a network gives, in both halves."""
+
+    network: str
+    part: Part
+    halves: tuple[Labelled, Labelled]
+    view: frozen.WithFeatures
 
 
 class KnownClasses:
@@ -87,6 +100,9 @@ class KnownClasses:
                 f"Not compared from {few(map(str, left))} images of each class: {smallest!r} has"
                 f" {2 * half} images, half of which are tested on."
             )
+        self.seen: dict[str, Seen] = {}  # by the name of a recipe
+        self.views: dict[str, frozen.WithFeatures] = {}  # by the name of a network
+        self.moved: dict[str, Any] = {}  # by the name of a recipe
 
     @property
     def described(self) -> str:
@@ -99,8 +115,32 @@ class KnownClasses:
             " test, in many draws, which share images"
         )
 
-    def recipes(self, *, quick: bool) -> list[Recipe]:
-        """Frozen features with heads, against raw pixels and learning from scratch."""
+    @property
+    def digest(self) -> str:
+        """Of the images and their classes."""
+        return digest((self.classes.names, self.classes.sizes, self.classes.x))
+
+    @property
+    def rows(self) -> dict[str, list[str]]:
+        """The names of the recipes of each network."""
+        return {
+            name: [recipe for recipe, seen in self.seen.items() if seen.network == name]
+            for name in self.networks
+        }
+
+    @property
+    def simple(self) -> list[str]:
+        """The names of the recipes that are tried first."""
+        return [f"frozen {name} + logistic head" for name in self.networks]
+
+    @property
+    def sources(self) -> list[dict[str, str]]:
+        """The networks, and digests of their weights."""
+        return [{"network": name, "mark": one.mark} for name, one in self.networks.items()]
+
+    def recipes(self, question: NewTasks, *, quick: bool) -> list[Recipe]:
+        """Frozen features with heads, and without `quick` recipes that move the last blocks,
+        against raw pixels and learning from scratch."""
         recipes = [
             classes.scratch(steps=5 if quick else 30, lrs=(0.003, 0.01)),
             classes.raw(),
@@ -108,11 +148,145 @@ class KnownClasses:
         ]
         recipes.append(frozen.raw())
         for name, backbone in self.networks.items():
-            (part,) = with_features(self.source, name, backbone, self.classes)
-            halves = map(Classes, part.halves(seed=self.source.split_seed))
-            view = frozen.WithFeatures(*halves)
-            recipes += frozen.recipes(name, view, self.episodes.ways)
+            seen = self._part(name, name, None)
+            self.views[name] = seen.view
+            recipes += self._known(frozen.recipes(name, seen.view, self.episodes.ways), seen)
+            recipes += self._of_layers(name, backbone, question)
+            if not quick:
+                recipes += self._moving(name, backbone, question)
+        if quick:
+            note = "Recipes that move the last block of a network are compared without `--quick`."
+            self.notes.append(note)
         return recipes
+
+    def _part(self, title: str, name: str, part: Part) -> Seen:
+        """What a part of a network gives of the images of both halves."""
+        backbone = part_of(self.networks[name], part)
+        (seen,) = with_features(self.source, title, backbone, self.classes)
+        halves = seen.halves(seed=self.source.split_seed)
+        return Seen(name, part, halves, frozen.WithFeatures(*map(Classes, halves)))
+
+    def _known(self, recipes: list[Recipe], seen: Seen) -> list[Recipe]:
+        self.seen |= dict.fromkeys((one.name for one in recipes), seen)
+        return recipes
+
+    def _of_layers(self, name: str, backbone: Backbone, question: NewTasks) -> list[Recipe]:
+        """The logistic head on the features of all layers, where there is room for them."""
+        try:
+            size = backbone.layers().size
+        except InputError as error:
+            self.notes.append(f"The layers of {name} are not compared. {error}")
+            return []
+        if self._too_large(f"The layers of {name} are not compared", size, question):
+            return []
+        seen = self._part(f"{name}, all layers", name, "layers")
+        source = "Evci et al. 2022, Head2Toe; all features of all layers"
+        return self._known([frozen.logistic(f"{name} layers", seen.view, source)], seen)
+
+    def _moving(self, name: str, backbone: Backbone, question: NewTasks) -> list[Recipe]:
+        """Recipes that move the last block of a network, where there are room and time for them."""
+        try:
+            first, last = backbone.cut(BLOCKS)
+        except InputError as error:
+            self.notes.append(f"{name} is not moved. {error}")
+            return []
+        shape = jax.eval_shape(first.features, jnp.zeros(backbone.in_shape)).shape
+        if self._too_large(f"{name} is not moved", math.prod(shape), question):
+            return []
+        asked = question.validation_tasks * moved.CANDIDATES + question.test_tasks
+        took = moved.seconds(last, shape, len(question.shots) * question.seeds * asked)
+        if jax.default_backend() == "cpu" and took > moved.LONGEST:
+            self.notes.append(
+                f"{name} is not moved: that would take about {took / 60:,.0f} minutes a recipe on"
+                " this processor. Lower `--seeds`, or use a GPU."
+            )
+            return []
+        seen = self._part(f"{name}, before its last block", name, BLOCKS)
+        recipes = self._known(moved.recipes(name, seen.view, last), seen)
+        ways = self.episodes.ways
+        self.moved |= {one.name: moved.parts(one, shape, ways) for one in recipes}
+        return recipes
+
+    def _too_large(self, what: str, size: int, question: NewTasks) -> bool:
+        """Whether images of so many numbers each, or the tasks of them, are too many for memory;
+        then a note says so."""
+        tasks = question.seeds * max(question.test_tasks, question.validation_tasks)
+        of_task = self.episodes.ways * (question.shots[-1] + question.queries)
+        count = 4 * size * max(len(self.classes.x), tasks * of_task)
+        if count <= self.source.device_bytes:
+            return False
+        self.notes.append(
+            f"{what}: that would take {count / 2**20:,.0f} MiB, more than `--device-bytes`."
+        )
+        return True
+
+
+def advice(comparison: Comparison, known: KnownClasses) -> list[str]:
+    """The recipe to use, whether moving a network beats its frozen features, and what moved; a
+    sentence each. Recipes are chosen on validation images; differences are those on test images."""
+    best = best_of(comparison)
+    of_name: dict[str, list[str]] = {}
+    for shots, outcome in best:
+        of_name.setdefault(outcome.name, []).append(str(shots))
+    named = [f"{escaped(name)} (from {few(shots)} shots)" for name, shots in of_name.items()]
+    kept = any(outcome.name in known.seen for _, outcome in best[-1:])
+    lines = [
+        f"To use: {' and '.join(named)}, best on validation images."
+        + " `learnset fit` learns it from all images." * kept,
+    ]
+    simple = [o for o in comparison if o.name in known.simple]
+    for shots, one in best:
+        base = comparison.recommended(shots, simple)
+        lines += [] if base is None else [_beats(comparison, one, base, shots)]
+    if not known.moved:
+        return lines
+    still = [o for o in comparison if o.name in known.seen and o.name not in known.moved]
+    tuned = [o for o in comparison if o.name in known.moved]
+    each = []
+    for shots, _ in best if tuned and still else ():
+        one, base = (comparison.recommended(shots, among) for among in (tuned, still))
+        each.append(_moving(comparison, one, base, shots))
+    counted = [
+        f"{escaped(name)} {p.learnt:,} and {p.head:,} ({p.still:,} of the block stand still)"
+        for name, p in known.moved.items()
+    ]
+    return [
+        *lines,
+        f"Does it help to move the last block of a network, in {moved.STEPS} steps of {moved.BATCH}"
+        f" images? {' '.join(each)}",
+        f"Numbers learnt for a task in the last block, and in the head: {'; '.join(counted)}. All"
+        " that comes before stands still, as do stored statistics of normalisation.",
+    ]
+
+
+def _beats(comparison: Comparison, one: Outcome, base: Outcome, shots: int) -> str:
+    by = _difference(comparison, one, base, shots)
+    if comparison.verdict(one, base, shots).word == "better":
+        return f"From {amount(shots, 'shot')} {escaped(one.name)} beats {escaped(base.name)}: {by}."
+    return (
+        f"From {amount(shots, 'shot')} nothing is significantly better than {escaped(base.name)}."
+    )
+
+
+def _moving(comparison: Comparison, one: Any, base: Any, shots: int) -> str:
+    word = "Yes" if comparison.verdict(one, base, shots).word == "better" else "No"
+    by = _difference(comparison, one, base, shots)
+    last = ", best after its last step" * (min(one.chosen_steps(shots)) == one.steps)
+    return (
+        f"From {amount(shots, 'shot')}: {word}, {escaped(one.name)} against frozen features"
+        f" ({escaped(base.name)}) {by}{last}."
+    )
+
+
+def _difference(comparison: Comparison, one: Outcome, base: Outcome, shots: int) -> str:
+    numbers = Numbers(comparison.measure)
+    return f"{numbers.difference(*comparison.difference(one, base, shots))} points"
+
+
+def best_of(comparison: Comparison) -> list[tuple[int, Outcome]]:
+    """For each number of shots the recipe that is best on validation images."""
+    best = [(shots, comparison.recommended(shots)) for shots in comparison.shots]
+    return [(shots, one) for shots, one in best if shots is not None and one is not None]
 
 
 def are_images(part: Labelled) -> bool:

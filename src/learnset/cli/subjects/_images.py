@@ -11,23 +11,26 @@ from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
 from ...comparison import Accuracy, Budget, compare, NewTasks, Outcome, Recipe
-from ...core import Split
+from ...core import InputError, Split
 from ...recipes import classes
 from ...report import (
     advice_of,
     draw_comparison,
     draw_few_shot,
+    grid_by_shots,
     kept_by_fit,
     Page,
     recommendation_of,
+    Section,
     to_use,
 )
 from ...tasks import Episodes
 from .._limits import check_model
 from .._options import say_notes, TrainingOptions
-from ._backbones import are_images, KnownClasses, LATER, usual
+from ._backbones import advice, are_images, best_of, KnownClasses, usual
 from ._base import AbstractSubject, Answer
 from ._families import NewTasksAnswer
+from ._ranking import ranked, Ranking, verdict
 from ._sources import AbstractSource, FewShotNetwork, Files, Glyphs, Omniglot
 
 WATCHED = (
@@ -39,6 +42,8 @@ WATCHED = (
     50,
 )  # steps after which queries are answered: that costs as much as a step
 
+OBSERVED = ()  # but before, after the first and after the last step
+
 
 @dataclasses.dataclass(frozen=True)
 class EpisodesAnswer(NewTasksAnswer):
@@ -49,13 +54,24 @@ class EpisodesAnswer(NewTasksAnswer):
     network: FewShotNetwork | None = None
     queries: int = 5
     seed: int = 0
+    known: KnownClasses | None = None  # of pretrained networks
+    rankings: Sequence[Ranking] = ()
 
     def record(self) -> dict[str, Any]:
-        return super().record() | {
+        record = super().record() | {
             "recommendation": recommendation_of(self.comparisons[0], self.best)
         }
+        if self.known is None:
+            return record
+        parts = [{"recipe": n} | p._asdict() for n, p in self.known.moved.items()]
+        networks = {"sources": self.known.sources, "moved": parts, "digest": self.known.digest}
+        if self.rankings:
+            networks["ranking"] = [one.record() for one in self.rankings]
+        return record | {"networks": networks}
 
     def fits(self, record: dict[str, Any]) -> bool:
+        if self.known is not None:
+            return self.best[-1][1].name in self.known.seen
         return kept_by_fit(self.best)
 
     def draw(self, folder: Path, command: str) -> Page:
@@ -64,7 +80,12 @@ class EpisodesAnswer(NewTasksAnswer):
         figures = draw_comparison(self.comparisons, shots, folder, unit=self.unit)
         shown = self.episodes.with_shots(shots, self.queries)
         figures += draw_few_shot(new, shown, self.network, shots, folder, seed=self.seed)
-        return self.page(figures)
+        page = self.page(figures)
+        if self.known is None:
+            return page
+        grid = grid_by_shots(new, self.unit)
+        by_shots = Section("From each number of images of a class", (grid,), brief=True)
+        return page._replace(sections=(page.sections[0], by_shots, *page.sections[1:]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +95,9 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
     seeds: int | None = None
     """repetitions, trained together; default: 3"""
     backbone: tuple[str, ...] = ()
-    """pretrained networks whose frozen features are compared: lite0, lite1, lite2, or files of
-    their weights; default: lite0 if it is installed, without --quick"""
+    """pretrained networks that are compared: lite0, lite1, lite2, or files of their weights;
+    default: lite0 if it is installed, without --quick. Features are kept in
+    ~/.cache/learnset/features, which has 2 GiB at most"""
 
     @property
     def source(self) -> AbstractSource:
@@ -183,14 +205,45 @@ class FilesSubject(AbstractImagesSubject):
     networks and from scratch; otherwise classes are divided, and those to test on are new."""
 
     tasks: OmitArgPrefixes[Files] = dataclasses.field(default_factory=Files)
+    rank: bool = False
+    """rank the networks by a few labelled images, before anything is trained, and say whether the
+    ranking was right"""
     word: ClassVar[str] = "files"
 
     def answer(self, folder: Path, console: Console, executor: Executor | None = None) -> Answer:
+        if self.rank and len(self.backbone) < 2:
+            raise InputError("`--rank` ranks networks: name two or more by `--backbone`.")
         if not self.backbone:
             return super().answer(folder, console, executor)
         known = KnownClasses(self.tasks, self.backbone)
+        asked = self.asked_of_known(known)
         say_notes(known.notes, console)
-        recipes, episodes, shots = known.recipes(quick=self.quick), known.episodes, known.shots
+        new = compare(**asked, out=folder, executor=executor, **self.saving)
+        rankings = []
+        if self.rank:
+            rankings = ranked(new, known.views, known.rows, asked["key"])
+        lines = [*advice(new, known), *([verdict(rankings, new)] if rankings else [])]
+        episodes = known.episodes
+        return EpisodesAnswer(
+            (new,),
+            known.shots[-1],
+            f"Your {episodes.ways} classes: does a pretrained network help?",
+            known.described,
+            "shot",
+            "\n\n".join(lines),
+            best=best_of(new),
+            notes=known.notes,
+            episodes=episodes,
+            network=asked["network"],
+            queries=episodes.queries,
+            seed=self.seed,
+            known=known,
+            rankings=rankings,
+        )
+
+    def asked_of_known(self, known: KnownClasses) -> dict[str, Any]:
+        """What is compared on all classes, and how, as `compare` takes it."""
+        episodes = known.episodes
         network = self.source.network(episodes.test.x.shape[1:], episodes.ways)
         check_model(lambda: network(jr.key(0)), "`--filters`")
         held_out = (3, 5) if self.quick else (4, 10)
@@ -198,33 +251,16 @@ class FilesSubject(AbstractImagesSubject):
             episodes,
             Accuracy(),
             3 if self.seeds is None else self.seeds,
-            shots,
+            known.shots,
             episodes.queries,
             *held_out,
-            watched=WATCHED,
+            watched=OBSERVED,
         )
         (mine,), _ = self.added((network, question))
-        new = compare(
-            [*recipes, *mine],
-            network,
-            question,
-            key=jr.key(self.seed),
-            budget=Budget(self.steps or 500, 4),
-            out=folder,
-            executor=executor,
-            **self.saving,
-        )
-        return EpisodesAnswer(
-            (new,),
-            shots[0],
-            f"Your {episodes.ways} classes: does a pretrained network help?",
-            known.described,
-            "shot",
-            LATER,
-            best=(),
-            notes=known.notes,
-            episodes=episodes,
-            network=network,
-            queries=episodes.queries,
-            seed=self.seed,
-        )
+        return {
+            "recipes": [*known.recipes(question, quick=self.quick), *mine],
+            "network": network,
+            "question": question,
+            "key": jr.key(self.seed),
+            "budget": Budget(self.steps or 500, 4),
+        }

@@ -29,6 +29,7 @@ from ...data import (
 )
 from ...models import (
     AbstractNormalisation,
+    Backbone,
     BatchNorm,
     classifier,
     Conv4,
@@ -131,6 +132,11 @@ class AbstractSource(abc.ABC):
         """The features of the images of a part."""
         return features.of(part.x)
 
+    def shape_for(self, backbone: Backbone, part: Labelled) -> tuple[int, ...]:
+        """The shape in which `features` reads the images of a part."""
+        del backbone
+        return part.x.shape[1:]
+
     def queries_for(self, shots: int, episodes: Episodes) -> int:
         """How many examples of each class are queries, next to `shots` to learn from: fifteen, or
         what is left."""
@@ -221,6 +227,9 @@ class Files(AbstractSource):
             return from_npz(self.path, min_size=2, ranges=ranges)
         channels = shape[-1] if shape else None
         return from_folder(self.path, size=self.size, channels=channels, ranges=ranges)
+
+    def shape_for(self, backbone: Backbone, part: Labelled) -> tuple[int, ...]:
+        return part.x.shape[1:] if self.path.suffix == ".npz" else backbone.in_shape
 
     def features(self, features: Features, part: Labelled) -> Float[np.ndarray, "points features"]:
         """The features of the images of a part, which are read in the size that the network
