@@ -72,15 +72,17 @@ def logistic(points: Batch, l2: float | Float[Array, ""], steps: int = 10) -> Pa
         return -(member * log_p).sum() + 0.5 * l2 * (weight**2).sum() + 0.5 * (idle**2).sum()
 
     fixed = lax.stop_gradient((points, l2))
+    turned, back = _turned(fixed[0])
     start = (
-        jnp.zeros((points.x.shape[1], points.y.shape[1]), points.x.dtype),
+        jnp.zeros((turned.x.shape[1], points.y.shape[1]), points.x.dtype),
         jnp.zeros_like(points.y[0]),
     )
 
     def step(at: Parameters, _: None) -> tuple[Parameters, None]:
-        return _downhill(lambda parameters: cost(parameters, *fixed), at), None
+        return _downhill(lambda parameters: cost(parameters, turned, fixed[1]), at), None
 
-    solution = lax.stop_gradient(lax.scan(step, start, length=steps)[0])
+    weight, bias = lax.scan(step, start, length=steps)[0]
+    solution = lax.stop_gradient((weight if back is None else back @ weight, bias))
     # One more step changes only the derivative, which becomes the exact one.
     last = newton_step(
         jax.grad(lambda parameters: cost(parameters, *fixed)),
@@ -88,6 +90,15 @@ def logistic(points: Batch, l2: float | Float[Array, ""], steps: int = 10) -> Pa
         jax.grad(cost)(solution, points, l2),
     )
     return jax.tree.map(jnp.subtract, solution, last)
+
+
+def _turned(points: Batch) -> tuple[Batch, Array | None]:
+    """Points of many features in the few directions that they span, where the penalty is the same,
+    and the way back; points of few features as they are."""
+    if points.x.shape[1] < 2 * points.x.shape[0]:
+        return points, None
+    back, right = jnp.linalg.qr(points.x.T)
+    return Batch(right.T, points.y, points.weight), back
 
 
 def newton_step(gradient: Callable[[Any], Any], at: Any, value: Any) -> Any:
