@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from ..core import Batch, check_range, InputError, Split, Task
-from ._base import AbstractTasks, check_points
+from ..core import check_range, InputError, Split, Task
+from ._base import AbstractTasks, check_points, halves
 
 NODES, TREES, DEPTH, WAVES, MOST_LEVELS = 12, 8, 3, 32, 6
 
@@ -72,7 +72,7 @@ class RandomTables(AbstractTasks):
             x = jnp.concatenate([jnp.where(absent, 0, x), absent.astype(x.dtype)], axis=1)
         if self.classes:
             y = self._classes(keys[6], y[:, 0])
-        return Task(*(Batch(x[s], y[s]) for s in (slice(self.shots), slice(self.shots, None))))
+        return Task(*halves(x, y, self.shots))
 
     def _classes(self, key: Key[Array, ""], y: Float[Array, "rows"]) -> Float[Array, "rows out"]:
         """One-hot classes: parts of the range of a target, of unequal size and in no order."""
