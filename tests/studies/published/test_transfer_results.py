@@ -42,3 +42,11 @@ def test_tuning_the_head_is_best_for_shifts_of_outputs_and_never_for_those_of_in
     better = [claim["ends"][0] - claim["ends"][1] > 0 for claim in found if claim not in outputs]
     worse = [claim["ends"][0] + claim["ends"][1] < 0 for claim in found if claim not in outputs]
     assert sum(better) >= 2 and not any(worse)
+
+
+def test_scores_of_features_rank_sources_and_those_of_source_classes_do_not():
+    of = {(row["measure"], row["score"]): row for row in rows_of("source-ranking")["rankings"]}
+    for score in ("LogME", "H-score", "leave-one-out ridge", "N-LEEP"):
+        row = of["logistic head", score]
+        assert row["tau"] - row["tau_ci95"] > 0 and row["regret"] < row["chance"] / 3
+    assert of["logistic head", "LEEP"]["tau"] < of["logistic head", "LogME"]["tau"] - 0.3
