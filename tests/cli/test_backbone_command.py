@@ -93,6 +93,7 @@ def run(*arguments):
     return cli.main([str(argument) for argument in arguments])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_networks_are_ranked_compared_fitted_and_used(
     network, photos, tmp_path, capfd, monkeypatch

@@ -93,7 +93,13 @@ def dask():
             yield executor
 
 
-@pytest.fixture(scope="module", params=[lambda: Workers(2), dask], ids=["workers", "dask"])
+EXECUTORS = (
+    pytest.param(lambda: Workers(2), id="workers"),
+    pytest.param(dask, id="dask", marks=pytest.mark.long),
+)
+
+
+@pytest.fixture(scope="module", params=EXECUTORS)
 def executor(request):
     with request.param() as executor:
         yield executor

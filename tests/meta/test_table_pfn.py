@@ -145,6 +145,7 @@ def test_a_query_reads_rows_of_its_own_task_only_however_many_siblings(model):
     assert few.contexts[0].keys.shape == many.contexts[0].keys.shape == (4, 6, 2, 4)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_training_on_groups_learns_resumes_and_is_saved(tmp_path):
     family = RelatedGaussian(shots=6, queries=16, siblings=3, in_size=1, common=(0.9,))
