@@ -11,6 +11,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 RESULTS = ROOT / "docs" / "results"
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+LONGEST = "compare_on_sinusoids.py"
 
 
 def code(page: Path) -> str:
@@ -19,9 +20,10 @@ def code(page: Path) -> str:
 
 def with_code(pages: list[Path]) -> list:
     """The pages that have code, by name; all but the first that a reader meets are slow."""
-    slow = [page for page in pages if page.name not in ("README.md", "how-to-choose.md")]
+    marks = {"README.md": (), "how-to-choose.md": ()}
+    marks |= dict.fromkeys(("backbones.md", "many-processes.md"), (pytest.mark.long,))
     return [
-        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page in slow else [])
+        pytest.param(page, id=page.name, marks=marks.get(page.name, (pytest.mark.slow,)))
         for page in pages
         if code(page)
     ]
@@ -41,7 +43,13 @@ def test_code_in_pages_runs(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(path, id=path.name, marks=[pytest.mark.long] if path.name == LONGEST else [])
+        for path in EXAMPLES
+    ],
+)
 def test_examples_run_and_are_short(example, tmp_path, monkeypatch, capsys):
     assert len(example.read_text().splitlines()) < 100
     monkeypatch.chdir(tmp_path)

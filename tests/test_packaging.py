@@ -17,7 +17,8 @@ in_the_repository = pytest.mark.skipif(not STUDIES.exists(), reason="an sdist ha
 
 def unpacked(sdist: Path) -> Path:
     with tarfile.open(sdist) as archive:
-        archive.extractall(sdist.parent, filter="data")
+        safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from 3.11.4 on
+        archive.extractall(sdist.parent, **safe)
     return sdist.with_name(sdist.name.removesuffix(".tar.gz"))
 
 

@@ -133,6 +133,7 @@ def descent(lr):
     return PolicyDescent(1, lr, steps=3, episodes=16, penalty=1e3)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_policies_are_adapted_to_each_environment_and_scored_after_each_step():
     question, made = policies(repeats=40)

@@ -105,6 +105,7 @@ def executor(request):
         yield executor
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_killed_worker_changes_no_number(executor, serial, tmp_path):
     notes, out = tmp_path / "notes", tmp_path / "run"

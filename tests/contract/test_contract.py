@@ -252,12 +252,6 @@ SLOW = {
     "cnp, classes",
     "in context",
     "layerwise, by chunks",
-    "gramian, cross-stitch",
-    "gramian, mtan",
-    "gramian, mmoe",
-    "gramian, cgc",
-    "layerwise, ple",
-    "pooled, dselect-k",
     "pooled, low rank",
     "pooled, clustered",
     "pooled, embedding",
@@ -288,9 +282,21 @@ SLOW = {
 }
 
 
+# Networks that take three seconds and more to compile; each has tests of its own.
+LONG = {
+    "gramian, cross-stitch",
+    "gramian, mtan",
+    "gramian, mmoe",
+    "gramian, cgc",
+    "layerwise, ple",
+    "pooled, dselect-k",
+}
+
+
 def cases(names):
     """The names, those that are slow marked as such."""
-    return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in names]
+    marks = dict.fromkeys(SLOW, [pytest.mark.slow]) | dict.fromkeys(LONG, [pytest.mark.long])
+    return [pytest.param(name, marks=marks.get(name, [])) for name in names]
 
 
 @pytest.fixture(scope="module", autouse=True)

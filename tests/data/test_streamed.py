@@ -110,6 +110,7 @@ def test_variable_episodes_of_more_bytes_than_the_limit_are_streamed_and_the_sam
     assert bool(eqx.tree_equal(drawn(above, ls.Split.TEST), drawn(within, ls.Split.TEST)))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_comparison_of_streamed_tasks_is_the_same():
     """Seeds are trained together on one array; pretraining takes all classes as one task."""

@@ -43,7 +43,9 @@ def test_a_plan_is_that_of_the_largest_number_of_rows_that_is_not_above():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*task is unknown", "ignore:The mean of tasks")
-@pytest.mark.parametrize("recipe", ["R2D2", "boosting + shrunken offset"])
+@pytest.mark.parametrize(
+    "recipe", ["R2D2", pytest.param("boosting + shrunken offset", marks=pytest.mark.long)]
+)
 def test_a_recipe_for_new_tasks_is_fitted_adapted_saved_and_asked_elsewhere(recipe, tmp_path):
     model = fitted(recipe, tasks=16, rows=30)
     assert model.card["recipe"]["name"] == recipe
@@ -77,6 +79,7 @@ def test_a_recipe_for_new_tasks_is_fitted_adapted_saved_and_asked_elsewhere(reci
         assert np.abs((theirs[name] - adapted.predict(rows)[name]).to_numpy()).max() < 1e-6
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_new_tasks_are_learnt_by_the_recipe_of_their_number_of_rows(tmp_path):
     table = ls.Table.from_arrays(*noisy(16, 30))
@@ -94,6 +97,7 @@ def test_new_tasks_are_learnt_by_the_recipe_of_their_number_of_rows(tmp_path):
     assert "from 2 rows', 'mixed model" in text and "from 5 rows', 'R2D2" in text
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*task is unknown", "ignore:The mean of tasks")
 def test_classes_of_a_new_task_have_calibrated_probabilities(tmp_path):

@@ -12,7 +12,7 @@ from conftest import assert_close
 
 import learnset as ls
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 NUM, KEY = 5, jr.key(0)  # tasks
 

@@ -195,6 +195,7 @@ def trained(agent, steps):
     return ls.train(method, agent, TASKS, adam, steps=steps, key=KEY, **options).model
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("missing", ("senses_reward", "keeps_memory"))
 def test_without_reward_or_memory_it_stays_at_chance(missing):

@@ -42,12 +42,18 @@ NOT_MEANT = {
 }
 
 
-@pytest.mark.slow
 @parametrize_with_checks(
-    [MultiTaskRegressor(steps=200), MultiTaskClassifier(steps=200)],
-    expected_failed_checks=lambda estimator: NOT_MEANT,
+    [MultiTaskRegressor(steps=200)], expected_failed_checks=lambda estimator: NOT_MEANT
 )
-def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
+def test_the_regressor_passes_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.long
+@parametrize_with_checks(
+    [MultiTaskClassifier(steps=200)], expected_failed_checks=lambda estimator: NOT_MEANT
+)
+def test_the_classifier_passes_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 

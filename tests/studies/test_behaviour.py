@@ -37,6 +37,7 @@ def harlow():
     return json.loads(json.dumps({"sizes": dataclasses.asdict(study)} | result))
 
 
+@pytest.mark.long
 def test_stored_agents_have_a_learning_set(harlow):
     correct = {
         row["trial"]: row["value"]
@@ -46,6 +47,7 @@ def test_stored_agents_have_a_learning_set(harlow):
     assert 40 < correct[1] < 60 and min(correct[t] for t in range(2, 7)) > 97
 
 
+@pytest.mark.long
 def test_a_result_is_all_that_figures_and_page_need(harlow, tmp_path):
     HarlowStudy.draw(harlow, tmp_path)
     assert (tmp_path / "learning-set.png").stat().st_size > 10_000

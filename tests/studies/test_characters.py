@@ -117,6 +117,7 @@ def test_other_training_is_asked_for_by_steps(study):
         dataclasses.replace(study(), filters=(8, 8, 0, 8))
 
 
+@pytest.mark.long
 def test_an_episode_of_features_is_scored_as_one_of_images(getkey):
     images = np.random.default_rng(0).integers(0, 256, (42, 28, 28, 1), np.uint8)
     classes = ls.data.Labelled.from_arrays(images, np.repeat(np.arange(6), 7))

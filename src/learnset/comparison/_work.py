@@ -73,9 +73,9 @@ def units_of(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
     """Recipes that need the same training on the host together, the others alone.
 
     >>> import learnset as ls
-    >>> one, other = ls.recipes.regression.scratch(), ls.recipes.regression.constant()
+    >>> one, other = ls.recipes.regression.scratch(), ls.recipes.regression.r2d2()
     >>> [[recipe.name for recipe in unit] for unit in units_of([one, other])]
-    [['scratch'], ['constant']]
+    [['scratch'], ['R2D2']]
     """
     units: list[list[Recipe]] = []
     for recipe in recipes:
