@@ -1,14 +1,17 @@
 """Images that studies of transfer share, their division into parts, and accuracy on them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int, Shaped, UInt8
+from jaxtyping import Array, Float, Int, Key, Shaped, UInt8
 
 from learnset.core import AbstractAdapter, Batch, error_rate
 from learnset.data import area_averaged, data_folder, Labelled, read_arrays, reading
+from learnset.models import classifier, Conv4, GroupNorm, Headed
 
 
 def sign_digits() -> Labelled:
@@ -58,6 +61,30 @@ def parts_of(
     return np.split(orders, np.cumsum(counts), axis=1)
 
 
+def divisions(
+    images: Labelled, counts: tuple[int, ...], number: int, rng: np.random.Generator
+) -> list[Int[np.ndarray, "divisions classes images"]]:
+    """As `parts_of`, for several divisions: the numbers of images of each part."""
+    each = [parts_of(images, counts, rng) for _ in range(number)]
+    return [np.array(part) for part in zip(*each, strict=True)]
+
+
+def generator(key: Key[Array, ""]) -> np.random.Generator:
+    """Random numbers of NumPy that depend on a key."""
+    return np.random.default_rng(np.asarray(jr.key_data(key)).tolist())
+
+
+def convolutions(
+    side: int, filters: int, classes: int, *, blocks: int = 4, key: Key[Array, ""]
+) -> Headed:
+    """A small network for grey images: blocks of a convolution and group normalisation, and a
+    linear head."""
+    encoder_key, head_key = jr.split(key)
+    options: dict[str, Any] = {"strided": True, "normalisation": GroupNorm, "key": encoder_key}
+    encoder = Conv4((side, side, 1), filters=filters, blocks=blocks, **options)
+    return classifier(encoder, classes, key=head_key)
+
+
 def batches(x: Shaped[np.ndarray, "images *in"], numbers: Int[np.ndarray, "*seeds"]) -> Batch:
     """A batch for each seed, from numbers of images "seeds classes count". The first `n` images of
     each class come first."""
@@ -80,3 +107,20 @@ def right(models: Any, points: Batch) -> Float[Array, "seeds 1"]:
     """The share of points that the models of all seeds classify correctly, in percent."""
     wrong = eqx.filter_vmap(error_rate)(models, points)
     return 100 * (1 - wrong)[:, None]
+
+
+def scored(
+    models: Sequence[Any], points: dict[str, Batch], parts: Sequence[str]
+) -> dict[str, Float[np.ndarray, "models seeds"]]:
+    """Accuracies of models of all seeds on the points of each part."""
+    return {
+        part: np.stack([np.asarray(right(model, points[part]))[:, 0] for model in models])
+        for part in parts
+    }
+
+
+def at_best(
+    scores: Float[np.ndarray, "settings seeds"], best: Int[np.ndarray, "seeds"]
+) -> Float[np.ndarray, "seeds"]:
+    """The scores of the setting that was chosen for each seed."""
+    return np.take_along_axis(scores, best[None], axis=0)[0]

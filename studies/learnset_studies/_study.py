@@ -1,8 +1,9 @@
 """What all studies have in common: rows that set ours against the published, and figures' data."""
 
+import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -12,6 +13,25 @@ from learnset.core import InputError, interval
 DIVERGED = 100.0
 # Options of studies whose recipes several processes may share.
 SHARED = frozenset({"workers", "scheduler"})
+
+
+@dataclasses.dataclass(frozen=True)
+class StepsAndSeeds:
+    """The sizes of a study that trains for some steps, from several seeds."""
+
+    steps: int
+    seeds: int
+
+    name: ClassVar[str]
+    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps"})
+
+    def __post_init__(self):
+        if self.steps < 1 or self.seeds < 2:
+            raise InputError(f"{self.name} needs at least one step and two seeds.")
+
+    def with_steps(self, steps: int) -> Self:
+        """The same study with another number of steps."""
+        return dataclasses.replace(self, steps=steps)
 
 
 def row(

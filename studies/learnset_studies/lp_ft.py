@@ -22,7 +22,6 @@ from learnset.core import (
     COLOURS,
     DivergedError,
     head,
-    InputError,
     interval,
     mse,
     new_figure,
@@ -30,6 +29,8 @@ from learnset.core import (
 )
 from learnset.report import Bullets, Grid, Page, Paragraph, Picture, Section
 from learnset.transfer import FineTune, LPFT
+
+from ._study import StepsAndSeeds
 
 INPUTS, SEEN, FEATURES, POINTS = 24, 12, 3, 48  # inputs vary in SEEN directions only
 ERRORS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)  # of the pretrained features
@@ -55,7 +56,7 @@ class TwoLayer(eqx.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class LPFTStudy:
+class LPFTStudy(StepsAndSeeds):
     """The study's sizes.
 
     **Arguments:** `steps`: of gradient descent, of each probing and fine-tuning. `seeds`: of data,
@@ -65,19 +66,11 @@ class LPFTStudy:
     steps: int = 20_000
     seeds: int = 40
 
-    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps"})
-
-    def __post_init__(self):
-        if self.steps < 1 or self.seeds < 2:
-            raise InputError("lp-ft needs at least one step and two seeds.")
+    name: ClassVar[str] = "lp-ft"
 
     def quick(self) -> "LPFTStudy":
         """A few steps, which end nowhere yet."""
         return LPFTStudy(200, 4)
-
-    def with_steps(self, steps: int) -> "LPFTStudy":
-        """The same study with another number of steps."""
-        return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
         """Learns by the three adapters from features of each quality.

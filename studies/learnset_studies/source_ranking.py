@@ -12,11 +12,11 @@ import jax.random as jr
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Key, UInt8
+from scipy.special import softmax
 
 from learnset.core import Batch, cross_entropy, error_rate, features, InputError, interval, traced
 from learnset.data import digits, glyphs, Labelled, omniglot
-from learnset.models import Backbone, classifier, Conv4, GroupNorm, Headed, Raw
-from learnset.report import Page
+from learnset.models import Backbone, Headed, Raw
 from learnset.tasks import PooledClasses, SameClasses
 from learnset.training import Features, train
 from learnset.transfer import (
@@ -33,7 +33,16 @@ from learnset.transfer import (
     Pooled,
 )
 
-from ._images import batches, mnist, parts_of, pixels, sign_digits
+from ._images import (
+    at_best,
+    batches,
+    convolutions,
+    divisions,
+    generator,
+    mnist,
+    pixels,
+    sign_digits,
+)
 from ._source_ranking_page import draw, ELSEWHERE, HEAD, page, TUNED
 
 SIDE, FILTERS = 14, 32  # of the networks that are trained here
@@ -67,6 +76,8 @@ class SourceRankingStudy:
     divisions: int = 2
 
     reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps"})
+    draw = staticmethod(draw)
+    page = staticmethod(page)
 
     def __post_init__(self):
         if min(self.steps, self.tuning) < 1 or self.divisions < 2:
@@ -86,26 +97,15 @@ class SourceRankingStudy:
         **Returns:** a row for each target and source, and one for each score.
         """
         del folder, options
-        rng = np.random.default_rng(np.asarray(jr.key_data(key)).tolist())
+        rng = generator(key)
         targets, sources = target_data(rng), self._sources(rng, key)
         rows = []
         for name, images in targets.items():
-            parts = [parts_of(images, (FIT, VALIDATION), rng) for _ in range(self.divisions)]
-            division = [np.array(part) for part in zip(*parts, strict=True)]
+            division = divisions(images, (FIT, VALIDATION), self.divisions, rng)
             for source, what in sources.items():
                 row = {"target": name, "source": source, "classes": len(images)}
                 rows.append(row | self._of_pair(what, images, division))
         return {"rows": rows, "rankings": rankings(rows)}
-
-    @staticmethod
-    def draw(result: dict[str, Any], folder: Path) -> None:
-        """Writes `tau`."""
-        draw(result, folder)
-
-    @staticmethod
-    def page(result: dict[str, Any]) -> Page:
-        """The page, all of its numbers from `result`."""
-        return page(result)
 
     def _sources(self, rng: np.random.Generator, key: Key[Array, ""]) -> dict[str, "Source"]:
         sources = {name: pretrained(name) for name in LITES}
@@ -177,11 +177,7 @@ def own(model: Headed, *, classes: bool) -> Source:
 
 def untrained(classes: int, key: Key[Array, ""]) -> Headed:
     """A network with random weights."""
-    encoder_key, head_key = jr.split(key)
-    encoder = Conv4(
-        (SIDE, SIDE, 1), filters=FILTERS, strided=True, normalisation=GroupNorm, key=encoder_key
-    )
-    return classifier(encoder, classes, key=head_key)
+    return convolutions(SIDE, FILTERS, classes, key=key)
 
 
 def trained(data: Labelled, steps: int, key: Key[Array, ""]) -> Headed:
@@ -305,7 +301,7 @@ def _chosen(scores: Float[np.ndarray, "settings 2 divisions"]) -> dict[str, Any]
     """The mean accuracy on test images, in percent, of the settings that are best on validation
     images in each division."""
     best = scores[:, 0].argmax(axis=0)
-    values = 100 * np.take_along_axis(scores[:, 1], best[None], axis=0)[0]
+    values = 100 * at_best(scores[:, 1], best)
     mean, half = interval(values[:, None])
     return {"value": mean, "ci95": half}
 
@@ -313,8 +309,7 @@ def _chosen(scores: Float[np.ndarray, "settings 2 divisions"]) -> dict[str, Any]
 def probabilities(head: Any, values: Matrix) -> Matrix:
     """Probabilities of the source's classes."""
     logits = np.asarray(jax.vmap(head)(jnp.asarray(values)), np.float64)
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    return softmax(logits, axis=1)
 
 
 OF_FEATURES = {

@@ -15,19 +15,31 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from learnset.core import Batch, cross_entropy, InputError, interval, traced
+from learnset.core import Batch, cross_entropy, interval, traced
 from learnset.data import glyphs, Labelled
-from learnset.models import classifier, Conv4, GroupNorm, Headed
-from learnset.report import Page
+from learnset.models import Headed
 from learnset.transfer import FineTune, Surgical
 
-from ._images import adapted, batches, parts_of, pixels, right, sign_digits
+from ._images import (
+    adapted,
+    at_best,
+    batches,
+    convolutions,
+    divisions,
+    generator,
+    pixels,
+    right,
+    scored,
+    sign_digits,
+)
+from ._study import StepsAndSeeds
 from ._surgical_page import ALL, AS_IT_IS, BLOCKS, CHOSEN, draw, page
 
 SIDE = 14  # pixels of an image
 GLYPHS = (20, 30)  # images of a character, and characters
 FILTERS = 16
 LRS = (0.001, 0.005, 0.02)  # of Adam
+CHOOSING = ("validation", "test")
 PARTS = {  # images of a class for the source, labelled ones of the target, and validation
     "sign digits": (100, 5, 5),
     "glyphs": (9, 3, 3),
@@ -35,7 +47,7 @@ PARTS = {  # images of a class for the source, labelled ones of the target, and 
 
 
 @dataclasses.dataclass(frozen=True)
-class SurgicalStudy:
+class SurgicalStudy(StepsAndSeeds):
     """The study's sizes.
 
     **Arguments:** `steps`: of Adam on the target; three times as many on the source. `seeds`: of
@@ -45,19 +57,13 @@ class SurgicalStudy:
     steps: int = 100
     seeds: int = 6
 
-    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps"})
-
-    def __post_init__(self):
-        if self.steps < 1 or self.seeds < 2:
-            raise InputError("surgical needs at least one step and two seeds.")
+    name: ClassVar[str] = "surgical"
+    draw = staticmethod(draw)
+    page = staticmethod(page)
 
     def quick(self) -> "SurgicalStudy":
         """A few steps, and two seeds."""
         return SurgicalStudy(15, 2)
-
-    def with_steps(self, steps: int) -> "SurgicalStudy":
-        """The same study with another number of steps."""
-        return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
         """Trains on the source, tunes each block on each shifted target, and scores.
@@ -72,28 +78,12 @@ class SurgicalStudy:
             rows += [{"data": name} | row for row in found]
         return {"rows": rows, "sources": sources}
 
-    @staticmethod
-    def draw(result: dict[str, Any], folder: Path) -> None:
-        """Writes `blocks`."""
-        draw(result, folder)
-
-    @staticmethod
-    def page(result: dict[str, Any]) -> Page:
-        """The page, all of its numbers from `result`."""
-        return page(result)
-
     def _of_images(
         self, name: str, images: Labelled, key: Key[Array, ""]
     ) -> tuple[list[dict[str, Any]], dict[str, float]]:
-        rng = np.random.default_rng(np.asarray(jr.key_data(key)).tolist())
-        divisions = [parts_of(images, PARTS[name], rng) for _ in range(self.seeds)]
-        parts = dict(
-            zip(
-                ("source", "target", "validation", "test"),
-                map(np.array, zip(*divisions, strict=True)),
-                strict=True,
-            )
-        )
+        rng = generator(key)
+        numbers = divisions(images, PARTS[name], self.seeds, rng)
+        parts = dict(zip(("source", "target", "validation", "test"), numbers, strict=True))
         x = pixels(images.x, SIDE)
         start = eqx.filter_vmap(lambda key: network(len(images), key))(
             jr.split(jr.fold_in(key, 1), self.seeds)
@@ -117,7 +107,7 @@ class SurgicalStudy:
     def _tuned(self, source: Headed, points: dict[str, Batch]) -> list[dict[str, Any]]:
         """A row for each block, whose step size is chosen on validation images for each seed, and
         one for the block that is chosen on them as well."""
-        scores = {AS_IT_IS: _scored([source], points)}
+        scores = {AS_IT_IS: scored([source], points, CHOOSING)}
         for block, layer in BLOCKS.items():
             pace = None if layer is None else Surgical(layer)
             tuned = [
@@ -130,18 +120,17 @@ class SurgicalStudy:
                 )
                 for lr in LRS
             ]
-            scores[block] = _scored(tuned, points)
+            scores[block] = scored(tuned, points, CHOOSING)
         single = [block for block in BLOCKS if block != ALL]
         scores[CHOSEN] = {
-            part: np.concatenate([scores[block][part] for block in single])
-            for part in ("validation", "test")
+            part: np.concatenate([scores[block][part] for block in single]) for part in CHOOSING
         }
         rows = []
         for block, (validation, test) in (
             (block, (of["validation"], of["test"])) for block, of in scores.items()
         ):
             best = validation.argmax(axis=0)
-            values = np.take_along_axis(test, best[None], axis=0)[0]
+            values = at_best(test, best)
             mean, half = interval(values[:, None])
             row = {"block": block, "value": mean, "ci95": half, "by_seed": values.round(2).tolist()}
             if block == CHOSEN:
@@ -162,17 +151,8 @@ def data_sets() -> dict[str, Labelled]:
 
 
 def network(classes: int, key: Key[Array, ""]) -> Headed:
-    """Three blocks of a convolution and group normalisation, and a linear head."""
-    encoder_key, head_key = jr.split(key)
-    encoder = Conv4(
-        (SIDE, SIDE, 1),
-        filters=FILTERS,
-        blocks=3,
-        strided=True,
-        normalisation=GroupNorm,
-        key=encoder_key,
-    )
-    return classifier(encoder, classes, key=head_key)
+    """The network that is tuned, of three blocks."""
+    return convolutions(SIDE, FILTERS, classes, blocks=3, key=key)
 
 
 # Shifts: the images of the target, and the class of the target for each class of the source.
@@ -229,11 +209,3 @@ def relabelled(points: Batch, classes: Int[np.ndarray, "classes"]) -> Batch:
     """Points whose labels are those of the target, as one-hot rows of the same length."""
     names = jnp.eye(len(classes))[jnp.asarray(classes)]
     return eqx.tree_at(lambda batch: batch.y, points, points.y @ names)
-
-
-def _scored(models: list[Any], points: dict[str, Batch]) -> dict[str, np.ndarray]:
-    """Accuracies of models "models seeds", on validation and on test images."""
-    return {
-        part: np.stack([np.asarray(right(model, points[part]))[:, 0] for model in models])
-        for part in ("validation", "test")
-    }

@@ -21,13 +21,11 @@ from learnset.core import (
     Batch,
     cross_entropy,
     head,
-    InputError,
     interval,
     traced,
 )
 from learnset.data import digits
 from learnset.models import MLP
-from learnset.report import Page
 from learnset.transfer import (
     AsIs,
     bitfit,
@@ -41,7 +39,8 @@ from learnset.transfer import (
     WiSE,
 )
 
-from ._images import adapted, batches, parts_of, right
+from ._images import adapted, at_best, batches, divisions, generator, right, scored
+from ._study import StepsAndSeeds
 from ._transfer_page import draw, page
 
 CLASSES = 10
@@ -53,7 +52,7 @@ STRENGTHS = (0.3, 3.0, 30.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class TransferStudy:
+class TransferStudy(StepsAndSeeds):
     """The study's sizes.
 
     **Arguments:** `steps`: of Adam, on the source and on the target. `seeds`: of the network and of
@@ -63,19 +62,13 @@ class TransferStudy:
     steps: int = 300
     seeds: int = 8
 
-    reads: ClassVar[frozenset[str]] = frozenset({"seed", "steps"})
-
-    def __post_init__(self):
-        if self.steps < 1 or self.seeds < 2:
-            raise InputError("transfer needs at least one step and two seeds.")
+    name: ClassVar[str] = "transfer"
+    draw = staticmethod(draw)
+    page = staticmethod(page)
 
     def quick(self) -> "TransferStudy":
         """A few steps, and two seeds."""
         return TransferStudy(30, 2)
-
-    def with_steps(self, steps: int) -> "TransferStudy":
-        """The same study with another number of steps."""
-        return dataclasses.replace(self, steps=steps)
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
         """Trains on the source, adapts to the target by each recipe, and scores both.
@@ -99,16 +92,6 @@ class TransferStudy:
                 )
         before = np.asarray(right(source, divided["kept"]))
         return {"rows": rows, "source": dict(zip(("value", "ci95"), interval(before), strict=True))}
-
-    @staticmethod
-    def draw(result: dict[str, Any], folder: Path) -> None:
-        """Writes `labels` and `forgotten`."""
-        draw(result, folder)
-
-    @staticmethod
-    def page(result: dict[str, Any]) -> Page:
-        """The page, all of its numbers from `result`."""
-        return page(result)
 
 
 def recipes(steps: int) -> dict[str, tuple[Setting, tuple[AbstractAdapter, ...]]]:
@@ -147,13 +130,12 @@ def divide(key: Key[Array, ""], seeds: int) -> dict[str, Batch]:
     x = np.stack(
         [(np.asarray(images.x) / 255).reshape(-1, 64), turned(np.asarray(images.x)[..., 0] / 255)]
     )
-    rng = np.random.default_rng(np.asarray(jr.key_data(key)).tolist())
     counts = (SOURCE, KEPT, LABELS, VALIDATION)
-    divisions = [parts_of(images, counts, rng) for _ in range(seeds)]
+    numbers = divisions(images, counts, seeds, generator(key))
     names = ("source", "kept", "labels", "validation", "test")
     return {
-        name: batches(x[int(name not in ("source", "kept"))], np.array(part))
-        for name, part in zip(names, zip(*divisions, strict=True), strict=True)
+        name: batches(x[int(name not in ("source", "kept"))], part)
+        for name, part in zip(names, numbers, strict=True)
     }
 
 
@@ -172,14 +154,11 @@ def chosen(
     seed."""
     support = divided["labels"].first(shots * CLASSES)
     results = [adapted(traced(adapter), models, support) for adapter in adapters]
-    scores = {
-        part: np.stack([np.asarray(right(model, divided[part]))[:, 0] for model in results])
-        for part in ("validation", "test", "kept")
-    }
+    scores = scored(results, divided, ("validation", "test", "kept"))
     best = scores["validation"].argmax(axis=0)
     row: dict[str, Any] = {"chosen": best.tolist()}
     row["validation"] = float(scores["validation"].max(axis=0).mean())
     for part, name in (("test", "on_target"), ("kept", "on_source")):
-        mean, half = interval(np.take_along_axis(scores[part], best[None], 0).T)
+        mean, half = interval(at_best(scores[part], best)[:, None])
         row |= {name: mean, f"{name}_ci95": half}
     return row
