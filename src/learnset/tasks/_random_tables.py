@@ -56,7 +56,7 @@ class RandomTables(AbstractTasks):
             )
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
-        keys = jr.split(split.fold(key), 7)
+        keys = jr.split(split.fold(key), 8)
         rows = self.shots + self.queries
         x, y = causal(keys[0], rows, self.in_size)
         other = inputs(keys[1], rows, self.in_size)
@@ -71,7 +71,7 @@ class RandomTables(AbstractTasks):
             absent = jr.uniform(cell_key, x.shape) < part
             x = jnp.concatenate([jnp.where(absent, 0, x), absent.astype(x.dtype)], axis=1)
         if self.classes:
-            y = self._classes(keys[6], y[:, 0])
+            y = self._classes(keys[7], y[:, 0])
         return Task(*halves(x, y, self.shots))
 
     def _classes(self, key: Key[Array, ""], y: Float[Array, "rows"]) -> Float[Array, "rows out"]:
