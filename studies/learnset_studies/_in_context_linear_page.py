@@ -55,7 +55,7 @@ def page(result: dict[str, Any]) -> Page:
     about = (
         "Each task is a linear regression with two inputs, and comes with rows of its siblings, 10"
         " of each. Tasks of a group share a part of their weights, which is 0, 50, 90 or 99 % of"
-        " the variance; no learner is told which. For such tasks the Bayes-optimal prediction and"
+        " the variance; no learner knows which. For such tasks the Bayes-optimal prediction and"
         " its expected error are known in closed form: the floor. A transformer of"
         " `TablePFN` reads the rows of a task and those of its siblings in one pass. It was"
         f" trained on groups of this prior: {sum(stage['steps'] for stage in stages)} steps,"

@@ -208,7 +208,7 @@ class KnownClasses:
         return recipes
 
     def _too_large(self, what: str, size: int, question: NewTasks) -> bool:
-        """Whether images of so many numbers each, or the tasks of them, are too many for memory;
+        """Whether images of `size` numbers each, or the tasks of them, are too many for memory;
         then a note says so."""
         tasks = question.seeds * max(question.test_tasks, question.validation_tasks)
         of_task = self.episodes.ways * (question.shots[-1] + question.queries)

@@ -58,7 +58,8 @@ def _ranking(
     shots: int,
 ) -> Ranking:
     names = list(supports)
-    count = shots * comparison.question.family.points_per_shot  # pyright: ignore[reportAttributeAccessIssue]
+    question: Any = comparison.question
+    count = shots * question.family.points_per_shot
     seeds, tasks = supports[names[0]].weight.shape[:2]
     scores = []
     for place in np.ndindex(seeds, tasks):
