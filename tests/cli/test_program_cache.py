@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from learnset.cli._run import prune
+from learnset.core import prune
 
 COUNT = """
 import sys
@@ -28,7 +28,7 @@ def test_programs_that_were_used_longest_ago_are_deleted(tmp_path):
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
     prune(tmp_path, most=25)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
-    prune(tmp_path / "absent")
+    prune(tmp_path / "absent", most=25)
 
 
 @pytest.mark.long

@@ -1,6 +1,5 @@
 """Runs one command: parses its words, and turns errors into one line."""
 
-import contextlib
 import os
 import re
 import signal
@@ -11,15 +10,20 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from importlib import import_module
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import jax
 import tyro
 from jaxtyping import AbstractArray
 
-from ..comparison import RECIPE
-from ..core import DivergedError, InputError, NotWrittenError, WorkerLostError
+from ..core import (
+    DivergedError,
+    InputError,
+    NotWrittenError,
+    prune,
+    RECIPE,
+    WorkerLostError,
+)
 from . import CACHE, leave, say, with_subject, word_of
 from ._console import terminal
 from ._launch import PROCESS
@@ -38,10 +42,7 @@ def run(arguments: list[str]) -> int:
     **Returns:** the exit code.
     """
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    if cache is None:
-        cache = str(CACHE)
-        prune(CACHE)
-    jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_compilation_cache_dir", str(CACHE) if cache is None else cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     shown = bool(os.environ.get(TRACEBACK)) or "--traceback" in arguments
     arguments = [word for word in arguments if word != "--traceback"]
@@ -66,19 +67,9 @@ def run(arguments: list[str]) -> int:
             if not first and isinstance(error, InputError | DivergedError):
                 return code  # the first one says the same
             return say(code, ": ".join([*names, line]))
+    if cache is None:
+        prune(CACHE, MOST_CACHED)
     return 0
-
-
-def prune(cache: Path, most: int = MOST_CACHED) -> None:
-    """Deletes the programs that were not used for longest, of more than `most` bytes in all."""
-    with contextlib.suppress(OSError):  # another process may be at it
-        files = [(file.stat(), file.path) for file in os.scandir(cache) if file.is_file()]
-        files.sort(key=lambda file: max(file[0].st_atime, file[0].st_mtime), reverse=True)
-        kept = 0
-        for stat, path in files:
-            kept += stat.st_size
-            if kept > most:
-                os.unlink(path)
 
 
 def _join_processes(arguments: list[str]) -> bool:

@@ -60,5 +60,4 @@ from ._seen_tasks import FixedTasks as FixedTasks, SeenTasks as SeenTasks
 from ._setting import Setting as Setting
 from ._stopping import ByEarlyStopping as ByEarlyStopping
 from ._verdict import interval_of_divisions as interval_of_divisions, Verdict as Verdict
-from ._work import RECIPE as RECIPE
 from ._workers import dask_workers as dask_workers, Workers as Workers

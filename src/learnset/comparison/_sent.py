@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from ..core import InputError, needs, versions
+from ..core import InputError, is_key, needs, versions
 
 # Settings of JAX that decide on numbers: a worker gets those of the process that sends.
 SETTINGS = ("jax_enable_x64", "jax_threefry_partitionable", "jax_default_matmul_precision")
@@ -68,7 +68,7 @@ def _pickler() -> type[pickle.Pickler]:
         their numbers, and functions that JAX wraps (`jax.nn.relu`) by name."""
 
         def reducer_override(self, obj: Any) -> Any:
-            if isinstance(obj, jax.Array) and jnp.issubdtype(obj.dtype, jax.dtypes.prng_key):
+            if isinstance(obj, jax.Array) and is_key(obj):
                 return _key, (np.asarray(jr.key_data(obj)), str(jr.key_impl(obj)))
             if not isinstance(obj, type) and hasattr(obj, "__wrapped__"):
                 name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", "")

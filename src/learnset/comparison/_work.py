@@ -6,14 +6,12 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..core import Interrupted, Model
+from ..core import Interrupted, Model, RECIPE
 from ._answers import Answers
 from ._ask import Asking
 from ._recipe import Recipe
 from ._sent import Sent
 from ._workers import as_done, Serial, stoppable
-
-RECIPE = "Recipe: "  # before the name that is noted with an error
 
 
 def answered(

@@ -9,6 +9,7 @@ from ._errors import (
     Interrupted as Interrupted,
     needs as needs,
     NotWrittenError as NotWrittenError,
+    RECIPE as RECIPE,
     WorkerLostError as WorkerLostError,
 )
 from ._figure import (
@@ -23,12 +24,13 @@ from ._figure import (
 from ._files import (
     listing as listing,
     note_file as note_file,
+    prune as prune,
     replace_file as replace_file,
     whole_name as whole_name,
     write_file as write_file,
     writing as writing,
 )
-from ._keys import as_key as as_key, check_stateless as check_stateless
+from ._keys import as_key as as_key, check_stateless as check_stateless, is_key as is_key
 from ._losses import (
     confidence as confidence,
     cross_entropy as cross_entropy,
@@ -71,6 +73,7 @@ from ._result import (
     interval as interval,
 )
 from ._shards import (
+    all_devices as all_devices,
     divided as divided,
     in_common as in_common,
     in_shards as in_shards,

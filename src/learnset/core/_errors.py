@@ -15,6 +15,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+RECIPE = "Recipe: "  # before the name of a recipe that is noted with an error
+
 
 class InputError(ValueError):
     """A request that cannot be met. Raised before any work begins and before anything is

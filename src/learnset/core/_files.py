@@ -41,6 +41,25 @@ def replace_file(path: Path, *contents: str | bytes | memoryview) -> None:
             partial.unlink(missing_ok=True)
 
 
+def prune(folder: Path, most: int) -> None:
+    """Deletes the files of a folder that were used longest ago, until those left have at most
+    `most` bytes. Another process may do the same, or write there."""
+    files = []
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            with contextlib.suppress(OSError):
+                about = entry.stat()
+                age = max(about.st_atime_ns, about.st_mtime_ns)
+                files.append((age, about.st_size, entry.path))
+    total = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
+        if total <= most:
+            break
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        total -= size
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turns an error of the operating system into one line that names the file.

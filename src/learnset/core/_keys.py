@@ -21,11 +21,17 @@ def as_key(owner: str, key: Any) -> Key[Array, "*seeds"]:
     key<fry>
     """
     dtype = getattr(key, "dtype", None)
-    if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
+    if is_key(key):
         return key
     if dtype == jnp.uint32 and key.shape[-1:] == (2,):
         return jr.wrap_key_data(jnp.asarray(key))
     raise InputError(f"{owner}: `key={key!r}`, but it must be a random key: `jax.random.key(0)`.")
+
+
+def is_key(value: Any) -> bool:
+    """Whether a value is an array of random keys, as `jax.random.key` makes them."""
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
 
 
 def check_stateless(owner: str, model: Any) -> None:

@@ -33,6 +33,11 @@ def shards() -> Shards:
     return _shards.get()
 
 
+def all_devices() -> Mesh:
+    """The devices of all processes, among which tasks are divided."""
+    return Mesh(np.array(jax.devices()), (AXIS,))
+
+
 @contextlib.contextmanager
 def in_shards(parts: int | None = None) -> Iterator[None]:
     """Has programs that are traced inside divide tasks among all devices of all processes, if there
@@ -41,7 +46,7 @@ def in_shards(parts: int | None = None) -> Iterator[None]:
     **Arguments:** `parts`: take sums over tasks in this many parts, one after the other, so that
     any number of processes that divides it has the same sums, bit for bit.
     """
-    mesh = Mesh(np.array(jax.devices()), (AXIS,)) if jax.process_count() > 1 else None
+    mesh = all_devices() if jax.process_count() > 1 else None
     token = _shards.set(Shards(mesh, parts))
     try:
         yield

@@ -6,7 +6,7 @@ from ._averaged import area_averaged as area_averaged
 from ._cache import (
     cache_folder as cache_folder,
     features_folder as features_folder,
-    prune as prune,
+    prune_features as prune_features,
     used as used,
 )
 from ._classes import Classes as Classes

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import InputError, replace_file
+from ..core import InputError, prune, replace_file
 from ._labelled import Labelled
 from ._npz import arrays_in
 
@@ -30,21 +30,9 @@ def features_folder() -> Path:
     return cache_folder() / "features"
 
 
-def prune(folder: Path, most: int | None = None) -> None:
-    """Deletes the files of a folder that were used longest ago, until those left have at most
-    `most` bytes; default: `MOST_FEATURES`."""
-    files = []
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):  # another process may have deleted it
-            about = path.stat()
-            files.append((about.st_mtime_ns, about.st_size, path))
-    total = sum(size for _, size, _ in files)
-    for _, size, path in sorted(files):
-        if total <= (MOST_FEATURES if most is None else most):
-            break
-        with contextlib.suppress(OSError):
-            path.unlink()
-        total -= size
+def prune_features(folder: Path) -> None:
+    """Deletes the features that were used longest ago, where there are more than may be kept."""
+    prune(folder, MOST_FEATURES)
 
 
 def used(path: Path) -> None:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from ..core import InputError, replace_file
 from ..models import Backbone
-from ._cache import features_folder, prune, used
+from ._cache import features_folder, prune_features, used
 from ._npz import arrays_in
 
 FORMAT = 1  # a change of what is computed gets the next number
@@ -66,7 +66,7 @@ def text_features(texts: Sequence[str], encoder: str) -> Float[np.ndarray, "text
         stream = io.BytesIO()
         np.savez(stream, x=values)
         replace_file(path, stream.getbuffer())
-        prune(path.parent)
+        prune_features(path.parent)
     return values
 
 

@@ -14,7 +14,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PyTree
 
-from ..core import describe, InputError, writing
+from ..core import describe, InputError, is_key, writing
 from ._identity import difference
 from ._processes import from_first, here, is_first
 from ._sealed import read_arrays, write_arrays
@@ -156,14 +156,10 @@ class Checkpoints:
         return Saved(about["step"], state, about["log"], window, about["seconds"], scores)
 
 
-def _is_key(leaf: Any) -> bool:
-    return eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def _raw_leaves(tree: PyTree) -> list[np.ndarray]:
     """All arrays of the tree, random keys as the numbers that they are made of."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_array(leaf)]
-    return [np.asarray(jr.key_data(leaf) if _is_key(leaf) else leaf) for leaf in leaves]
+    return [np.asarray(jr.key_data(leaf) if is_key(leaf) else leaf) for leaf in leaves]
 
 
 def _with_leaves(like: PyTree, arrays: list[np.ndarray]) -> PyTree:
@@ -173,7 +169,7 @@ def _with_leaves(like: PyTree, arrays: list[np.ndarray]) -> PyTree:
         if not eqx.is_array(leaf):
             return leaf
         array = next(remaining)
-        if _is_key(leaf):
+        if is_key(leaf):
             return jr.wrap_key_data(jnp.asarray(array), impl=jr.key_impl(leaf))
         return jnp.asarray(array.view(leaf.dtype))  # NumPy's files do not name bfloat16
 

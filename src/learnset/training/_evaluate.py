@@ -25,6 +25,7 @@ from ..core import (
     Task,
     trace,
     traced,
+    weight_of_points,
 )
 from ..tasks import AbstractTasks
 from ._compiled import compiled
@@ -146,5 +147,4 @@ def draw_seeds(
 
 
 def _counted(batch: Task) -> Array:
-    weight = batch.query.weight
-    return (weight > 0).reshape(len(weight), -1).any(axis=1)
+    return weight_of_points(batch.query.weight) > 0

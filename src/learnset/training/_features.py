@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from ..core import features, InputError
-from ..data import features_folder, prune, used
+from ..data import features_folder, prune_features, used
 from ..models import Backbone
 from ._identity import digest
 from ._progress import Bar, shown_by_default
@@ -88,7 +88,7 @@ class Features:
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_arrays(path, KIND, {}, {"values": values})
-            prune(self.folder)
+            prune_features(self.folder)
         return values
 
     def _computed(self, xs: Inputs) -> Float[np.ndarray, "points features"]:

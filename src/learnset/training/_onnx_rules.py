@@ -178,8 +178,12 @@ def _starts(graph: Graph, starts: Sequence[Value], shape: Any, sizes: Any) -> st
         for start in starts
     ]
     last = _ints([whole - size for whole, size in zip(shape, sizes, strict=True)])
-    whole = graph.node("Concat", *each, axis=0)
-    return graph.node("Min", graph.node("Max", whole, _ints([0])), last)
+    return _inside(graph, graph.node("Concat", *each, axis=0), last)
+
+
+def _inside(graph: Graph, places: Value, last: np.ndarray) -> str:
+    """Places, drawn to those from zero to the last."""
+    return graph.node("Min", graph.node("Max", places, np.zeros_like(last)), last)
 
 
 def _dynamic_slice(graph: Graph, eqn: Eqn, x: Value, *starts: Value) -> str:
@@ -212,7 +216,7 @@ def _gather(graph: Graph, eqn: Eqn, x: Value, places: Value) -> str:
         raise InputError("to_onnx: this kind of indexing (`gather`) has no form in ONNX here.")
     place = graph.node("Reshape", places, _ints(index_shape[:-1]))
     last = np.asarray(shape[axis] - 1, eqn.avals[1].dtype)
-    inside = graph.node("Min", graph.node("Max", place, np.zeros_like(last)), last)
+    inside = _inside(graph, place, last)
     values = graph.node("Gather", x, inside, axis=axis)
     if "FILL" not in str(eqn.params["mode"]):
         return values
@@ -241,7 +245,7 @@ def _scatter_add(graph: Graph, eqn: Eqn, x: Value, places: Value, update: Value)
         raise InputError("to_onnx: this kind of indexing (`scatter-add`) has no form in ONNX here.")
     kind = eqn.avals[1].dtype
     last = np.asarray([shape[i] - 1 for i in first], kind)
-    inside = graph.node("Min", graph.node("Max", places, np.zeros_like(last)), last)
+    inside = _inside(graph, places, last)
     same = graph.node("Cast", graph.node("Equal", inside, places), to=kind_of(np.int32))
     there = graph.node("ReduceMin", same, _ints([batch]), keepdims=0)
     wide = graph.node("Cast", there, to=kind_of(eqn.avals[2].dtype))

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import PyTree
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, PyTree
 
-from ..core import InputError
+from ..core import all_devices, InputError, is_key
 
 
 def is_first() -> bool:
@@ -54,30 +54,29 @@ def everywhere(tree: PyTree) -> PyTree:
     """Arrays, which are the same in all processes, as arrays of all of them together."""
     if jax.process_count() == 1:
         return tree
-    sharding = NamedSharding(Mesh(np.array(jax.devices()), ("tasks",)), PartitionSpec())
+    sharding = NamedSharding(all_devices(), PartitionSpec())
 
-    def of_leaf(leaf: Any) -> Any:
-        if not eqx.is_array(leaf):
-            return leaf
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jr.wrap_key_data(of_leaf(jr.key_data(leaf)), impl=jr.key_impl(leaf))
-        values = np.asarray(leaf)
+    def placed(values: np.ndarray) -> Array:
         return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index])
 
-    return jax.tree.map(of_leaf, tree)
+    return _made_of(placed, tree)
 
 
 def here(tree: PyTree) -> PyTree:
     """Arrays of all processes together as arrays of this one."""
-    if jax.process_count() == 1:
-        return tree
+    return tree if jax.process_count() == 1 else _made_of(jnp.asarray, tree)
+
+
+def _made_of(make: Callable[[np.ndarray], Array], tree: PyTree) -> PyTree:
+    """The tree with arrays that are made of the same numbers, random keys of theirs."""
 
     def of_leaf(leaf: Any) -> Any:
         if not eqx.is_array(leaf):
             return leaf
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jr.wrap_key_data(of_leaf(jr.key_data(leaf)), impl=jr.key_impl(leaf))
-        return jnp.asarray(np.asarray(leaf))
+        if is_key(leaf):
+            numbers = make(np.asarray(jr.key_data(leaf)))
+            return jr.wrap_key_data(numbers, impl=jr.key_impl(leaf))
+        return make(np.asarray(leaf))
 
     return jax.tree.map(of_leaf, tree)
 

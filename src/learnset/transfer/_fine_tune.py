@@ -23,6 +23,7 @@ from ..core import (
     sparing,
     trainable,
     updated,
+    weight_of_points,
     Where,
     whole,
 )
@@ -129,8 +130,7 @@ class FineTune(AbstractDescent):
 
 def _drawn(support: Batch, count: int, number: Any) -> Batch:
     """Points of one step: each that has weight is as likely."""
-    there = (support.weight > 0).reshape(len(support.weight), -1).any(axis=1)
-    chances = there.astype(support.weight.dtype)
+    chances = (weight_of_points(support.weight) > 0).astype(support.weight.dtype)
     key = jr.fold_in(jr.key(1), number)
     places = jr.choice(key, len(chances), (count,), p=chances / jnp.maximum(chances.sum(), 1))
     return jax.tree.map(lambda leaf: leaf[places], support)
