@@ -64,7 +64,7 @@ def resident(process: subprocess.Popen) -> int:
 def main(seconds: float) -> None:
     path = Path(tempfile.mkdtemp()) / "model.learnset"
     request = fitted(path)
-    words = [sys.executable, "-m", "learnset.cli", "serve", str(path), "--port", str(PORT)]
+    words = [sys.executable, "-m", "learnset", "serve", str(path), "--port", str(PORT)]
     service = subprocess.Popen(words)
     try:
         for _ in range(100):

@@ -22,7 +22,7 @@ FLOORS = [
     {"report", "fitting"},
     {"cli", "sklearn"},
 ]
-FRONT = {SOURCE / "__init__.py"}
+FRONT = {SOURCE / "__init__.py", SOURCE / "__main__.py"}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path not in FRONT)
 
 

@@ -18,7 +18,7 @@ TRAIN = ["train", "maml", "sinusoids", "--tasks-per-step", "24", "--checkpoint-e
 
 
 def started(number, *words):
-    command = [sys.executable, "-m", "learnset.cli", "launch", "-n", str(number), "--"]
+    command = [sys.executable, "-m", "learnset", "launch", "-n", str(number), "--"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([*command, *TRAIN, *map(str, words)], **pipes)
 

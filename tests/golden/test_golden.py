@@ -67,7 +67,7 @@ def run(name: str, folder: Path, python: Path | str = sys.executable) -> Path:
         environment.pop(variable, None)
     if python != sys.executable:
         environment.pop("PYTHONPATH", None)
-    command = [str(python), "-m", "learnset.cli", *COMMANDS[name], "--out", "run"]
+    command = [str(python), "-m", "learnset", *COMMANDS[name], "--out", "run"]
     options = {"cwd": folder, "env": environment, "capture_output": True, "text": True}
     done = subprocess.run(command, **options)
     assert done.returncode == 0, done.stderr

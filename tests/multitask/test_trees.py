@@ -161,6 +161,23 @@ def test_a_class_without_rows_is_never_the_answer(grower):
     assert (answer == one_hot[2].y.argmax(axis=1)).mean() > 0.9
 
 
+def test_equal_weights_cost_no_pass_over_all_points_for_each_bin(monkeypatch):
+    """scikit-learn finds bins under weights by such passes, which took hours on large tables."""
+    train, validation, _ = tasks_of()
+    grower = ls.multitask.Boosting(rounds=5)
+    expected, _ = grower.grown(train, validation)
+
+    def percentile(*_, **__):
+        raise AssertionError("bins were found under weights")
+
+    monkeypatch.setattr(ensemble._hist_gradient_boosting.binning, "_weighted_percentile", percentile)
+    equal, _ = grower.grown(train, validation)
+    np.testing.assert_array_equal(equal.trees.value, expected.trees.value)
+    train.weight[0] = 2.0
+    with pytest.raises(AssertionError, match="under weights"):
+        grower.grown(train, validation)
+
+
 def test_many_inputs_have_fewer_bins_but_as_many_as_the_task_needs():
     x = np.zeros((200, 600))
     x[:, 0] = np.arange(200)

@@ -125,7 +125,7 @@ def test_commands_that_are_killed_end_the_same_and_an_old_run_stays_whole(words,
     lines = [f"s{t},{a:.4f},{b:.4f},{a * t + b + 0.1 * r.normal():.4f}" for t, a, b in rows]
     (tmp_path / "rows.csv").write_text("\n".join(["t,a,b,y", *lines]))
     words = words.format(csv=tmp_path / "rows.csv").split()
-    program = [sys.executable, "-m", "learnset.cli", *words, "--out"]
+    program = [sys.executable, "-m", "learnset", *words, "--out"]
     seconds, _ = uncut([*program, str(tmp_path / "uncut")])
     old = tmp_path / "run"
     subprocess.run(["cp", "-r", tmp_path / "uncut", old], check=True)
@@ -149,7 +149,7 @@ def test_commands_that_are_killed_end_the_same_and_an_old_run_stays_whole(words,
 def test_ctrl_c_once_twice_and_six_times_is_one_line(tmp_path):
     words = "train maml sinusoids --steps 100000 --overwrite --out".split()
     for presses in (1, 2, 6):
-        command = [sys.executable, "-m", "learnset.cli", *words, str(tmp_path / str(presses))]
+        command = [sys.executable, "-m", "learnset", *words, str(tmp_path / str(presses))]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
         log = tmp_path / str(presses) / "metrics.jsonl"
         for _ in range(1200):

@@ -54,7 +54,7 @@ def _started(command: Sequence[str], place: str, cores: Sequence[int]) -> subpro
     before = _cores()
     _take(cores)
     try:
-        return subprocess.Popen([sys.executable, "-m", "learnset.cli", *command], env=environment)
+        return subprocess.Popen([sys.executable, "-m", "learnset", *command], env=environment)
     finally:
         _take(before)
 

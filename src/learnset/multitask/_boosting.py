@@ -116,13 +116,19 @@ class Boosting(AbstractGrower):
             other = other_y[:, 0] if outputs == 1 else other_y.argmax(axis=1)
             known = np.isin(other, present) if outputs > 1 else np.ones(len(other), bool)
             others = {"X_val": other_x[known], "y_val": other[known]}
-            others["sample_weight_val"] = other_weight[known]
+            others["sample_weight_val"] = unless_equal(other_weight[known])
         with one_thread():
-            model.fit(x, labels, sample_weight=weight, **others)
+            model.fit(x, labels, sample_weight=unless_equal(weight), **others)
         if rounds is None:
             rounds = int(np.argmax(model.validation_score_))
         trees = Trees.of_boosting(model, rounds=rounds)
         return (with_absent(trees, present.astype(int), outputs) if outputs > 1 else trees), rounds
+
+
+def unless_equal(weight: Float[np.ndarray, "points"]) -> Float[np.ndarray, "points"] | None:
+    """Weights, or None where all are equal: with weights, the bins of an input are found by one
+    pass over all points for each bin, which takes longer than growing the trees."""
+    return None if not len(weight) or np.ptp(weight) == 0 else weight
 
 
 def bins_of(x: Float[np.ndarray, "points in"], *, category: bool = False) -> int:

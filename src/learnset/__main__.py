@@ -1,0 +1,7 @@
+"""`python -m learnset`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
