@@ -170,7 +170,8 @@ def test_equal_weights_cost_no_pass_over_all_points_for_each_bin(monkeypatch):
     def percentile(*_, **__):
         raise AssertionError("bins were found under weights")
 
-    monkeypatch.setattr(ensemble._hist_gradient_boosting.binning, "_weighted_percentile", percentile)
+    binning = ensemble._hist_gradient_boosting.binning
+    monkeypatch.setattr(binning, "_weighted_percentile", percentile)
     equal, _ = grower.grown(train, validation)
     np.testing.assert_array_equal(equal.trees.value, expected.trees.value)
     train.weight[0] = 2.0
