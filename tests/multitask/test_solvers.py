@@ -194,6 +194,22 @@ def test_the_mixed_model_has_the_highest_likelihood(slopes):
     np.testing.assert_allclose(spread, np.exp(best.x[1:]), rtol=2e-2, atol=2e-3)
 
 
+def test_slopes_that_do_not_differ_delay_no_others():
+    """Of twelve inputs two have slopes that differ. The variances of the others have no maximum
+    above zero; steps towards it are few, and keep those of the first two from nothing."""
+    random = np.random.default_rng(3)
+    task = np.repeat(np.arange(60), 40)
+    x = random.normal(size=(len(task), 12))
+    y = (random.normal(size=(60, 2))[task] * x[:, :2]).sum(axis=1) + random.normal(size=len(task))
+    points = ls.Batch(
+        jnp.asarray(x.reshape(60, 40, 12)), jnp.asarray(y.reshape(60, 40, 1)), jnp.ones((60, 40))
+    )
+    few, many = (solve(ls.MixedModel(slopes=True, steps=steps), points) for steps in (15, 1000))
+    np.testing.assert_allclose(few.spread, many.spread, rtol=1e-3, atol=1e-6)
+    assert (np.asarray(few.spread)[3:] < 1e-6).sum() >= 3
+    np.testing.assert_allclose(np.asarray(few.spread)[1:3, 0], 1.0, rtol=0.4)
+
+
 @pytest.mark.parametrize("slopes", (False, True), ids=("offsets", "slopes"))
 def test_a_year_as_input_is_worth_as_much_as_the_same_year_counted_from_its_mean(slopes):
     """In single precision, and with slopes too, whose effects are on the year itself."""

@@ -136,8 +136,13 @@ class _Likelihood(NamedTuple):
         """The maximum, by steps of Fisher scoring that are halved until they go up."""
         point = self.at(logs)
         for _ in range(steps):
-            damped = point.curvature + 1e-4 * len(point.solved.own) * np.eye(len(logs))
-            step = np.clip(np.linalg.solve(damped, point.slope), -3, 3)
+            # Effects that are gone stay so, and the others step as if these were not there.
+            free = (point.logs > LEAST) | (point.slope < 0)
+            curvature = point.curvature[np.ix_(free, free)]
+            damping = 1e-4 * np.diag(curvature) + 1e-12 * len(point.solved.own)
+            step = np.zeros(len(logs))
+            step[free] = np.linalg.solve(curvature + np.diag(damping), point.slope[free])
+            step = np.clip(step, -3, 3)
             for part in (1.0, 0.5, 0.25, 0.1, 0.01):
                 new = self.at(np.clip(point.logs - part * step, LEAST, MOST))
                 if new.value < point.value:
