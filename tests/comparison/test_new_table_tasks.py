@@ -35,6 +35,15 @@ def test_a_task_that_is_scored_is_not_trained_on():
         assert len(set.union(*scaled)) == TASKS
 
 
+def test_as_many_rows_are_drawn_as_are_asked_for(monkeypatch):
+    """Of a table that is too large for all rows of all tasks, also for many rows to learn from."""
+    monkeypatch.setattr("learnset.comparison._new_table_tasks.most_points", lambda _: 4)
+    few, many = question(queries=3), question(queries=12)
+    assert few.family.train.weight.shape[1] == 5 + 3
+    assert many.family.train.weight.shape[1] == 5 + 12
+    assert (np.asarray(many.family.train.weight) == 1).all()
+
+
 def test_tasks_are_the_units_of_chance_and_not_their_draws():
     """Two tasks of each division are drawn sixty times; the interval is that of ten tasks."""
     asked = question()

@@ -3,9 +3,10 @@
 import numpy as np
 import polars
 import pytest
+from hypothesis import given, strategies as st
 
 import learnset as ls
-from learnset.data._leaks import leak_notes
+from learnset.data._leaks import _first_of_copies, leak_notes
 
 ROWS = 240
 RANDOM = np.random.default_rng(0)
@@ -27,6 +28,22 @@ def test_a_common_table_has_no_note():
 def test_rows_that_are_there_twice_are_counted():
     (note,) = notes({}, times=2)
     assert note.startswith("240 of 480 rows repeat another in every column")
+
+
+@given(
+    rows=st.lists(st.sampled_from([0.0, -0.0, 1.5, float("nan"), 2**60]), min_size=8, max_size=24),
+    width=st.sampled_from([1, 2, 4]),
+)
+def test_copies_are_those_that_a_comparison_of_all_rows_finds(rows, width):
+    x = np.array(rows[: len(rows) // width * width]).reshape(-1, width)
+    y, task = np.arange(len(x)) % 2.0, np.arange(len(x)) % 2
+    table = ls.Table(x, y[:, None], task, ("a", "b"), tuple(map(str, range(width))))
+    kept: list[int] = []
+    for i in range(len(x)):
+        earlier = (j for j in kept if task[i] == task[j])
+        if not any(np.array_equal(x[i], x[j], equal_nan=True) for j in earlier):
+            kept.append(i)
+    assert _first_of_copies(table).tolist() == kept
 
 
 def test_copies_that_are_kept_together_are_not_noted():

@@ -89,3 +89,21 @@ def test_a_date_beyond_the_calendar_gets_one_line(kind):
     )
     with pytest.raises(ls.InputError, match="'c' has a date that is not in the years 1 to 9999"):
         read(column.cast(kind))
+
+
+def test_numbers_in_single_precision_stay_so_and_are_the_same_numbers():
+    """A column of another type makes the whole table double."""
+    x = np.random.default_rng(0).normal(size=(2, 30)).astype(np.float32)
+    columns = {
+        "t": ["a", "b"] * 15,
+        "w": ["u", "v", "u"] * 10,
+        "i": pl.Series(range(30), dtype=pl.Int8),
+    }
+    columns |= {"x": x[0], "y": x[1].astype(np.float64)}
+    single = ls.read_table(pl.DataFrame(columns), task="t", target="y")
+    double = ls.read_table(
+        pl.DataFrame(columns | {"x": x[0].astype(np.float64)}), task="t", target="y"
+    )
+    assert (single.x.dtype, double.x.dtype) == (np.float32, np.float64)
+    np.testing.assert_array_equal(single.x, double.x)
+    np.testing.assert_array_equal(ls.by_rows(single).points.x, ls.by_rows(double).points.x)

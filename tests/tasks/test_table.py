@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import learnset as ls
+from learnset.tasks import TaskRows
 
 
 def test_a_task_of_one_row_gets_one_line():
@@ -197,6 +198,31 @@ def test_targets_of_any_size_are_scaled_to_deviation_one(size):
     tasks = ls.by_rows(ls.Table.from_arrays(rows[:, None], size * rows, np.repeat(["a", "b"], 10)))
     points = np.asarray(tasks.points.y, np.float64)[np.asarray(tasks.points.weight) > 0]
     np.testing.assert_allclose([points.mean(), points.std()], [0, 1], atol=1e-6)
+
+
+def test_rows_on_the_host_are_a_view_of_the_tasks_unless_much_is_padding():
+    x, weight = np.zeros((3, 10, 4), np.float32), np.ones((3, 10), np.float32)
+    dense = TaskRows.of_batch(ls.Batch(x, x[..., :1], weight))
+    assert np.shares_memory(dense.shared_x, x)
+    weight[1:, 2:] = 0
+    sparse = TaskRows.of_batch(ls.Batch(x, x[..., :1], weight))
+    assert sparse.shared_x.shape == (14, 4) and not np.shares_memory(sparse.shared_x, x)
+    assert sparse.task.tolist() == [0] * 10 + [1] * 2 + [2] * 2
+
+
+def test_the_scale_of_a_target_is_found_once_for_all_tasks(monkeypatch):
+    """With ten thousand tasks, once for each took an hour."""
+    from learnset.tasks import _table_arrays
+
+    calls = []
+    monkeypatch.setattr(
+        _table_arrays,
+        "centre_and_spread",
+        lambda x: calls.append(len(x)) or ls.data.centre_and_spread(x),
+    )
+    rows = np.arange(60.0)
+    ls.by_rows(ls.Table.from_arrays(rows[:, None], rows, np.repeat(np.arange(6), 10)))
+    assert calls == [36]
 
 
 def huge_and_small():

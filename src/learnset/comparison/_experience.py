@@ -27,6 +27,8 @@ from ._seeds import Purpose, seed_keys
 from ._work import answered, named
 from ._workers import Serial
 
+MOST_BYTES = 2**26  # of a past: of larger ones, one alone is kept on the host
+
 
 class Learnt(NamedTuple):
     """What a recipe learnt: for each group of models that are alike the models, with the axes
@@ -256,8 +258,12 @@ class Experience:
         view, seed = recipe.view, seed if self.stacked else 0
         if (view, seed) not in self._pasts:
             past = view(self.past)
-            if self.stacked:
-                past = at(past, seed)
+            if self.stacked:  # without a copy
+                past = jax.tree.map(
+                    lambda leaf: np.asarray(leaf)[seed] if eqx.is_array(leaf) else leaf, past
+                )
+            if sum(leaf.nbytes for leaf in map(np.asarray, jax.tree.leaves(past))) > MOST_BYTES:
+                self._pasts.clear()
             self._pasts[view, seed] = HostPast(past)
         return self._pasts[view, seed]
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Int, Key
 
 from ..core import at, InputError, Split, Task
 from ..data import Table
-from ..tasks import AbstractTasks, by_tasks, HeldOutTasks
+from ..tasks import AbstractTasks, by_tasks, HeldOutTasks, most_points
 from ._measure import AbstractPointMeasure, LogLoss, MeanSquaredError
 from ._question import AbstractNewTasks, stacked
 from ._seeds import Purpose, seed_keys
@@ -66,8 +66,9 @@ class NewTableTasks(AbstractNewTasks):
             )
         options = {"shots": shots[len(shots) // 2], "queries": queries}
         least = min(len(table.rows_of(number)) for number in large)
+        most = max(most_points(table), shots[-1] + queries)
         sets = [
-            by_tasks(table, seed=seed, part=part, least=least, **options)
+            by_tasks(table, seed=seed, part=part, least=least, most=most, **options)
             for seed, part in zip(seeds, held_out(len(table), large, seeds), strict=True)
         ]
         names = tuple(tasks.names[Split.TEST.value] for tasks in sets)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from ..core import AbstractAdapter, at, fast_dots, for_task, InputError, Model, Split
+from ..core import AbstractAdapter, at, Batch, fast_dots, for_task, InputError, Model, Split
 from ..data import limited, Table
 from ..tasks import AbstractTasks, by_rows, FiniteTasks, TableTasks
 from ._measure import AbstractPointMeasure, MeanSquaredError
@@ -87,19 +87,10 @@ class SeenTasks(AbstractQuestion):
         parts = table.divisions(seeds)
         half = max(1, points_per_task // 2)
         divisions = [by_rows(table, part=part, shots=half, queries=half) for part in parts]
-        width = max(tasks.points.x.shape[-1] for tasks in divisions)
-        same = {
-            "inputs": (),
-            "shots": min(tasks.shots for tasks in divisions),
-            "queries": min(tasks.queries for tasks in divisions),
-        }
-        divisions = [
-            dataclasses.replace(by_rows(table, part=part, width=width), **same) for part in parts
-        ]
         scored = float(np.mean([(part == Split.TEST.value).mean() for part in parts]))
         overlap = scored / (1 - scored) if corrected else 0.0
         measure = measure_of_rows(len(table.classes))
-        sets = stacked(_as_long(divisions))
+        sets = stacked(_alike(divisions))
         return cls(sets, measure, table.task is not None, overlap, table.group, True)
 
     @property
@@ -196,27 +187,37 @@ class FixedTasks(eqx.Module):
         return FiniteTasks.from_family(tasks, num_tasks=self.num_tasks, points=self.points, key=key)
 
 
-def _as_long(divisions: Sequence[TableTasks]) -> list[TableTasks]:
-    """The tasks of all divisions, padded to the same numbers of points: where rows are divided by
-    group or time, tasks have others in each division."""
+def _alike(divisions: Sequence[TableTasks]) -> list[TableTasks]:
+    """The tasks of all divisions, padded to the same numbers of inputs and of points: words and
+    gaps may be in some training rows alone, and where rows are divided by group or time, tasks have
+    others in each division."""
     axis = 0 if divisions[0].shared else 1
+    width = max(tasks.points.x.shape[-1] for tasks in divisions)
     most = [
         max(getattr(tasks, name).weight.shape[axis] for tasks in divisions)
         for name in ("points", "held_out")
     ]
+    common: dict[str, Any] = {
+        "inputs": (),
+        "shots": min(tasks.shots for tasks in divisions),
+        "queries": min(tasks.queries for tasks in divisions),
+    }
 
-    def padded(leaf: Array, length: int, value: int = 0) -> Array:
+    def padded(leaf: Array, length: int, value: int = 0, width: int | None = None) -> Array:
         more = [(0, length - leaf.shape[axis] if i == axis else 0) for i in range(leaf.ndim)]
+        if width is not None:
+            more[-1] = (0, width - leaf.shape[-1])
+        if not any(after for _, after in more):
+            return leaf
         return jax.device_put(np.pad(leaf, more, constant_values=value))  # compiles nothing
 
     def of_one(tasks: TableTasks) -> TableTasks:
-        batches = (tasks.points, tasks.held_out)
         points, held = (
-            jax.tree.map(lambda leaf, n=n: padded(leaf, n), batch)
-            for batch, n in zip(batches, most, strict=True)
+            Batch(padded(batch.x, n, width=width), padded(batch.y, n), padded(batch.weight, n))
+            for batch, n in zip((tasks.points, tasks.held_out), most, strict=True)
         )
         rows = tuple(padded(row, n, -1) for row, n in zip(tasks.rows, most, strict=True))
-        return dataclasses.replace(tasks, points=points, held_out=held, rows=rows)
+        return dataclasses.replace(tasks, points=points, held_out=held, rows=rows, **common)
 
     return [of_one(tasks) for tasks in divisions]
 

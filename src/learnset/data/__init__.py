@@ -48,6 +48,7 @@ from ._streamed import (
     Streamed as Streamed,
 )
 from ._table import (
+    FREE as FREE,
     kept_rows as kept_rows,
     limited as limited,
     most_rows as most_rows,

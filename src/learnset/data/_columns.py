@@ -15,7 +15,7 @@ from ._text_file import read_text, TextFile
 
 # Limits on what is read from a file: a small Parquet file may hold any number of rows.
 MOST_ROWS = 20_000_000
-MOST_CELLS = 200_000_000
+MOST_CELLS = 500_000_000
 DAYS = (-719_162, 2_932_896)  # the first day of the year 1 and the last of 9999, from 1970
 
 
@@ -182,7 +182,8 @@ def _typed(title: str, name: str, column: Any) -> tuple[Any, bool]:
         values = [None if m else v for v, m in zip(column.to_list(), missing, strict=True)]
         cells = _series(title, name, values, as_text=named)
     if cells.dtype == pl.Decimal or cells.dtype.is_float():
-        cells = cells.cast(pl.Float64).fill_nan(None)
+        single = cells.dtype in (pl.Float32, pl.Float16)
+        cells = cells.cast(pl.Float32 if single else pl.Float64).fill_nan(None)
     elif isinstance(cells.dtype, pl.Datetime) or cells.dtype == pl.Date:
         cells = _moments(title, name, cells)
     elif not (cells.dtype.is_integer() or cells.dtype in (pl.Boolean, pl.String, pl.Null)):

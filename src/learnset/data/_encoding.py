@@ -43,35 +43,42 @@ class Encoding:
     @classmethod
     def fit(cls, table: Table, rows: Int[np.ndarray, "some"]) -> "Encoding":
         """The encoding learnt from these rows of a table and from no others."""
-        x = np.asarray(table.x[rows], np.float64)
-        numbers = tuple(i for i in range(x.shape[1]) if i not in table.words)
-        filled = np.isfinite(x)
-        middle, spread = centre_and_spread(x)
-        low = np.where(filled, x, np.inf).min(axis=0, initial=np.inf)
-        high = np.where(filled, x, -np.inf).max(axis=0, initial=-np.inf)
-        two = (filled & (x != low) & (x != high)).sum(axis=0) == 0
-        with np.errstate(over="ignore", invalid="ignore"):
-            distance = high - low
-        spread = np.where(two & np.isfinite(distance) & (distance > 0), distance, spread)
-        gaps = tuple(i for i in numbers if not filled[:, i].all())
-        words = tuple((i, word) for i in sorted(table.words) for word in _frequent(x[:, i]))
+        # A column at a time: memory is that of one.
+        columns = range(table.x.shape[1])
+        numbers = tuple(i for i in columns if i not in table.words)
+        middle, spread = np.zeros(len(columns)), np.zeros(len(columns))
+        gaps, words = [], []
+        for i in columns:
+            x = np.asarray(table.x[rows, i], np.float64)
+            middle[i], spread[i], filled = _statistics(x)
+            if i in table.words:
+                words += [(i, word) for word in _frequent(x)]
+            elif not filled:
+                gaps.append(i)
         names = [table.columns[i] for i in numbers] + [
             f"{table.columns[i]} is missing" for i in gaps
         ]
         names += [f"{table.columns[i]} = {table.words[i][word]}" for i, word in words]
-        return cls(middle, spread, numbers, gaps, words, tuple(names))
+        return cls(middle, spread, numbers, tuple(gaps), tuple(words), tuple(names))
 
-    def __call__(self, x: Shaped[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows inputs"]:
+    def __call__(
+        self, x: Shaped[np.ndarray, "rows columns"], dtype: Any = np.float64
+    ) -> Float[np.ndarray, "rows inputs"]:
         """The encoded inputs of any rows of the same table. They are always finite."""
-        x = np.asarray(x, np.float64)
-        varied = self.spread > 0
-        with np.errstate(over="ignore"):
-            scaled = (x - self.middle) / np.where(varied, self.spread, 1)
-        scaled = np.where(np.isfinite(x) & varied, scaled, 0).clip(-FARTHEST, FARTHEST)
-        scaled = scaled[:, list(self.numbers)]
-        missing = np.isnan(x[:, list(self.gaps)]).astype(np.float64)
-        ones = [(x[:, i] == word).astype(np.float64) for i, word in self.words]
-        return np.concatenate([scaled, missing, *(column[:, None] for column in ones)], axis=1)
+        encoded = np.zeros((len(x), len(self.names)), dtype)
+        for place, i in enumerate(self.numbers):
+            if self.spread[i] > 0:
+                column = np.asarray(x[:, i], np.float64)
+                with np.errstate(over="ignore"):
+                    scaled = (column - self.middle[i]) / self.spread[i]
+                scaled[~np.isfinite(column)] = 0
+                encoded[:, place] = scaled.clip(-FARTHEST, FARTHEST)
+        first = len(self.numbers)
+        for place, i in enumerate(self.gaps, first):
+            encoded[:, place] = np.isnan(x[:, i])
+        for place, (i, word) in enumerate(self.words, first + len(self.gaps)):
+            encoded[:, place] = x[:, i] == word
+        return encoded
 
     def to_dict(self) -> dict[str, Any]:
         """The encoding as lists, texts and numbers, for JSON; `from_dict` makes it again."""
@@ -89,6 +96,20 @@ class Encoding:
             tuple((column, word) for column, word in record["words"]),
             tuple(record["names"]),
         )
+
+
+def _statistics(x: Float[np.ndarray, "rows"]) -> tuple[float, float, bool]:
+    """The middle and the spread of a column, and whether it has no empty cell."""
+    filled = np.isfinite(x)
+    middle, spread = (float(one[0]) for one in centre_and_spread(x[:, None]))
+    known = x[filled]
+    if len(known):
+        low, high = known.min(), known.max()
+        with np.errstate(over="ignore", invalid="ignore"):
+            distance = high - low
+        if np.isfinite(distance) and distance > 0 and ((known == low) | (known == high)).all():
+            spread = float(distance)
+    return middle, spread, bool(filled.all())
 
 
 def centre_and_spread(

@@ -22,10 +22,24 @@ def leak_notes(table: Table) -> list[str]:
 
 def _first_of_copies(table: Table) -> Int[np.ndarray, "different"]:
     """The rows without those that are copies of earlier ones in every column."""
-    columns = [table.x, table.y] + ([] if table.task is None else [table.task[:, None]])
-    rows = np.concatenate(columns, axis=1, dtype=np.float64) + 0.0  # -0.0 is 0.0
-    rows = np.ascontiguousarray(rows)
-    return np.unique(rows.view(f"V{rows.shape[1] * 8}").ravel(), return_index=True)[1]
+    columns = [*table.x.T, *table.y.T] + ([] if table.task is None else [table.task])
+    # Rows of different sums are different; those of one sum are compared cell by cell.
+    sums = np.zeros(len(table.x), np.uint64)
+    for column in columns:
+        bits = (np.asarray(column, np.float64) + 0.0).view(np.uint64)  # -0.0 is 0.0
+        sums = (sums ^ bits ^ (bits >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
+    order = np.argsort(sums, kind="stable")
+    same = np.flatnonzero(np.diff(sums[order]) == 0)
+    if not len(same):
+        return np.arange(len(sums))
+    some = np.unique(np.concatenate([order[same], order[same + 1]]))
+    cells = np.ascontiguousarray(
+        np.stack([np.asarray(c[some], np.float64) + 0.0 for c in columns], axis=1)
+    )
+    first = np.unique(cells.view(f"V{cells.shape[1] * 8}").ravel(), return_index=True)[1]
+    copies = np.ones(len(some), bool)
+    copies[first] = False
+    return np.delete(np.arange(len(sums)), some[copies])
 
 
 def _copies(table: Table, first: Int[np.ndarray, "different"]) -> list[str]:
@@ -48,12 +62,13 @@ def _answers(table: Table, rows: Int[np.ndarray, "different"]) -> list[str]:
     notes = []
     for i, target in enumerate(table.targets):
         known = rows[np.isfinite(table.y[rows, i])]
-        y, x = table.y[known, i], table.x[known]
+        y = table.y[known, i]
         if len(y) < FEWEST:
             continue
         for j, column in enumerate(table.columns):
             classes = bool(table.target_classes[i])
-            if _gives(x[:, j].astype(np.float64), y, classes=classes, words=j in table.words):
+            x = table.x[known, j].astype(np.float64)
+            if _gives(x, y, classes=classes, words=j in table.words):
                 notes.append(
                     f"Column {column!r} alone gives the target {target!r}. If it is not known"
                     f" before that, leave it out: `--leave-out {column}`."

@@ -160,10 +160,11 @@ def _table(
         )
     divisions = (records.group, records.time, records.part)
     group, time, part = (None if d is None else d[keep] for d in divisions)
+    x, y = (a if keep.all() else a[keep] for a in (records.x, y))
     try:
         table = Table(
-            records.x[keep],
-            y[keep],
+            x,
+            y,
             number,
             names,
             schema.names,

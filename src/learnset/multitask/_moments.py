@@ -1,6 +1,7 @@
 """Sums over the points of tasks, from which linear models are solved."""
 
 import functools
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -36,13 +37,19 @@ class Moments:
     precision, and about the means, so that large inputs (a year, say) lose no digits."""
 
     def __init__(self, rows: TaskRows):
-        self.rows = rows
+        self._rows = weakref.ref(rows)  # which keep their moments: nothing keeps itself
         self.weight = np.array([w.sum() for _, _, w in rows])
         total = np.maximum(self.weight, 1e-12)[:, None]
         self.x_mean = np.stack([w @ x for x, _, w in rows]) / total
         self.y_mean = np.stack([w @ y for _, y, w in rows]) / total
         share = self.weight / self.weight.sum()
         self.x_centre, self.y_centre = share @ self.x_mean, share @ self.y_mean
+
+    @property
+    def rows(self) -> TaskRows:
+        rows = self._rows()
+        assert rows is not None  # who asks for moments has them
+        return rows
 
     @functools.cached_property
     def within(self) -> list[Within]:

@@ -47,6 +47,8 @@ class Numbers:
     >>> from learnset.comparison import Accuracy, MeanSquaredError
     >>> Numbers(Accuracy()).text(0.9512, 0.0102), Numbers(MeanSquaredError()).text(0.1234, 0.02)
     ('95.12 ± 1.02 %', '0.123 ± 0.020')
+    >>> Numbers(Accuracy()).text(0.97123, 0.00042)  # an interval is not shown as nothing
+    '97.12 ± 0.04 %'
     """
 
     def __init__(self, measure: AbstractMeasure):
@@ -83,7 +85,7 @@ class Numbers:
             return with_interval(value, half)
         if not np.isfinite(half):
             return f"{100 * value:.{self.digits}f} %"
-        return f"{100 * value:.{self.digits}f} ± {100 * half:.{self.digits}f} %"
+        return f"{self._percentage(value, half)} %"
 
     def difference(self, value: float, half: float) -> str:
         """A difference and half its interval; of percentages in percentage points."""
@@ -95,7 +97,13 @@ class Numbers:
             return with_interval(value, half, sign="+")
         if not np.isfinite(half):
             return f"{100 * value:+.{self.digits}f}"
-        return f"{100 * value:+.{self.digits}f} ± {100 * half:.{self.digits}f}"
+        return self._percentage(value, half, "+")
+
+    def _percentage(self, value: float, half: float, sign: str = "") -> str:
+        digits = self.digits
+        if 1e-6 < half:  # as many as show a digit of it
+            digits = max(digits, -_power(100 * half))
+        return f"{100 * value:{sign}.{digits}f} ± {100 * half:.{digits}f}"
 
 
 def number(value: float, sign: str = "") -> str:

@@ -9,7 +9,11 @@ from ._base import (
 )
 from ._episodes import choose as choose, Episodes as Episodes, SameClasses as SameClasses
 from ._finite import FiniteTasks as FiniteTasks
-from ._held_out import by_tasks as by_tasks, HeldOutTasks as HeldOutTasks
+from ._held_out import (
+    by_tasks as by_tasks,
+    HeldOutTasks as HeldOutTasks,
+    most_points as most_points,
+)
 from ._linear_gaussian import LinearGaussian as LinearGaussian
 from ._many_targets import ManyTargets as ManyTargets
 from ._padded_tasks import padded_tasks as padded_tasks

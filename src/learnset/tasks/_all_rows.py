@@ -52,7 +52,7 @@ def all_rows(
     of_rows = (mean, std) if table.task is None else (mean[:1, None], std[:1, None])
     y = scaled_targets(table, *of_rows)
     target = range(len(table)) if table.task is None else [0] * len(table)
-    x = encoding(table.x)
+    x = encoding(table.x, jnp.result_type(float))
     held = [np.repeat(h, 2) for h in held]  # to choose by, and (not needed) to score on
     if not any(map(len, held)):
         held = [np.full(2, -1)] * len(rows)

@@ -8,13 +8,14 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from ..core import Batch, InputError, Split, Task
-from ..data import Encoding, Table
+from ..data import Encoding, FREE, Table
 from ._base import AbstractTasks, check_points
 from ._finite import FiniteTasks, first_points, shared_out, some_points
 from ._table_arrays import points_of, scaled_targets, scales
 from ._task_rows import TaskRows
 
 MOST_POINTS = 2000  # of one task, from which its support and query sets are drawn
+LEAST_POINTS = 200  # of it, however many tasks there are
 
 
 class HeldOutTasks(AbstractTasks):
@@ -90,18 +91,19 @@ def by_tasks(
     shots: int = 10,
     queries: int = 10,
     least: int = 2,
+    most: int | None = None,
 ) -> HeldOutTasks:
     """Tasks of a table for transfer and meta-learning: some tasks are held out. Scaling is fitted
     on the rows of training tasks only; a target that is a task is scaled by its own rows, because
-    each has its own unit. Of a table with times, rows that come first are learnt from. Of a task
-    with more than 2 000 rows, 2 000 are drawn.
+    each has its own unit. Of a table with times, rows that come first are learnt from.
 
     **Arguments:**
 
     - `seed`: of the division of tasks. `part`: a custom division, with 0, 1 or 2 for each task, as
       in `Table.split_tasks`.
     - `shots`, `queries`: points of a task to learn from and to be scored on.
-    - `least`: tasks with fewer labelled rows are left out.
+    - `least`: tasks with fewer labelled rows are left out. `most`: of tasks with more, this many
+      are drawn; default: `most_points`, and enough for `shots` and `queries`.
 
     **Raises:** `InputError` if a part then has no tasks.
 
@@ -114,22 +116,22 @@ def by_tasks(
     part = table.split_tasks(seed=seed) if part is None else np.asarray(part)
     random = np.random.default_rng(seed)
     rows = [table.rows_of(number) for number in range(len(table))]
-    rows = [np.sort(random.permutation(r)[:MOST_POINTS]) for r in rows]
+    large = [number for number, r in enumerate(rows) if len(r) >= max(2, least)]
+    most = max(most_points(table), shots + queries) if most is None else most
+    rows = [np.sort(random.permutation(r)[:most]) for r in rows]
     time = table.time
     if time is not None:
         rows = [r[np.argsort(time[r], kind="stable")] for r in rows]
-    least = max(2, least)
-    large = [number for number in range(len(table)) if len(rows[number]) >= least]
     of_split = [[number for number in large if part[number] == split.value] for split in Split]
     for split, numbers in zip(Split, of_split, strict=True):
         if not numbers:
             raise InputError(
-                f"No task of the {split.name.lower()} part has {least} labelled rows. Hold out"
-                " fewer tasks, or require fewer points of each."
+                f"No task of the {split.name.lower()} part has {max(2, least)} labelled rows."
+                " Hold out fewer tasks, or require fewer points of each."
             )
     trained = [rows[number] for number in of_split[0]]
     encoding = Encoding.fit(table, np.unique(np.concatenate(trained)))
-    x = encoding(table.x)
+    x = encoding(table.x, jnp.result_type(float))
     mean, std = scales(table, rows if table.task is None else trained)
     y = scaled_targets(table, *((mean, std) if table.task is None else (mean[:1], std[:1])))
     target = range(len(table)) if table.task is None else [0] * len(table)
@@ -140,3 +142,16 @@ def by_tasks(
     names = tuple(tuple(table.names[number] for number in numbers) for numbers in of_split)
     options = (shots, queries, names, table.classes, time is not None)
     return HeldOutTasks(train, validation, test, *options)
+
+
+def most_points(table: Table) -> int:
+    """The most rows of a task from which `by_tasks` draws: 2 000, and as few as 200 where there are
+    many tasks, so that a large table stays within memory.
+
+    >>> import numpy as np, learnset as ls
+    >>> rows, task = np.arange(60.0), np.repeat(np.arange(6), 10)
+    >>> ls.tasks.most_points(ls.Table.from_arrays(rows[:, None], 2 * rows, task))
+    2000
+    """
+    room = FREE // (len(table) * (table.x.shape[1] + 12))
+    return int(np.clip(room, LEAST_POINTS, MOST_POINTS))

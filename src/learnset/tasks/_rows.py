@@ -110,7 +110,6 @@ def by_rows(
     part: Int[np.ndarray, "rows"] | None = None,
     shots: int = 8,
     queries: int = 8,
-    width: int | None = None,
 ) -> TableTasks:
     """Tasks of a table for multi-task learning: every task is trained on, and some rows of each are
     held out to choose settings on and to score on. Scaling is fitted on training rows only.
@@ -121,8 +120,6 @@ def by_rows(
       `Table.split_rows`.
     - `shots`, `queries`: training points of each task in a step; fewer if the smallest task has
       fewer.
-    - `width`: the number of inputs, to which they are padded with zeros, so that several divisions
-      have the same shape. Default: no padding.
 
     **Raises:** `InputError` for a task without a labelled row in each part.
 
@@ -137,9 +134,8 @@ def by_rows(
     groups = [_groups(table, part, number, rows[number]) for number in range(len(table))]
     learn = [learn for learn, _, _ in groups]
     encoding = Encoding.fit(table, np.unique(np.concatenate(learn)))
-    x = _padded(encoding(table.x), width)
+    x = encoding(table.x, jnp.result_type(float))
     mean, std = scales(table, learn)
-    padding = ("nothing",) * (x.shape[1] - len(encoding.names))
     smallest = min(map(len, learn))
     shots = min(shots, max(1, smallest // 2))
     queries = min(queries, max(1, smallest - smallest // 2))
@@ -148,7 +144,7 @@ def by_rows(
         "std": std,
         "names": table.names,
         "classes": table.classes,
-        "inputs": encoding.names + padding,
+        "inputs": encoding.names,
         "class_counts": tuple(map(len, table.target_classes)) if table.task is None else (),
     }
     if table.task is None:
@@ -196,7 +192,3 @@ def _interleaved(validation: np.ndarray, test: np.ndarray) -> np.ndarray:
     held = np.full((max(len(validation), len(test)), 2), -1)
     held[: len(validation), 0], held[: len(test), 1] = validation, test
     return held.reshape(-1)
-
-
-def _padded(x: np.ndarray, width: int | None) -> np.ndarray:
-    return x if width is None else np.pad(x, ((0, 0), (0, width - x.shape[1])))

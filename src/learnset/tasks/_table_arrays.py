@@ -19,9 +19,9 @@ def scales(table: Table, learn: Sequence[np.ndarray]) -> tuple[np.ndarray, np.nd
     if table.task is None:
         values = [table.y[rows, i] for i, rows in enumerate(learn)]
     else:
-        values = [table.y[np.concatenate(list(learn)), 0]] * tasks
+        values = [table.y[np.concatenate(list(learn)), 0]]
     both = [centre_and_spread(v[:, None]) for v in values]
-    mean, std = (np.concatenate(one) for one in zip(*both, strict=True))
+    mean, std = (np.resize(np.concatenate(one), tasks) for one in zip(*both, strict=True))
     return mean, np.where(std > 0, std, 1.0)
 
 

@@ -8,6 +8,8 @@ from jaxtyping import Float, Int, Shaped
 
 from ..core import Batch
 
+LEAST = 0.8  # of an array that is points, below which its points are copied out of it
+
 
 class TaskRows:
     """The points of many tasks as rows on the host, one task after the other. Memory is in
@@ -46,9 +48,13 @@ class TaskRows:
     def of_batch(cls, points: Batch) -> "TaskRows":
         """The points, "tasks points ...", that have weight."""
         x, y, weight = (np.asarray(leaf) for leaf in (points.x, points.y, points.weight))
-        task, place = np.nonzero(weight > 0)
-        here = task, place
-        return cls(x[here], np.arange(len(task)), y[here], weight[here], task, len(weight))
+        row = np.flatnonzero(weight > 0)
+        task = row // weight.shape[1]
+        x, y = (leaf.reshape(weight.size, *leaf.shape[2:]) for leaf in (x, y))
+        y, weight = y[row], weight.reshape(-1)[row]
+        if len(row) < LEAST * len(x):  # much is padding, of which no copy is kept
+            x, row = x[row], np.arange(len(row))
+        return cls(x, row, y, weight, task, len(points.weight))
 
     def __len__(self) -> int:
         """The number of tasks."""

@@ -22,7 +22,7 @@ from ...comparison import (
     rows_to_score,
     SeenTasks,
 )
-from ...core import InputError
+from ...core import InputError, Split
 from ...data import (
     limited,
     logged,
@@ -242,6 +242,8 @@ class AbstractTableSubject(AbstractSubject):
         if not self.quick and (left_out := rows.too_slow(len(table), ins, count)):
             size = f"{count:,} labels of {ins:,} inputs"
             notes = (*notes, f"Left out, since they would be slow on {size}: {left_out}.")
+        if others is not None and (note := _drawn(table, others)):
+            notes = (*notes, note)
         say_notes(notes, console)
         table = dataclasses.replace(table, notes=(*table.notes, *notes))
         seen = self._on_rows(table, known, mine, folder, executor)
@@ -354,6 +356,15 @@ class AbstractTableSubject(AbstractSubject):
 def _network_of(question: NewTableTasks) -> Network:
     train = question.family.train
     return Network(train.x.shape[-1], train.y.shape[-1])
+
+
+def _drawn(table: Table, question: NewTableTasks) -> str:
+    """What is said of tasks of which a part of the rows was drawn; an empty text for none."""
+    most = max(question.family.pool(split).weight.shape[1] for split in Split)
+    large = sum(len(table.rows_of(number)) > most for number in range(len(table)))
+    if not large:
+        return ""
+    return f"What is said of new tasks rests on {most:,} rows of each of {large:,} larger tasks."
 
 
 def labelled(table: Table) -> int:
