@@ -58,13 +58,14 @@ def test_examples_run_and_are_short(example, tmp_path, monkeypatch, capsys):
 
 
 def test_links_within_the_project_lead_somewhere():
-    """Kept results are in the repository only: an sdist is without them."""
+    """Kept results and the lab are in the repository only: an sdist is without them."""
+    kept = (RESULTS, ROOT / "docs" / "lab")
     dead = [
         f"{page.name} links to {target}"
         for page in PAGES
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
         if not (path := (page.parent / target).resolve()).exists()
-        and (RESULTS.exists() or not path.is_relative_to(RESULTS))
+        and (RESULTS.exists() or not any(path.is_relative_to(folder) for folder in kept))
     ]
     assert not dead, "\n".join(dead)
 

@@ -60,6 +60,7 @@ REFERENCE: dict[str, dict[float, tuple[Any, ...]]] = {
 AGREES = 0.05  # in x and y
 NEARBY = 1e-6  # how far the other copies of a start are from it
 KIND = "paths 1"
+RATE = 1e-3  # of Adam
 RECORDED = 250  # steps between two points of a path
 DRAWN = 81  # points of a drawn path, at most
 
@@ -267,7 +268,7 @@ def descend(
 ) -> Float[Array, "starts points 2"]:
     """The paths of Adam by a method's gradient from all starts: the start and `length` points,
     `RECORDED` steps apart."""
-    optimiser = optax.adam(1e-3)
+    optimiser = optax.adam(RATE)
 
     def from_one(start: Array, scale: Array, key: Key[Array, ""]) -> Float[Array, "points 2"]:
         tasks, model = both_tasks(scale), Point(start)

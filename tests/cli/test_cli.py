@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib import metadata
 
 import pytest
 from result_format import faults
@@ -161,7 +162,7 @@ def test_draw_writes_both_kinds_of_picture(tmp_path, capsys):
         assert "<svg" in (tmp_path / f"{family}.svg").read_text()
 
 
-COMMANDS = ("compare", "study", "train", "evaluate", "draw", "adapt", "predict")
+COMMANDS = ("compare", "study", "train", "evaluate", "draw", "lab", "adapt", "predict")
 
 
 @pytest.mark.parametrize("words", ([], ["--help"], ["-h"]))
@@ -235,3 +236,21 @@ def test_checkpoints_and_metrics_of_all_trainings_are_left(compared):
     assert (compared / "metrics.jsonl").read_text().count('"run"') > 1
     assert (compared / "checkpoints" / "r2d2").is_dir()
     assert (compared / "seen-tasks" / "checkpoints" / "multi-task").is_dir()
+
+
+def test_the_lab_is_copied_where_one_asks_and_opened_otherwise(tmp_path, monkeypatch, capsys):
+    if not metadata.entry_points(group="learnset.studies"):
+        pytest.skip("The studies are not installed.")
+    assert main(["lab", "--out", str(tmp_path / "lesson")]) == 0
+    assert "The lab" in (tmp_path / "lesson" / "lab.html").read_text()
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: bool(opened.append(address)))
+    assert main(["lab"]) == 0
+    (address,) = opened
+    assert address.startswith("file://") and address in capsys.readouterr().out
+
+
+def test_the_lab_needs_the_studies(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: ())
+    assert main(["lab"]) == 2
+    assert "`pip install learnset-studies`" in capsys.readouterr().err

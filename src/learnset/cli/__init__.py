@@ -35,6 +35,7 @@ COMMANDS = {
     "train": Word("_train", "Train", "trains one method on one family of tasks"),
     "evaluate": Word("_train", "Evaluate", "scores a run of `train` on new tasks"),
     "draw": Word("_draw", "Draw", "draws sampled tasks"),
+    "lab": Word("_lab", "Lab", "opens a page to try learning to learn by hand"),
     "fit": Word("_use", "Fit", "fits the model that `compare` recommends"),
     "predict": Word("_keep", "Predict", "predicts rows, or the classes of images, by a kept model"),
     "adapt": Word("_keep", "Adapt", "adapts a kept model to new tasks, or to your own classes"),
