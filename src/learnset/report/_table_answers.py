@@ -148,7 +148,7 @@ def _does_it_help(result: TableResult, together: Outcome, rival: Outcome) -> str
     verdict = seen.verdict(together, rival)
     answer = {
         "better": "It helps.",
-        "worse": "It hurts.",
+        "worse": _what_hurts(result, together),
         "same": f"It makes no difference: less than {_margin(seen)}.",
         "unclear": f"It cannot be told from these rows: {_more(verdict)} would tell.",
         "one division": "One division of the rows cannot tell: chance may be larger.",
@@ -165,6 +165,15 @@ def _does_it_help(result: TableResult, together: Outcome, rival: Outcome) -> str
         f" {' and '.join(others)}. Together minus the best of the others: "
         f"{_difference(seen, verdict)}."
     )
+
+
+def _what_hurts(result: TableResult, together: Outcome) -> str:
+    """What is said where another model is better than tasks learnt together: one of each task
+    alone, or only one of all tasks at once."""
+    alone = result.alone
+    if alone is not None and result.seen.verdict(together, alone).word == "worse":
+        return "It hurts."
+    return "One pooled model, which also learns from all tasks, is better."
 
 
 def _for_which(result: TableResult, together: Outcome, alone: Outcome) -> str:
