@@ -194,9 +194,12 @@ def answers(model: Any, rows: TaskRows) -> Float[np.ndarray, "points out"]:
     """The predictions of a linear mixed model for rows, on the host."""
     fixed = np.asarray(model.fixed, np.float64)
     effects = np.asarray(model.effects, np.float64)
-    f = np.concatenate([np.ones((len(rows.y), 1)), rows.x], axis=1)
-    own = np.einsum("pq,pqo->po", f[:, : effects.shape[1]], effects[rows.task])
-    return f @ fixed + own
+    predicted = np.empty_like(rows.y)
+    for number, (x, _, _) in enumerate(rows):
+        weights = fixed.copy()
+        weights[: effects.shape[1]] += effects[number]
+        predicted[rows.starts[number] : rows.starts[number + 1]] = weights[0] + x @ weights[1:]
+    return predicted
 
 
 def base_of(y: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -121,4 +121,10 @@ def codes_of(rows: TaskRows, *, categories: bool) -> Float[np.ndarray, "tasks+1 
 
 def table_of(rows: TaskRows, codes: np.ndarray) -> Float[np.ndarray, "points size+in"]:
     """The inputs of trees: the numbers of the task, and the inputs."""
-    return np.concatenate([codes[rows.task], rows.x], axis=1)
+    numbers = codes.shape[1]
+    table = np.empty((len(rows.task), numbers + rows.sizes[0]))
+    table[:, :numbers] = codes[rows.task]
+    for number in range(len(rows)):  # without a copy of all rows in between
+        part = slice(rows.starts[number], rows.starts[number + 1])
+        table[part, numbers:] = rows.shared_x[rows.row[part]]
+    return table
