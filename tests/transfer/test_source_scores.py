@@ -110,6 +110,18 @@ def test_leave_one_out_is_the_slow_loop_for_all_penalties_at_once(size):
             assert fast[number, i] == pytest.approx(slow, rel=1e-6)
 
 
+def test_the_influence_of_points_is_as_exact_as_features_in_single_precision_are():
+    x = RANDOM.normal(size=(60, 40)) @ np.diag(10.0 ** -np.arange(0, 4, 0.1))
+    y = x[:, :2] + RANDOM.normal(size=(60, 2))
+    wide, narrow = (
+        left_out_residuals(x, y, strengths=(1e-6, 1e-3, 1.0), single=single)
+        for single in (False, True)
+    )
+    assert (wide != narrow).any()
+    np.testing.assert_allclose(narrow, wide, atol=1e-4 * np.abs(wide).max())
+    assert leave_one_out(x.astype(np.float32), y) == pytest.approx(leave_one_out(x, y), rel=1e-5)
+
+
 def test_leave_one_out_of_useless_features_is_about_zero_and_never_far_above():
     scores = [
         leave_one_out(np.random.default_rng(s).normal(size=(100, 30)), np.arange(100) % 2)

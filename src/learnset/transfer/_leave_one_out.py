@@ -26,6 +26,8 @@ def leave_one_out(
     - `strengths`: penalties, in units of the mean squared (centred) feature times the points; the
       best of them counts.
 
+    The influence of each point is computed in single precision where features are single.
+
     **Raises:** `InputError` for features or targets that are not finite, and for a target that is
     the same everywhere.
 
@@ -39,7 +41,9 @@ def leave_one_out(
     """
     x = double("leave_one_out", features)
     y = columns("leave_one_out", targets, len(x))
-    errors = (left_out_residuals(x, y, strengths=strengths) ** 2).sum(axis=(1, 2))
+    single = np.asarray(features).dtype == np.float32
+    residuals = left_out_residuals(x, y, strengths=strengths, single=single)
+    errors = (residuals**2).sum(axis=(1, 2))
     constant = ((y - y.mean(axis=0)) ** 2).sum(axis=0)
     if not constant.all():
         raise InputError("leave_one_out: a target is the same everywhere. Leave it out.")
@@ -51,12 +55,16 @@ def left_out_residuals(
     y: Float[np.ndarray, "points out"],
     *,
     strengths: tuple[float, ...],
+    single: bool = False,
 ) -> Float[np.ndarray, "strengths points out"]:
     """Each point's target less its prediction from all others, for each strength.
 
     The fit is linear in the targets, and the bias is not shrunk: the residual of a point that was
     left out is its residual in the fit to all, over one less its own influence on it. The matrix to
     invert, of features or of points (if these are fewer), is made tridiagonal once for all.
+
+    **Arguments:** `single`: whether features were rounded to single precision. Then the influence
+    of points is found in it as well, which is a third of all work; the fit is not.
     """
     points, features = x.shape
     centred, rest = x - x.mean(axis=0), y - y.mean(axis=0)
@@ -65,17 +73,28 @@ def left_out_residuals(
     dual = points < features
     if not dual:
         turned = tridiagonal(centred.T @ centred)
-        basis = turned.rotation().T @ centred.T
-        solved, squares = _inverses(turned, basis, basis @ rest, l2)
+        rotation, kind = turned.rotation(), np.float32 if single else np.float64
+        basis = rotation.T.astype(kind) @ centred.T.astype(kind)
+        right = rotation.T @ (centred.T @ rest)
+        solved, squares = _inverses(turned, basis, right, l2)
         left = 1 - 1 / points - squares
-        return (rest - basis.T @ solved) / np.maximum(left, 1e-12)[:, :, None]
+        fit = _product(centred, _product(rotation, solved))
+        return (rest - fit.swapaxes(0, 1)) / np.maximum(left, 1e-12)[:, :, None]
     # Centred points have no mean; one that is put there is taken off again, without cancellation.
     mean = total / points
     turned = tridiagonal(centred @ centred.T + mean / points)
     basis = np.ascontiguousarray(turned.rotation().T)
     solved, squares = _inverses(turned, basis, basis @ rest, l2)
     left = l2[:, None] * squares - (l2 / (mean + l2) / points)[:, None]
-    return l2[:, None, None] * (basis.T @ solved) / np.maximum(left, 1e-12)[:, :, None]
+    fit = _product(basis.T, solved).swapaxes(0, 1)
+    return l2[:, None, None] * fit / np.maximum(left, 1e-12)[:, :, None]
+
+
+def _product(
+    left: Float[np.ndarray, "rows n"], right: Float[np.ndarray, "n strengths out"]
+) -> Float[np.ndarray, "rows strengths out"]:
+    """The product for all strengths in one, which is faster than one for each."""
+    return (left @ right.reshape(len(right), -1)).reshape(-1, *right.shape[1:])
 
 
 def _inverses(
@@ -83,7 +102,7 @@ def _inverses(
     basis: Float[np.ndarray, "n points"],
     right: Float[np.ndarray, "n out"],
     l2: Float[np.ndarray, "strengths"],
-) -> tuple[Float[np.ndarray, "strengths n out"], Float[np.ndarray, "strengths points"]]:
+) -> tuple[Float[np.ndarray, "n strengths out"], Float[np.ndarray, "strengths points"]]:
     """`(T + l2)^-1 right`, and `b' (T + l2)^-1 b` of each column `b` of the basis, for all `l2`, by
     the decomposition `L D L'` with a single diagonal next to that of `L`."""
     size, points = basis.shape
@@ -105,4 +124,4 @@ def _inverses(
     for number in reversed(range(size)):
         solved[number] /= pivots[number, :, None]
         solved[number] -= ratios[number + 1, :, None] * solved[number + 1]
-    return solved[:-1].swapaxes(0, 1), squares
+    return solved[:-1], squares
