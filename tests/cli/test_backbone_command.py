@@ -5,6 +5,7 @@ import shutil
 from types import SimpleNamespace
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -199,15 +200,38 @@ def test_a_moved_network_is_kept_as_its_last_blocks(fitted, photos, monkeypatch)
         ls.load(path)
 
 
+@pytest.mark.slow
+def test_a_network_that_moved_as_a_whole_is_kept(network, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(moved, "STEPS", 30)
+    known = KnownClasses(Files(path=photos), ("colours",), whole=True)
+    backbone, seen = known.networks["colours"], known._part("colours", "colours", ("images", 16))
+    network = ls.Conv4((16, 16, 3), filters=4, key=jr.key(0))
+    recipe = moved.whole("conv", seen.view, network)
+    assert seen.halves[0].x.shape == (36, 16, 16, 3)
+    weights = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array)))
+    assert moved.parts(recipe, (16, 16, 3), 4) == moved.Parts(weights, 4 * 4 + 4, 0)
+    model = recipe.learners[0].model(None, jr.key(0))
+    read = Format((16, 16, 3), "uint8", {})
+    made = fit_known(recipe, (1, 30), model, seen.halves, read, ("colours", backbone, seen.part))
+    made.save(tmp_path / "moved.learnset")
+    before, again = made.predict(photos), ls.load(tmp_path / "moved.learnset").predict(photos)
+    np.testing.assert_allclose(again.probabilities, before.probabilities, atol=1e-6)
+    assert made.card["settings"][0]["value"] > 0.4
+
+
 @pytest.mark.long
-def test_networks_are_moved_and_the_page_says_what_stood_still(network, photos, tmp_path):
+def test_networks_are_moved_and_the_page_says_what_stood_still(
+    network, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(moved, "SIDE", 16)
     out = tmp_path / "run"
-    small = ("--filters", 4, "--seeds", 1, "--shots", 5, "--out", out)
+    small = ("--whole", "--filters", 4, "--seeds", 1, "--shots", 5, "--out", out)
     assert run("compare", photos, "--backbone", "colours", *small) == 0
     assert faults(out / "result.json") == []
     result = json.loads((out / "result.json").read_text())
     by_name = {one.pop("recipe"): one for one in result["networks"]["moved"]}
     assert by_name["colours + norms only"] == {"learnt": 12, "head": 28, "still": 30}
+    assert by_name["whole colours + LP-FT"] == {"learnt": 30, "head": 28, "still": 12}
     page = (out / "report.html").read_text()
     assert "All that comes before stands still" in page and "frozen features" in page
     for name in ("frozen colours layers + logistic head", "colours + LoRA"):
@@ -224,7 +248,13 @@ def test_a_network_that_would_take_long_is_left_out_with_a_line(network, photos,
     heads = [name.partition(" + ")[2] for name in names if name.startswith("frozen colours + ")]
     assert heads == ["logistic head", "class means", "ridge head"]
     assert "frozen colours layers + logistic head" in names and "colours + LoRA" not in names
-    assert "colours is not moved: that would take about" in known.notes[-1]
+    assert "colours is not moved: that would take about" in known.notes[-2]
+
+
+def test_a_whole_network_needs_a_network_and_time(photos, capfd):
+    for words in ((), ("--backbone", "lite0", "--quick")):
+        assert run("compare", photos, *words, "--whole") == 2
+        assert "`--whole` moves a network" in capfd.readouterr().err
 
 
 def test_one_network_is_no_ranking(photos, capfd):

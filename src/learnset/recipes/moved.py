@@ -1,6 +1,6 @@
-"""Recipes that move the last blocks of a pretrained network, and a head.
+"""Recipes that move the last blocks of a pretrained network, or all of it, and a head.
 
-What comes before these blocks stands still, so that its activations are computed once for all
+What comes before the last blocks stands still, so that its activations are computed once for all
 examples: a step costs what the last blocks cost.
 """
 
@@ -15,7 +15,7 @@ from jaxtyping import Array, Key
 
 from ..comparison import NothingLearnt, Recipe, Setting
 from ..core import Batch, cross_entropy, Model
-from ..models import Headed
+from ..models import Backbone, Headed
 from ..transfer import (
     AbstractAdded,
     AbstractRenewed,
@@ -30,6 +30,7 @@ from ..transfer import (
 from .frozen import WithFeatures
 
 STEPS, BATCH = 40, 16
+SIDE, FEWER = 128, 8  # of images for a whole network, and how many a step takes
 SLOW = 6e10  # floating-point operations of one second, on two cores of a processor
 LONGEST = 1200.0  # seconds of one recipe on a processor
 CANDIDATES = 2  # of each recipe
@@ -74,14 +75,29 @@ def recipes(name: str, view: WithFeatures, blocks: Any) -> list[Recipe]:
     ]
 
 
-def seconds(blocks: Any, shape: tuple[int, ...], adaptations: int) -> float:
+def whole(name: str, view: WithFeatures, network: Any) -> Recipe:
+    """Fine-tuning of all of a network, after probing.
+
+    **Arguments:** `view`: tasks of images as the network takes them.
+    """
+    blocks = Backbone(network, in_shape=view.test.x.shape[1:])  # one image at a time on a CPU
+    options = {"optimiser": optax.adam, "batch": FEWER}
+    adapters = tuple(
+        LPFT(Logistic(), FineTune(cross_entropy, lr, STEPS, **options)) for lr in (1e-4, 3e-4)
+    )
+    source, learner = "Kumar et al. 2022, LP-FT; all layers", NothingLearnt(Ending(blocks))
+    return Recipe(f"whole {name} + LP-FT", Setting.TRANSFER, (learner,), adapters, source, view)
+
+
+def seconds(blocks: Any, shape: tuple[int, ...], adaptations: int, batch: int = BATCH) -> float:
     """About how long one recipe takes on two cores of a processor.
 
-    **Arguments:** `shape`: of what the blocks take. `adaptations`: to how many tasks.
+    **Arguments:** `shape`: of what the blocks take. `adaptations`: to how many tasks. `batch`:
+    images of a step.
     """
     lowered = jax.jit(lambda x: blocks.features(x)).lower(jax.ShapeDtypeStruct(shape, jnp.float32))
     operations = (lowered.cost_analysis() or {}).get("flops", 0.0)
-    return 3 * operations * BATCH * STEPS * adaptations / SLOW
+    return 3 * operations * batch * STEPS * adaptations / SLOW
 
 
 class Parts(NamedTuple):

@@ -42,15 +42,16 @@ def draw_few_shot(
     folder: Path,
     *,
     seed: int,
+    show: bool = True,
 ) -> list[str]:
-    """Draws one held-out task as it is, as features, and as a table of confusions.
+    """Draws one held-out task as it is (if `show`), as features, and as a table of confusions.
 
     **Returns:** the names of the figures, without endings.
     """
     key = jr.key(seed)
     task, names = episodes.with_shots(shots, episodes.queries).named(Split.TEST, key=key)
     drawn: list[str] = []
-    if task.support.x.ndim == 4 and task.support.x.shape[-1] in (1, 3):
+    if show and task.support.x.ndim == 4 and task.support.x.shape[-1] in (1, 3):
         drawn += attempt("episode", lambda: draw_episode(task, names, folder, "episode"))
     if episodes.ways <= MOST_CLASSES:
         views = _views(comparison, make_model(key), task, shots)

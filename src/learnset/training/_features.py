@@ -32,7 +32,8 @@ class Features:
     **Arguments:**
 
     - `backbone`: the network. `name`: on the bar. `total`: how many inputs there will be.
-    - `folder`: in place of that cache. `shown`: whether there is a bar; default: on a terminal.
+    - `folder`: in place of that cache. `keep`: whether they are kept at all.
+    - `shown`: whether there is a bar; default: on a terminal.
 
     >>> import jax.random as jr, numpy as np, tempfile, learnset as ls
     >>> conv = ls.models.Backbone(ls.Conv4((28, 28, 1), key=jr.key(0)))
@@ -49,10 +50,12 @@ class Features:
         total: int,
         *,
         folder: str | Path | None = None,
+        keep: bool = True,
         shown: bool | None = None,
     ):
         self.backbone = backbone
         self.folder = features_folder() if folder is None else Path(folder)
+        self.keep = keep
         self._digest = digest(backbone)
         self._done = 0
         self._bar = Bar(
@@ -75,6 +78,8 @@ class Features:
     def kept(self, mark: str, read: Callable[[], Inputs]) -> Float[np.ndarray, "points features"]:
         """Features of what `read` gives, if none are kept under `mark`, a text that tells these
         inputs from all others."""
+        if not self.keep:
+            return self._computed(read())
         key = hashlib.sha256(f"{self._digest} {mark}".encode()).hexdigest()
         path = self.folder / f"{key}.features"
         if path.is_file():

@@ -43,11 +43,11 @@ def opened(names: Sequence[str]) -> dict[str, Backbone]:
 
 
 def with_features(
-    source: AbstractSource, name: str, backbone: Backbone, *parts: Labelled
+    source: AbstractSource, name: str, backbone: Backbone, *parts: Labelled, keep: bool = True
 ) -> list[Labelled]:
     """The same classes, with the features of their images in place of these."""
     total = sum(len(part.x) for part in parts)
-    with Features(backbone, name, total) as features:
+    with Features(backbone, name, total, keep=keep) as features:
         return [
             dataclasses.replace(part, x=source.features(features, part), ranges={})
             for part in parts
@@ -71,13 +71,13 @@ class KnownClasses:
     that are for classes that are divided.
     """
 
-    def __init__(self, source: Files, names: Sequence[str]):
+    def __init__(self, source: Files, names: Sequence[str], *, whole: bool = False):
         if source.ways != Files.ways or source.turned or source.augmented:
             raise InputError(
                 "`--backbone` compares on all classes at once, without training on any: leave out"
                 " `--ways`, `--turned` and `--augmented`."
             )
-        self.source = source
+        self.source, self.whole = source, whole
         wanted = (1, 5, 20) if source.shots == Files.shots else source.shots
         everything = source.classes()
         self.networks = opened(names)
@@ -154,15 +154,19 @@ class KnownClasses:
             recipes += self._of_layers(name, backbone, question)
             if not quick:
                 recipes += self._moving(name, backbone, question)
+                recipes += self._whole(name, backbone, question)
         if quick:
-            note = "Recipes that move the last block of a network are compared without `--quick`."
+            note = "Recipes that move a network are compared without `--quick`."
             self.notes.append(note)
+        elif not self.whole:
+            self.notes.append("No recipe moves a whole network: that is slow. `--whole` adds it.")
         return recipes
 
     def _part(self, title: str, name: str, part: Part) -> Seen:
         """What a part of a network gives of the images of both halves."""
         backbone = part_of(self.networks[name], part)
-        (seen,) = with_features(self.source, title, backbone, self.classes)
+        keep = not isinstance(part, tuple)  # images are read as fast as they are computed
+        (seen,) = with_features(self.source, title, backbone, self.classes, keep=keep)
         halves = seen.halves(seed=self.source.split_seed)
         return Seen(name, part, halves, frozen.WithFeatures(*map(Classes, halves)))
 
@@ -207,6 +211,22 @@ class KnownClasses:
         self.moved |= {one.name: moved.parts(one, shape, ways) for one in recipes}
         return recipes
 
+    def _whole(self, name: str, backbone: Backbone, question: NewTasks) -> list[Recipe]:
+        """The recipe that moves all of a network, where that was asked for and there is room."""
+        shape = (moved.SIDE, moved.SIDE, backbone.in_shape[2])
+        what = f"All of {name} is not moved"
+        if not self.whole or self._too_large(what, math.prod(shape), question):
+            return []
+        seen = self._part(f"images for {name}", name, ("images", moved.SIDE))
+        recipe = moved.whole(name, seen.view, backbone.module)
+        if jax.default_backend() == "cpu":
+            asked = question.validation_tasks * moved.CANDIDATES + question.test_tasks
+            asked *= len(question.shots) * question.seeds
+            took = moved.seconds(backbone.module, shape, asked, moved.FEWER) / 60
+            self.notes.append(f"To move all of {name} takes at least {took:,.0f} minutes here.")
+        self.moved[recipe.name] = moved.parts(recipe, shape, self.episodes.ways)
+        return self._known([recipe], seen)
+
     def _too_large(self, what: str, size: int, question: NewTasks) -> bool:
         """Whether images of `size` numbers each, or the tasks of them, are too many for memory;
         then a note says so."""
@@ -246,16 +266,18 @@ def advice(comparison: Comparison, known: KnownClasses) -> list[str]:
     for shots, _ in best if tuned and still else ():
         one, base = (comparison.recommended(shots, among) for among in (tuned, still))
         each.append(_moving(comparison, one, base, shots))
+    whole = f", or all of it, in {moved.STEPS} steps of {moved.FEWER}" * known.whole
     counted = [
-        f"{escaped(name)} {p.learnt:,} and {p.head:,} ({p.still:,} of the block stand still)"
+        f"{escaped(name)} {p.learnt:,} and {p.head:,} ({p.still:,} stand still)"
         for name, p in known.moved.items()
     ]
     return [
         *lines,
         f"Does it help to move the last block of a network, in {moved.STEPS} steps of {moved.BATCH}"
-        f" images? {' '.join(each)}",
-        f"Numbers learnt for a task in the last block, and in the head: {'; '.join(counted)}. All"
-        " that comes before stands still, as do stored statistics of normalisation.",
+        f" images{whole}? {' '.join(each)}",
+        f"Numbers learnt for a task in the last block{', or the whole' * known.whole}, and in the"
+        f" head: {'; '.join(counted)}. All that comes before stands still, as do stored statistics"
+        " of normalisation.",
     ]
 
 

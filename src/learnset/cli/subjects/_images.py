@@ -54,6 +54,7 @@ class EpisodesAnswer(NewTasksAnswer):
     network: FewShotNetwork | None = None
     queries: int = 5
     seed: int = 0
+    show: bool = True  # whether images may be shown
     known: KnownClasses | None = None  # of pretrained networks
     rankings: Sequence[Ranking] = ()
 
@@ -79,7 +80,8 @@ class EpisodesAnswer(NewTasksAnswer):
         new, shots = self.comparisons[0], self.shots
         figures = draw_comparison(self.comparisons, shots, folder, unit=self.unit)
         shown = self.episodes.with_shots(shots, self.queries)
-        figures += draw_few_shot(new, shown, self.network, shots, folder, seed=self.seed)
+        options: dict[str, Any] = {"seed": self.seed, "show": self.show}
+        figures += draw_few_shot(new, shown, self.network, shots, folder, **options)
         page = self.page(figures)
         if self.known is None:
             return page
@@ -98,6 +100,8 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
     """pretrained networks that are compared: lite0, lite1, lite2, or files of their weights;
     default: lite0 if it is installed, without --quick. Features are kept in
     ~/.cache/learnset/features, which has 2 GiB at most"""
+    private: bool = False
+    """show none of the images in the report"""
 
     @property
     def source(self) -> AbstractSource:
@@ -160,6 +164,7 @@ class AbstractImagesSubject(TrainingOptions, AbstractSubject):
             network=network,
             queries=queries,
             seed=self.seed,
+            show=not self.private,
         )
 
 
@@ -208,14 +213,19 @@ class FilesSubject(AbstractImagesSubject):
     rank: bool = False
     """rank the networks by a few labelled images, before anything is trained, and say whether the
     ranking was right"""
+    whole: bool = False
+    """also fine-tune all of each network, on images of 128 pixels, which takes from minutes to
+    hours on a processor"""
     word: ClassVar[str] = "files"
 
     def answer(self, folder: Path, console: Console, executor: Executor | None = None) -> Answer:
         if self.rank and len(self.backbone) < 2:
             raise InputError("`--rank` ranks networks: name two or more by `--backbone`.")
+        if self.whole and (self.quick or not self.backbone):
+            raise InputError("`--whole` moves a network: name one by `--backbone`, no `--quick`.")
         if not self.backbone:
             return super().answer(folder, console, executor)
-        known = KnownClasses(self.tasks, self.backbone)
+        known = KnownClasses(self.tasks, self.backbone, whole=self.whole)
         asked = self.asked_of_known(known)
         say_notes(known.notes, console)
         new = compare(**asked, out=folder, executor=executor, **self.saving)
@@ -237,6 +247,7 @@ class FilesSubject(AbstractImagesSubject):
             network=asked["network"],
             queries=episodes.queries,
             seed=self.seed,
+            show=not self.private,
             known=known,
             rankings=rankings,
         )
@@ -255,6 +266,7 @@ class FilesSubject(AbstractImagesSubject):
             episodes.queries,
             *held_out,
             watched=OBSERVED,
+            at_once=1 if self.whole else None,  # or activations would fill the memory
         )
         (mine,), _ = self.added((network, question))
         return {
