@@ -135,8 +135,18 @@ def test_a_cut_network_has_the_same_features_and_its_layers_have_length_ten():
 @pytest.mark.parametrize("size", [7, 8])
 def test_a_sum_of_shifted_images_is_the_depthwise_convolution(side, stride, size):
     x, kernel = jr.normal(jr.key(0), (size, size + 3, 4)), jr.normal(jr.key(1), (side, side, 1, 4))
-    slow = by_lax(x[None], kernel, stride, "SAME", groups=4)[0]
-    np.testing.assert_allclose(_stored_norm.by_shifts(x, kernel, stride), slow, atol=1e-5)
+
+    def slow(x, kernel):
+        return by_lax(x[None], kernel, stride, "SAME", groups=4)[0]
+
+    both = (
+        jax.vjp(slow, x, kernel),
+        jax.vjp(lambda x, kernel: _stored_norm.by_shifts(x, kernel, stride), x, kernel),
+    )
+    np.testing.assert_allclose(both[1][0], both[0][0], atol=1e-5)
+    out = jr.normal(jr.key(2), both[0][0].shape)
+    for ours, theirs in zip(*(gradient(out) for _, gradient in both), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 @pytest.mark.slow
