@@ -274,6 +274,17 @@ def test_a_comparison_that_was_cut_resumes_to_the_same_numbers(tmp_path):
     assert {json.loads(line)["run"] for line in lines} == {"pooled + fine-tuning", "R2D2"}
 
 
+def test_answers_of_recipes_that_learn_nothing_are_kept(tmp_path, monkeypatch):
+    recipes = [ls.recipes.regression.constant(0.0), ls.recipes.regression.scratch(steps=3)]
+    whole = compare(recipes, out=tmp_path)
+    monkeypatch.setattr(type(whole.question), "answers", None)  # which would be called
+    again = compare(recipes, out=tmp_path, resume=True)
+    for one, two in zip(whole, again, strict=True):
+        assert one.chosen == two.chosen and np.array_equal(one.of_tasks, two.of_tasks)
+        for old, new in zip(*map(jax.tree.leaves, (one.models, two.models)), strict=True):
+            np.testing.assert_array_equal(old, new)
+
+
 @pytest.mark.long
 @pytest.mark.slow
 def test_on_unrelated_tasks_no_recipe_is_below_the_best_constant():

@@ -56,8 +56,8 @@ class Answers(NamedTuple):
 
 
 class KeptAnswers:
-    """Answers to a question about seen tasks, a file for each recipe in `recipes/`. (Trainings on
-    the host have checkpoints of their own.)"""
+    """Answers to a question, a file for each recipe in `recipes/`; about new tasks those of recipes
+    that learn nothing before. (Trainings on the host have checkpoints of their own.)"""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class KeptAnswers:
         *,
         resume: bool,
     ):
-        self.folder = None if folder is None or question.tasks == "new" else folder / "recipes"
+        self.folder = None if folder is None else folder / "recipes"
         self.question, self.models, self.resume = question, models, resume
         self.common = None
         if self.folder is not None:
@@ -132,7 +132,10 @@ class KeptAnswers:
         write_arrays(path, KIND, about, observed | {"validation": answers.validation})
 
     def _path(self, recipe: Recipe) -> Path | None:
-        return None if self.folder is None else self.folder / f"{slug(recipe.name)}.answers"
+        learns = recipe.learns and self.question.tasks == "new"
+        if self.folder is None or learns:
+            return None
+        return self.folder / f"{slug(recipe.name)}.answers"
 
     def _code(self, recipe: Recipe) -> str:
         return code_digest((self.question, self.models, recipe))

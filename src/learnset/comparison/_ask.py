@@ -114,6 +114,14 @@ class Asking:
             tuple(one.stopped for one in rounds),
         )
 
+    def chosen(self, recipe: Recipe, learnt: Any, choices: Sequence[Choice]) -> Model:
+        """The models that earlier answers chose, of what the recipe learnt."""
+        candidates = {(c.learner, c.adapter): c for c in _candidates(recipe, learnt.places)}
+        each = [candidates[choice.learner, choice.adapter] for choice in choices]
+        group = each[0].learner_group
+        places = [c.learner_place if c.learner_group == group else 0 for c in each]
+        return _of_seeds(_for_new_tasks(learnt.models[group]), places)
+
     def _ask_all(self, split: Split, view: Callable[[Any], Any]) -> tuple[Any, Any]:
         """What is asked in a split, and what the measure needs to know of it; the same for all
         recipes that see tasks in full."""

@@ -128,6 +128,10 @@ class Experience:
                 if (answers := kept.read(recipe)) is None:
                     left.append(recipe)
                 else:
+                    if question.tasks == "new":
+                        learnt = self.learnt(recipe, models)
+                        chosen = asking.chosen(recipe, learnt, answers.chosen[-1])
+                        answers = answers._replace(models=chosen)
                     take(recipe, answers)
             for recipe, answers in answered(self, left, asking, models or {}):
                 if isinstance(answers, Answers):
