@@ -29,8 +29,8 @@ from ..transfer import (
 )
 from .frozen import WithFeatures
 
-STEPS, BATCH = 40, 16
-SIDE, FEWER = 128, 8  # of images for a whole network, and how many a step takes
+STEPS, BATCH = 40, 8
+SIDE = 128  # of images for a whole network
 SLOW = 6e10  # floating-point operations of one second, on two cores of a processor
 LONGEST = 1200.0  # seconds of one recipe on a processor
 CANDIDATES = 2  # of each recipe
@@ -81,7 +81,7 @@ def whole(name: str, view: WithFeatures, network: Any) -> Recipe:
     **Arguments:** `view`: tasks of images as the network takes them.
     """
     blocks = Backbone(network, in_shape=view.test.x.shape[1:])  # one image at a time on a CPU
-    options = {"optimiser": optax.adam, "batch": FEWER}
+    options = {"optimiser": optax.adam, "batch": BATCH}
     adapters = tuple(
         LPFT(Logistic(), FineTune(cross_entropy, lr, STEPS, **options)) for lr in (1e-4, 3e-4)
     )
@@ -89,15 +89,14 @@ def whole(name: str, view: WithFeatures, network: Any) -> Recipe:
     return Recipe(f"whole {name} + LP-FT", Setting.TRANSFER, (learner,), adapters, source, view)
 
 
-def seconds(blocks: Any, shape: tuple[int, ...], adaptations: int, batch: int = BATCH) -> float:
+def seconds(blocks: Any, shape: tuple[int, ...], adaptations: int) -> float:
     """About how long one recipe takes on two cores of a processor.
 
-    **Arguments:** `shape`: of what the blocks take. `adaptations`: to how many tasks. `batch`:
-    images of a step.
+    **Arguments:** `shape`: of what the blocks take. `adaptations`: to how many tasks.
     """
     lowered = jax.jit(lambda x: blocks.features(x)).lower(jax.ShapeDtypeStruct(shape, jnp.float32))
     operations = (lowered.cost_analysis() or {}).get("flops", 0.0)
-    return 3 * operations * batch * STEPS * adaptations / SLOW
+    return 3 * operations * BATCH * STEPS * adaptations / SLOW
 
 
 class Parts(NamedTuple):

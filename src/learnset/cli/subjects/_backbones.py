@@ -222,7 +222,7 @@ class KnownClasses:
         if jax.default_backend() == "cpu":
             asked = question.validation_tasks * moved.CANDIDATES + question.test_tasks
             asked *= len(question.shots) * question.seeds
-            took = moved.seconds(backbone.module, shape, asked, moved.FEWER) / 60
+            took = moved.seconds(backbone.module, shape, asked) / 60
             self.notes.append(f"To move all of {name} takes at least {took:,.0f} minutes here.")
         self.moved[recipe.name] = moved.parts(recipe, shape, self.episodes.ways)
         return self._known([recipe], seen)
@@ -266,15 +266,14 @@ def advice(comparison: Comparison, known: KnownClasses) -> list[str]:
     for shots, _ in best if tuned and still else ():
         one, base = (comparison.recommended(shots, among) for among in (tuned, still))
         each.append(_moving(comparison, one, base, shots))
-    whole = f", or all of it, in {moved.STEPS} steps of {moved.FEWER}" * known.whole
     counted = [
         f"{escaped(name)} {p.learnt:,} and {p.head:,} ({p.still:,} stand still)"
         for name, p in known.moved.items()
     ]
     return [
         *lines,
-        f"Does it help to move the last block of a network, in {moved.STEPS} steps of {moved.BATCH}"
-        f" images{whole}? {' '.join(each)}",
+        f"Does it help to move the last block of a network{', or all of it' * known.whole}, in"
+        f" {moved.STEPS} steps of {moved.BATCH} images? {' '.join(each)}",
         f"Numbers learnt for a task in the last block{', or the whole' * known.whole}, and in the"
         f" head: {'; '.join(counted)}. All that comes before stands still, as do stored statistics"
         " of normalisation.",
