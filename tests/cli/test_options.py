@@ -123,7 +123,7 @@ def small(monkeypatch):
     for name in ("school", "sarcos", "tox21"):
         monkeypatch.setattr(_tables, name, small_table)
 
-    def means(source, name, backbone, *parts):
+    def means(source, name, backbone, *parts, keep=True):
         return [dataclasses.replace(p, x=p.x.mean((1, 2), dtype=np.float32)) for p in parts]
 
     def of_texts(texts, encoder):
@@ -172,6 +172,7 @@ IMAGES = TRAINING | {
     "--normalisation batch": {"network"},
     "--device-bytes 100": {"question"},
     "--backbone lite1": {"recipes"},
+    "--private": set(),
 }
 TABLE = RUN | {
     "--seed 3": {"key", "question"},
@@ -213,6 +214,7 @@ COMPARE = {
         "--split-seed 1": {"question", "recipes"},
         "--backbone lite1": {"recipes", "question", "network"},
         "--rank --backbone lite1 lite2": {"recipes", "question", "network"},
+        "--whole --backbone lite1": {"recipes", "question", "network"},
     },
     "school": TABLE,
     "sarcos": TABLE,

@@ -176,8 +176,8 @@ class Backbone(eqx.Module):
         """
         if len(self.in_shape) != 3:
             raise InputError(f"{type(self.module).__name__} takes no images.")
-        shape, scale = (side, side, self.in_shape[2]), {"mean": self.mean, "spread": self.spread}
-        return Backbone(Raw(), _image, in_shape=shape, **scale)
+        shape = side, side, self.in_shape[2]
+        return Backbone(Raw(), _image, in_shape=shape, mean=self.mean, spread=self.spread)
 
     def prepared(self, x: Shaped[Array, "*raw"]) -> Shaped[Array, "*in"]:
         """One raw input as the network takes it."""

@@ -213,9 +213,15 @@ class KnownClasses:
 
     def _whole(self, name: str, backbone: Backbone, question: NewTasks) -> list[Recipe]:
         """The recipe that moves all of a network, where that was asked for and there is room."""
-        shape = (moved.SIDE, moved.SIDE, backbone.in_shape[2])
         what = f"All of {name} is not moved"
-        if not self.whole or self._too_large(what, math.prod(shape), question):
+        if not self.whole:
+            return []
+        try:
+            shape = backbone.images(moved.SIDE).in_shape
+        except InputError as error:
+            self.notes.append(f"{what}. {error}")
+            return []
+        if self._too_large(what, math.prod(shape), question):
             return []
         seen = self._part(f"images for {name}", name, ("images", moved.SIDE))
         recipe = moved.whole(name, seen.view, backbone.module)
