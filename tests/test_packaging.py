@@ -59,7 +59,7 @@ def installed(programs: Path) -> dict[str, bytes]:
     return {str(path.relative_to(package)): path.read_bytes() for path in files}
 
 
-@pytest.mark.slow
+@pytest.mark.long  # `tests/golden` compares in an environment that has the wheel alone
 @in_the_repository
 def test_wheel_sdist_and_studies_work_where_only_what_they_declare_is_installed(built, tmp_path):
     sdist, wheel = built
