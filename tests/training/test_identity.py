@@ -102,7 +102,7 @@ DIFFERENT = {
     "a shape alone": (jax.ShapeDtypeStruct((2,), "int32"), jax.ShapeDtypeStruct((3,), "int32")),
     "a static field": (Pair(WEIGHT), Pair(WEIGHT, ways=6)),
     "a class": (Pair(WEIGHT), Twin(WEIGHT)),
-    "the type of a number": (1, 1.0),
+    "a number and a truth": (1, True),
     "a number and its text": (1, "1"),
     "a key": (jr.key(0), jr.key(1)),
     "a closed-over value": (scaled(1.0), scaled(2.0)),
@@ -169,6 +169,11 @@ SAME = {
     "compilation": (WEIGHT.sum, WEIGHT.copy().sum),
     "a decoration": (scaled(2.0), jax.jit(scaled(2.0))),
     "an unknown object": (custom(n=1), custom(n=1)),
+    "a whole number and another of equal value": (
+        optax.warmup_cosine_decay_schedule(0.0, 1e-3, 150, 2850),
+        optax.warmup_cosine_decay_schedule(0, 1e-3, 150, 2850.0),
+    ),
+    "a number by itself": (1, 1.0),
     "what contains itself": (itself(), itself()),
     "one object twice": ([same := scaled(2.0), same], [scaled(2.0), scaled(2.0)]),
 }

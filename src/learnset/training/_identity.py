@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -21,6 +22,7 @@ _HASH = " sha256:"
 _LISTED = 16  # numbers or texts in a row; longer rows are kept as their digest
 _SIMPLE = (str, int, float)
 _STATE = ".state"
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]\d+)?$")
 _NAMED = 2  # fields that a message lists
 
 
@@ -71,6 +73,8 @@ def digest(value: Any) -> str:
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """The difference between two identities in words that name the class and the fields, if any.
+    Numbers of equal value are the same, whole or not: what they make of a program is compared
+    there (`program`).
 
     >>> import learnset as ls
     >>> from learnset.training import difference, identity
@@ -80,10 +84,12 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     if before["digest"] == now["digest"]:
         return None
     old, new = before["fields"], now["fields"]
-    if before["class"] != now["class"]:
+    if not _equal(before["class"], now["class"]):
         was, now_is = _shown(before["class"], now["class"])
         return "its contents differ" if was == now_is else f"it was {was}, and is {now_is}"
-    paths = [path for path in {**old, **new} if old.get(path) != new.get(path)]
+    paths = [path for path in {**old, **new} if not _equal(old.get(path), new.get(path))]
+    if not paths:
+        return None
     # Where a part is of another class, its own fields say nothing more.
     topmost = [path for path in paths if not any(_is_part(path, other) for other in paths)]
     named = [
@@ -97,6 +103,13 @@ def opened(value: Any) -> tuple[Any, Mapping[str, Any]]:
     """The value without decorations, and its parts by name."""
     value = _undecorated(value)
     return value, _parts(value)[1]
+
+
+def _equal(old: str | None, new: str | None) -> bool:
+    """Whether labels are the same, or those of a whole and of another number of equal value."""
+    if old == new or old is None or new is None:
+        return old == new
+    return bool(_NUMBER.match(old) and _NUMBER.match(new)) and float(old) == float(new)
 
 
 def _is_part(path: str, other: str) -> bool:
