@@ -4,11 +4,11 @@ import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
-import optax
 import pytest
 
 import learnset as ls
 from learnset.comparison import Accuracy, NewTasks
+from learnset.data import Early
 from learnset.data._streamed import OnHost
 from learnset.recipes.classes import standard
 
@@ -30,20 +30,6 @@ def test_tasks_are_the_same_bit_for_bit(split):
     assert bool(eqx.tree_equal(drawn(STREAMED, split), drawn(ON_DEVICE, split)))
 
 
-@pytest.mark.slow
-def test_training_is_the_same_bit_for_bit():
-    model = ls.models.Headed(ls.models.Raw(), ls.MLP(16, 2, width=8, depth=1, key=jr.key(1)))
-
-    def trained(tasks):
-        method = ls.Pooled(ls.cross_entropy)
-        options = {"steps": 5, "tasks_per_step": 3, "log_every": 2}
-        return ls.train(method, model, tasks, optax.adam(1e-2), **options, key=jr.key(2))
-
-    left, right = trained(STREAMED), trained(ON_DEVICE)
-    assert bool(eqx.tree_equal(left.model, right.model))
-    assert bool(eqx.tree_equal(left.metrics, right.metrics))
-
-
 def test_the_shape_of_examples_is_known_wherever_they_are():
     assert STREAMED.train.x.shape == ON_DEVICE.train.x.shape
     assert STREAMED.train.x.dtype == ON_DEVICE.train.x.dtype
@@ -54,6 +40,26 @@ def test_rows_may_be_in_a_file(tmp_path):
     rows = jax.random.randint(jr.key(0), (3, 50), 0, 60)
     file = OnHost(np.load(tmp_path / "x.npy", mmap_mode="r"))
     assert np.array_equal(jax.jit(lambda rows: file[rows])(rows), IMAGES[np.asarray(rows)])
+
+
+def test_rows_are_read_once_early_or_when_they_are_asked_for(monkeypatch):
+    read, times = OnHost.read, []
+    monkeypatch.setattr(OnHost, "read", lambda self, rows: (times.append(1), read(self, rows))[1])
+    array, rows = STREAMED.train.x, np.arange(12).reshape(4, 3)
+    with Early(STREAMED) as early:
+        for number in (0, 1):
+            assert early.wait(number)  # the program has asked for the rows before
+            early.read(array, rows[number])
+            assert len(times) == number + 1
+            assert np.array_equal(array.fetch(rows[number]), array.array[rows[number]])
+            assert len(times) == number + 1 and not early.rows
+        array.fetch(rows[2])  # nobody has read it
+        assert early.wait(2) and len(times) == 3
+        early.read(array, rows[2])  # too late
+        assert len(times) == 3 and not early.rows
+        early.stop()
+        assert not early.wait(10)
+    assert array.early is None
 
 
 def test_the_host_is_asked_once_for_a_batch_of_tasks(monkeypatch):

@@ -24,6 +24,7 @@ from ..core import (
     RECIPE,
     WorkerLostError,
 )
+from ..data import failure_of
 from . import CACHE, leave, say, with_subject, word_of
 from ._console import terminal
 from ._launch import PROCESS
@@ -60,6 +61,7 @@ def run(arguments: list[str]) -> int:
         except Exception as error:
             if shown:
                 traceback.print_exc()
+            error = failure_of(error)
             code, line = _code_and_line(error, arguments, command)
             # The recipe that a comparison notes with an error, unless the error names it.
             notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(RECIPE)]

@@ -36,13 +36,17 @@ from ._labelled import (
 from ._layout import given_parts as given_parts
 from ._logged import logged as logged, target_notes as target_notes
 from ._npz import read_npz as read_npz
+from ._packed import Packed as Packed
 from ._ranges import Ranges as Ranges
 from ._read_table import cells_of as cells_of, read_table as read_table
 from ._sarcos import sarcos as sarcos
 from ._schema import Records as Records, Schema as Schema
 from ._school import school as school
 from ._streamed import (
+    announced as announced,
     DEVICE_BYTES as DEVICE_BYTES,
+    Early as Early,
+    failure_of as failure_of,
     on_device as on_device,
     OnHost as OnHost,
     Streamed as Streamed,

@@ -1,17 +1,23 @@
 """Image folders, in which each folder is a class."""
 
+import contextlib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import file_digest, sha256
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
 from ..core import InputError
-from ._image import BROKEN, FORMATS, Picture, picture
+from ._cache import cache_folder
+from ._image import BROKEN, FORMATS, MOST_PIXELS, Picture, picture
 from ._labelled import Labelled
 from ._layout import classes_in, Notes, twins
+from ._packed import Kept, packed, Rows, Spool
 from ._ranges import as_bytes, range_of, Ranges, words_of
 
 LARGEST = 4096  # pixels of a side that images may be brought to
@@ -21,6 +27,8 @@ ENDINGS = (
     *(".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
 )
 
+Layout = Sequence[tuple[str, str, list[Path]]]  # group, name and folders of each class
+
 
 def from_folder(
     path: str | Path,
@@ -29,6 +37,7 @@ def from_folder(
     channels: int | None = None,
     min_size: int = 2,
     ranges: Ranges | None = None,
+    memory_bytes: int | None = None,
 ) -> Labelled:
     """Classes of images from `path/CLASS/IMAGE` or `path/GROUP/CLASS/IMAGE`: PNG, JPEG, GIF, BMP,
     TIFF, WebP and PPM.
@@ -53,6 +62,9 @@ def from_folder(
     - `min_size`: classes with fewer images are left out.
     - `ranges`: black and white of images with more than a byte for a pixel, as `Labelled.ranges` of
       other images. Default: as above.
+    - `memory_bytes`: if images may take more, they are decoded once, into a file of the cache that
+      is kept by their contents (32 GiB of such files at most), and stay there: `x` is
+      `learnset.data.Packed`, and tasks are streamed. Default: any number is read into memory.
 
     **Returns:** the classes in the order of their names. `skipped` counts broken images, files that
     are not images, empty folders, small classes, the same file in two places, and images that were
@@ -69,29 +81,97 @@ def from_folder(
     if channels not in (None, 1, 3):
         raise InputError(f"`channels={channels}`, but it must be 1 (grey) or 3 (colour).")
     notes = Notes(root)
-    pictures, class_of, names, groups, files = [], [], [], [], []
-    for group, name, folders in classes_in(root, ENDINGS, notes):
-        intact = [pair for folder in folders for pair in _read(folder, shape, notes)]
-        if not intact:
+    layout = [(group, name, folders) for group, name, folders in classes_in(root, ENDINGS, notes)]
+    how = How(shape, channels, ranges)
+    x: Any  # an array, or what stands for it
+    if memory_bytes is None or _most_bytes(layout, how) <= memory_bytes:
+        rows = _rows(root, layout, how, notes, Kept())
+        x, about = np.stack(list(rows.images)), rows.about
+    else:
+        folder = cache_folder() / "images"
+
+        @contextlib.contextmanager
+        def read() -> Iterator[Rows]:
+            with TemporaryFile(dir=folder) as file:
+                yield _rows(root, layout, how, notes, Spool(file))
+
+        x, about = packed(folder, _digest(root, layout, how, notes), read)
+    sizes, strings = np.array(about["sizes"]), (about["names"], about["groups"], about["skipped"])
+    used = {kind: bounds and tuple(bounds) for kind, bounds in about["ranges"].items()}
+    names, groups, skipped = map(tuple, strings)
+    classes = Labelled(x, np.cumsum(sizes) - sizes, sizes, names, groups, skipped, used)
+    return classes.of_size(min_size)
+
+
+class How(NamedTuple):
+    """The form in which images are read."""
+
+    shape: tuple[int, int]
+    channels: int | None
+    ranges: Ranges | None
+
+
+def _rows(root: Path, layout: Layout, how: How, notes: Notes, kept: Kept | Spool) -> Rows:
+    """The images of a folder, read into `kept` first, because they depend on each other: whether
+    one has colour, and which values are black and white."""
+    known, class_of, names, groups, files = [], [], [], [], []
+    for group, name, folders in layout:
+        number = len(known)
+        for file, image in _each(folders, how.shape, notes):
+            kept.put(image.x)
+            known.append(image._replace(x=np.broadcast_to(image.x.dtype.type(0), image.x.shape)))
+            files.append(file)
+        if len(known) == number:
             notes.add("folders without an intact image", *folders)
             continue
-        pictures += [each for _, each in intact]
-        files += [file for file, _ in intact]
-        class_of += [len(names)] * len(intact)
+        class_of += [len(names)] * (len(known) - number)
         names.append(name)
         groups.append(group)
-    if not pictures:
-        layout = "It contains no folders of images; the layout is FOLDER/CLASS/IMAGE."
-        raise InputError(f"No image in {root} can be used. {' '.join(notes.lines) or layout}")
+    if not known:
+        form = "It contains no folders of images; the layout is FOLDER/CLASS/IMAGE."
+        raise InputError(f"No image in {root} can be used. {' '.join(notes.lines) or form}")
     twins(files, class_of, notes)
-    images, used = _bytes(pictures, files, ranges, notes)
-    grey = channels == 1 or channels is None and all(image.shape[2] == 1 for image in images)
-    x = np.stack([_with_channels(image, 1 if grey else 3) for image in images])
-    sizes = np.bincount(class_of)
-    classes = Labelled(
-        x, np.cumsum(sizes) - sizes, sizes, tuple(names), tuple(groups), notes.lines, used
+    used = _bounds(known, files, how.ranges, notes)
+    grey = how.channels == 1 or how.channels is None and all(i.x.shape[2] == 1 for i in known)
+    channels = 1 if grey else 3
+    about = {
+        "sizes": np.bincount(class_of).tolist(),
+        "names": names,
+        "groups": groups,
+        "skipped": notes.lines,
+        "ranges": used,
+    }
+    images = (
+        _with_channels(_bytes_of(x, image.kind, used), channels)
+        for x, image in zip(kept, known, strict=True)
     )
-    return classes.of_size(min_size)
+    return Rows(images, (*how.shape, channels), about)
+
+
+def _digest(root: Path, layout: Layout, how: How, notes: Notes) -> str:
+    """The digest of all that decides on the images of a folder."""
+    contents = sha256(repr((FORMAT, MOST_PIXELS, how, notes.lines)).encode())
+    for group, name, _ in layout:
+        contents.update(repr((group, name)).encode())
+    for file in _files(layout):
+        contents.update(repr(file.relative_to(root).as_posix()).encode())
+        with contextlib.suppress(OSError):
+            if _named(file):
+                with file.open("rb") as stream:
+                    contents.update(file_digest(stream, "sha256").digest())
+    return contents.hexdigest()
+
+
+def _most_bytes(layout: Layout, how: How) -> int:
+    """The bytes that the images of a folder may take, before any is read."""
+    return sum(map(_named, _files(layout))) * how.shape[0] * how.shape[1] * (how.channels or 3)
+
+
+def _files(layout: Layout) -> Iterator[Path]:
+    """The files of all classes, in order."""
+    for *_, folders in layout:
+        for folder in folders:
+            yield from sorted(each for each in folder.iterdir() if not each.is_dir())
 
 
 def images_by_class(
@@ -108,9 +188,9 @@ def images_by_class(
         files = [file for folder in folders for file in sorted(folder.iterdir()) if _named(file)]
 
         def read(folders: list[Path] = folders) -> UInt8[np.ndarray, "images h w 3"]:
-            intact = [pair for folder in folders for pair in _read(folder, shape, notes)]
+            intact = list(_each(folders, shape, notes))
             pictures, of = [each for _, each in intact], [file for file, _ in intact]
-            images, _ = _bytes(pictures, of, ranges, notes)
+            images = _bytes(pictures, of, ranges, notes)
             grown = [_with_channels(image, 3) for image in images]
             return np.stack(grown) if grown else np.empty((0, *shape, 3), np.uint8)
 
@@ -158,7 +238,7 @@ def from_images(
                 f"{file} cannot be read: {reason}. Formats that are read: {', '.join(FORMATS)}."
             )
         pictures.append(image)
-    images, _ = _bytes(pictures, files, ranges, notes)
+    images = _bytes(pictures, files, ranges, notes)
     return np.stack([_with_channels(image, channels) for image in images]), notes.lines
 
 
@@ -179,11 +259,11 @@ def images_in(
     root, shape = Path(folder), _shape(size)
     notes = Notes(root)
     inner = sorted(f for f in root.rglob("*") if f.is_dir() and not _hidden(f.relative_to(root)))
-    intact = [pair for each in (root, *inner) for pair in _read(each, shape, notes)]
+    intact = list(_each((root, *inner), shape, notes))
     if not intact:
         raise InputError(f"No image in {root} can be used. {' '.join(notes.lines)}".strip())
     files = [file for file, _ in intact]
-    images, _ = _bytes([image for _, image in intact], files, ranges, notes)
+    images = _bytes([image for _, image in intact], files, ranges, notes)
     return files, np.stack([_with_channels(image, channels) for image in images]), notes.lines
 
 
@@ -201,10 +281,11 @@ def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
     return shape
 
 
-def _read(folder: Path, shape: tuple[int, int], notes: Notes) -> list[tuple[Path, Picture]]:
-    """The intact images of one folder, at `shape`; the other files go into `notes`."""
-    intact = []
-    for file in sorted(folder.iterdir()):
+def _each(
+    folders: Iterable[Path], shape: tuple[int, int], notes: Notes
+) -> Iterator[tuple[Path, Picture]]:
+    """The intact images of folders, at `shape`; the other files go into `notes`."""
+    for file in (file for folder in folders for file in sorted(folder.iterdir())):
         if file.is_dir() or file.name.startswith("."):
             continue
         if file.suffix.lower() not in ENDINGS:
@@ -218,16 +299,27 @@ def _read(folder: Path, shape: tuple[int, int], notes: Notes) -> list[tuple[Path
             notes.add(what, file)
         if image.size != shape:
             notes.add(f"images resized to {shape[0]}×{shape[1]} pixels", file)
-        intact.append((file, image))
-    return intact
+        yield file, image
 
 
 def _bytes(
     pictures: list[Picture], files: list[Path], ranges: Ranges | None, notes: Notes
-) -> tuple[list[np.ndarray], dict[str, tuple[float, float] | None]]:
-    """Images as bytes, and the ranges that were used."""
-    images, used = [image.x for image in pictures], dict(ranges or {})
-    of_kind = defaultdict(list)
+) -> list[np.ndarray]:
+    """Images as bytes."""
+    used = _bounds(pictures, files, ranges, notes)
+    return [_bytes_of(image.x, image.kind, used) for image in pictures]
+
+
+def _bytes_of(x: Shaped[np.ndarray, "h w c"], kind: str, used: Ranges) -> np.ndarray:
+    bounds = used.get(kind)
+    return x if bounds is None or kind == "bytes" else as_bytes(x, bounds)
+
+
+def _bounds(
+    pictures: list[Picture], files: list[Path], ranges: Ranges | None, notes: Notes
+) -> dict[str, tuple[float, float] | None]:
+    """The ranges by which images become bytes."""
+    used, of_kind = dict(ranges or {}), defaultdict(list)
     for i, image in enumerate(pictures):
         of_kind[image.kind].append(i)
     for kind, numbers in of_kind.items():
@@ -239,13 +331,12 @@ def _bytes(
         used[kind] = bounds
         depth = f"images of more than a byte for a pixel ({words_of(kind, bounds)})"
         for i in numbers:
-            images[i] = as_bytes(images[i], bounds)
             notes.add(f"{depth}, brought to bytes", files[i])
             if pictures[i].low < bounds[0] or pictures[i].high > bounds[1]:
                 notes.add(f"{depth}, cut off because they have values beyond", files[i])
             elif pictures[i].high - bounds[0] < (bounds[1] - bounds[0]) / 16:
                 notes.add(f"{depth}, nearly black because others are brighter", files[i])
-    return images, used
+    return used
 
 
 def _with_channels(image: UInt8[np.ndarray, "height width some"], channels: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int, Shaped
@@ -10,7 +10,13 @@ from jaxtyping import Int, Shaped
 from ..core import InputError
 from ._averaged import area_averaged
 from ._examples import labels_from, rows_from
+from ._packed import Packed
 from ._ranges import Ranges
+
+if TYPE_CHECKING:
+    Held = np.ndarray  # for type checkers a `Packed` is the array that it stands for
+else:
+    Held = np.ndarray | Packed
 
 
 class Splits(NamedTuple):
@@ -38,7 +44,7 @@ class Labelled:
     """
 
     # uint8 images, "points height width channels", or float32 features
-    x: Shaped[np.ndarray, "points *in"]
+    x: Shaped[Held, "points *in"]
     starts: Int[np.ndarray, "classes"]  # first row of each class
     sizes: Int[np.ndarray, "classes"]  # rows of each class
     names: tuple[str, ...]
@@ -269,7 +275,7 @@ class Labelled:
         height, width = (size, size) if isinstance(size, int) else size
         if min(height, width) < 1:
             raise InputError(f"`size={size}`, but an image has at least one pixel.")
-        return dataclasses.replace(self, x=area_averaged(self.x, height, width))
+        return dataclasses.replace(self, x=area_averaged(np.asarray(self.x), height, width))
 
 
 def _check_parts(parts: Sequence[float], available: int, counts: bool, kind: str) -> None:

@@ -32,7 +32,7 @@ def turned(classes: Labelled, *, mirrored: bool = False) -> Labelled:
     forms = [(turns, flip) for flip in (False, True)[: 1 + mirrored] for turns in range(4)]
     sizes = np.tile(classes.sizes, len(forms))
     return Labelled(
-        np.concatenate([_form(classes.x, *form) for form in forms]),
+        np.concatenate([_form(np.asarray(classes.x), *form) for form in forms]),
         np.cumsum(sizes) - sizes,
         sizes,
         tuple(name + _suffix(*form) for form in forms for name in classes.names),

@@ -54,7 +54,7 @@ class Loop(eqx.Module):
         )
         log = jax.tree.map(lambda metric: jnp.zeros(self.window, metric.dtype), shapes)
 
-        ahead = self._ahead(run)
+        ahead = self.ahead(run)
 
         def body(
             step: Any, both: tuple[PyTree, PyTree], begin: Any, batches: Task
@@ -67,7 +67,7 @@ class Loop(eqx.Module):
 
         def chunk(both: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
             begin, end = both[0], jnp.minimum(both[0] + ahead, stop)
-            batches = jax.vmap(lambda step: self.draw(run, step))(begin + jnp.arange(ahead))
+            batches = self.batches(run, begin)
             return end, jax.lax.fori_loop(
                 begin, end, lambda step, both: body(step, both, begin, batches), both[1]
             )
@@ -79,7 +79,11 @@ class Loop(eqx.Module):
         )
         return carry, log, all_finite(carry[0])
 
-    def _ahead(self, run: Run) -> int:
+    def batches(self, run: Run, step: Any) -> Task:
+        """The tasks of the steps from `step` on that are drawn at once."""
+        return jax.vmap(lambda step: self.draw(run, step))(step + jnp.arange(self.ahead(run)))
+
+    def ahead(self, run: Run) -> int:
         """The number of steps whose tasks are drawn at once: large draws cost less per number."""
         batch = jax.eval_shape(lambda: self.draw(run, jnp.asarray(0)))
         size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch))

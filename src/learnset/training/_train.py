@@ -28,7 +28,9 @@ from ..core import (
     traced,
     trainable,
 )
+from ..data import failure_of
 from ..tasks import AbstractDistribution
+from ._ahead import read_ahead
 from ._check import check_training, does_not_fit, reason_of
 from ._checkpoint import Checkpoints, Saved
 from ._compiled import compiled
@@ -258,7 +260,13 @@ class _Host:
                 ctrl_c(waits=self.folder is not None) as stop,
             ):
                 saved = saved._replace(state=everywhere(saved.state))
-                return self._windows(saved, everywhere(run), steps, bar, log, stop)
+                run = everywhere(run)
+                with read_ahead(self.program, run, self._bounds(saved.step, steps)):
+                    return self._windows(saved, run, steps, bar, log, stop)
+        except (ValueError, jax.errors.JaxRuntimeError) as error:
+            if (failure := failure_of(error)) is error:
+                raise
+            raise failure from None
         finally:
             log.close()
 

@@ -5,7 +5,7 @@ import dataclasses
 import math
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax.random as jr
@@ -73,8 +73,8 @@ class AbstractSource(abc.ABC):
     """normalise by statistics of the support set, of a whole batch (queries then see each other),
     or of one image"""
     device_bytes: int = DEVICE_BYTES
-    """larger sets of examples stay in the memory of the host, from where the same tasks are
-    streamed"""
+    """larger sets of examples stay in the memory of the host, images of a folder on the disk, and
+    the same tasks are streamed from there"""
 
     def __post_init__(self):
         check_rising("--shots", self.shots)
@@ -214,7 +214,8 @@ class Files(AbstractSource):
         """The parts that folders `train`, `val` and `test` make of the classes; otherwise six
         tenths of the classes to train on, and two tenths each to validate and to test on. Whole
         groups stay together where there are enough of them."""
-        classes = self.of_size(self.classes())  # first, so that each part has classes enough
+        classes = self._classes(memory_bytes=self.device_bytes)
+        classes = self.of_size(classes)  # first, so that each part has classes enough
         given = given_parts(classes, seed=self.split_seed)
         if given is not None:
             return given
@@ -223,10 +224,12 @@ class Files(AbstractSource):
 
     def classes(self, shape: tuple[int, ...] = (), ranges: Ranges | None = None) -> Labelled:
         """All classes that the files have."""
+        return self._classes(channels=shape[-1] if shape else None, ranges=ranges)
+
+    def _classes(self, *, ranges: Ranges | None = None, **options: Any) -> Labelled:
         if self.path.suffix == ".npz":
             return from_npz(self.path, min_size=2, ranges=ranges)
-        channels = shape[-1] if shape else None
-        return from_folder(self.path, size=self.size, channels=channels, ranges=ranges)
+        return from_folder(self.path, size=self.size, ranges=ranges, **options)
 
     def shape_for(self, backbone: Backbone, part: Labelled) -> tuple[int, ...]:
         return part.x.shape[1:] if self.path.suffix == ".npz" else backbone.in_shape
