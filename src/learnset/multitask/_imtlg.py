@@ -17,6 +17,9 @@ class IMTLG(AbstractGramian):
     then scales the sum to one, and all projections are negative, so that every task would get
     worse; ours goes in the opposite direction. If gradients are linearly dependent, the projections
     are as equal as possible, and the result is zero if the sum of the weights is lost to rounding.
+    Gradients of many tasks on a small network are nearly dependent, and rounding then decides on a
+    hundredth of the direction: another order of the same sums, by another number of processes, say,
+    gives another direction.
 
     Source: Liu et al. 2021, *Towards Impartial Multi-task Learning*, §3.1; for dependent gradients,
     by the pseudo-inverse, Quinton & Rey 2024, *Jacobian Descent for Multi-Objective Optimization*,
