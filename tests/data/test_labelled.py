@@ -1,5 +1,6 @@
 """Examples with classes: sorted, chosen, split, and refused with a reason."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -96,6 +97,18 @@ def test_a_smaller_image_is_the_mean_over_areas():
     assert np.allclose(data.resized((5, 7)).x.mean(axis=(1, 2)), x.mean(axis=(1, 2)), atol=0.5)
     grey = ls.data.Labelled.from_arrays(np.full((2, 5, 5), 77, np.uint8), [0, 1])
     assert (grey.resized(28).x == 77).all()
+
+
+def test_images_that_grow_lie_between_pixels_and_others_are_means_over_areas():
+    x = images()
+    larger = ls.data.Labelled.from_arrays(x, np.zeros(6, int)).resized((29, 9)).x
+    expected = jax.image.resize(x.astype(np.float32), (6, 29, 9, 3), "linear")
+    np.testing.assert_allclose(larger, expected, atol=0.51)
+    both = ls.data.Labelled.from_arrays(x, np.zeros(6, int)).resized((24, 3)).x
+    means = x.reshape(6, 12, 3, 3, 3).mean(axis=3)
+    np.testing.assert_allclose(
+        both, jax.image.resize(means.astype(np.float32), (6, 24, 3, 3), "linear"), atol=0.51
+    )
 
 
 @pytest.mark.parametrize(

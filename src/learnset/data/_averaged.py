@@ -1,4 +1,4 @@
-"""Images at another size, by the mean over areas."""
+"""Images at another size, by the mean over areas, or between pixels where they grow."""
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
@@ -9,8 +9,8 @@ STRIP = 2**24  # numbers at a time: as floats they take four or eight times the 
 def area_averaged(
     images: UInt8[np.ndarray, "points old_height old_width channels"], height: int, width: int
 ) -> UInt8[np.ndarray, "points height width channels"]:
-    """Images at another size. Each new pixel is the mean over the area that it covers; halves are
-    rounded up."""
+    """Images at another size. Each new pixel is the mean over the area that it covers, or along a
+    side that grows lies on the line between two pixels; halves are rounded up."""
     if images.shape[1:3] == (height, width):
         return images
     result = np.empty((len(images), height, width, images.shape[3]), np.uint8)
@@ -44,7 +44,10 @@ def _last_axis(
 
 
 def _coverage(old: int, new: int) -> Float[np.ndarray, "new old"]:
-    """The part of each new pixel that each old one covers, along one axis. Rows sum to one."""
+    """The part that each old pixel has in each new one, along one axis. Rows sum to one."""
+    if new > old:
+        places = np.clip((np.arange(new) + 0.5) * (old / new) - 0.5, 0, old - 1)
+        return np.maximum(1 - np.abs(places[:, None] - np.arange(old)), 0).astype(np.float32)
     edges = np.arange(new + 1) * (old / new)
     low, high = edges[:-1, None], edges[1:, None]
     pixel = np.arange(old)[None]

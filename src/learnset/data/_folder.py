@@ -57,7 +57,8 @@ def from_folder(
     **Arguments:**
 
     - `size`: side of all images in pixels, or (height, width). Images of other sizes are resized to
-      it, whatever their proportions; each pixel is the mean over the area that it covers.
+      it, whatever their proportions; each pixel is the mean over the area that it covers, or
+      lies between two where images grow.
     - `channels`: 1 for grey, 3 for colour. Default: 3 if any image has colour.
     - `min_size`: classes with fewer images are left out.
     - `ranges`: black and white of images with more than a byte for a pixel, as `Labelled.ranges` of

@@ -263,7 +263,7 @@ class Labelled:
 
     def resized(self, size: int | tuple[int, int]) -> "Labelled":
         """The same images at another (height, width). Each new pixel is the mean over the area that
-        it covers.
+        it covers, or lies between two where images grow.
 
         >>> import numpy as np, learnset as ls
         >>> images = ls.data.Labelled.from_arrays(np.zeros((3, 105, 105), np.uint8), [0, 1, 1])

@@ -244,7 +244,8 @@ class Files(AbstractSource):
         for name, files, read in images_by_class(self.path, size=size, ranges=part.ranges):
             if name in part.names:
                 contents = [sha256(file.read_bytes()).hexdigest() for file in files]
-                of_name[name] = features.kept(f"{size} {part.ranges} {contents}", read)
+                mark = f"{size} {part.ranges} between pixels {contents}"
+                of_name[name] = features.kept(mark, read)
         sizes = [len(of_name.get(name, ())) for name in part.names]
         if sizes != part.sizes.tolist():
             raise InputError(
