@@ -15,6 +15,7 @@ from .omniglot import OmniglotStudy as OmniglotStudy
 from .omniglot_challenge import OmniglotChallengeStudy as OmniglotChallengeStudy
 from .sarcos import SarcosStudy as SarcosStudy
 from .school import SchoolStudy as SchoolStudy
+from .simulated_shifts import SimulatedShiftsStudy as SimulatedShiftsStudy
 from .source_ranking import SourceRankingStudy as SourceRankingStudy
 from .surgical import SurgicalStudy as SurgicalStudy
 from .tox21 import Tox21Study as Tox21Study

@@ -29,6 +29,8 @@ CONDITIONS = {
     "steps": "{} steps",
     "pulls": "{} pulls",
     "arms": "{} arms",
+    "shift": "{}",
+    "chosen_by": "chosen by {}",
 }
 NOT_HERE = (
     (
@@ -106,7 +108,7 @@ def _table(rows: list[Row]) -> Grid:
     lines = [
         (
             row.get("recipe") or row["method"],
-            ", ".join(CONDITIONS[key].format(row[key]) for key in varied if key in row),
+            ", ".join(CONDITIONS[k].format(row[k]).replace("_", " ") for k in varied if k in row),
             f"{row['published']:.{_digits(row)}f}",
             _ours(row),
             AGREES[row.get("agrees")],

@@ -50,3 +50,15 @@ def test_scores_of_features_rank_sources_and_those_of_source_classes_do_not():
         row = of["logistic head", score]
         assert row["tau"] - row["tau_ci95"] > 0 and row["regret"] < row["chance"] / 3
     assert of["logistic head", "LEEP"]["tau"] < of["logistic head", "LogME"]["tau"] - 0.3
+
+
+def test_alignments_of_simulated_shifts_are_the_published_ones():
+    rows = [row for row in rows_of("simulated-shifts")["rows"] if "published" in row]
+    assert all(row["agrees"] for row in rows if row["method"] not in ("TCA", "CORAL"))
+    assert sum(row["agrees"] for row in rows) > 0.8 * len(rows)
+
+
+def test_alignments_of_office_and_caltech_are_the_published_ones_to_the_last_digit():
+    rows = rows_of("office-caltech")["rows"]
+    for name in ("1NN", "PCA + 1NN", "GFK + 1NN", "TCA + 1NN", "JDA + 1NN"):
+        assert all(row["agrees"] for row in rows if row["method"] == name)
