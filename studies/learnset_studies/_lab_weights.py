@@ -119,6 +119,14 @@ def write_characters(model: Headed, rows: list[dict[str, Any]], path: Path) -> N
     np.savez_compressed(path, **arrays, accuracy=np.array(accuracy))
 
 
+def read_characters() -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """Kernel and bias of each block, and rows of ways, shots and accuracy."""
+    with _file("lab-characters.npz").open("rb") as file, np.load(file) as arrays:
+        count = sum(name.startswith("kernel") for name in arrays.files)
+        blocks = [(arrays[f"kernel{i}"], arrays[f"bias{i}"]) for i in range(count)]
+        return blocks, arrays["accuracy"]
+
+
 def folded(block: Any) -> tuple[np.ndarray, np.ndarray]:
     """Kernel and bias of a convolution with a normalisation by stored statistics after it: that is
     a factor and a shift for each channel."""

@@ -21,7 +21,7 @@ from learnset.envs.water_maze import STARTS
 from learnset.tasks import Sinusoids
 
 from . import multitask_toy
-from ._lab_weights import R2D2_STEPS, stored_sines, swimmers
+from ._lab_weights import Drawings, R2D2_STEPS, read_characters, stored_sines, swimmers
 from ._pages import select
 from .harlow import TRIALS
 from .maml_sinusoids import LRS, MAMLSinusoids
@@ -43,6 +43,7 @@ def values() -> dict[str, Any]:
         "balance": balance(),
         "harlow": harlow(),
         "pool": pool(),
+        "characters": characters(),
     }
 
 
@@ -161,6 +162,19 @@ def pool() -> dict[str, Any]:
             name: [row["value"] for row in select(curves, recipe=name)] for name in (RL2, FORGETFUL)
         },
         "rats": rats and rats["real"],
+    }
+
+
+def characters() -> dict[str, Any]:
+    """The blocks of a prototypical network, and how often it is right."""
+    blocks, accuracy = read_characters()
+    return {
+        "blocks": [
+            {"weights": packed([kernel, bias], "<f2"), "channels": len(bias)}
+            for kernel, bias in blocks
+        ],
+        "problems": Drawings().steps,  # of one task each
+        "accuracy": [[int(ways), int(shots), value] for ways, shots, value in accuracy.tolist()],
     }
 
 

@@ -15,13 +15,14 @@ from jaxtyping import Array
 from learnset.core import at, Batch, mse, predict, rows, Split, trace
 from learnset.envs import AbstractAgent, live, WaterMaze
 from learnset.meta import LearntRidge
+from learnset.models import AbstractNormalisation, Conv4, Headed
 from learnset.multitask import CAGrad, IMTLG, Mean, MGDA, NashMTL, PCGrad
 from learnset.rl import RecurrentAgent
 from learnset.tasks import RelatedGaussian, Sinusoids
-from learnset.transfer import FineTune
+from learnset.transfer import FineTune, Prototypes
 from learnset_studies import lab, multitask_toy
 from learnset_studies._agents import stored
-from learnset_studies._lab_weights import read_sines
+from learnset_studies._lab_weights import read_characters, read_sines
 from learnset_studies._water_maze_lives import path, POOL
 from learnset_studies.water_maze import WaterMazeStudy
 
@@ -51,6 +52,7 @@ WALKED = 500
 
 NOISE = np.random.default_rng(0).gumbel(size=(1000, 8)).round(6)
 PLATFORM = (0.35, -0.4)
+IMAGES = np.random.default_rng(1).uniform(size=(5, 28, 28)).round(3)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,7 @@ def told(page, tmp_path_factory):
         "walked": WALKED,
         "noise": NOISE.tolist(),
         "platform": PLATFORM,
+        "images": IMAGES.reshape(5, -1).tolist(),
         "starts": lab.data_of(page)["pool"]["starts"],
     }
     script = f"<script type=module>const asked = {json.dumps(asked)};{SCRIPT}</script>"
@@ -149,6 +152,11 @@ told.swims = asked.starts.map((start) =>
 const pulls = lab.pulls(lab.networks.pretrained);
 told.pull = list(pulls[3]);
 told.agreement = lab.agreement(pulls);
+const seen = asked.images.map((pixels) => lab.features(lab.blocks, Float64Array.from(pixels)));
+const means = [lab.mean(seen.slice(0, 2)), lab.mean(seen.slice(2, 4))];
+told.features = seen.map(list);
+told.chances = lab.chances(means.map((one) => lab.distance(one, seen[4])));
+told.plane = lab.plane([seen[4]], ...means)[0];
 // By hand: the first point is moved by the arrow keys, and the last slider is drawn to the end.
 const point = document.querySelector("#sines .handle");
 point.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft", bubbles: true }));
@@ -359,6 +367,38 @@ def agents():
 
 def float64(leaf):
     return leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf
+
+
+@pytest.mark.long
+def test_drawings_are_told_apart_as_by_a_prototypical_network(told):
+    with jax.enable_x64(True):
+        blocks, _ = read_characters()
+        filters = tuple(len(bias) for _, bias in blocks)
+        encoder = Conv4((28, 28, 1), filters=filters, normalisation=Kept, key=jax.random.key(0))
+        weights = [jnp.asarray(part, float) for block in blocks for part in block]
+        encoder = eqx.tree_at(parts, encoder, weights)
+        model, images = Headed(encoder, None), jnp.asarray(IMAGES)[..., None]
+        support = Batch(images[:4], jnp.repeat(jnp.eye(2), 2, axis=0))
+        logits = Prototypes().adapt(model, support)(images[4])
+        features = np.asarray(encoder.embed(images, jnp.ones(5)))
+        np.testing.assert_allclose(told["chances"], jax.nn.softmax(logits), **CLOSE)
+    np.testing.assert_allclose(told["features"], features, **CLOSE)
+    one, other = np.mean(features[:2], axis=0), np.mean(features[2:4], axis=0)
+    across = (np.asarray(features[4]) - (one + other) / 2) @ (other - one)
+    np.testing.assert_allclose(told["plane"][0], across / np.linalg.norm(other - one), **CLOSE)
+
+
+def parts(encoder):
+    convolutions = [block.convolution for block in encoder.blocks]
+    return [part for one in convolutions for part in (one.weight, one.bias)]
+
+
+class Kept(AbstractNormalisation):
+    """No normalisation: it is part of the kernels already."""
+
+    def statistics(self, x, weight):
+        shape = (1, 1, 1, x.shape[-1])
+        return jnp.zeros(shape), jnp.full(shape, 1 - 1e-5)
 
 
 @pytest.mark.slow

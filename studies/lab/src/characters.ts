@@ -6,11 +6,10 @@ import { Plot } from "./plot";
 import { Block, chances, distance, features, image, mean, plane, Stroke } from "./vision";
 
 const given = data.characters;
-export const blocks: Block[] = given.blocks.map(({ kernel, bias, channels }) => ({
-  kernel: halves(kernel),
-  bias: halves(bias),
-  channels,
-}));
+export const blocks: Block[] = given.blocks.map(({ weights, channels }) => {
+  const all = halves(weights);
+  return { kernel: all.slice(0, -channels), bias: all.slice(-channels), channels };
+});
 const SHOTS = 4;
 const LETTERS = ["A", "B"];
 const COLOURS = ["meta", "point"];
@@ -172,9 +171,10 @@ export const characters: Panel = {
         const isQuery = asked && i === all.length - 1;
         const kind = ofMean ? i - all.length : i < seen[0].length ? 0 : 1;
         if (ofMean) {
-          plot.text(`mark-mean${kind}`, x, y, LETTERS[kind], { "text-anchor": "middle", dy: 7, style: `fill: var(--${COLOURS[kind]}); font-size: 22px; font-weight: 700` });
+          plot.text(`mark-mean${kind}`, x, y, LETTERS[kind], { "text-anchor": "middle", dy: -8, style: `fill: var(--${COLOURS[kind]}); font-size: 22px; font-weight: 700` });
         } else if (isQuery) {
-          plot.text("mark-query", x, y, "?", { "text-anchor": "middle", dy: 8, style: "fill: var(--truth); font-size: 26px; font-weight: 700" });
+          plot.dot("mark-asked", x, y, "truth", 5);
+          plot.text("mark-query", x, y, "?", { "text-anchor": "middle", dy: 20, style: "fill: var(--truth); font-size: 26px; font-weight: 700" });
         } else plot.dot(`mark-dot${i}`, x, y, COLOURS[kind], 5);
       });
       const shots = seen.map((row) => row.length).join(" and ");
@@ -200,7 +200,7 @@ export const characters: Panel = {
     host.append(
       details(
         "What happens here?",
-        "A <em>prototypical network</em> turns each drawing into 64 numbers, takes the mean of each kind, and answers with the nearest mean. It was trained on thousands of such small problems with characters of many alphabets, so that drawings of one character come to lie together, whoever draws them, also of characters that it never saw. Nothing is trained when you draw: a new kind costs one mean.",
+        `A <em>prototypical network</em> turns each drawing into 64 numbers, takes the mean of each kind, and answers with the nearest mean. It was trained on ${given.problems.toLocaleString("en")} such small problems with characters of many alphabets, so that drawings of one character come to lie together, whoever draws them, also of characters that it never saw. Nothing is trained when you draw: a new kind costs one mean.`,
         `The plane is cut through both means, so that the dashed line is exactly the border between the answers; distances in the table are those of all 64 dimensions. On characters that it was not trained on, this small network is right in ${accuracy}. Source: Snell, Swersky and Zemel 2017; trained on drawings of Omniglot (Lake et al. 2015), as in the study <code>omniglot</code>, with fewer filters.`,
       ),
     );

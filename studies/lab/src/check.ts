@@ -8,3 +8,5 @@ export { blank, swim } from "./maze";
 export { agents, size } from "./pool";
 export { agreement, pulls } from "./conflict";
 export { networks } from "./sines";
+export { blocks } from "./characters";
+export { chances, distance, features, mean, plane } from "./vision";

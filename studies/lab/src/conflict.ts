@@ -65,7 +65,7 @@ export function arrows(host: HTMLElement): void {
     left,
     el("p", {}, "", opposing, " of all pairs pull against each other, and what is left of all arrows, their mean, is ", rest, " as long as they are. Pretraining follows only this mean; it has come to rest where the arrows cancel."),
   );
-  const plot = new Plot(left, { x: [-1, 1], y: [-1, 1], ratio: 0.7, bare: true, label: "Arrows of the gradients of many tasks" });
+  const plot = new Plot(left, { x: [-1, 1], y: [-0.7, 0.7], ratio: 0.7, bare: true, label: "Arrows of the gradients of many tasks" });
   const draw = () => {
     const all = pulls(floats(given.networks[which.value as "maml"]));
     const { opposing: share, left: length } = agreement(all);

@@ -38,7 +38,8 @@ export interface Data {
     rats: number[] | null;
   };
   characters: {
-    blocks: { kernel: string; bias: string; channels: number }[];
+    blocks: { weights: string; channels: number }[]; // kernel, then bias
+    problems: number; // in training
     accuracy: [number, number, number][]; // ways, shots, % correct
   };
 }

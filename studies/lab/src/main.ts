@@ -1,12 +1,13 @@
 import { el, Panel } from "./page";
 import { balance } from "./balance";
+import { characters } from "./characters";
 import { harlow } from "./harlow";
 import { pool } from "./pool";
 import { setting } from "./setting";
 import { sines } from "./sines";
 import * as check from "./check";
 
-const panels: Panel[] = [sines, setting, balance, harlow, pool];
+const panels: Panel[] = [sines, setting, balance, harlow, pool, characters];
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const theme = document.getElementById("theme") as HTMLButtonElement;
