@@ -179,6 +179,22 @@ def test_equal_weights_cost_no_pass_over_all_points_for_each_bin(monkeypatch):
         grower.grown(train, validation)
 
 
+def test_tasks_with_few_validation_rows_have_one_number_of_rounds():
+    """Each task's own, chosen among hundreds by a few rows, is chosen by chance."""
+    train, validation, _ = tasks_of(rows=120, noise=1.0)
+    own = ls.multitask.BoostingPerTask(ls.multitask.Boosting(rounds=40), enough=1)
+    shared = ls.multitask.BoostingPerTask(ls.multitask.Boosting(rounds=40), enough=1000)
+    _, of_each = own.grown(train, validation)
+    model, common = shared.grown(train, validation)
+    assert len(set(of_each[:-1])) > 1 and len(set(common[:-1])) == 1 and common[-1] == of_each[-1]
+    again, rounds = shared.grown(train, rounds=common)
+    assert rounds == common
+    for task in (0, 3, -1):
+        x = jnp.array([0.3, -0.2])
+        first, second = (m.for_task(jnp.asarray(task))(x) for m in (model, again))
+        np.testing.assert_array_equal(first, second)
+
+
 def test_many_inputs_have_fewer_bins_but_as_many_as_the_task_needs():
     x = np.zeros((200, 600))
     x[:, 0] = np.arange(200)

@@ -1,5 +1,6 @@
 """Gradient boosting of trees, which is given the task; for each task; and after a mixed model."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -83,6 +84,18 @@ class Boosting(AbstractGrower):
     ) -> tuple[Trees, int]:
         """Trees of inputs, targets and weights, of which the first input may be a category; and the
         number of rounds: that given, or the best on validation points."""
+        return self.scored(points, validation, rounds, category=category)[:2]
+
+    def scored(
+        self,
+        points: tuple[np.ndarray, np.ndarray, np.ndarray],
+        validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+        rounds: int | None,
+        *,
+        category: bool = False,
+    ) -> tuple[Trees, int, Float[np.ndarray, "rounds+1"]]:
+        """As `fitted`, and the mean score of validation points before the first round and after
+        each."""
         with needs("tables"):
             from sklearn.ensemble import (
                 HistGradientBoostingClassifier as Classifier,
@@ -91,7 +104,7 @@ class Boosting(AbstractGrower):
 
         (x, y, weight), outputs = points, points[1].shape[1]
         if rounds == 0:
-            return Trees.constant(base_of(y, weight)), 0
+            return Trees.constant(base_of(y, weight)), 0, np.zeros(1)
         options: dict[str, Any] = {
             "learning_rate": self.rate,
             "max_leaf_nodes": self.leaves,
@@ -107,7 +120,7 @@ class Boosting(AbstractGrower):
         labels = y[:, 0] if outputs == 1 else y.argmax(axis=1)
         present = np.unique(labels) if outputs > 1 else np.zeros(0)
         if outputs > 1 and len(present) == 1:
-            return Trees.constant(base_of(y, weight)), 0
+            return Trees.constant(base_of(y, weight)), 0, np.zeros(1)
         model = (Regressor if outputs == 1 else Classifier)(**options)
         others: dict[str, Any] = {}
         if rounds is None:
@@ -119,10 +132,13 @@ class Boosting(AbstractGrower):
             others["sample_weight_val"] = unless_equal(other_weight[known])
         with one_thread():
             model.fit(x, labels, sample_weight=unless_equal(weight), **others)
+        scores = np.asarray(model.validation_score_) if rounds is None else np.zeros(1)
         if rounds is None:
-            rounds = int(np.argmax(model.validation_score_))
+            rounds = int(np.argmax(scores))
         trees = Trees.of_boosting(model, rounds=rounds)
-        return (with_absent(trees, present.astype(int), outputs) if outputs > 1 else trees), rounds
+        if outputs > 1:
+            trees = with_absent(trees, present.astype(int), outputs)
+        return trees, rounds, scores
 
 
 def unless_equal(weight: Float[np.ndarray, "points"]) -> Float[np.ndarray, "points"] | None:
@@ -139,29 +155,62 @@ def bins_of(x: Float[np.ndarray, "points in"], *, category: bool = False) -> int
 
 
 class BoostingPerTask(AbstractGrower):
-    """Gradient boosting for each task alone: nothing is shared. A new task is predicted by trees of
-    all tasks together.
+    """Gradient boosting for each task alone: nothing is shared but the number of rounds of tasks
+    with few validation rows, which would otherwise be chosen by chance, and look better than it is.
+    A new task is predicted by trees of all tasks together.
 
-    **Arguments:** `boosting`: as each task has it.
+    **Arguments:** `boosting`: as each task has it. `enough`: validation rows of a task, of classes
+    those of its rarest, from which on it has its own number of rounds.
     """
 
     boosting: Boosting = Boosting()
+    enough: int = eqx.field(static=True, default=50)
 
     def grown(
         self, rows: TaskRows, validation: TaskRows | None = None, *, rounds: Any = None
     ) -> tuple[TreesPerTask, tuple[int, ...]]:
-        def parts(of: TaskRows | None) -> list[Any]:
-            """The points of each task, and of all together."""
-            return [None] * (len(rows) + 1) if of is None else [*of, (of.x, of.y, of.weight)]
+        together = rows.x, rows.y, rows.weight
+        if rounds is None:
+            assert validation is not None
+            others = validation.x, validation.y, validation.weight
+            fits = [
+                self.boosting.scored(*each, None) for each in zip(rows, validation, strict=True)
+            ]
+            few = [_count(y) < self.enough for _, y, _ in validation]
+            common = _common([fit[2] for fit in fits], [w.sum() for _, _, w in validation], few)
+            rounds = [common if is_few else fit[1] for fit, is_few in zip(fits, few, strict=True)]
+            trees = [
+                fit[0] if fit[1] == number else self.boosting.fitted(points, None, number)[0]
+                for fit, number, points in zip(fits, rounds, rows, strict=True)
+            ]
+            new, number = self.boosting.fitted(together, others, None)
+            rounds = [*rounds, number]
+        else:
+            each = zip([*rows, together], rounds, strict=True)
+            trees = [self.boosting.fitted(points, None, number)[0] for points, number in each]
+            new = trees.pop()
+        return TreesPerTask(side_by_side([*trees, new])), tuple(rounds)
 
-        given = [None] * (len(rows) + 1) if rounds is None else rounds
-        fitted = [
-            self.boosting.fitted(*each)
-            for each in zip(parts(rows), parts(validation), given, strict=True)
-        ]
-        return TreesPerTask(side_by_side([trees for trees, _ in fitted])), tuple(
-            number for _, number in fitted
-        )
+
+def _count(y: Float[np.ndarray, "points out"]) -> int:
+    """The number of rows, or of those of the rarest class that there is."""
+    if y.shape[1] == 1:
+        return len(y)
+    count = y.sum(axis=0)
+    return int(count[count > 0].min(initial=len(y)))
+
+
+def _common(
+    scores: Sequence[Float[np.ndarray, "rounds"]], weights: Sequence[float], few: Sequence[bool]
+) -> int:
+    """The number of rounds that is best for tasks with few validation rows together. A task that
+    ended earlier than others keeps its last score."""
+    chosen = [(s, w) for s, w, is_few in zip(scores, weights, few, strict=True) if is_few]
+    length = max((len(score) for score, _ in chosen), default=1)
+    total = np.zeros(length)
+    for score, weight in chosen:
+        total += weight * np.pad(score, (0, length - len(score)), mode="edge")
+    return int(total.argmax())
 
 
 class MixedBoosting(AbstractGrower):

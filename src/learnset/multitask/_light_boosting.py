@@ -22,21 +22,21 @@ class LightBoosting(Boosting):
     **Raises:** `InputError` where LightGBM is not installed.
     """
 
-    def fitted(
+    def scored(
         self,
         points: tuple[np.ndarray, np.ndarray, np.ndarray],
         validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
         rounds: int | None,
         *,
         category: bool = False,
-    ) -> tuple[Trees, int]:
+    ) -> tuple[Trees, int, Float[np.ndarray, "rounds+1"]]:
         with needs("lightgbm"):
             lightgbm: Any = import_module("lightgbm")
 
         (x, y, weight), outputs = points, points[1].shape[1]
         present = np.unique(y.argmax(axis=1))
         if rounds == 0 or (outputs > 1 and len(present) == 1):
-            return Trees.constant(base_of(y, weight)), 0
+            return Trees.constant(base_of(y, weight)), 0, np.zeros(1)
         options: dict[str, Any] = {
             "objective": "regression" if outputs == 1 else "multiclass",
             "num_class": len(present),  # one of them is no class, but a number
@@ -61,13 +61,18 @@ class LightBoosting(Boosting):
         train = data(points)
         watched = [] if rounds is not None else [data(validation, train)]
         stopping = [lightgbm.early_stopping(self.patience, verbose=False) for _ in watched]
+        losses: dict[str, dict[str, list[float]]] = {}
+        stopping += [lightgbm.record_evaluation(losses) for _ in watched]
         with one_thread():
             model = lightgbm.train(
                 options, train, rounds or self.rounds, watched, callbacks=stopping
             )
         count = int(rounds or model.best_iteration)
         trees = trees_of(model, count, len(present))
-        return (with_absent(trees, present, outputs) if outputs > 1 else trees), count
+        # It is not scored before the first round.
+        of_rounds = next(iter(losses["valid_0"].values())) if watched else []
+        scores = np.array([-np.inf, *(-loss for loss in of_rounds)])
+        return (with_absent(trees, present, outputs) if outputs > 1 else trees), count, scores
 
 
 def trees_of(model: Any, rounds: int, outputs: int) -> Trees:
