@@ -62,3 +62,12 @@ def test_alignments_of_office_and_caltech_are_the_published_ones_to_the_last_dig
     rows = rows_of("office-caltech")["rows"]
     for name in ("1NN", "PCA + 1NN", "GFK + 1NN", "TCA + 1NN", "JDA + 1NN"):
         assert all(row["agrees"] for row in rows if row["method"] == name)
+
+
+def test_a_head_on_a_pretrained_network_is_good_at_hand_signs_and_one_on_all_layers_better():
+    rows = [row for row in rows_of("compare-sign-digits")["rows"] if row["seed"] is None]
+    value = {(row["recipe"], row["shots"]): row["value"] for row in rows if row["steps"] is None}
+    for shots, least in {1: 0.366, 5: 0.606, 20: 0.755}.items():
+        assert value["frozen lite0 + logistic head", shots] > least
+    best = max(one for (_, shots), one in value.items() if shots == 20)
+    assert best > value["frozen lite0 + logistic head", 20] + 0.03
