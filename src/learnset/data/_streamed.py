@@ -77,6 +77,10 @@ class OnHost:
     def read(self, rows: Int[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
         """The rows, read by several threads, for each of which the file system reads ahead."""
         flat = rows.reshape(-1)
+        if isinstance(
+            self.array, Packed
+        ):  # which has the system read ahead, at a tenth of the cost
+            return np.asarray(self.array[flat]).reshape(*rows.shape, *self.shape[1:])
         fetched = np.empty((rows.size, *self.array.shape[1:]), self.dtype)
 
         def read(start: int) -> None:
