@@ -18,6 +18,12 @@ from ._boosting import (
     MixedBoosting as MixedBoosting,
 )
 from ._cagrad import CAGrad as CAGrad
+from ._chains import (
+    ChainedBoosting as ChainedBoosting,
+    Chains as Chains,
+    Stacked as Stacked,
+    StackedBoosting as StackedBoosting,
+)
 from ._config import ConFIG as ConFIG
 from ._cosmos import COSMOS as COSMOS
 from ._crmogm import CRMOGM as CRMOGM
@@ -38,8 +44,6 @@ from ._forest import (
     OutputPerTask as OutputPerTask,
     RandomForest as RandomForest,
     Shares as Shares,
-    Stacked as Stacked,
-    StackedBoosting as StackedBoosting,
 )
 from ._forum import FORUM as FORUM
 from ._gls import GLS as GLS

@@ -1,17 +1,15 @@
-"""Random forests of all tasks, and boosting that sees the predictions of other targets."""
+"""Random forests: of all tasks, and one of several targets."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..core import check_positive, InputError, needs
 from ..tasks import TaskRows
-from ._boosting import Boosting
-from ._grower import AbstractGrower, codes_of, pick, side_by_side, table_of, TreesOfTasks
+from ._grower import AbstractGrower, codes_of, table_of, TreesOfTasks
 from ._solver import AbstractSolution
 from ._threads import one_thread
 from ._trees import Trees
@@ -88,66 +86,13 @@ class ForestOfTargets(AbstractGrower):
         self, rows: TaskRows, validation: TaskRows | None = None, *, rounds: Any = None
     ) -> tuple["OutputPerTask", int]:
         del validation, rounds
-        x, y = targets_of(rows)
+        x, y, weight = targets_of(rows)
         if np.isnan(y).any():
             raise InputError(
                 "ForestOfTargets: tasks have different rows or missing labels, but one forest needs"
                 " all targets of each row. Use RandomForest."
             )
-        return OutputPerTask(self.forest.fitted(x, y, np.ones(len(x)))), 0
-
-
-class StackedBoosting(AbstractGrower):
-    """Stacked boosting of several targets: for each target trees of the inputs alone, and then
-    trees of the inputs and of what the first predict for all targets. What the second trees learn
-    from are predictions for rows that the first were not grown from, as they will be later.
-
-    Source: Spyromitros-Xioufis et al. 2016, *Multi-target regression via input space expansion*,
-    §3.1 and §3.3: stacking, the parallel form of their chains, with predictions from
-    cross-validation.
-
-    **Arguments:** `boosting`: as each target has it. `folds`: of the cross-validation.
-    """
-
-    boosting: Boosting = Boosting(leaves=15)
-    folds: int = eqx.field(static=True, default=3)
-
-    def grown(
-        self, rows: TaskRows, validation: TaskRows | None = None, *, rounds: Any = None
-    ) -> tuple["Stacked", tuple[tuple[int, int], ...]]:
-        x, y = targets_of(rows)
-        other = None if validation is None else targets_of(validation)
-        fold = np.random.default_rng(0).permutation(len(x)) % self.folds
-        first, before, before_other, counts = [], np.zeros_like(y), [], []
-        for target in range(y.shape[1]):
-            trees, count = self._one(x, y, other, target, rounds and rounds[target][0])
-            first.append(trees)
-            counts.append(count)
-            before[:, target] = _asked(trees, x)
-            for number in range(self.folds):
-                held = fold == number
-                without, _ = self._one(x[~held], y[~held], None, target, count)
-                before[held, target] = _asked(without, x[held])
-            if other is not None:
-                before_other.append(_asked(trees, other[0]))
-        wide = np.concatenate([before, x], axis=1)
-        if other is not None:
-            other = np.concatenate([np.stack(before_other, axis=1), other[0]], axis=1), other[1]
-        second = [
-            self._one(wide, y, other, target, rounds and rounds[target][1])
-            for target in range(y.shape[1])
-        ]
-        model = Stacked(side_by_side(first), side_by_side([trees for trees, _ in second]))
-        return model, tuple(zip(counts, (count for _, count in second), strict=True))
-
-    def _one(
-        self, x: np.ndarray, y: np.ndarray, other: Any, target: int, rounds: int | None
-    ) -> tuple[Trees, int]:
-        def labelled(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            here = np.isfinite(y[:, target])
-            return x[here], y[here, target][:, None], np.ones(here.sum())
-
-        return self.boosting.fitted(labelled(x, y), other and labelled(*other), rounds)
+        return OutputPerTask(self.forest.fitted(x, y, weight.mean(axis=1))), 0
 
 
 class OutputPerTask(AbstractSolution):
@@ -170,28 +115,6 @@ class OneOutput(eqx.Module):
         return jnp.where(self.index < 0, outputs.mean(), outputs[self.index])[None]
 
 
-class Stacked(AbstractSolution):
-    """Trees of each target, which receive what other trees predict for all targets. A new task is
-    predicted as the last one."""
-
-    first: Trees
-    second: Trees
-
-    def for_task(self, index: Int[Array, ""]) -> "Stack":
-        return Stack(self.first, pick(self.second, index))
-
-
-class Stack(eqx.Module):
-    """The trees of one target, with those of all targets that come first."""
-
-    first: Trees
-    second: Trees
-
-    def __call__(self, x: Float[Array, "in"]) -> Float[Array, "1"]:
-        before = jax.vmap(lambda trees: trees(x))(self.first)
-        return self.second(jnp.concatenate([before[:, 0], x]))
-
-
 class Shares(AbstractSolution):
     """Logarithms of the shares of classes that another solution predicts."""
 
@@ -210,21 +133,27 @@ class Logarithms(eqx.Module):
         return jnp.log(jnp.clip(self.predictor(x), 0.01, 1))
 
 
-def targets_of(
-    rows: TaskRows,
-) -> tuple[Float[np.ndarray, "rows in"], Float[np.ndarray, "rows tasks"]]:
-    """The inputs of rows that tasks share, and a column of each task's targets; NaN where one is
-    missing."""
+class Targets(NamedTuple):
+    """Rows that tasks share: their inputs, and a column of each task's targets, NaN where one is
+    missing, and of its weights."""
+
+    x: Float[np.ndarray, "rows in"]
+    y: Float[np.ndarray, "rows tasks"]
+    weight: Float[np.ndarray, "rows tasks"]
+
+    def some(self, rows: np.ndarray) -> "Targets":
+        """Some of the rows."""
+        return Targets(*(part[rows] for part in self))
+
+    def labelled(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The inputs, targets and weights of the rows that have target `number`."""
+        here = np.isfinite(self.y[:, number])
+        return self.x[here], self.y[here, number][:, None], self.weight[here, number]
+
+
+def targets_of(rows: TaskRows) -> Targets:
+    """The points of tasks that share their rows, as a table."""
     used, place = np.unique(rows.row, return_inverse=True)
-    y = np.full((len(used), len(rows)), np.nan)
-    y[place, rows.task] = rows.y[:, 0]
-    return rows.shared_x[used].astype(np.float64), y
-
-
-@eqx.filter_jit
-def _predicted(trees: Trees, x: Array) -> Array:
-    return jax.vmap(trees)(x)[:, 0]
-
-
-def _asked(trees: Trees, x: np.ndarray) -> np.ndarray:
-    return np.asarray(_predicted(trees, jnp.asarray(x, jnp.result_type(float))))
+    y, weight = np.full((len(used), len(rows)), np.nan), np.zeros((len(used), len(rows)))
+    y[place, rows.task], weight[place, rows.task] = rows.y[:, 0], rows.weight
+    return Targets(rows.shared_x[used].astype(np.float64), y, weight)

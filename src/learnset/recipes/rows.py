@@ -32,6 +32,7 @@ from ..multitask import (
     AbstractSolver,
     Boosting,
     BoostingPerTask,
+    ChainedBoosting,
     FAMO,
     ForestOfTargets,
     Given,
@@ -69,6 +70,8 @@ MOST_ALONE = 16  # tasks that may have trees, or large networks, of their own
 MOST_WORK = 2_000_000  # parameters times (10 + networks) of a step, about 6 ms of one core
 MOST_SQUARES = 20_000_000  # tasks times inputs squared, of which a lasso takes up to ten seconds
 MOST_CELLS = 10_000_000  # labelled rows times inputs, of which boosting takes about ten seconds
+LINKS = 12  # of all chains of trees: targets times chains
+MOST_CHAINED = 1_000_000  # labelled rows times inputs, of which chains of trees take minutes
 MOST_BALANCED = 32  # tasks for which UPGrad takes no more time than all the rest
 SHARED = "shared body"
 EQUAL = f"{SHARED} + equal weights"  # what balancers are compared with: trained as they are
@@ -198,20 +201,23 @@ def standard(
     loss = cross_entropy if classes else mse
     few: dict[str, Any] = {"decays": DECAYS[:1]} if quick else {"sizes": feasible(num_inputs)}
     networks = Networks(num_tasks, loss, steps, lrs, **few)
-    trees = QUICK_TREES if quick or num_rows * num_inputs > MOST_CELLS else TREES
+    cells = num_rows * num_inputs
+    trees = QUICK_TREES if quick or cells > MOST_CELLS else TREES
     boosted = tuple(Boosting(rate, leaves) for rate, leaves in trees)
     alone = () if quick or num_tasks > MOST_ALONE else feasible(num_inputs, num_tasks)
     has_slopes = num_inputs <= MOST_SLOPES
     return [
         *_alone(networks, alone, boosted, classes=classes, quick=quick),
         *_rivals(networks, boosted, classes=classes, has_slopes=has_slopes, quick=quick),
-        *(_of_targets(complete=complete) if targets and not classes else []),
+        *(_of_targets(num_tasks, cells, complete=complete) if targets and not classes else []),
         *_together(networks, has_slopes=has_slopes, has_lasso=_has_lasso(num_tasks, num_inputs)),
     ]
 
 
-def too_slow(num_tasks: int, num_inputs: int, num_rows: int) -> str:
+def too_slow(num_tasks: int, num_inputs: int, num_rows: int, *, targets: bool = False) -> str:
     """The candidates for which a table is too large, in words; an empty text for none.
+
+    **Arguments:** `targets`: whether tasks are targets that are numbers.
 
     >>> import learnset as ls
     >>> ls.recipes.rows.too_slow(12, 1024, 79_000)
@@ -225,6 +231,8 @@ def too_slow(num_tasks: int, num_inputs: int, num_rows: int) -> str:
         missing = []
     if not _has_lasso(num_tasks, num_inputs):
         missing.append("the multi-task lasso")
+    if targets and num_rows * num_inputs > MOST_CHAINED:
+        missing.append("chains of trees")
     if num_rows * num_inputs > MOST_CELLS:
         missing.append("other settings of trees")
     return " and ".join(missing)
@@ -321,14 +329,20 @@ def _rivals(
     return recipes
 
 
-def _of_targets(*, complete: bool) -> list[Recipe]:
-    """Trees of several targets."""
-    stacked = _grown(StackedBoosting(Boosting(0.1, 15)))
-    source = "Spyromitros-Xioufis et al. 2016, multi-target stacking"
-    recipes = [_rival("stacked boosting", Setting.POOLED, stacked, source, quick=False)]
+def _of_targets(targets: int, cells: int, *, complete: bool) -> list[Recipe]:
+    """Trees of several targets, for a table of as many labels times inputs. There are fewer chains
+    than the ten of their source, so that they take no longer than stacking."""
+    setting, boosting, paper = Setting.POOLED, Boosting(0.1, 15), "Spyromitros-Xioufis et al. 2016"
+    stacked = _grown(StackedBoosting(boosting))
+    chained = _grown(ChainedBoosting(boosting, max(2, LINKS // targets)))
+    source = f"{paper}, multi-target stacking"
+    recipes = [_rival("stacked boosting", setting, stacked, source, quick=False)]
+    if cells <= MOST_CHAINED:
+        source = f"{paper}, ensemble of regressor chains"
+        recipes.append(_rival("chained boosting", setting, chained, source, quick=False))
     if complete:
         forests = _grown(ForestOfTargets(), ForestOfTargets(RandomForest(least=1)))
-        recipes.append(_rival("forest of targets", Setting.POOLED, forests, "Segal 1992"))
+        recipes.append(_rival("forest of targets", setting, forests, "Segal 1992"))
     return recipes
 
 

@@ -239,7 +239,9 @@ class AbstractTableSubject(AbstractSubject):
         )
         ins, _ = known.sizes
         count = labelled(table)
-        if not self.quick and (left_out := rows.too_slow(len(table), ins, count)):
+        targets = table.task is None and not table.classes
+        left_out = "" if self.quick else rows.too_slow(len(table), ins, count, targets=targets)
+        if left_out:
             size = f"{count:,} labels of {ins:,} inputs"
             notes = (*notes, f"Left out, since they would be slow on {size}: {left_out}.")
         if others is not None and (note := _drawn(table, others)):
