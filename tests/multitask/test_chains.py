@@ -1,5 +1,7 @@
 """Chains of boosting for several targets."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,9 +40,8 @@ def test_the_answer_is_the_mean_of_regressor_chains_of_scikit_learn():
     counts = {link: ROUNDS for link in [(0,), (0, 1), (1,), (1, 0)]}
     model, same = grower.grown(rows_of(X, Y), rounds=counts)
     assert same == counts
-    one = HistGradientBoostingRegressor(
-        max_iter=ROUNDS, max_leaf_nodes=4, min_samples_leaf=12, early_stopping=False
-    )
+    options: Any = {"max_iter": ROUNDS, "max_leaf_nodes": 4, "early_stopping": False}
+    one = HistGradientBoostingRegressor(**options, min_samples_leaf=12)
     whole = HistGradientBoostingRegressor(**one.get_params()).set_params(min_samples_leaf=18)
     split = PredefinedSplit(_folds(len(X), 3))
     chains = []
@@ -59,7 +60,7 @@ def _inputs(chain, one, split, order):
     from sklearn.model_selection import cross_val_predict
 
     before = cross_val_predict(one, X, Y[:, order[0]], cv=split)
-    return X, np.column_stack([X, before])
+    return X, np.column_stack([X, np.asarray(before)])
 
 
 def test_few_targets_are_learnt_in_all_orders_and_many_in_different_ones():

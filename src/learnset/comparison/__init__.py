@@ -8,6 +8,7 @@ from ._comparison import (
     Comparison as Comparison,
     described as described,
 )
+from ._counts import OfCounts as OfCounts
 from ._experience import Experience as Experience, Learnt as Learnt
 from ._fits import misfit as misfit, takes_any_ways as takes_any_ways
 from ._host import (
@@ -49,6 +50,7 @@ from ._question import (
 from ._recipe import in_full as in_full, Recipe as Recipe, slug as slug
 from ._row_measures import (
     AbstractRowMeasure as AbstractRowMeasure,
+    ExplainedDeviance as ExplainedDeviance,
     ExplainedVariance as ExplainedVariance,
     RocAuc as RocAuc,
     RowAccuracy as RowAccuracy,

@@ -76,6 +76,37 @@ class ExplainedVariance(AbstractRowMeasure):
         return np.where(varied, 1 - error.sum(axis=1) / np.where(varied, total, 1), np.nan)
 
 
+class ExplainedDeviance(AbstractRowMeasure):
+    """The part of the Poisson deviance of counts that predictions explain (D²): of all rows
+    together where they have one target, and the mean over targets otherwise. It ranks recipes as
+    their log loss under a Poisson distribution does.
+
+    Source: Cameron & Windmeijer 1996, *R-squared measures for count data regression models*.
+    """
+
+    name = "explained deviance"
+
+    def of_rows(self, predictions: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds tasks"]:
+        return self._of(predictions, asked, (2,))
+
+    def of_all(self, predictions: np.ndarray, asked: Rows) -> Float[np.ndarray, "seeds"]:
+        if not asked.one_target:
+            return mean_of_defined(self.of_rows(predictions, asked))
+        return self._of(predictions, asked, (1, 2))[:, 0]
+
+    def _of(self, predictions: np.ndarray, asked: Rows, axes: tuple[int, ...]) -> np.ndarray:
+        """What is explained of the distances to the mean over these axes."""
+        weight, count = asked.present, asked.present.sum(axis=axes, keepdims=True)
+        y = np.where(weight, asked.y[..., 0], 0)
+        mean = np.broadcast_to(y.sum(axis=axes, keepdims=True) / np.maximum(count, 1), y.shape)
+        error, total = (
+            np.where(weight, asked.deviances(z), 0).sum(axis=axes, keepdims=True)
+            for z in (predictions, mean[..., None])
+        )
+        varied = total > TINY * count
+        return np.where(varied, 1 - error / np.where(varied, total, 1), np.nan)[..., 0]
+
+
 class AbstractClassMeasure(AbstractRowMeasure):
     """A measure of class probabilities. Settings are chosen by the log loss, which every row has a
     part in, each with the scale of its logits that is best on validation rows."""
@@ -159,9 +190,11 @@ class RowAccuracy(AbstractClassMeasure):
         return np.array([r[p].mean() for r, p in zip(right, asked.present, strict=True)])
 
 
-def measure_of_rows(classes: int) -> AbstractRowMeasure:
-    """The measure of a table's rows: explained variance of numbers, ROC-AUC of two classes, and log
-    loss of more."""
+def measure_of_rows(classes: int, *, counts: bool = False) -> AbstractRowMeasure:
+    """The measure of a table's rows: explained variance of numbers, explained deviance of counts,
+    ROC-AUC of two classes, and log loss of more."""
+    if counts:
+        return ExplainedDeviance()
     return ExplainedVariance() if classes == 0 else RocAuc() if classes == 2 else RowLogLoss()
 
 

@@ -6,12 +6,15 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+LEAST = 0.01  # of the mean count: what a prediction below it is taken for
+
 
 class Rows(eqx.Module):
     """The rows that all recipes are scored on, for each seed's division of a set of tasks.
 
     `y` are targets as they are predicted (scaled, or one-hot), `present` says which points there
     are, and `row` which rows of the table they are. `std` are the units of the targets.
+    `zero` is what a count of none is, where targets are counts.
     """
 
     y: Float[np.ndarray, "seeds tasks points out"]
@@ -24,6 +27,7 @@ class Rows(eqx.Module):
     group: Int[np.ndarray, "rows"] | None = (
         None  # of each row of the table, those that belong together
     )
+    zero: Float[np.ndarray, "seeds tasks"] | None = None
 
     @property
     def unit(self) -> Int[np.ndarray, "seeds tasks points"]:
@@ -34,6 +38,13 @@ class Rows(eqx.Module):
     def count(self) -> Int[np.ndarray, "seeds tasks"]:
         """How many rows of each task there are."""
         return self.present.sum(axis=2)
+
+    @property
+    def unit_of_gains(self) -> str:
+        """The unit of a hundred times the gains."""
+        if self.classes:
+            return "hundredths of log loss"
+        return "% of the variance of the target" if self.zero is None else "hundredths of deviance"
 
     def errors(
         self, predictions: Float[np.ndarray, "seeds tasks points out"]
@@ -53,13 +64,16 @@ class Rows(eqx.Module):
         simultaneous: bool = False,
     ) -> tuple[Float[np.ndarray, "tasks"], Float[np.ndarray, "tasks"]]:
         """The gain of each task, and half its 95 % interval, Student's: of numbers squared error
-        less of it, in units of the target's variance; of classes log loss. A row that several seeds
-        score counts once, with its mean gain; of rows that belong together all count as one.
+        less of it, in units of the target's variance; of counts Poisson deviance less of it; of
+        classes log loss. A row that several seeds score counts once, with its mean gain; of rows
+        that belong together all count as one.
 
         **Arguments:** `simultaneous`: an interval that holds for all tasks at once (Bonferroni).
         """
         if self.classes:
             gain = log_losses(base, self.y) - log_losses(better, self.y)
+        elif self.zero is not None:
+            gain = self.std[..., None] * (self.deviances(base) - self.deviances(better))
         else:
             gain = ((self.y - base) ** 2 - (self.y - better) ** 2).sum(axis=-1)
         tasks = range(gain.shape[1])
@@ -78,6 +92,16 @@ class Rows(eqx.Module):
         total = np.where(weight, (self.y - mean[:, None, None, None]) ** 2, 0).sum(axis=(1, 2, 3))
         return error, total
 
+    def deviances(
+        self, predictions: Float[np.ndarray, "seeds tasks points out"]
+    ) -> Float[np.ndarray, "seeds tasks points"]:
+        """The Poisson deviance of each point, where targets are counts, over the unit of its
+        target. A prediction of less than a hundredth of the mean count is taken for that."""
+        assert self.zero is not None
+        zero = self.zero[..., None]
+        rate = np.maximum(predictions[..., 0] - zero, LEAST * -zero)
+        return poisson_deviance(np.maximum(self.y[..., 0] - zero, 0), rate)
+
     def squares_within(self) -> Float[np.ndarray, "seeds tasks"]:
         """Sums of squared distances to the mean of each task."""
         weight = self.present[..., None]
@@ -95,6 +119,19 @@ def log_losses(
     """Minus the logarithm of the probability of the class of each row."""
     low = logits - logits.max(axis=-1, keepdims=True)
     return np.log(np.exp(low).sum(axis=-1)) - (low * y).sum(axis=-1)
+
+
+def poisson_deviance(
+    count: Float[np.ndarray, "*rows"], rate: Float[np.ndarray, "*rows"]
+) -> Float[np.ndarray, "*rows"]:
+    """Twice the log-likelihood that a count has at its best, less that of the rate.
+
+    >>> poisson_deviance(np.array([0.0, 2.0]), np.array([1.0, 2.0])).tolist()
+    [2.0, 0.0]
+    """
+    from scipy.special import xlogy
+
+    return 2 * (xlogy(count, np.where(count > 0, count, 1) / rate) - count + rate)
 
 
 def roc_auc(

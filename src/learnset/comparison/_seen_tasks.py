@@ -89,7 +89,7 @@ class SeenTasks(AbstractQuestion):
         divisions = [by_rows(table, part=part, shots=half, queries=half) for part in parts]
         scored = float(np.mean([(part == Split.TEST.value).mean() for part in parts]))
         overlap = scored / (1 - scored) if corrected else 0.0
-        measure = measure_of_rows(len(table.classes))
+        measure = measure_of_rows(len(table.classes), counts=table.counts)
         sets = stacked(_alike(divisions))
         return cls(sets, measure, table.task is not None, overlap, table.group, True)
 
@@ -139,7 +139,8 @@ class SeenTasks(AbstractQuestion):
         row = np.stack([np.asarray(tasks.rows_of(split)) for tasks in sets])
         std = np.stack([np.asarray(tasks.units, np.float64) for tasks in sets])
         weights = (y, weight > 0, row, std, first.names, first.classes)
-        return Rows(*weights, self.one_target, self.group)
+        zero = None if first.zero is None else np.stack([tasks.zero for tasks in sets])
+        return Rows(*weights, self.one_target, self.group, zero)
 
 
 @eqx.filter_jit

@@ -39,6 +39,7 @@ from ._losses import (
     Loss as Loss,
     mse as mse,
     point_weight as point_weight,
+    poisson_nll as poisson_nll,
     present as present,
     weighted_mean as weighted_mean,
 )

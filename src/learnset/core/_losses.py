@@ -10,6 +10,7 @@ from ._errors import InputError
 from ._predict import predict
 from ._types import Batch, Predictor
 
+LARGEST = 30.0  # logarithm of a rate, whose square is a number in single precision
 Loss = Callable[[Predictor, Batch], Float[Array, ""]]
 
 
@@ -47,6 +48,25 @@ def gaussian_nll(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
         + 0.5 * jnp.log(2 * jnp.pi)
     )
     return weighted_mean(score, weight)
+
+
+def poisson_nll(predictor: Predictor, batch: Batch) -> Float[Array, ""]:
+    """Mean negative log-likelihood of counts under Poisson distributions, of whose rates the
+    predictor has the logarithms; without what depends on the counts alone. Points without weight
+    are left out.
+
+    **Returns:** a scalar, in nats per point where counts are not scaled.
+
+    **Raises:** `InputError` if predictions and targets differ in shape.
+
+    >>> import jax.numpy as jnp
+    >>> float(poisson_nll(lambda x: jnp.zeros(1), Batch(jnp.zeros((4, 1)), jnp.ones((4, 1)))))
+    1.0
+    """
+    weight, log_rate = point_weight(batch), predict(predictor, batch.x, batch.weight)
+    _check_same("poisson_nll", log_rate, batch.y)
+    log_rate = jnp.minimum(log_rate, LARGEST)
+    return weighted_mean(jnp.exp(log_rate) - present(batch.y, weight) * log_rate, weight)
 
 
 def cross_entropy(predictor: Predictor, batch: Batch) -> Float[Array, ""]:

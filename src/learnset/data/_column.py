@@ -6,7 +6,7 @@ from typing import Any, get_args, Literal, NamedTuple
 from ..core import InputError
 
 Role = Literal["task", "target", "input", "left out", "group", "time", "split"]
-Kind = Literal["number", "words", "truth value", "date", "text", ""]
+Kind = Literal["number", "count", "words", "truth value", "date", "text", ""]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Column:
 
     - `role`: `task`, `target`, `input` or `left out`; `group`, `time` and `split` divide rows.
     - `kind`: `number`, `words`, `truth value`, `date`, or `text`, which is an input only
-      with an `encoder`. Empty in a schema written by hand: it is found.
+      with an `encoder`; of a target also `count`: whole numbers of zero or more. Empty in a schema
+      written by hand: it is found.
     - `words`: in order; their numbers are the codes. Of a target, its classes.
     - `missing`: words that mean an empty cell, in a text file and without quotes.
     - `unit`: left out of each cell, such as `%`. `format` of dates in text.
@@ -63,6 +64,11 @@ class Column:
                     f" {', '.join(filter(None, allowed))}."
                 )
         return cls(**values)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its cells are numbers: counts are."""
+        return self.kind in ("number", "count")
 
 
 class Reading(NamedTuple):

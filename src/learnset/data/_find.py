@@ -1,5 +1,6 @@
 """The columns of a schema, found from the cells of a file and from what the user says of them."""
 
+import contextlib
 import dataclasses
 import unicodedata
 from typing import Any, NoReturn
@@ -22,6 +23,7 @@ with needs("tables"):
     import polars as pl
 
 MOST_CLASSES = 50
+SKEWED = 0.5  # skewness of whole numbers from which they are counts: Poisson's of mean 4
 # Names of a column that is the number of its row, if its values are.
 ROW_NUMBERS = {"index", "id", "row", "rowid", "row_id", "row number", "rownames", "level_0", "nr"}
 _NAMELESS = r"^(column [0-9]+|Unnamed: [0-9]+)$"
@@ -36,6 +38,7 @@ class Wishes:
     leave_out: tuple[str, ...]
     categories: tuple[str, ...]
     classification: bool | None
+    counts: bool | None = None
     texts: dict[str, str] = dataclasses.field(default_factory=dict)  # their encoders
 
 
@@ -111,7 +114,11 @@ def _decimal(source: Source, role_of: dict[str, Role], wishes: Wishes, given: Sc
     digits: dict[str, Any] = {}
     for name, role in role_of.items():
         stated = given.column(name)
-        other = stated is not None and stated.kind not in ("number", "") or name in wishes.texts
+        other = (
+            stated is not None
+            and stated.kind not in ("number", "count", "")
+            or name in wishes.texts
+        )
         if role == "left out" or other or _by_name(name, role, wishes):
             continue
         cells, words = source.cells(name)
@@ -145,7 +152,7 @@ def _column(
     if column.missing:
         count = int(cells.str.strip_chars().is_in(list(column.missing)).sum())
         _missing_note(notes, name, column.missing, count)
-    elif column.kind in ("number", "truth value", "date") and cells.dtype == pl.String:
+    elif column.kind in ("number", "count", "truth value", "date") and cells.dtype == pl.String:
         text = names_of(cells).drop_nulls()
         gone = text.filter(filled(text, NO_NUMBER).is_null())
         if len(gone):
@@ -159,22 +166,34 @@ def _column(
     return _input(source, column, cells, wishes, decimal, notes) if role == "input" else column
 
 
+# Dashes and quotes of typography, and Cyrillic letters that are drawn as Latin ones.
+LOOKALIKES = str.maketrans(
+    "\u2010\u2011\u2012\u2013\u2014\u2212\u2018\u2019\u02bc\u00b4\u201c\u201d\u201e"
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421"
+    "\u0422\u0425",
+    "------''''" + 3 * '"' + "aeopcyxABEKMHOPCTX",
+)
+
+
 def _alike(words: tuple[str, ...]) -> str:
     """The first two words that differ only in upper and lower case, in what is not seen, or as ways
     to write one number, and in which of these; or nothing."""
     first: dict[str, str] = {}
     for word in words:
-        key = word
-        if PLAIN.fullmatch(word) and len(word) <= ROUNDED:
+        key, is_number = word, PLAIN.fullmatch(word) is not None
+        if is_number and len(word) <= ROUNDED:
             key = str(float(word))
         elif not word.isascii():
-            seen = (letter for letter in word if unicodedata.category(letter) != "Cf")
-            key = unicodedata.normalize("NFKC", "".join(seen))
+            with contextlib.suppress(UnicodeError):  # UTF-8 that was read as another encoding
+                key = word.encode("cp1252").decode()
+            seen = (letter for letter in key if unicodedata.category(letter) != "Cf")
+            key = unicodedata.normalize("NFKC", "".join(seen)).translate(LOOKALIKES)
+        key = " ".join(key.split())
         if (other := first.setdefault(key.casefold(), word)) == word:
             continue
         if other.casefold() == word.casefold():
             return f"{other!r} and {word!r} differ only in case"
-        if key[:1].isdigit() or key[:1] in "+-":
+        if is_number:
             return f"{other!r} and {word!r} are the same number"
         return f"{ascii(other)} and {ascii(word)} look alike"
     return ""
@@ -243,6 +262,10 @@ def _target(source: Source, column: Column, cells: Any, wishes: Wishes, decimal:
         values = np.unique(numbers(source.title, column.name, cells, decimal, column.unit))
         if values[~np.isnan(values)].tolist() == [0, 1]:
             return dataclasses.replace(column, kind="truth value", words=("0", "1"))
+    if column.kind == "number" and not wishes.classification:
+        values = numbers(source.title, column.name, cells, decimal, column.unit)
+        if wishes.counts or (wishes.counts is None and are_counts(values)):
+            return dataclasses.replace(column, kind="count")
     if len(column.words) > MOST_CLASSES:
         raise InputError(
             f"{where} has {len(column.words)} different values, but there may be at most"
@@ -251,10 +274,24 @@ def _target(source: Source, column: Column, cells: Any, wishes: Wishes, decimal:
     return column
 
 
+def are_counts(values: np.ndarray) -> bool:
+    """Whether a target is likely to be counts: whole numbers from zero on, of which a few are much
+    larger than the others.
+
+    >>> are_counts(np.array([0, 1, 0, 2, 9, 1])), are_counts(np.array([0.0, 1.5, 9, 1]))
+    (True, False)
+    """
+    known = values[~np.isnan(values)]
+    if not len(known) or known.min() != 0 or (known != np.round(known)).any():
+        return False
+    skewed = ((known - known.mean()) ** 3).mean() > SKEWED * known.std() ** 3
+    return bool(np.isfinite(known).all() and len(np.unique(known)) > 2 and skewed)
+
+
 def _targets_alike(source: Source, columns: list[Column], wishes: Wishes) -> list[Column]:
-    """Targets that are all numbers, or all classes. Zeros and ones are either."""
+    """Targets that are all numbers, all counts, or all classes. Zeros and ones are either."""
     targets = [column for column in columns if column.role == "target"]
-    if not any(column.kind == "number" for column in targets):
+    if not any(column.is_number for column in targets):
         return columns
     for column in targets:
         if column.kind == "words" or column.words == ("false", "true"):
@@ -263,8 +300,11 @@ def _targets_alike(source: Source, columns: list[Column], wishes: Wishes) -> lis
                 " other targets are. Leave it out."
             )
     numeric = {column.name for column in targets}
+    counts = all(column.kind == "count" for column in targets)
     return [
-        dataclasses.replace(column, kind="number", words=()) if column.name in numeric else column
+        dataclasses.replace(column, kind="count" if counts else "number", words=())
+        if column.name in numeric
+        else column
         for column in columns
     ]
 

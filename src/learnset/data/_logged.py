@@ -59,6 +59,12 @@ def target_notes(table: Table) -> list[str]:
                 if c < RARE
             ][:1]
             continue
+        if table.counts:
+            notes.append(
+                f"{name!r} is read as counts (whole numbers of zero or more): recipes are compared"
+                " by the Poisson deviance, and some learn by it. `--kind regression` reads numbers."
+            )
+            continue
         spread = y.std()
         skewness = float((((y - y.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
         if y.min() >= 0 and skewness > SKEWED:

@@ -23,6 +23,7 @@ def read_table(
     leave_out: Sequence[str] = (),
     categories: Sequence[str] = (),
     classification: bool | None = None,
+    counts: bool | None = None,
     min_rows: int = 1,
     group: str | None = None,
     time: str | None = None,
@@ -50,6 +51,8 @@ def read_table(
       are not inputs, of any type.
     - `categories`: columns whose values are names, not quantities.
     - `classification`: whether the target is a class. Default: if it is words, or zeros and ones.
+    - `counts`: whether the target is counts. Default: if it is whole numbers from zero on, and
+      skewed.
     - `min_rows`: tasks with fewer rows are left out.
     - `group`, `time`, `split`: columns by which rows can be divided; they are not inputs.
     - `texts`: columns of texts, each with the network whose features of it are inputs:
@@ -72,6 +75,9 @@ def read_table(
         from ._records import records_of
         from ._repeated import repeated_notes
 
+    if counts and classification:
+        raise InputError("The target cannot be counts and also a class. Say one of them.")
+    classification = False if counts else classification
     given = schema if isinstance(schema, Schema) else Schema()
     if isinstance(schema, (str, Path)):
         given = Schema.load(schema)
@@ -104,7 +110,7 @@ def read_table(
     if both := sorted(set(roles) & set(leave_out)):
         raise InputError(f"Column {both[0]!r} cannot be a {roles[both[0]]} and also left out.")
     wishes = Wishes(
-        roles, tuple(inputs), tuple(leave_out), tuple(categories), classification, texts
+        roles, tuple(inputs), tuple(leave_out), tuple(categories), classification, counts, texts
     )
     with reading_cells(opened.title):
         columns, decimal, notes = columns_of(opened, wishes, given)

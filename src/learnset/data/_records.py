@@ -23,7 +23,7 @@ def decimal_of(source: Source, schema: Schema) -> str:
     """
     if source.text is None:
         return schema.decimal
-    columns = [c for c in schema.columns if c.kind == "number" and c.role != "left out"]
+    columns = [c for c in schema.columns if c.is_number and c.role != "left out"]
     digits = {
         c.name: numerals(filled(source.cells(c.name)[0], NO_NUMBER)).digits
         for c in columns
@@ -145,12 +145,21 @@ def _division(source: Source, column: Column, text: Any) -> np.ndarray:
 def _converted(source: Source, column: Column, decimal: str, notes: list[str]) -> list[np.ndarray]:
     """A column as numbers: one array, or one for each part of a date."""
     cells, _ = source.cells(column.name)
-    if column.kind == "number":
+    if column.is_number:
         if cells.dtype.is_temporal():
             raise InputError(
                 f"{source.title}: column {column.name!r} has dates, but it must be numbers."
             )
-        return [numbers(source.title, column.name, cells, decimal, column.unit)]
+        values = numbers(source.title, column.name, cells, decimal, column.unit)
+        if column.kind == "count" and (wrong := (values < 0) | (values != np.round(values))).any():
+            row = int(np.flatnonzero(wrong & ~np.isnan(values)).min(initial=len(values)))
+            if row < len(values):
+                raise InputError(
+                    f"{source.title}: column {column.name!r} is {values[row]:g} in row {row + 1},"
+                    " but counts are whole numbers of zero or more. Correct the cell, or read the"
+                    " column as numbers (`--kind regression`, or its kind in the schema)."
+                )
+        return [values]
     if column.kind == "truth value":
         return [truths(source.title, column.name, cells)]
     if column.kind == "date":

@@ -97,7 +97,8 @@ class Schema:
     def classes(self) -> tuple[tuple[str, ...], ...]:
         """The classes of each target; empty for a target of numbers."""
         return tuple(
-            () if column.kind in ("number", "date") else column.words for column in self.targets
+            () if column.is_number or column.kind == "date" else column.words
+            for column in self.targets
         )
 
     @property
@@ -199,6 +200,8 @@ def schema_of_arrays(
     targets: Sequence[str],
     classes: Sequence[tuple[str, ...]],
     tasks: tuple[str, ...] | None,
+    *,
+    counts: bool = False,
 ) -> Schema:
     """The schema of a table that was made from arrays. Its task column is called `task`."""
     inputs = [
@@ -206,7 +209,7 @@ def schema_of_arrays(
         for i, name in enumerate(columns)
     ]
     answers = [
-        Column(name, "target", "words" if known else "number", tuple(known))
+        Column(name, "target", "words" if known else "count" if counts else "number", tuple(known))
         for name, known in zip(targets, classes, strict=True)
     ]
     task = [] if tasks is None else [Column("task", "task", "words")]

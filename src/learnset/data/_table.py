@@ -126,19 +126,27 @@ class Table:
         classes: Sequence[str] = (),
         columns: Sequence[str] = (),
         targets: Sequence[str] = (),
+        counts: bool = False,
     ) -> "Table":
         """A table from arrays: row `i` is a point `x[i], y[i]` of the task `task[i]` (any labels).
         Without `task`, each column of `y` is a task on the same rows, and NaN is a missing
-        label."""
+        label. `counts`: whether targets are counts."""
+        if counts and (np.nanmin(y, initial=0) < 0 or classes):
+            raise InputError("Counts are numbers of zero or more, and have no classes.")
         y = np.asarray(y, np.float64).reshape(len(y), -1)
         columns = tuple(columns) or tuple(f"x{i + 1}" for i in range(np.shape(x)[1]))
         if task is None:
             targets = tuple(targets) or tuple(f"y{i + 1}" for i in range(y.shape[1]))
-            return cls(np.asarray(x), y, None, targets, columns, {}, tuple(classes), targets)
+            each = (tuple(classes),) * len(targets)
+            schema = schema_of_arrays(columns, {}, targets, each, None, counts=counts)
+            common = (targets, columns, {}, tuple(classes), targets)
+            return cls(np.asarray(x), y, None, *common, schema=schema)
         labels, number = numbered(task)
         names = tuple(str(label) for label in labels)
         targets = tuple(targets) or ("target",)
-        return cls(np.asarray(x), y, number, names, columns, {}, tuple(classes), targets)
+        schema = schema_of_arrays(columns, {}, targets, (tuple(classes),), names, counts=counts)
+        common = (names, columns, {}, tuple(classes), targets)
+        return cls(np.asarray(x), y, number, *common, schema=schema)
 
     def __len__(self) -> int:
         """The number of tasks."""
@@ -147,6 +155,13 @@ class Table:
     def __repr__(self) -> str:
         kind = f"{len(self.classes)} classes" if self.classes else "regression"
         return f"Table({len(self)} tasks, {len(self.x)} rows, {self.x.shape[1]} inputs, {kind})"
+
+    @property
+    def counts(self) -> bool:
+        """Whether all targets are counts, and not their logarithms."""
+        columns = self.schema.targets
+        same = self.targets == tuple(column.name for column in columns)
+        return same and all(column.kind == "count" for column in columns)
 
     def rows_of(self, number: int) -> Int[np.ndarray, "rows"]:
         """The rows of task `number` that have a label."""

@@ -21,6 +21,7 @@ from ..comparison import (
     Comparison,
     described,
     learn,
+    OfCounts,
     Outcome,
     Recipe,
     SeenTasks,
@@ -206,7 +207,7 @@ def _by_adaptation(table: Table, name: str, seed: int, divisions: int) -> Fitted
 
 def recipes_of(table: Table, steps: int = STEPS) -> list[Recipe]:
     """The recipes that can be fitted to a table."""
-    options: dict[str, Any] = {"targets": table.task is None}
+    options: dict[str, Any] = {"targets": table.task is None, "counts": table.counts}
     options |= {"complete": bool(np.isfinite(table.y).all())}
     options |= {"classes": bool(table.classes), "quick": True}
     return rows.standard(len(table), table.x.shape[1], steps=steps, **options)
@@ -272,6 +273,7 @@ def _of_inputs(schema: Schema) -> Schema:
 def _kept(recipe: Recipe) -> float:
     """The part of the rows by which training is stopped."""
     learner = recipe.learners[0]
+    learner = learner.learner if isinstance(learner, OfCounts) else learner
     return STOPPED_BY if isinstance(learner, ByEarlyStopping | ByTrees) else 0.0
 
 

@@ -150,7 +150,9 @@ class Fitted:
         """Targets as they were measured, where the model has their logarithms."""
         back = {"": np.asarray, "log": np.exp, "log1p": np.expm1}
         with np.errstate(over="ignore"):
-            return np.stack([back[log](z[:, i]) for i, log in enumerate(self.logs)], axis=1)
+            y = np.stack([back[log](z[:, i]) for i, log in enumerate(self.logs)], axis=1)
+        counts = [column.kind == "count" for column in self.schema.targets]
+        return np.where(counts, np.maximum(y, 0), y)  # no count is less than none
 
     def _outputs(self, x: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Predictions in the units of the targets with the half widths of their intervals, or

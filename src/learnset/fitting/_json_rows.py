@@ -11,7 +11,7 @@ from ..core import few, InputError, needs
 from ..data import Column, Records, Schema
 
 MOST_SHOWN = 40  # letters of a value in a message
-SIMPLE = ("number", "words", "truth value")
+SIMPLE = ("number", "count", "words", "truth value")
 TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "1": 1.0, "0": 0.0}
 
 
@@ -78,7 +78,7 @@ class JsonRows:
             if abs(value) <= 1e300:
                 return float(value)
             raise InputError(f"Column {column.name!r} of row {row + 1} has a number beyond 1e300.")
-        kind = "a number" if column.kind == "number" else "true or false"
+        kind = "a number" if column.is_number else "true or false"
         raise InputError(
             f"Column {column.name!r} of row {row + 1} is {_shown(value)}, but it must be {kind}, or"
             " null."

@@ -71,7 +71,7 @@ def example_rows(fitted: Fitted, labelled: bool) -> list[dict[str, Any]]:
         row[task.name] = "a new task" if labelled else fitted.schema.tasks[0]
     names = list(fitted.schema.names)
     for column in fitted.schema.inputs:
-        if column.kind == "number":
+        if column.is_number:
             row[column.name] = float(f"{fitted.encoding.middle[names.index(column.name)]:.4g}")
     return [row]
 
@@ -84,7 +84,7 @@ def _columns(fitted: Fitted, labelled: bool) -> list[Column]:
 def _type(column: Column) -> dict[str, Any]:
     if column.role == "task":
         return {"type": ["string", "integer", "null"]}
-    kinds = {"number": "number", "truth value": "boolean"}
+    kinds = {"number": "number", "count": "number", "truth value": "boolean"}
     return {"type": [kinds.get(column.kind, "string"), "null"]}
 
 

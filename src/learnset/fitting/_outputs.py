@@ -10,7 +10,15 @@ from jaxtyping import Array, Float, Int
 
 from ..core import for_task, Model, Predictor
 from ..models import Separate, SharedBody
-from ..multitask import LinearPredictor, LinearTasks, MixedEffects, Stacked, TreesPerTask
+from ..multitask import (
+    Exponential,
+    LinearPredictor,
+    LinearTasks,
+    LogLink,
+    MixedEffects,
+    Stacked,
+    TreesPerTask,
+)
 from ._newcomers import PerTask
 
 SIZES = (1, 8, 64, 512)  # of batches: few lengths, and so few compiled programs
@@ -31,6 +39,8 @@ class MeanOfTasks(eqx.Module):
 def newcomer(model: Model, count: int) -> Predictor:
     """The predictor for a task that is not known: the mean of the `count` tasks that are. A shared
     body has it as the mean of its heads, and a mixed model as its fixed effects."""
+    if isinstance(model, LogLink):
+        return Exponential(newcomer(model.model, count), model.zero[-1])
     if isinstance(model, SharedBody):
         return model.with_mean_head().model
     if isinstance(model, (Separate, PerTask)):

@@ -82,6 +82,7 @@ from ._nash_mtl import NashMTL as NashMTL
 from ._pbi import PBI as PBI
 from ._pcd import PCD as PCD
 from ._pcgrad import PCGrad as PCGrad
+from ._poisson import Exponential as Exponential, LogLink as LogLink, TaskPoisson as TaskPoisson
 from ._ridges import (
     OffsetRidge as OffsetRidge,
     PooledRidge as PooledRidge,

@@ -40,7 +40,8 @@ class Boosting(AbstractGrower):
 
     - `rate`: the learning rate. `leaves`: of a tree, at most.
     - `rounds`: at most; it ends when validation rows were predicted no better for `patience`.
-    - `task`: whether it is given the task.
+    - `task`: whether it is given the task. `poisson`: whether targets are counts, of which it
+      learns logarithms of rates by their Poisson likelihood.
 
     >>> import jax.numpy as jnp, learnset as ls
     >>> x = jnp.linspace(0, 1, 40)[None, :, None].repeat(2, axis=0)
@@ -56,6 +57,7 @@ class Boosting(AbstractGrower):
     rounds: int = eqx.field(static=True, default=500)
     patience: int = eqx.field(static=True, default=15)
     task: bool = eqx.field(static=True, default=True)
+    poisson: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         check_positive("Boosting", rate=self.rate, leaves=self.leaves - 1, rounds=self.rounds)
@@ -103,8 +105,8 @@ class Boosting(AbstractGrower):
             )
 
         (x, y, weight), outputs = points, points[1].shape[1]
-        if rounds == 0:
-            return Trees.constant(base_of(y, weight)), 0, np.zeros(1)
+        if rounds == 0 or (self.poisson and not weight @ y[:, 0] > 0):
+            return Trees.constant(self._base_of(y, weight)), 0, np.zeros(1)
         options: dict[str, Any] = {
             "learning_rate": self.rate,
             "max_leaf_nodes": self.leaves,
@@ -121,6 +123,8 @@ class Boosting(AbstractGrower):
         present = np.unique(labels) if outputs > 1 else np.zeros(0)
         if outputs > 1 and len(present) == 1:
             return Trees.constant(base_of(y, weight)), 0, np.zeros(1)
+        if self.poisson:
+            options["loss"] = "poisson"
         model = (Regressor if outputs == 1 else Classifier)(**options)
         others: dict[str, Any] = {}
         if rounds is None:
@@ -139,6 +143,10 @@ class Boosting(AbstractGrower):
         if outputs > 1:
             trees = with_absent(trees, present.astype(int), outputs)
         return trees, rounds, scores
+
+    def _base_of(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        base = base_of(y, weight)
+        return np.maximum(np.log(np.maximum(base, 1e-30)), ABSENT) if self.poisson else base
 
 
 def unless_equal(weight: Float[np.ndarray, "points"]) -> Float[np.ndarray, "points"] | None:

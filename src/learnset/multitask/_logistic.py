@@ -47,33 +47,13 @@ class TaskLogistic(AbstractSolver):
         check_positive("TaskLogistic", l2=self.l2)
 
     def solve_rows(self, rows: TaskRows) -> LinearTasks:
-        import scipy.sparse  # here and not above: the import takes 0.2 s
-
-        tasks, (size, outputs) = len(rows), rows.sizes
+        outputs = rows.sizes[1]
         if self.given is Given.ALL:
             parts = [self._fitted(x, y, w, outputs) for x, y, w in rows]
             weight, bias = (np.stack(many) for many in zip(*parts, strict=True))
             return linear_tasks(weight, bias)
-        x, which = rows.x, np.arange(len(rows.task))
-        columns = [scipy.sparse.csr_array(x)]
-        if self.given is not Given.NOTHING:
-            shape = len(which), tasks
-            columns.append(scipy.sparse.csr_array((np.ones(len(which)), (which, rows.task)), shape))
-        if self.given is Given.SLOPES:
-            place = size * rows.task[:, None] + np.arange(size)
-            rows_of = np.broadcast_to(which[:, None], place.shape)
-            shape = len(which), tasks * size
-            columns.append(
-                scipy.sparse.csr_array((x.ravel(), (rows_of.ravel(), place.ravel())), shape)
-            )
-        design = x if len(columns) == 1 else scipy.sparse.hstack(columns, format="csr")
-        weight, bias = self._fitted(design, rows.y, rows.weight, outputs)
-        shared, own, slopes = np.split(weight, [size, min(len(weight), size + tasks)])
-        of_tasks = np.tile(shared, (tasks, 1, 1))
-        if len(slopes):
-            of_tasks = of_tasks + slopes.reshape(tasks, size, outputs)
-        offsets = np.tile(bias, (tasks, 1))
-        return linear_tasks(of_tasks, offsets + own if len(own) else offsets)
+        weight, bias = self._fitted(design_of(rows, self.given), rows.y, rows.weight, outputs)
+        return of_each_task(rows, weight, bias)
 
     def _fitted(
         self, x: Any, y: np.ndarray, weight: np.ndarray, outputs: int
@@ -97,3 +77,33 @@ class TaskLogistic(AbstractSolver):
             found, bias = found * np.array([-0.5, 0.5]), bias * np.array([-0.5, 0.5])
         coefficients[:, present], offsets[present] = found, bias
         return coefficients, offsets
+
+
+def design_of(rows: TaskRows, given: Given, unit: float = 1.0) -> Any:
+    """The inputs of a linear model of all tasks, a column of `unit` for each task, and the products
+    of both, as far as they are given."""
+    import scipy.sparse  # here and not above: the import takes 0.2 s
+
+    tasks, size, x, which = len(rows), rows.sizes[0], rows.x, np.arange(len(rows.task))
+    if given is Given.NOTHING:
+        return x
+    shape = len(which), tasks
+    own = scipy.sparse.csr_array((np.full(len(which), unit), (which, rows.task)), shape)
+    columns = [scipy.sparse.csr_array(x), own]
+    if given is Given.SLOPES:
+        place = size * rows.task[:, None] + np.arange(size)
+        rows_of = np.broadcast_to(which[:, None], place.shape)
+        shape = len(which), tasks * size
+        columns.append(scipy.sparse.csr_array((x.ravel(), (rows_of.ravel(), place.ravel())), shape))
+    return scipy.sparse.hstack(columns, format="csr")
+
+
+def of_each_task(rows: TaskRows, weight: np.ndarray, bias: np.ndarray) -> LinearTasks:
+    """The linear predictors of tasks, from the weights of the columns of `design_of`."""
+    tasks, (size, _) = len(rows), rows.sizes
+    shared, own, slopes = np.split(weight, [size, min(len(weight), size + tasks)])
+    of_tasks = np.tile(shared, (tasks, 1, 1))
+    if len(slopes):
+        of_tasks = of_tasks + slopes.reshape(tasks, size, -1)
+    offsets = np.tile(bias, (tasks, 1))
+    return linear_tasks(of_tasks, offsets + own if len(own) else offsets)

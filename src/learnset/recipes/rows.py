@@ -22,10 +22,11 @@ from ..comparison import (
     ByEarlyStopping,
     ByTrees,
     InClosedForm,
+    OfCounts,
     Recipe,
     Setting,
 )
-from ..core import AbstractMethod, cross_entropy, Model, mse
+from ..core import AbstractMethod, cross_entropy, Model, mse, poisson_nll
 from ..models import MLP, TaskEmbedding
 from ..multitask import (
     AbstractGrower,
@@ -49,6 +50,7 @@ from ..multitask import (
     SoftSharing,
     StackedBoosting,
     TaskLogistic,
+    TaskPoisson,
     TaskRidge,
     UPGrad,
 )
@@ -57,6 +59,7 @@ from .regression import Heads, OneEach
 
 L2S = tuple(float(l2) for l2 in np.geomspace(0.1, 1e4, 11).round(4))
 OF_CLASSES = (1.0, 10.0, 100.0, 1000.0)  # penalties of logistic regressions
+OF_COUNTS = (0.1, 1.0, 10.0, 100.0)  # penalties of Poisson regressions
 ALPHAS = tuple(float(alpha) for alpha in np.geomspace(1e-3, 3, 8).round(6))
 SIZES = ((128, 2), (128, 3))  # widths and depths of networks, next to the common one
 LRS = (0.003,)
@@ -71,11 +74,12 @@ MOST_WORK = 2_000_000  # parameters times (10 + networks) of a step, about 6 ms 
 MOST_SQUARES = 20_000_000  # tasks times inputs squared, of which a lasso takes up to ten seconds
 MOST_CELLS = 10_000_000  # labelled rows times inputs, of which boosting takes about ten seconds
 LINKS = 12  # of all chains of trees: targets times chains
-MOST_CHAINED = 1_000_000  # labelled rows times inputs, of which chains of trees take minutes
+MOST_CHAINED = 200_000  # labelled rows times inputs, of which chains of trees take minutes
 MOST_BALANCED = 32  # tasks for which UPGrad takes no more time than all the rest
 SHARED = "shared body"
 EQUAL = f"{SHARED} + equal weights"  # what balancers are compared with: trained as they are
 KURIN = "Kurin et al. 2022, In Defense of the Unitary Scalarization"
+CARUANA = "Caruana 1997, Multitask Learning"
 FRIEDMAN = "Friedman 2001, gradient boosting; scikit-learn"
 
 
@@ -176,6 +180,7 @@ def standard(
     num_inputs: int,
     *,
     classes: bool = False,
+    counts: bool = False,
     targets: bool = False,
     complete: bool = True,
     steps: int = 5000,
@@ -188,6 +193,7 @@ def standard(
     **Arguments:**
 
     - `num_tasks`, `num_inputs`: how many there are. `classes`: whether targets are classes.
+      `counts`: whether they are counts, which some recipes learn by their Poisson likelihood.
     - `targets`: whether tasks are several targets of the same rows, and `complete`, whether all
       rows have all of them.
     - `steps`: of training of a network, at most. `lrs`: its step sizes to choose from.
@@ -211,6 +217,7 @@ def standard(
         *_rivals(networks, boosted, classes=classes, has_slopes=has_slopes, quick=quick),
         *(_of_targets(num_tasks, cells, complete=complete) if targets and not classes else []),
         *_together(networks, has_slopes=has_slopes, has_lasso=_has_lasso(num_tasks, num_inputs)),
+        *(_of_counts(networks, trees) if counts else []),
     ]
 
 
@@ -373,7 +380,7 @@ def _together(networks: Networks, *, has_slopes: bool, has_lasso: bool) -> list[
         recipe("ridge with offsets", _solved(OffsetRidge), "an offset for each task"),
         recipe("mixed model", mixed, "Laird & Ware 1982, Random-effects models"),
         *([recipe("multi-task lasso", lasso, "Obozinski et al. 2010", quick=False)] * has_lasso),
-        recipe(SHARED, networks.of_rows(heads), "Caruana 1997, Multitask Learning"),
+        recipe(SHARED, networks.of_rows(heads), CARUANA),
         recipe(EQUAL, equal, KURIN, quick=False),
         recipe(f"{SHARED} + FAMO", famo, "Liu et al. 2023, FAMO", quick=False),
     ]
@@ -382,6 +389,32 @@ def _together(networks: Networks, *, has_slopes: bool, has_lasso: bool) -> list[
         recipes.append(recipe(f"{SHARED} + UPGrad", upgrad, source, quick=False))
     source = "Evgeniou & Pontil 2004, Regularized Multi-Task Learning"
     return [*recipes, recipe("soft sharing", soft, source, quick=False)]
+
+
+def _of_counts(networks: Networks, trees: Any) -> list[Recipe]:
+    """Recipes with a Poisson likelihood."""
+    source = "Nelder & Wedderburn 1972, Generalized Linear Models"
+
+    def regressions(given: Given) -> tuple[AbstractLearner, ...]:
+        return tuple(OfCounts(InClosedForm(TaskPoisson(l2, given))) for l2 in OF_COUNTS)
+
+    boosted = tuple(OfCounts(ByTrees(Boosting(*one, poisson=True))) for one in trees)
+    mixed = tuple(
+        OfCounts(InClosedForm(TaskPoisson(l2, own_l2=own))) for l2 in OF_COUNTS for own in OF_COUNTS
+    )
+    poisson = dataclasses.replace(networks, loss=poisson_nll)
+    of_rows: Any = poisson.of_rows(Heads(networks.num_tasks))
+    network = tuple(OfCounts(learner) for learner in of_rows)
+    together = Setting.MULTI_TASK
+    return [
+        _rival("Poisson per task", Setting.SCRATCH, regressions(Given.ALL), source),
+        _rival("Poisson + task", Setting.POOLED, regressions(Given.OFFSETS), source),
+        _rival("Poisson boosting + task", Setting.POOLED, boosted, FRIEDMAN),
+        Recipe(
+            "Poisson with offsets", together, mixed, source="Breslow & Clayton 1993", quick=True
+        ),
+        Recipe(f"{SHARED} + Poisson", together, network, source=CARUANA, quick=True),
+    ]
 
 
 # Parts

@@ -16,6 +16,8 @@ from ._values import code, escaped, Markdown
 LONGEST = 80  # letters of a name on the page
 MEANING = {
     "explained variance": "100 % is perfect, 0 % no better than one mean for all rows",
+    "explained deviance": "of counts, by their Poisson likelihood: 100 % is perfect, 0 % no better"
+    " than one mean for all rows",
     "ROC-AUC": "the probability that a row of the second class is ranked above one of the first:"
     " 100 % is perfect, 50 % is chance",
     "log loss": "minus the logarithm of the probability of the right class: 0 is perfect, lower is"
@@ -24,7 +26,12 @@ MEANING = {
     "accuracy": "the part of the rows whose class is right",
 }
 # The value of a measure where nothing is known of a row, and what has it.
-NOTHING = {"explained variance": (0.0, "one mean for all rows"), "ROC-AUC": (0.5, "chance")}
+ONE_MEAN = (0.0, "one mean for all rows")
+NOTHING = {
+    "explained variance": ONE_MEAN,
+    "explained deviance": ONE_MEAN,
+    "ROC-AUC": (0.5, "chance"),
+}
 
 
 def recommendation(result: TableResult, folder: Path) -> list[str]:

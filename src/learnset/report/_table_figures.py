@@ -71,8 +71,7 @@ def draw_gains(
     half = np.where(np.isfinite(half), half, 0)
     better, worse = result.significant()
     colour = np.where(better, GAIN, np.where(worse, LOSS, FAINT))
-    unit = "hundredths of log loss" if rows.classes else "% of the variance of the target"
-    label = f"gain of learning together over one model per task ({unit})"
+    label = f"gain of learning together over one model per task ({rows.unit_of_gains})"
     if len(order) > MOST_NAMED:
         figure, axes = new_figure(1, 1, width=9, height=4.2)
         axis = axes[0][0]

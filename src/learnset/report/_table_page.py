@@ -4,10 +4,11 @@ done."""
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..comparison import Comparison, described, Outcome, RowLogLoss
+from ..comparison import Comparison, described, ExplainedVariance, Outcome, RowLogLoss
 from ..core import short
 from ..data import Table
 from ..multitask import delta_m
@@ -87,7 +88,7 @@ def _recipe_grid(result: TableResult) -> Grid:
     alone = result.alone
     base = None if alone is None else rows.errors(alone.predictions).mean(axis=0)
     error = "wrong (%)" if rows.classes else "root mean squared error"
-    second = rows.classes and not isinstance(seen.measure, RowLogLoss)
+    second = _second(seen)
     best = list(result.contrasted().items())
     lines = []
     for title, outcome in [*((outcome.name, outcome) for outcome in seen), *best]:
@@ -105,7 +106,7 @@ def _recipe_grid(result: TableResult) -> Grid:
                 outcome.recipe.setting.value,
                 numbers.text(*seen.value(outcome)).removesuffix(" %"),
                 apart,
-                *((_log_loss(seen, outcome),) if second else ()),
+                *((_at_a_mean(second, seen, outcome),) if second else ()),
                 overall_error(seen, outcome),
                 delta,
                 who(outcome) if is_best else _settings(outcome),
@@ -117,7 +118,7 @@ def _recipe_grid(result: TableResult) -> Grid:
         "setting",
         numbers.label,
         "minus one model per task",
-        *(("log loss",) if second else ()),
+        *((Numbers(second).label,) if second else ()),
         error,
         "Δm",
         "chosen",
@@ -130,8 +131,17 @@ def _same(outcome: Outcome, other: Outcome) -> bool:
     return np.array_equal(outcome.predictions, other.predictions)
 
 
-def _log_loss(seen: Comparison, outcome: Outcome) -> str:
-    return number(float(np.nanmean(RowLogLoss().of_all(outcome.predictions, seen.rows))))
+def _second(seen: Comparison) -> Any:
+    """A measure next to that of the comparison: log loss of classes, and explained variance of
+    counts."""
+    if seen.rows.classes:
+        return None if isinstance(seen.measure, RowLogLoss) else RowLogLoss()
+    return ExplainedVariance() if seen.rows.zero is not None else None
+
+
+def _at_a_mean(measure: Any, seen: Comparison, outcome: Outcome) -> str:
+    value = float(np.nanmean(measure.of_all(outcome.predictions, seen.rows)))
+    return Numbers(measure).one(value).removesuffix(" %")
 
 
 def _settings(outcome: Outcome) -> str:
@@ -156,7 +166,6 @@ def _task_parts(result: TableResult) -> tuple[Paragraph | Grid, ...]:
     )
     shown = order if len(order) <= MOST_NAMED else [*order[:10], *order[-10:]]
     lead = "The ten tasks that gain most and the ten that gain least; `tasks.csv` has all."
-    unit = "hundredths of log loss" if result.seen.rows.classes else "% of the target's variance"
     lines = []
     for i in shown:
         record = records[i]
@@ -165,7 +174,9 @@ def _task_parts(result: TableResult) -> tuple[Paragraph | Grid, ...]:
         text += "" if half is None else f" ± {100 * half:.1f}"
         cells = ("" if record[head] is None else number(record[head]) for head in heads)
         lines.append((short(record["task"], LONGEST), f"{record['scored_rows']:.0f}", *cells, text))
-    grid = Grid(("task", "rows scored", *heads, f"gain ({unit})"), tuple(lines))
+    grid = Grid(
+        ("task", "rows scored", *heads, f"gain ({result.seen.rows.unit_of_gains})"), tuple(lines)
+    )
     return (grid,) if len(shown) == len(order) else (Paragraph(lead), grid)
 
 

@@ -68,6 +68,7 @@ def all_rows(
         "names": table.names,
         "classes": table.classes,
         "inputs": encoding.names,
+        "counts": table.counts,
     }
     shots, queries = (min(n, max(1, smallest // 2)) for n in (shots, queries))
     return AllRows(TableTasks(points, held_out, shots, queries, **common), encoding, mean, std)

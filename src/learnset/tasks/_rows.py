@@ -28,6 +28,7 @@ class TableTasks(FiniteTasks):
       padding.
     - `class_counts`: the number of classes of each task, where targets have classes of their own.
       Others than these are no answers (`own_classes`).
+    - `counts`: whether targets are counts; `zero` is then what none is.
     - `shared`: whether all tasks have the same rows. These are then stored once, with a target for
       each task.
     """
@@ -42,6 +43,7 @@ class TableTasks(FiniteTasks):
     inputs: tuple[str, ...] = eqx.field(static=True, default=())
     class_counts: tuple[int, ...] = eqx.field(static=True, default=())
     shared: bool = eqx.field(static=True, default=False)
+    counts: bool = eqx.field(static=True, default=False)
 
     def __len__(self) -> int:
         return self.points.weight.shape[-1] if self.shared else self.points.weight.shape[0]
@@ -84,6 +86,11 @@ class TableTasks(FiniteTasks):
     @property
     def units(self) -> Float[Array, "tasks"]:
         return jnp.asarray(self.std, jnp.result_type(float))
+
+    @property
+    def zero(self) -> Float[np.ndarray, "*seeds tasks"] | None:
+        """The scaled target of each task that is a count of zero; None where there are none."""
+        return -np.asarray(self.mean) / np.asarray(self.std) if self.counts else None
 
     def rows_of(self, split: Split) -> Int[Array, "tasks points"]:
         """The row of the table of each of `all_points`; -1 for padding."""
@@ -145,6 +152,7 @@ def by_rows(
         "names": table.names,
         "classes": table.classes,
         "inputs": encoding.names,
+        "counts": table.counts,
         "class_counts": tuple(map(len, table.target_classes)) if table.task is None else (),
     }
     if table.task is None:

@@ -115,9 +115,9 @@ class OwnTable(AbstractTable):
     """columns that are not used as inputs"""
     categories: tuple[str, ...] = ()
     """columns whose values are names, even where they look like numbers"""
-    kind: Literal["inferred", "regression", "classification"] = "inferred"
+    kind: Literal["inferred", "regression", "counts", "classification"] = "inferred"
     """kind of the target; default: inferred from its values (words, or zeros and ones, are
-    classes)"""
+    classes; skewed whole numbers from zero on are counts)"""
     min_rows: int = 1
     """tasks with fewer labelled rows are left out"""
     group_column: str | None = None
@@ -150,6 +150,7 @@ class OwnTable(AbstractTable):
             leave_out=self.leave_out,
             categories=self.categories,
             classification=None if self.kind == "inferred" else self.kind == "classification",
+            counts=None if self.kind == "inferred" else self.kind == "counts",
             min_rows=self.min_rows,
             group=self.group_column,
             time=self.time_column,
@@ -303,6 +304,7 @@ class AbstractTableSubject(AbstractSubject):
         executor: Executor | None,
     ) -> Comparison:
         options: dict[str, Any] = {"classes": bool(table.classes), "quick": self.quick}
+        options |= {"counts": table.counts}
         options |= {"targets": table.task is None, "complete": bool(np.isfinite(table.y).all())}
         most = self.steps or (MOST_STEPS // 5 if self.quick else MOST_STEPS)
         options["num_rows"] = labelled(table)
