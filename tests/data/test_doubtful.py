@@ -78,6 +78,15 @@ def test_numbers_that_are_not_all_dates_are_only_numbers(tmp_path):
         (lambda i: ["1", "1.0"][i % 2], "t", "'1' and '1.0' are the same number"),
         (lambda i: ["a", "a\u200b"][i % 2], "t", r"'a\u200b' look alike"),
         (lambda i: ["\xe9", "e\u0301"][i % 2], "t", r"'\xe9' look alike"),
+        (lambda i: ["a shop", "a  shop"][i % 2], "t", "'a  shop' look alike"),
+        (lambda i: ["a-b", "a\u2013b"][i % 2], "t", r"'a\u2013b' look alike"),
+        (lambda i: ["o'b", "o\u2019b"][i % 2], "t", r"'o\u2019b' look alike"),
+        (lambda i: ["abc", "\u0430bc"][i % 2], "t", r"'\u0430bc' look alike"),
+        (lambda i: ["caf\xe9", "caf\xc3\xa9"][i % 2], "t", r"'caf\xc3\xa9' look alike"),
+        (lambda i: ["3 b", "3  b"][i % 2], "t", "'3  b' look alike"),
+        (lambda i: -999 if i % 5 == 0 else i, "y", "-999 in 5 rows, far from"),
+        (lambda i: "9999-12-31" if i == 3 else f"2024-01-{i + 1:02}", "x", "9999-12-31 in 1 row,"),
+        (lambda i: "1900-01-01" if i % 9 == 0 else f"2024-01-{i + 1:02}", "x", "1900-01-01 in 3"),
     ),
 )
 def test_what_may_mean_something_else_is_noted(tmp_path, cells, kind, words):

@@ -15,6 +15,7 @@ SUMMARY = re.compile(
 SENTINELS = (-9, -99, -999, -9999, -99999, 99, 999, 9999, 99999)  # as some forms write "missing"
 MANY = 20  # different words with digits, which are rather quantities
 DISTINCT = 5  # dates that are not all numbers by chance
+YEAR = 365  # days
 
 
 def doubtful_notes(schema: Schema, records: Records) -> list[str]:
@@ -28,6 +29,10 @@ def doubtful_notes(schema: Schema, records: Records) -> list[str]:
             what = _of_words(column)
         if column.role == "input" and column.kind == "number":
             what = _of_numbers(records.x[:, number[column.name]])
+        if column.role == "target" and column.is_number:
+            what = _of_codes(records.y[:, schema.targets.index(column)])
+        if column.role == "input" and column.kind == "date":
+            what = _of_dates(records.x[:, number[column.name]])
         if column.role == "input" and column.kind == "words" and not what:
             what = _of_gaps(records.x[:, number[column.name]])
         if what:
@@ -58,6 +63,11 @@ def _of_numbers(values: np.ndarray) -> str:
                     f"has dates such as {known[0]:.0f}, which are read as numbers. To read them as"
                     f' dates, say so in a schema: {{"kind": "date", "format": "{form}"}}'
                 )
+    return _of_codes(values)
+
+
+def _of_codes(values: np.ndarray) -> str:
+    known = np.unique(values[np.isfinite(values)])
     for value in {known[0], known[-1]} & set(map(float, SENTINELS)) if len(known) > 2 else ():
         others = known[known != value]
         count = int((values == value).sum())
@@ -66,6 +76,22 @@ def _of_numbers(values: np.ndarray) -> str:
             return (
                 f"is {value:.0f} in {count} rows, far from all other values. If it means that a"
                 " cell is missing, empty such cells"
+            )
+    return ""
+
+
+def _of_dates(days: np.ndarray) -> str:
+    """Whether the first or the last day is further from all others than they are from each
+    other."""
+    known = np.unique(days[np.isfinite(days)])
+    if len(known) < DISTINCT:
+        return ""
+    for day, others in ((known[0], known[1:]), (known[-1], known[:-1])):
+        if np.abs(others - day).min() > 3 * max(YEAR, np.ptp(others)):
+            count = int((days == day).sum())
+            return (
+                f"is {np.datetime64(int(day), 'D')} in {count} row{'s' if count > 1 else ''}, far"
+                " from all other dates. If it means that a cell is missing, empty such cells"
             )
     return ""
 
