@@ -1,8 +1,12 @@
-"""Reads thousands of damaged images or arrays, and prints what became of them as JSON.
+"""Reads thousands of damaged files of a kind, and prints what became of them as JSON.
 
-Arguments: `images` or `arrays`, how many, a seed, a folder to write into.
+Arguments: the kind (`images`, `arrays`, `models`, `predictors` or `results`), how many, a seed, a
+folder to write into. Models and predictors that can be read are asked.
 """
 
+import contextlib
+import copy
+import hashlib
 import io
 import json
 import random
@@ -14,13 +18,17 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
+import polars
 from PIL import Image
 
 import learnset as ls
+from learnset.cli._result import read_result, write_result
 
-warnings.simplefilter("error")
 kind, count, seed, place = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+warnings.simplefilter("error" if kind in ("images", "arrays") else "ignore")
 chance = random.Random(seed)
 numbers = np.random.default_rng(seed)
 
@@ -54,6 +62,86 @@ def arrays():
             stream = io.BytesIO()
             save(stream, x=some, y=y, names=["a", "b", "c"], groups=["g", "g", "h"])
             yield stream.getvalue()
+
+
+TASK = np.arange(60) % 3
+X = numbers.normal(size=(60, 2))
+COLUMNS = {"x1": X[:3, 0], "x2": X[:3, 1], "task": ["0", "1", "new"]}
+
+
+def models():
+    for y, recipe, classes in (
+        (X[:, 0] + TASK, "mixed model", ()),
+        (X[:, 0] + TASK, "boosting + task", ()),
+        ((X[:, 0] > 0) * 1.0, "ridge with offsets", ("no", "yes")),
+    ):
+        table = ls.Table.from_arrays(X, y, TASK, classes=classes)
+        file = place / "whole.learnset"
+        ls.fit(table, recipe, divisions=1).save(file)
+        yield file.read_bytes()
+
+
+def predictors():
+    for size in (1, 3):
+        file = place / "whole.predictor"
+        ls.save(file, ls.MLP(2, size, width=4, depth=1, key=jr.key(0)), jnp.ones((5, 2)))
+        yield file.read_bytes()
+
+
+def results():
+    values = {"rows": [{"recipe": "é", "value": 0.5, "seed": None}], "meta": {"seconds": 1.5}}
+    write_result(place / "result.json", values)
+    yield (place / "result.json").read_bytes()
+
+
+def tampered(content):
+    # A model with other contents, whose digests are right.
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    del members["digests.json"]
+    about = json.loads(members["about.json"])
+    about["schema"] = json.loads(about["schema"])
+    for _ in range(chance.choice((1, 1, 2, 4))):
+        if chance.random() < 0.2:
+            name = chance.choice([name for name in members if name.endswith(".npy")])
+            members[name] = changed(members[name])
+        else:
+            exchange(about)
+    if "schema" in about and chance.random() < 0.95:
+        about["schema"] = json.dumps(about["schema"])
+    members["about.json"] = json.dumps(about).encode()
+    digests = {name: hashlib.sha256(part).hexdigest() for name, part in members.items()}
+    members["digests.json"] = json.dumps(digests).encode()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:
+        for name, part in members.items():
+            file.writestr(name, part)
+    return stream.getvalue()
+
+
+def exchange(tree):
+    # Something in a tree of JSON is another value, another part of the tree, twice there or gone.
+    inner = []
+
+    def walk(part):
+        if isinstance(part, (dict, list)) and part:
+            inner.append(part)
+            for value in part.values() if isinstance(part, dict) else part:
+                walk(value)
+
+    walk(tree)
+    part = chance.choice(inner)
+    key = chance.choice(list(part) if isinstance(part, dict) else range(len(part)))
+    values = [None, True, 0, -1, 3, 2**31, 2**63, 1e308, -0.5, "", "x1", "é" * 50, [], {}, [[1]]]
+    what = chance.randrange(5)
+    if what == 0:
+        del part[key]
+    elif what == 1 and isinstance(part, list):
+        part.insert(chance.randrange(len(part)), copy.deepcopy(part[key]))
+    elif what == 2:
+        part[key] = copy.deepcopy(chance.choice(inner))
+    else:
+        part[key] = chance.choice(values)
 
 
 def changed(content):
@@ -106,21 +194,37 @@ def forged():
 def read(path):
     if kind == "images":
         return ls.data.from_image(path)
-    return ls.from_npz(path)
+    if kind == "arrays":
+        return ls.from_npz(path)
+    if kind == "results":
+        return read_result(path.parent, "`learnset study`")
+    model = ls.load(path)
+    if kind == "predictors":
+        return np.asarray(model(np.ones((3, 2), np.float32)))
+    return model.predict(polars.DataFrame(COLUMNS))
 
 
-whole = list(images() if kind == "images" else arrays())
-path = place / ("a.png" if kind == "images" else "a.npz")
+def damage():
+    if kind == "arrays" and chance.random() < 0.3:
+        return forged()
+    content = chance.choice(whole)
+    return tampered(content) if kind == "models" and chance.random() < 0.7 else changed(content)
+
+
+NAMES = {"images": "a.png", "arrays": "a.npz", "results": "result.json"}
+whole = list(globals()[kind]())
+path = place / NAMES.get(kind, "a.learnset" if kind == "models" else "a.predictor")
 path.write_bytes(whole[0])
 read(path)
 resource.setrlimit(resource.RLIMIT_AS, (2**34, 2**34))
 usage, bad, slowest, refused = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, [], 0.0, 0
 for number in range(count):
-    content = forged() if kind == "arrays" and number % 3 == 0 else changed(chance.choice(whole))
+    content = damage()
     path.write_bytes(content)
     began = time.perf_counter()
     try:
-        read(path)
+        with contextlib.redirect_stderr(io.StringIO()):
+            read(path)
     except ls.InputError as error:
         refused += 1
         if "\n" in str(error):

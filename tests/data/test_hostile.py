@@ -16,10 +16,10 @@ READER = Path(__file__).with_name("read_hostile.py")
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("kind", ["images", "arrays"])
+@pytest.mark.parametrize("kind", ["images", "arrays", "models", "predictors", "results"])
 def test_thousands_of_damaged_files_get_one_line_or_an_answer(kind, seed, tmp_path):
-    words = [sys.executable, str(READER), kind, "3000", str(seed), str(tmp_path)]
-    run = subprocess.run(words, capture_output=True, text=True, timeout=900)
+    words = [sys.executable, str(READER), kind, "5000", str(seed), str(tmp_path)]
+    run = subprocess.run(words, capture_output=True, text=True, timeout=1800)
     assert run.returncode == 0, run.stderr[-2000:]
     report = json.loads(run.stdout.splitlines()[-1])
     assert report["bad"] == []

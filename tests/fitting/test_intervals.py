@@ -42,7 +42,13 @@ def uneven(x, y, task):
     return x, y + number * random.normal(size=len(y)), task
 
 
-SETS = {"offsets": lambda *made: made, "skewed": skewed, "uneven": uneven}
+def by_input(x, y, task):
+    """Noise that grows with an input."""
+    random = np.random.default_rng(np.abs(1e6 * y[:4]).astype(int))
+    return x, y + 2 * np.abs(x[:, 0]) * random.normal(size=len(y)), task
+
+
+SETS = {"offsets": lambda *made: made, "skewed": skewed, "uneven": uneven, "by input": by_input}
 
 
 def mean_coverage(made, recipe, sets):
