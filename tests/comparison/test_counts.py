@@ -72,6 +72,8 @@ def test_a_prediction_below_zero_counts_as_a_hundredth_of_the_mean():
         ([-1, 0, 0, 9], False),
         ([0, 1, 0, 0], False),
         ([np.nan], False),
+        ([0, 1, np.inf, 3], False),
+        ([0, 0, 0, 0, 1e200, 3e200], True),
     ],
 )
 def test_skewed_whole_numbers_from_zero_on_are_counts(values, wanted):

@@ -282,10 +282,11 @@ def are_counts(values: np.ndarray) -> bool:
     (True, False)
     """
     known = values[~np.isnan(values)]
-    if not len(known) or known.min() != 0 or (known != np.round(known)).any():
+    if not len(known) or known.min() != 0 or np.isinf(known).any() or len(np.unique(known)) < 3:
         return False
-    skewed = ((known - known.mean()) ** 3).mean() > SKEWED * known.std() ** 3
-    return bool(np.isfinite(known).all() and len(np.unique(known)) > 2 and skewed)
+    part = known / known.max()  # whose cube is a number
+    skewed = ((part - part.mean()) ** 3).mean() > SKEWED * part.std() ** 3
+    return bool(skewed and (known == np.round(known)).all())
 
 
 def _targets_alike(source: Source, columns: list[Column], wishes: Wishes) -> list[Column]:
