@@ -49,6 +49,7 @@ PRIOR = RelatedGaussian(40, 8, siblings=60, sibling_shots=SIBLING_SHOTS, in_size
 L2S = (0.03, 0.1, 0.3, 1.0, 3.0)
 SCALES = (0.3, 1.0, 3.0, 10.0)  # of the penalty that R2D2 has learnt
 INNER_LRS, INNER_STEPS = (0.03, 0.1), 10
+SIZES = {"width": 32, "heads": 2, "depth": 3, "thinking": 4}  # of the network
 AT_ONCE = 5  # groups that the network reads at once
 
 Predictions = Float[Array, "candidates groups queries"]
@@ -130,20 +131,18 @@ class InContextLinearStudy:
         self, folder: Path, key: Key[Array, ""], **options: Any
     ) -> tuple[TableTransformer, list[dict[str, Any]]]:
         """The network after all stages, and what each took."""
-        model = TableTransformer(width=32, heads=2, depth=3, key=key)
+        model = network(key)
         about = []
         for number, stage in enumerate(STAGES):
             steps = round(stage.share * self.steps)
             family = dataclasses.replace(
                 PRIOR, shots=stage.shots, siblings=stage.siblings, varied=True
             )
-            first, last = stage.rates
-            rate = optax.warmup_cosine_decay_schedule(0.0, first, steps // 20, steps, last)
             run = train(
                 TablePFN(),
                 model,
                 Groups(family),
-                optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate)),
+                self.optimiser(stage),
                 steps=steps,
                 key=jr.fold_in(key, number),
                 tasks_per_step=stage.groups,
@@ -162,6 +161,12 @@ class InContextLinearStudy:
                 }
             )
         return model, about
+
+    def optimiser(self, stage: Stage) -> optax.GradientTransformation:
+        """That of a stage."""
+        steps, (first, last) = round(stage.share * self.steps), stage.rates
+        rate = optax.warmup_cosine_decay_schedule(0.0, first, steps // 20, steps, last)
+        return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
 
     def compared(
         self, network: TableTransformer, groups: Task, siblings: int, key: Key[Array, ""]
@@ -235,6 +240,11 @@ class InContextLinearStudy:
             "pooled ridge": (Setting.POOLED, pooled),
             "mixed model": (Setting.MULTI_TASK, for_all(mixed, (BLUP(),))),
         }
+
+
+def network(key: Key[Array, ""]) -> TableTransformer:
+    """The network before training."""
+    return TableTransformer(**SIZES, key=key)
 
 
 # The groups, and what recipes say about them

@@ -51,7 +51,12 @@ from ._penalised import Penalised as Penalised
 from ._ple import PLE as PLE
 from ._raw import Raw as Raw
 from ._resnet12 import ResNet12 as ResNet12
-from ._table_transformer import TableReader as TableReader, TableTransformer as TableTransformer
+from ._scales import Scales as Scales
+from ._table_transformer import (
+    Siblings as Siblings,
+    TableReader as TableReader,
+    TableTransformer as TableTransformer,
+)
 from ._task_embedding import TaskEmbedding as TaskEmbedding
 from ._task_vectors import (
     AbstractMerging as AbstractMerging,

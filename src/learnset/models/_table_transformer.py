@@ -1,13 +1,12 @@
 """A network that reads tables, its own and related ones, and answers for any row."""
 
 import math
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from ..core import (
     Batch,
@@ -92,20 +91,24 @@ class TableTransformer(eqx.Module):
         self.head = Linear(width, 1 if classes else 2, initialiser=zeros, key=head_key)
         self.classes = classes
 
-    def condition(self, support: Batch) -> "TableReader":
+    def condition(self, support: Batch, siblings: "Siblings | None" = None) -> "TableReader":
         """The predictor for one task, which keeps what a query has to read; points of weight zero
-        do not influence it."""
-        tasks = jax.tree.map(lambda leaf: leaf[None], (support.x, support.y, support.weight))
-        if isinstance(support, Related):
-            siblings = support.siblings
-            points = max(len(support.x), siblings.x.shape[1])
-            both = zip(tasks, (siblings.x, siblings.y, siblings.weight), strict=True)
-            tasks = [jnp.concatenate([_longer(leaf, points) for leaf in pair]) for pair in both]
-        told = jnp.arange(len(tasks[0])) > 0  # so that what siblings say depends on no new task
-        contexts, there = self.contexts(Batch(*tasks), told)
-        rows = self.thoughts.shape[1] + len(support.x)  # without those that only siblings have
-        own = jax.tree.map(lambda leaf: leaf[0, :, :rows], contexts)
-        return TableReader(self, own, there[0, :rows])
+        do not influence it. `siblings`: what `read` has made of those of a `Related` support set,
+        which depends on no new task."""
+        if siblings is None and isinstance(support, Related):
+            siblings = self.read(support.siblings)
+        own = jax.tree.map(lambda leaf: leaf[None], (support.x, support.y, support.weight))
+        contexts, there, _ = self._contexts(Batch(*own), jnp.zeros(1, bool), siblings)
+        return TableReader(self, jax.tree.map(lambda leaf: leaf[0], contexts), there[0])
+
+    def read(self, siblings: Batch) -> "Siblings":
+        """What other tasks tell a task, of which a query reads nothing: it costs the same.
+
+        **Arguments:** `siblings`: "siblings points"; an absent one has only points of weight zero.
+        """
+        there = (jax.vmap(weight_of_points)(siblings.weight) > 0).any(axis=1)
+        _, _, tells = self._contexts(siblings, jnp.ones(len(siblings.x), bool))
+        return Siblings(tells, jnp.repeat(there, self.thoughts.shape[1]), there.sum())
 
     def contexts(
         self, supports: Batch, told: Bool[Array, "tasks"]
@@ -115,12 +118,20 @@ class TableTransformer(eqx.Module):
 
         **Arguments:** `supports`: "tasks points".
         """
+        return self._contexts(supports, told)[:2]
+
+    def _contexts(
+        self, supports: Batch, told: Bool[Array, "tasks"], siblings: "Siblings | None" = None
+    ) -> tuple[tuple["Context", ...], Bool[Array, "tasks rows"], tuple["Context", ...]]:
+        """As `contexts`, with what `siblings` tell all tasks; and what the tasks tell others."""
         there = jax.vmap(weight_of_points)(supports.weight) > 0
         weight = jnp.broadcast_to(jax.vmap(point_weight)(supports), supports.y.shape)
         rows = self.cells(supports.x, present(supports.y, weight), weight > 0)
         readable = told & there.any(axis=1)
-        others = readable.sum() - readable.astype(int)
-        size = jnp.stack([there.sum(axis=1), others], axis=1)
+        count = readable.sum() - readable.astype(int)
+        if siblings is not None:
+            count = count + siblings.count
+        size = jnp.stack([there.sum(axis=1), count], axis=1)
         thoughts = jnp.concatenate(
             [
                 jnp.repeat(cells[:, None], columns.shape[-1], axis=1)
@@ -132,14 +143,16 @@ class TableTransformer(eqx.Module):
         rows = jnp.concatenate([thoughts[None] + counted[:, None, None], rows], axis=1)
         thinking = self.thoughts.shape[1]
         there = jnp.pad(there, ((0, 0), (thinking, 0)), constant_values=True)
-        contexts = []
-        for block in self.blocks:
+        contexts, heard = [], []
+        for number, block in enumerate(self.blocks):
             rows = block.across(rows)
-            heard = block.hear(rows[:, :thinking], readable)
-            rows = jnp.concatenate([heard, rows[:, thinking:]], axis=1)
+            others = None if siblings is None else (siblings.contexts[number], siblings.there)
+            thoughts, tells = block.hear(rows[:, :thinking], readable, others)
+            rows = jnp.concatenate([thoughts, rows[:, thinking:]], axis=1)
             contexts.append(jax.vmap(block.rows.context)(rows))
+            heard.append(tells)
             rows = block.think(jax.vmap(block.read)(rows, contexts[-1], there))
-        return tuple(contexts), there
+        return tuple(contexts), there, tuple(heard)
 
     def cells(
         self,
@@ -180,11 +193,19 @@ class TableReader(eqx.Module):
         return self.answers(x)[:, 0]
 
 
-class Context(NamedTuple):
+class Context(eqx.Module):
     """What is read of tokens: keys and values."""
 
     keys: Float[Array, "*columns tokens heads size"]
     values: Float[Array, "*columns tokens heads size"]
+
+
+class Siblings(eqx.Module):
+    """What other tasks tell a task in each block of a table transformer."""
+
+    contexts: tuple[Context, ...]
+    there: Bool[Array, "tokens"]
+    count: Int[Array, ""]
 
 
 class Reading(eqx.Module):
@@ -275,15 +296,25 @@ class TableBlock(eqx.Module):
         return rows + reading(rows, context)
 
     def hear(
-        self, thoughts: Float[Array, "tasks thinking cells width"], told: Bool[Array, "tasks"]
-    ) -> Float[Array, "tasks thinking cells width"]:
-        """Thinking rows of each task after reading its own and those of the tasks that are told."""
+        self,
+        thoughts: Float[Array, "tasks thinking cells width"],
+        told: Bool[Array, "tasks"],
+        siblings: tuple[Context, Bool[Array, "others"]] | None = None,
+    ) -> tuple[Float[Array, "tasks thinking cells width"], Context]:
+        """Thinking rows of each task after reading its own, those of the tasks that are told, and
+        what siblings tell; and what they themselves tell."""
         count, thinking, cells, width = thoughts.shape
         flat = thoughts.reshape(-1, cells, width)
         there = jnp.repeat(told[None] | jnp.eye(count, dtype=bool), thinking, axis=1)
         there = jnp.repeat(there, thinking, axis=0)
+        tells = context = self.tasks.context(flat)
+        if siblings is not None:
+            others, known = siblings
+            context = jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), tells, others)
+            known = jnp.broadcast_to(known[None], (len(there), len(known)))
+            there = jnp.concatenate([there, known], axis=1)
         reading = jax.vmap(lambda column, context: self.tasks(column, context, there), (1, 0), 1)
-        return thoughts + reading(flat, self.tasks.context(flat)).reshape(thoughts.shape)
+        return thoughts + reading(flat, context).reshape(thoughts.shape), tells
 
     def think(self, rows: Float[Array, "*rows cells width"]) -> Float[Array, "*rows cells width"]:
         """Cells after a small network of each."""
@@ -299,7 +330,3 @@ def normalised(
     """
     square = (tokens**2).mean(axis=-1, keepdims=True)
     return tokens * jax.lax.rsqrt(square + EPSILON) * jnp.broadcast_to(scale, tokens.shape)
-
-
-def _longer(leaf: Float[Array, "tasks points *rest"], points: int) -> Array:
-    return jnp.pad(leaf, ((0, 0), (0, points - leaf.shape[1]), *((0, 0),) * (leaf.ndim - 2)))

@@ -8,7 +8,7 @@ from ._base import (
     Revealed as Revealed,
 )
 from ._episodes import choose as choose, Episodes as Episodes, SameClasses as SameClasses
-from ._finite import FiniteTasks as FiniteTasks
+from ._finite import FiniteTasks as FiniteTasks, some_points as some_points
 from ._held_out import (
     by_tasks as by_tasks,
     HeldOutTasks as HeldOutTasks,
@@ -24,6 +24,7 @@ from ._related_gaussian import (
     Groups as Groups,
     RelatedGaussian as RelatedGaussian,
 )
+from ._related_tables import RelatedTables as RelatedTables
 from ._rows import by_rows as by_rows, TableTasks as TableTasks
 from ._sinusoids import Sinusoids as Sinusoids
 from ._task_rows import TaskRows as TaskRows

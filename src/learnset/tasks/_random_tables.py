@@ -71,24 +71,31 @@ class RandomTables(AbstractTasks):
             absent = jr.uniform(cell_key, x.shape) < part
             x = jnp.concatenate([jnp.where(absent, 0, x), absent.astype(x.dtype)], axis=1)
         if self.classes:
-            y = self._classes(keys[7], y[:, 0])
+            y = one_hot_classes(keys[7], y[:, 0], self.classes)
         return Task(*halves(x, y, self.shots))
 
-    def _classes(self, key: Key[Array, ""], y: Float[Array, "rows"]) -> Float[Array, "rows out"]:
-        """One-hot classes: parts of the range of a target, of unequal size and in no order."""
-        cut_key, order_key = jr.split(key)
-        parts = jr.dirichlet(cut_key, jnp.full(self.classes, 2.0))
-        cuts = jnp.quantile(y, jnp.minimum(jnp.cumsum(parts)[:-1], 1.0))
-        level = (y[:, None] > cuts[None]).sum(axis=1)
-        return jax.nn.one_hot(jr.permutation(order_key, self.classes)[level], self.classes)
+
+def one_hot_classes(
+    key: Key[Array, ""], y: Float[Array, "rows"], classes: int
+) -> Float[Array, "rows classes"]:
+    """One-hot classes: parts of the range of a target, of unequal size and in no order."""
+    cut_key, order_key = jr.split(key)
+    parts = jr.dirichlet(cut_key, jnp.full(classes, 2.0))
+    cuts = jnp.quantile(y, jnp.minimum(jnp.cumsum(parts)[:-1], 1.0))
+    level = (y[:, None] > cuts[None]).sum(axis=1)
+    return jax.nn.one_hot(jr.permutation(order_key, classes)[level], classes)
 
 
 def causal(
-    key: Key[Array, ""], rows: int, in_size: int
+    key: Key[Array, ""],
+    rows: int,
+    in_size: int,
+    roots: Float[Array, "#rows #nodes"] | float = 0.0,
 ) -> tuple[Float[Array, "rows in"], Float[Array, "rows"]]:
-    """Inputs and target that are nodes of a random network with noise in each node."""
+    """Inputs and target that are nodes of a random network with noise in each node. `roots` are
+    added to its first nodes."""
     root_key, pick_key, noise_key, *keys = jr.split(key, 6)
-    layer = jr.normal(root_key, (rows, NODES))
+    layer = jr.normal(root_key, (rows, NODES)) + roots
     size = 0.3 * jr.uniform(noise_key)
     nodes = []
     for each in keys:

@@ -190,7 +190,7 @@ class Groups(AbstractDistribution):
     (8, 10, 3)
     """
 
-    family: RelatedGaussian
+    family: AbstractTasks  # with a `group`
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Group:
         return self.family.group(split, key=key)
