@@ -14,7 +14,11 @@ import learnset as ls
 ROOT = Path(__file__).parent.parent
 SOURCE = Path(ls.__file__).parent
 CONTENTS = SOURCE / "__init__.pyi"
-FOLDERS = [module.name for module in pkgutil.iter_modules(ls.__path__, "learnset.")]
+FOLDERS = [
+    module.name
+    for module in pkgutil.iter_modules(ls.__path__, "learnset.")
+    if not module.name.endswith("__main__")
+]
 WITH_EXAMPLES = sorted(
     ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
     for path in SOURCE.rglob("*.py")

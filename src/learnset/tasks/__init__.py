@@ -20,6 +20,7 @@ from ._padded_tasks import padded_tasks as padded_tasks
 from ._pooled_classes import PooledClasses as PooledClasses
 from ._random_tables import RandomTables as RandomTables
 from ._related_gaussian import (
+    AbstractGroups as AbstractGroups,
     Group as Group,
     Groups as Groups,
     RelatedGaussian as RelatedGaussian,

@@ -1,5 +1,7 @@
 """Linear regressions that come with their siblings: a family whose optimal learner is known."""
 
+import abc
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -29,7 +31,15 @@ class Group(Task):
         self.told = told
 
 
-class RelatedGaussian(AbstractTasks):
+class AbstractGroups(AbstractTasks):
+    """Tasks that come in groups of related ones."""
+
+    @abc.abstractmethod
+    def group(self, split: Split, *, key: Key[Array, ""]) -> Group:
+        """Several tasks that are related."""
+
+
+class RelatedGaussian(AbstractGroups):
     """Regression of `y = w · x + noise`, in which a task comes with the points of its siblings: a
     yardstick for learners that read related tasks.
 
@@ -190,7 +200,7 @@ class Groups(AbstractDistribution):
     (8, 10, 3)
     """
 
-    family: AbstractTasks  # with a `group`
+    family: AbstractGroups
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Group:
         return self.family.group(split, key=key)

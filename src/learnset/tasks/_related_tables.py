@@ -7,14 +7,14 @@ from jaxtyping import Array, Bool, Float, Key
 
 from ..core import Batch, InputError, Related, Split, Task
 from ..models import Scales
-from ._base import AbstractTasks, check_points
+from ._base import check_points
 from ._random_tables import causal, disturbed, inputs, mixture, MOST_LEVELS, NODES, one_hot_classes
-from ._related_gaussian import Group
+from ._related_gaussian import AbstractGroups, Group
 
 TRAITS, CLUSTERS = 2, 3
 
 
-class RelatedTables(AbstractTasks):
+class RelatedTables(AbstractGroups):
     """Tables of related tasks that nobody has measured: a prior over groups of tables, for a
     network that learns to learn from a task's rows and from those of its siblings.
 
@@ -63,12 +63,11 @@ class RelatedTables(AbstractTasks):
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
         group = self.group(split, key=key)
-        own = jax.tree.map(lambda leaf: leaf[-1], Task(group.support, group.query))
+        own, query = jax.tree.map(lambda leaf: leaf[-1], (group.support, group.query))
         told = group.told[:-1, None]
         siblings: Batch = jax.tree.map(lambda leaf: leaf[:-1], group.support)
         siblings = Batch(siblings.x, siblings.y, jnp.where(told, siblings.weight, 0))
-        support = Related(own.support.x, own.support.y, own.support.weight, siblings=siblings)
-        return Task(support, own.query)
+        return Task(Related(own.x, own.y, own.weight, siblings=siblings), query)
 
     def group(self, split: Split, *, key: Key[Array, ""]) -> Group:
         """A task and its siblings, each with `shots` rows to learn from and `queries` to be scored
