@@ -71,7 +71,7 @@ def test_a_ratio_that_has_fallen_by_a_third_is_found(monkeypatch, tmp_path, caps
     assert "products has lost more than 30%" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["rivals", "new_tasks"])
+@pytest.mark.parametrize("name", ["rivals", "new_tasks", "fine_tuning"])
 def test_a_page_in_pieces_is_what_is_written_of_the_kept_numbers(name, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     kept = FOLDER.parent / "docs" / "results" / f"benchmarks-{name.replace('_', '-')}"
