@@ -214,8 +214,8 @@ addition to what it had with libraries, network and images loaded.
 {parts}
 
 LoRA has rank {RANK}, on all convolutions but depthwise ones; the head moves as well. PEFT
-{result["peft"]}; the network is that of the package efficientnet-lite-pytorch. Of ours the numbers of
-fine-tuning include its own head for 1,000 classes and stored statistics, which stand still.
+{result["peft"]}; the network is that of the package efficientnet-lite-pytorch. Of ours the numbers
+of fine-tuning include its own head for 1,000 classes and stored statistics, which stand still.
 
 Losses of the first steps of fine-tuning: {losses}.
 """
