@@ -49,7 +49,7 @@ PRIOR = RelatedGaussian(40, 8, siblings=60, sibling_shots=SIBLING_SHOTS, in_size
 L2S = (0.03, 0.1, 0.3, 1.0, 3.0)
 SCALES = (0.3, 1.0, 3.0, 10.0)  # of the penalty that R2D2 has learnt
 INNER_LRS, INNER_STEPS = (0.03, 0.1), 10
-SIZES = {"width": 32, "heads": 2, "depth": 3, "thinking": 4}  # of the network
+SIZES: dict[str, Any] = {"width": 32, "heads": 2, "depth": 3, "thinking": 4}  # of the network
 AT_ONCE = 5  # groups that the network reads at once
 
 Predictions = Float[Array, "candidates groups queries"]
