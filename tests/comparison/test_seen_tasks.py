@@ -313,3 +313,8 @@ def test_divisions_by_group_or_time_score_rows_of_their_own_numbers(column, shar
             label = table.y[expected, number if shared else 0]
             predicted = rows.y[seed, number][rows.present[seed, number], 0]
             np.testing.assert_allclose(np.corrcoef(label, predicted)[0, 1], 1)
+
+
+def test_rows_of_a_family_of_numbers_are_no_counts():
+    question = SeenTasks.of_family(ls.Sinusoids(), num_tasks=2, points=4, seeds=2, key=jr.key(0))
+    assert question.rows(ls.Split.TEST).zero is None

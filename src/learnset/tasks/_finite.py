@@ -214,6 +214,12 @@ class FiniteTasks(AbstractTasks):
         """For each task, the size of a unit of its scaled target, in units of the target."""
         return jnp.ones(len(self), jnp.result_type(float))
 
+    @property
+    def zero(self) -> Float[np.ndarray, "tasks"] | None:
+        """For each task, the scaled target that is a count of zero; None unless targets are
+        counts."""
+        return None
+
     def rows_of(self, split: Split) -> Int[Array, "tasks points"]:
         """A number for each of `all_points` that no other point of its task has; -1 for padding."""
         present = jax.vmap(_present)(self.pool(split))
