@@ -124,7 +124,9 @@ def small(monkeypatch):
         monkeypatch.setattr(_tables, name, small_table)
 
     def means(source, name, backbone, *parts, keep=True):
-        return [dataclasses.replace(p, x=p.x.mean((1, 2), dtype=np.float32)) for p in parts]
+        return [
+            dataclasses.replace(p, x=np.asarray(p.x).mean((1, 2), dtype=np.float32)) for p in parts
+        ]
 
     def of_texts(texts, encoder):
         numbers = [int(text[-1]) ** (len(encoder) - 4) for text in texts]

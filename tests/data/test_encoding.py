@@ -78,3 +78,11 @@ def test_an_encoding_comes_back_from_json(table):
     again = ls.data.Encoding.from_dict(json.loads(json.dumps(encoding.to_dict())))
     np.testing.assert_array_equal(again(table.x), encoding(table.x))
     assert again.names == encoding.names
+
+
+def test_rows_of_another_number_of_columns_are_refused():
+    table = ls.Table.from_arrays(np.arange(12.0).reshape(6, 2), np.arange(6), [0, 0, 0, 1, 1, 1])
+    encoding = ls.data.Encoding.fit(table, np.arange(6))
+    for columns in (1, 3):
+        with pytest.raises(ls.InputError, match=f"have {columns} input columns, but 2 were learnt"):
+            encoding(np.zeros((4, columns)))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from ..core import InputError
 from ._table import Table
 
 MOST_WORDS = 64  # of one column: the most frequent ones
@@ -64,7 +65,14 @@ class Encoding:
     def __call__(
         self, x: Shaped[np.ndarray, "rows columns"], dtype: Any = np.float64
     ) -> Float[np.ndarray, "rows inputs"]:
-        """The encoded inputs of any rows of the same table. They are always finite."""
+        """The encoded inputs of any rows of the same table. They are always finite.
+
+        **Raises:** `InputError` for another number of columns.
+        """
+        if x.shape[1] != len(self.middle):
+            raise InputError(
+                f"The rows have {x.shape[1]} input columns, but {len(self.middle)} were learnt."
+            )
         encoded = np.zeros((len(x), len(self.names)), dtype)
         for place, i in enumerate(self.numbers):
             if self.spread[i] > 0:
