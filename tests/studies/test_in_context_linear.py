@@ -51,7 +51,7 @@ def test_without_siblings_ridge_of_the_prior_is_nearly_the_floor():
     assert min(gaps) < 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_quick_run_has_all_rows_and_a_page(tmp_path, monkeypatch):
     monkeypatch.setattr(in_context_linear, "SHOTS", (1, 5))
     monkeypatch.setattr(in_context_linear, "SIBLINGS", (0, 5))
