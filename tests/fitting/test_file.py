@@ -118,6 +118,13 @@ def a_header_that_claims_too_much(about, members):
     members[name] = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head
 
 
+def a_header_without_an_end(about, members):
+    """NumPy gives it to a tokenizer."""
+    name = next(name for name in members if name.endswith(".npy"))
+    content = members[name]
+    members[name] = content[:10] + content[10:].replace(b"}", b" ", 1)
+
+
 def a_pickle(about, members):
     name = next(name for name in members if name.endswith(".npy"))
     head = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
@@ -142,6 +149,7 @@ def no_object(about, members):
         (another_input, "cannot be used|not what"),
         (a_deep_model, "nested"),
         (a_header_that_claims_too_much, "damaged"),
+        (a_header_without_an_end, "damaged"),
         (a_pickle, "damaged"),
         (no_object, "damaged"),
     ],

@@ -4,6 +4,7 @@ compressed, with the digest of each. Nothing in it is a program."""
 import hashlib
 import io
 import json
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ def unpack(
     except (
         zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, RecursionError,
         NotImplementedError, RuntimeError, OverflowError, SyntaxError, TypeError, MemoryError,
+        tokenize.TokenError,
     ) as error:  # fmt: skip  # of zipfile, JSON and NumPy, for damaged bytes
         raise InputError(
             f"{path} is damaged or no fitted model ({type(error).__name__}). Fit it again, or take"

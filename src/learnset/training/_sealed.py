@@ -68,9 +68,16 @@ def read_arrays(path: Path, kind: str, remedy: str) -> tuple[Any, dict[str, np.n
 
     **Raises:** `InputError`, as `read_sealed` does.
     """
-    with np.load(io.BytesIO(read_sealed(path, kind, remedy))) as file:
-        arrays = {name[1:]: file[name] for name in file.files if name != "about"}
-        return json.loads(str(file["about"])), arrays
+    content = io.BytesIO(read_sealed(path, kind, remedy))
+    try:
+        with np.load(content) as file:
+            arrays = {name[1:]: file[name] for name in file.files if name != "about"}
+            return json.loads(str(file["about"])), arrays
+    except Exception as error:  # the reader of the format raises many kinds
+        kind_of = type(error).__name__
+        raise InputError(
+            f"{path} is damaged: no arrays can be read ({kind_of}). {remedy}"
+        ) from None
 
 
 def write_npz(path: Path, **arrays: Any) -> None:
