@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 import numpy as np
 from jaxtyping import Array, Int, Key
 
@@ -12,7 +11,7 @@ from ..core import at, InputError, Split, Task
 from ..data import Table
 from ..tasks import AbstractTasks, by_tasks, HeldOutTasks, most_points
 from ._measure import AbstractPointMeasure, LogLoss, MeanSquaredError
-from ._question import AbstractNewTasks, stacked
+from ._question import AbstractNewTasks, padded, stacked
 from ._seeds import Purpose, seed_keys
 
 FEWEST = 8  # tasks of which some can be held out
@@ -156,17 +155,11 @@ def rows_to_score(table: Table, large: Int[np.ndarray, "some"], shots: Sequence[
 def _alike(divisions: Sequence[HeldOutTasks]) -> list[HeldOutTasks]:
     """The tasks of all divisions padded to the same numbers of inputs and points."""
     width = max(tasks.train.x.shape[-1] for tasks in divisions)
+    most = {s: max(tasks.pool(s).weight.shape[1] for tasks in divisions) for s in Split}
 
-    def padded(tasks: HeldOutTasks) -> HeldOutTasks:
-        fields = {}
-        for split, name in zip(Split, ("train", "validation", "test"), strict=True):
-            points = max(other.pool(split).weight.shape[1] for other in divisions)
-            batch = tasks.pool(split)
-            more = points - batch.weight.shape[1]
-            room = ((0, 0), (0, more), (0, 0))
-            x = np.pad(batch.x, (*room[:2], (0, width - batch.x.shape[-1])))
-            arrays = (x, np.pad(batch.y, room), np.pad(batch.weight, room[:2]))
-            fields[name] = type(batch)(*map(jax.device_put, arrays))
+    def of_one(tasks: HeldOutTasks) -> HeldOutTasks:
+        parts = (padded(tasks.pool(split), 1, points, width) for split, points in most.items())
+        fields = dict(zip(("train", "validation", "test"), parts, strict=True))
         return dataclasses.replace(tasks, names=((), (), ()), **fields)
 
-    return [padded(tasks) for tasks in divisions]
+    return [of_one(tasks) for tasks in divisions]

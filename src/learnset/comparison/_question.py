@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 from ..core import (
     AbstractAdapter,
     AbstractIterativeAdapter,
+    Batch,
     fast_dots,
     InputError,
     Model,
@@ -283,3 +284,17 @@ def stacked(divisions: Sequence[Any]) -> Any:
         return jax.device_put(np.stack(leaves)) if eqx.is_array(leaves[0]) else leaves[0]
 
     return jax.tree.map(of_leaves, *divisions)
+
+
+def padded(batch: Batch, axis: int, points: int, width: int) -> Batch:
+    """A batch with this many points along an axis, and this many inputs; those that are added are
+    zeros. Nothing is compiled."""
+
+    def longer(leaf: Array, inputs: int | None = None) -> Array:
+        more = [(0, 0)] * leaf.ndim
+        more[axis] = (0, points - leaf.shape[axis])
+        if inputs is not None:
+            more[-1] = (0, inputs - leaf.shape[-1])
+        return jax.device_put(np.pad(leaf, more)) if any(after for _, after in more) else leaf
+
+    return Batch(longer(batch.x, width), longer(batch.y), longer(batch.weight))

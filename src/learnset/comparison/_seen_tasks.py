@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from ..core import AbstractAdapter, at, Batch, fast_dots, for_task, InputError, Model, Split
+from ..core import AbstractAdapter, at, fast_dots, for_task, InputError, Model, Split
 from ..data import limited, Table
 from ..tasks import AbstractTasks, by_rows, FiniteTasks, TableTasks
 from ._measure import AbstractPointMeasure, MeanSquaredError
-from ._question import AbstractQuestion, stacked
+from ._question import AbstractQuestion, padded, stacked
 from ._row_measures import measure_of_rows
 from ._rows import Rows
 from ._seeds import Purpose, seed_keys
@@ -204,20 +204,16 @@ def _alike(divisions: Sequence[TableTasks]) -> list[TableTasks]:
         "queries": min(tasks.queries for tasks in divisions),
     }
 
-    def padded(leaf: Array, length: int, value: int = 0, width: int | None = None) -> Array:
-        more = [(0, length - leaf.shape[axis] if i == axis else 0) for i in range(leaf.ndim)]
-        if width is not None:
-            more[-1] = (0, width - leaf.shape[-1])
-        if not any(after for _, after in more):
-            return leaf
-        return jax.device_put(np.pad(leaf, more, constant_values=value))  # compiles nothing
-
     def of_one(tasks: TableTasks) -> TableTasks:
         points, held = (
-            Batch(padded(batch.x, n, width=width), padded(batch.y, n), padded(batch.weight, n))
-            for batch, n in zip((tasks.points, tasks.held_out), most, strict=True)
+            padded(batch, axis, count, width)
+            for batch, count in zip((tasks.points, tasks.held_out), most, strict=True)
         )
-        rows = tuple(padded(row, n, -1) for row, n in zip(tasks.rows, most, strict=True))
+        rows = tuple(
+            np.pad(row, [*((0, 0),) * axis, (0, count - row.shape[-1])], constant_values=-1)
+            for row, count in zip(tasks.rows, most, strict=True)
+        )
+        rows = tuple(map(jax.device_put, rows))
         return dataclasses.replace(tasks, points=points, held_out=held, rows=rows, **common)
 
     return [of_one(tasks) for tasks in divisions]

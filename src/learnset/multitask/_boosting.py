@@ -255,7 +255,7 @@ def answers(model: Any, rows: TaskRows) -> Float[np.ndarray, "points out"]:
     for number, (x, _, _) in enumerate(rows):
         weights = fixed.copy()
         weights[: effects.shape[1]] += effects[number]
-        predicted[rows.starts[number] : rows.starts[number + 1]] = weights[0] + x @ weights[1:]
+        predicted[rows.part(number)] = weights[0] + x @ weights[1:]
     return predicted
 
 

@@ -125,6 +125,6 @@ def table_of(rows: TaskRows, codes: np.ndarray) -> Float[np.ndarray, "points siz
     table = np.empty((len(rows.task), numbers + rows.sizes[0]))
     table[:, :numbers] = codes[rows.task]
     for number in range(len(rows)):  # without a copy of all rows in between
-        part = slice(rows.starts[number], rows.starts[number + 1])
+        part = rows.part(number)
         table[part, numbers:] = rows.shared_x[rows.row[part]]
     return table

@@ -116,7 +116,8 @@ def by_tasks(
     part = table.split_tasks(seed=seed) if part is None else np.asarray(part)
     random = np.random.default_rng(seed)
     rows = [table.rows_of(number) for number in range(len(table))]
-    large = [number for number, r in enumerate(rows) if len(r) >= max(2, least)]
+    least = max(2, least)
+    large = [number for number, r in enumerate(rows) if len(r) >= least]
     most = max(most_points(table), shots + queries) if most is None else most
     rows = [np.sort(random.permutation(r)[:most]) for r in rows]
     time = table.time
@@ -126,8 +127,8 @@ def by_tasks(
     for split, numbers in zip(Split, of_split, strict=True):
         if not numbers:
             raise InputError(
-                f"No task of the {split.name.lower()} part has {max(2, least)} labelled rows."
-                " Hold out fewer tasks, or require fewer points of each."
+                f"No task of the {split.name.lower()} part has {least} labelled rows. Hold out"
+                " fewer tasks, or require fewer points of each."
             )
     trained = [rows[number] for number in of_split[0]]
     encoding = Encoding.fit(table, np.unique(np.concatenate(trained)))

@@ -70,13 +70,17 @@ class TaskRows:
         """The input of each point."""
         return self.shared_x[self.row].astype(np.float64)
 
+    def part(self, number: int) -> slice:
+        """The points of one task among all."""
+        return slice(self.starts[number], self.starts[number + 1])
+
     def of(
         self, number: int
     ) -> tuple[
         Float[np.ndarray, "points in"], Float[np.ndarray, "points out"], Float[np.ndarray, "points"]
     ]:
         """Inputs, targets and weights of one task."""
-        part = slice(self.starts[number], self.starts[number + 1])
+        part = self.part(number)
         return self.shared_x[self.row[part]].astype(np.float64), self.y[part], self.weight[part]
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
