@@ -1,10 +1,13 @@
 """Every piece of Python in the README and the docs runs, and so does every example."""
 
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+
+import learnset as ls
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -86,3 +89,65 @@ def test_pages_of_the_interface_have_the_names_of_the_library():
     spec.loader.exec_module(pages)
     folder = ROOT / "docs" / "interface"
     assert {path.name: path.read_text() for path in folder.iterdir()} == pages.written()
+
+
+@pytest.fixture(scope="module")
+def methods():
+    """The script that writes the pages of methods."""
+    pytest.importorskip("learnset_studies")
+    if not RESULTS.exists():
+        pytest.skip("no kept results")
+    spec = importlib.util.spec_from_file_location("methods", ROOT / "docs" / "write_methods.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+def test_pages_of_methods_have_the_numbers_of_the_kept_results(methods):
+    """Write them again by: python docs/write_methods.py"""
+    written = {path.name: path.read_text() for path in (ROOT / "docs" / "methods").iterdir()}
+    pages = methods.written()
+    assert written == pages
+    assert len({name.casefold() for name in pages}) == len(pages)  # files of any system
+
+
+def test_each_method_has_a_page_or_shares_the_file_of_one(methods):
+    bases = (ls.core.AbstractMethod, ls.core.AbstractAdapter, ls.envs.AbstractAgent)
+    bases += (ls.multitask.AbstractSolver, ls.multitask.AbstractGrower)
+    bases += (ls.transfer.AbstractAlignment, ls.transfer.AbstractPace, ls.transfer.AbstractPenalty)
+    pages = {method.thing.__module__ for method in methods.methods().values()}
+    things = [
+        thing
+        for folder in (ls.meta, ls.multitask, ls.transfer, ls.rl)
+        for name, thing in vars(folder).items()
+        if isinstance(thing, type) and issubclass(thing, bases) and not name.startswith("Abstract")
+    ]
+    assert len(things) > 100
+    assert {thing.__module__ for thing in things} <= pages
+
+
+def test_papers_of_methods_are_in_the_bibliography(methods):
+    """Each title after "Source:" is that of an entry, and each entry is cited."""
+    known, used = methods.references(), set()
+    for name, method in methods.methods().items():
+        doc = inspect.getdoc(method.thing)
+        papers = methods.cited(doc, known)
+        used |= set(papers)
+        source = doc.partition("Source:")[2].partition("\n\n")[0]
+        sources = methods.cited(source, known)
+        years = re.findall(r" (?:1[89]|20)\d\d\b", source)
+        assert len(sources) >= len(set(years)), (name, years)
+    assert used == set(known)
+
+
+def test_a_paper_is_found_by_its_title_or_by_author_and_year(methods):
+    maml, caruana = (
+        methods.Reference("", surname, title, year, (year,))
+        for surname, title, year in (
+            ("Finn", "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", "2017"),
+            ("Caruana", "Multitask Learning", "1997"),
+        )
+    )
+    both = "as Caruana 1997; Finn, Abbeel & Levine 2017, *Model-Agnostic\nMeta-Learning*, §2"
+    assert methods.cited(both, [maml, caruana]) == [caruana, maml]
+    assert methods.cited("Finn et al. 2017, *Something else*; Caruana 1998", [maml, caruana]) == []

@@ -11,13 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from learnset.report import Grid, Markdown, markdown_of, Page, Paragraph, Section
+from learnset.report import amount, Grid, Markdown, markdown_of, Page, Paragraph, Section
 
 from ._pages import Row
 
 TITLE = "Published numbers next to ours"
 AGREES = {True: "yes", False: "no", None: "cannot be said"}
-# What a row is about, in the order in which it is said, where it is not the same in all rows.
+# What is counted, and what a row is about: conditions, in the order in which they are said, where
+# they are not the same in all rows.
+COUNTED = {"steps": "step", "pulls": "pull", "arms": "arm"}
 CONDITIONS = {
     "part": "{}",
     "protocol": "{}",
@@ -26,9 +28,9 @@ CONDITIONS = {
     "digit": "{} digit",
     "ways": "{}-way",
     "shots": "{}-shot",
-    "steps": "{} steps",
-    "pulls": "{} pulls",
-    "arms": "{} arms",
+    "steps": "steps",
+    "pulls": "pulls",
+    "arms": "arms",
     "shift": "{}",
     "chosen_by": "chosen by {}",
 }
@@ -48,7 +50,7 @@ NOT_HERE = (
 def page(folder: Path) -> Page:
     """The page of all results in a folder."""
     results = {path.parent.name: json.loads(path.read_text()) for path in _numbers(folder)}
-    of = {name: rows for name, result in results.items() if (rows := _published(result))}
+    of = {name: rows for name, result in results.items() if (rows := published_rows(result))}
     return Page(
         TITLE,
         (
@@ -69,7 +71,8 @@ def _numbers(folder: Path) -> list[Path]:
     return sorted(folder.glob("*/result.json"))
 
 
-def _published(result: dict[str, Any]) -> list[Row]:
+def published_rows(result: dict[str, Any]) -> list[Row]:
+    """The rows of a study that have a published value."""
     rows = result.get("rows", ()) if "study" in result else ()
     return [row for row in rows if "published" in row]
 
@@ -104,20 +107,43 @@ def _counts(of: dict[str, list[Row]]) -> Grid:
 
 
 def _table(rows: list[Row]) -> Grid:
-    varied = [key for key in CONDITIONS if len({row.get(key) for row in rows}) > 1]
-    lines = [
-        (
-            row.get("recipe") or row["method"],
-            ", ".join(CONDITIONS[k].format(row[k]).replace("_", " ") for k in varied if k in row),
-            f"{row['published']:.{_digits(row)}f}",
-            _ours(row),
-            AGREES[row.get("agrees")],
-        )
-        for row in rows
-    ]
-    measure = rows[0].get("quantity") or rows[0].get("measure") or "squared error"
-    title = f"Values are of: {str(measure).replace('_', ' ')}."
+    varied = varied_conditions(rows)
+    lines = [(name_of(row), *values_of(row, varied)) for row in rows]
+    title = f"Values are of: {measure_of(rows)}."
     return Grid(("recipe", "of", "published", "ours", "agrees"), tuple(lines), left=2, title=title)
+
+
+def varied_conditions(rows: list[Row]) -> list[str]:
+    """The conditions in which rows differ."""
+    return [key for key in CONDITIONS if len({row.get(key) for row in rows}) > 1]
+
+
+def name_of(row: Row) -> str:
+    """The recipe of a row."""
+    return row.get("recipe") or row["method"]
+
+
+def measure_of(rows: list[Row]) -> str:
+    """The measure of the rows of a study."""
+    measure = rows[0].get("quantity") or rows[0].get("measure") or "squared error"
+    return str(measure).replace("_", " ")
+
+
+def condition(key: str, value: Any) -> str:
+    """A condition in words."""
+    if key in COUNTED:
+        return amount(value, COUNTED[key])
+    return CONDITIONS[key].format(value).replace("_", " ")
+
+
+def values_of(row: Row, varied: list[str]) -> tuple[str, ...]:
+    """The conditions of a row, its published value, ours, and whether they agree."""
+    return (
+        ", ".join(condition(key, row[key]) for key in varied if key in row),
+        f"{row['published']:.{_digits(row)}f}",
+        _ours(row),
+        AGREES[row.get("agrees")],
+    )
 
 
 def _ours(row: Row) -> str:

@@ -27,7 +27,7 @@ class CGC(eqx.Module):
       experts.
 
     Source: Tang et al. 2020, *Progressive Layered Extraction (PLE): A Novel Multi-Task Learning
-    Model for Personalized Recommendations*, §4.1.
+    (MTL) Model for Personalized Recommendations*, §4.1.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
     >>> model = ls.models.CGC(3, 1, num_tasks=30, key=jr.key(0))

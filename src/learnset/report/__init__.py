@@ -17,6 +17,7 @@ from ._look import (
     look as look,
     number as number,
     Numbers as Numbers,
+    with_interval as with_interval,
 )
 from ._markdown import markdown_of as markdown_of
 from ._new_tasks import (
@@ -40,6 +41,7 @@ from ._values import (
     Markdown as Markdown,
     Page as Page,
     Paragraph as Paragraph,
+    Part as Part,
     Picture as Picture,
     Section as Section,
 )
