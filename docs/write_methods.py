@@ -425,6 +425,8 @@ def _implementation(method: Method, known: Facts) -> str:
         lines.append(f"- Tests: {links}")
     if others:
         lines.append(f"- In the same file: {', '.join(others)}")
+    if re.search("[a-z][A-Z]|[A-Z][A-Z][a-z]", method.name):  # the search reads these as two words
+        lines.append(f"- In the search also: {method.name.lower()}")
     return "\n".join(lines)
 
 

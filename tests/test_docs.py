@@ -24,7 +24,8 @@ def code(page: Path) -> str:
 def with_code(pages: list[Path]) -> list:
     """The pages that have code, by name; all but the first that a reader meets are slow."""
     marks = {"README.md": (), "how-to-choose.md": ()}
-    marks |= dict.fromkeys(("backbones.md", "many-processes.md"), (pytest.mark.long,))
+    longest = ("backbones.md", "many-processes.md", "seeds.md", "your-own.md")
+    marks |= dict.fromkeys(longest, (pytest.mark.long,))
     return [
         pytest.param(page, id=page.name, marks=marks.get(page.name, (pytest.mark.slow,)))
         for page in pages
@@ -80,6 +81,15 @@ def test_the_site_has_every_page_once():
     listed = re.findall(r"([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE)
     assert len(listed) == len(set(listed))
     assert set(listed) == pages | {"results/README.md"}
+
+
+def test_the_search_of_the_site_splits_names():
+    """Browsers compile the separator with the flag `u`, which refuses needless backslashes."""
+    text = (ROOT / "mkdocs.yml").read_text()
+    separator = re.search(r"separator: '(.*)'", text).group(1)
+    assert not re.search(r"\\[^sSdDwWbB.*+?^$(){}|\[\]/\\-]", separator)
+    words = [word for word in re.split(separator, "learnset.meta.MAMLPlusPlus log_me") if word]
+    assert words == ["learnset", "meta", "MAML", "Plus", "Plus", "log", "me"]
 
 
 def test_pages_of_the_interface_have_the_names_of_the_library():

@@ -195,8 +195,9 @@ def _entry(row: dict[str, Any], reading: _Reading) -> Entry | None:
     scale = 100.0 if reading.share and row.get("measure") not in LESS else 1.0
     setting = "bound" if recipe in reading.bounds else row.get("setting", "")
     half = math.nan if half is None else scale * half
-    paired = row.get("difference"), row.get("difference_ci95")
-    return Entry(recipe, scale * value, half, setting, None if None in paired else paired)
+    gain, gain_half = row.get("difference"), row.get("difference_ci95")
+    paired = None if gain is None or gain_half is None else (gain, gain_half)
+    return Entry(recipe, scale * value, half, setting, paired)
 
 
 def _of(key: str, value: Any) -> str:
@@ -208,9 +209,10 @@ def _of(key: str, value: Any) -> str:
 def _of_new_tasks(name: str, result: dict[str, Any]) -> Iterator[Field]:
     for table, of in result.items():
         for i, shots in enumerate(SHOTS if "recipes" in of else ()):
+            errors = {recipe: row["errors"][i] for recipe, row in of["recipes"].items()}
             entries = [
-                Entry(recipe, *row["errors"][i], "bound" if recipe == "constant" else "")
-                for recipe, row in of["recipes"].items()
+                Entry(recipe, error, half, "bound" if recipe == "constant" else "")
+                for recipe, (error, half) in errors.items()
             ]
             alone = tuple(entry.recipe for entry in entries if "from scratch" in entry.recipe)
             rows = amount(shots, "row")
