@@ -1,55 +1,75 @@
-"""Recipes, questions and rows that the studies of few-shot classification of characters share."""
+"""What the studies of few-shot classification of characters share: trainings, questions, rows."""
 
 import abc
+import contextlib
 import dataclasses
+import functools
+import json
+import time
+from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-import optax
-from jaxtyping import Array, Key, Shaped
+from jaxtyping import Array, Key
 
 from learnset.comparison import (
     Accuracy,
-    ByGradient,
     Comparison,
     Experience,
     learn,
     NewTasks,
-    NothingLearnt,
     Recipe,
-    Setting,
     slug,
 )
-from learnset.core import (
-    AbstractAdapter,
-    AbstractMethod,
-    Batch,
-    cross_entropy,
-    features,
-    head,
-    InputError,
-    Model,
-    settled,
-)
+from learnset.core import DivergedError, InputError, write_file
 from learnset.data import Labelled, Splits, turned
-from learnset.meta import ANIL, MAML, MatchingNetwork, ProtoNet
-from learnset.models import BatchNorm, classifier, Conv4, Headed, Raw
-from learnset.recipes.classes import without_model
+from learnset.models import Headed, Raw
 from learnset.report import Page
 from learnset.tasks import Affine, Episodes
-from learnset.transfer import FineTune, Prototypes, Unroll
+from learnset.training import written_folder
 
 from ._characters_page import draw, matching_steps
+from ._characters_recipes import (
+    by_cell,
+    BY_SHOTS,
+    by_shots,
+    embedded,
+    encoder,
+    MANY_WAY,
+    many_way,
+    network,
+    untrained,
+)
 from ._study import SHARED
 
-STEP_SIZES = (0.01, 0.03, 0.1, 0.3)  # of learning from scratch, chosen on validation tasks
-SCRATCH_STEPS = 20
-WAYS = 5  # of networks that adapt by gradient descent
+WIDE = 20  # ways that networks are trained with which take any number of classes
+UNTRAINED = "nothing learnt"
+
+
+class Part(NamedTuple):
+    """A unit of work: what a learner answers. `ways` and `shots` are those of its training, and
+    zero where one training serves all cells."""
+
+    protocol: str
+    learner: str
+    ways: int = 0
+    shots: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        cell = f" {self.ways}-way {self.shots}-shot" if self.shots else ""
+        return slug(self.learner.replace("+", " plus") + cell)
+
+    @property
+    def label(self) -> str:
+        """For the page."""
+        ways = f" {self.ways}-way" if self.ways > 5 and self.learner not in BY_SHOTS else ""
+        return self.learner + ways + (f" {self.shots}-shot" if self.shots else "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +79,15 @@ class Characters(abc.ABC):
     **Arguments:**
 
     - `steps`, `ways`, `filters`: of networks that compare features: training steps of one task each
-        (of matching networks half as many), with `ways` classes, one shot and five queries; filters
-        of each of four convolutions that are pooled, few where images are large.
+        (of matching networks and of those that are trained for each number of shots half as many),
+        with `ways` classes, one shot and five queries; filters of each of four convolutions that
+        are pooled, few where images are large.
     - `maml_steps`, `gradient_steps`: of MAML, and of the other networks that adapt by gradient
         descent: training steps of `gradient_tasks` tasks of five classes; `gradient_filters`: of
         each of four strided convolutions.
     - `test_tasks`: held-out tasks of each cell.
+    - `wide_steps`: as `gradient_steps`, of half as many tasks of twenty classes, if they are
+        trained.
     """
 
     steps: int = 6000
@@ -75,17 +98,20 @@ class Characters(abc.ABC):
     gradient_tasks: int = 8
     gradient_filters: int = 32
     test_tasks: int = 1000
+    wide_steps: int = 2000
 
     name: ClassVar[str]
     cells: ClassVar[tuple[tuple[int, int], ...]]  # ways, shots
-    trained_shots: ClassVar[tuple[int, ...]] = (1,)  # of networks that adapt by gradient descent
     reads: ClassVar[frozenset[str]] = SHARED | {"seed", "steps", "checkpoint_every", "resume"}
     draw = staticmethod(draw)
 
     @abc.abstractmethod
-    def protocols(self) -> dict[str, tuple[Splits, str]]:
-        """Ways to divide the characters, by name: those to train, validate and test on, and words
-        about them."""
+    def protocols(self) -> dict[str, str]:
+        """Ways to divide the characters, by name, and words about them."""
+
+    @abc.abstractmethod
+    def splits(self, protocol: str) -> Splits:
+        """The characters to train, validate and test on."""
 
     @abc.abstractmethod
     def queries(self, ways: int) -> int:
@@ -102,6 +128,16 @@ class Characters(abc.ABC):
     def page(result: dict[str, Any]) -> Page:
         """The page of results, all of its numbers from `result`."""
 
+    @property
+    def trained_cells(self) -> tuple[tuple[int, int], ...]:
+        """Cells that networks are trained for that adapt by gradient descent."""
+        return ((5, 1),)
+
+    def learners(self, protocol: str) -> tuple[str, ...]:
+        """The learners that are trained, in the order of the table."""
+        del protocol
+        return "ProtoNet", "matching network", "MAML", "FOMAML", "ANIL"
+
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
             if not isinstance(value, bool) and min(np.ravel(value)) < 1:
@@ -109,54 +145,80 @@ class Characters(abc.ABC):
 
     def with_steps(self, steps: int) -> "Characters":
         """The same study with another number of training steps."""
-        return dataclasses.replace(self, steps=steps, maml_steps=steps, gradient_steps=steps)
+        names = ("steps", "maml_steps", "gradient_steps", "wide_steps")
+        return dataclasses.replace(self, **dict.fromkeys(names, steps))
 
-    def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Trains and scores. `options` go to `learn`."""
-        parts = [
-            self._run(folder, protocol, splits, words, {"key": key} | options)
-            for protocol, (splits, words) in self.protocols().items()
-        ]
-        return {"rows": [row for part in parts for row in part.pop("rows")], "protocols": parts}
-
-    def _run(
-        self, folder: Path, protocol: str, splits: Splits, words: str, options: dict[str, Any]
+    def run(
+        self, folder: Path, key: Key[Array, ""], executor: Executor | None = None, **options: Any
     ) -> dict[str, Any]:
-        """The part of one protocol."""
-        folder, scored = folder / slug(protocol), self.scored(splits)
-        untrained, adapting = [raw_pixels(), from_scratch()], self.adapting()
-        comparing, rows = self.comparing(splits.train), []
-        seconds: dict[str, float] = {}
-        for shots in self.trained_shots:
-            of_five_ways = self._of_five_ways(splits, shots)
-            where = folder / f"{shots}-shot"
-            adapted = learn(self.classifier, of_five_ways, out=where, **options)
-            seconds |= {f"{r.name} {shots}-shot": adapted.learnt(r).seconds for r in adapting}
-            first = shots == self.trained_shots[0]
-            rows += self._rows(adapted, [*(untrained if first else []), *adapting], scored, shots)
-        compared = learn(
-            self.encoder, self._of_many_ways(splits), out=folder / "comparing", **options
-        )
-        for recipe in comparing:
-            seconds[recipe.name] = compared.learnt(recipe).seconds
-            rows += self._rows_of_features(compared, recipe, scored)
-        for row in rows:
-            row["protocol"] = protocol
-            if row["tasks"] == "new":
-                cell = (row["recipe"], row["ways"], row["shots"], row["value"], row["ci95"])
-                row |= self.compared(protocol, *cell)
-        order = [recipe.name for recipe in (*untrained, *comparing, *adapting)]
+        """Trains and scores. What each learner answers is kept in the folder, and `resume` reads
+        it again. `options` go to `learn`."""
+        found, parts = [], []
+        for protocol, words in self.protocols().items():
+            splits = characters(self, protocol)
+            counts = (splits.train, splits.validation, self.scored(splits).test)
+            names = ("train", "validation", "test")
+            about = {"protocol": protocol, "data": words}
+            about["classes"] = dict(zip(names, map(len, counts), strict=True))
+            found.append(about)
+            parts += self.parts(protocol)
+        # The longest first, so that none is left for the end.
+        parts.sort(key=lambda part: (part.ways * part.shots, part.shots), reverse=True)
+        work = functools.partial(answers, self, folder, np.asarray(jr.key_data(key)), options)
+        if executor is None:
+            kept = dict(zip(parts, map(work, parts), strict=True))
+        else:
+            futures = {part: executor.submit(work, part) for part in parts}
+            kept = {part: future.result() for part, future in futures.items()}
+        rows = []
+        for about in found:
+            of = {part: each for part, each in kept.items() if part.protocol == about["protocol"]}
+            order = [UNTRAINED, *self.learners(about["protocol"])]
+            first = sorted(of, key=lambda part: (order.index(part.learner), part.ways, part.shots))
+            rows += [row for part in first for row in of[part]["rows"]]
+            about["training"] = {
+                part.label: of[part]["seconds"] for part in first if "seconds" in of[part]
+            }
+            about["diverged"] = [part.label for part in first if "diverged" in of[part]]
+            about["trained_shots"] = sorted({shots for _, shots in self.trained_cells})
+            about["trained_ways"] = sorted({ways for ways, _ in self.trained_cells})
+            about["learners"] = list(self.learners(about["protocol"]))
+        return {"rows": rows, "protocols": found}
+
+    def parts(self, protocol: str) -> list[Part]:
+        """The units of work under one protocol."""
+        parts, shots = [Part(protocol, UNTRAINED)], sorted({shots for _, shots in self.cells})
+        for learner in self.learners(protocol):
+            if learner in MANY_WAY:
+                parts.append(Part(protocol, learner))
+            elif learner in BY_SHOTS:
+                parts += [Part(protocol, learner, WIDE, each) for each in shots]
+            else:
+                parts += [Part(protocol, learner, *cell) for cell in self.trained_cells]
+        return parts
+
+    def answers(self, part: Part, out: Path, **options: Any) -> dict[str, Any]:
+        """What a learner answers, after it has learnt."""
+        splits = characters(self, part.protocol)
+        scored, nothing = self.scored(splits), part.learner == UNTRAINED
+        recipes = untrained() if nothing else [self.recipe(part, splits.train)]
+        question = self._trained_on(part, splits)
+        network = functools.partial(self.network, part.learner, part.ways or 5)
+        try:
+            experience = learn(network, question, out=out, **options)
+            if part.learner in MANY_WAY:
+                rows = self._rows_of_features(experience, recipes[0], scored, part.protocol)
+            else:
+                rows = self._rows(experience, recipes, scored, part)
+        except DivergedError as error:
+            return {"rows": [], "diverged": str(error)}
+        if not recipes[0].learns:
+            return {"rows": rows}
+        learnt = experience.learnt(recipes[0])
         return {
-            "rows": sorted(rows, key=lambda row: order.index(row["recipe"])),
-            "protocol": protocol,
-            "data": words,
-            "training": seconds,
-            "trained_shots": list(self.trained_shots),
-            "classes": {
-                "train": len(splits.train),
-                "validation": len(splits.validation),
-                "test": len(scored.test),
-            },
+            "rows": rows,
+            "seconds": round(learnt.seconds, 2),
+            "compile_seconds": round(learnt.compile_seconds, 2),
         }
 
     def scored(self, splits: Splits) -> Splits:
@@ -168,61 +230,35 @@ class Characters(abc.ABC):
         """The tasks of a cell."""
         return Episodes(*splits, ways=ways, shots=shots, queries=self.queries(ways))
 
-    # Networks, and the tasks that they are trained on
+    def network(self, learner: str, ways: int, key: Key[Array, ""]) -> Any:
+        """What a learner starts from."""
+        if learner in MANY_WAY:
+            return encoder(self.filters, key)
+        return network(learner, ways, self.gradient_filters, key)
 
-    def encoder(self, key: Key[Array, ""]) -> Headed:
-        """A network that compares features."""
-        return Headed(Conv4((28, 28, 1), filters=self.filters, key=key), None)
+    def recipe(self, part: Part, classes: Labelled) -> Recipe:
+        """How a learner is trained, and how it adapts."""
+        half = matching_steps(self.steps)
+        if part.learner in MANY_WAY:
+            steps = self.steps if part.learner == "ProtoNet" else half
+            return many_way(part.learner, steps, classes)
+        if part.learner in BY_SHOTS:
+            return by_shots(part.learner, half, classes)
+        narrow = self.maml_steps if part.learner == "MAML" else self.gradient_steps
+        steps, share = (narrow, 1) if part.ways <= 5 else (self.wide_steps, 2)
+        tasks = max(1, self.gradient_tasks // share)
+        return by_cell(part.learner, max(part.ways, 5), steps, tasks)
 
-    def classifier(self, key: Key[Array, ""]) -> Model:
-        """A five-way classifier, which adapts by gradient descent."""
-        encoder_key, head_key = jr.split(key)
-        options = {"filters": self.gradient_filters, "strided": True, "normalisation": BatchNorm}
-        return classifier(Conv4((28, 28, 1), **options, key=encoder_key), WAYS, key=head_key)
-
-    def _of_many_ways(self, splits: Splits) -> NewTasks:
-        parts = (turned(splits.train, mirrored=True), *_unused(self.ways))
-        return self.question(Episodes(*parts, self.ways, shots=1, queries=5, augment=Affine()))
-
-    def _of_five_ways(self, splits: Splits, shots: int) -> NewTasks:
-        parts = (turned(splits.train), splits.validation, splits.test)
-        return self.question(Episodes(*parts, WAYS, shots=shots, queries=5, augment=Affine()))
-
-    # Recipes
-
-    def comparing(self, classes: Labelled) -> list[Recipe]:
-        """Networks that compare features, trained with many classes at a time for all cells, and
-        normalised by statistics of the training images."""
-        of_all = SettledBy(jnp.asarray(classes.x[::10]))
-
-        def trained(name: str, method: ProtoNet | MatchingNetwork, steps: int) -> Recipe:
-            learner = by_adam(method, steps, tasks_per_step=1, finish=of_all)
-            return Recipe(name, Setting.META, (learner,), (method.adapter,))
-
-        return [
-            trained("ProtoNet", ProtoNet(), self.steps),
-            trained("matching network", MatchingNetwork(), matching_steps(self.steps)),
-        ]
-
-    def adapting(self) -> list[Recipe]:
-        """Networks that adapt by gradient descent, trained and tested with five classes."""
-
-        def trained(
-            name: str, method: AbstractMethod, steps: int, adapter: AbstractAdapter
-        ) -> Recipe:
-            learner = by_adam(method, steps, tasks_per_step=self.gradient_tasks)
-            return Recipe(name, Setting.META, (learner,), (adapter,))
-
-        maml = MAML(cross_entropy, 0.4)
-        first_order = MAML(cross_entropy, 0.4, unroll=Unroll.FIRST_ORDER)
-        anil = ANIL(cross_entropy, 0.4, 1)
-        three_steps = FineTune(cross_entropy, 0.4, 3)
-        of_the_head = FineTune(cross_entropy, 0.4, 3, where=head)
-        return [
-            trained("MAML", maml, self.maml_steps, three_steps),
-            trained("FOMAML", first_order, self.gradient_steps, three_steps),
-            trained("ANIL", anil, self.gradient_steps, of_the_head),
-        ]
+    def _trained_on(self, part: Part, splits: Splits) -> NewTasks:
+        """Turned characters are classes of their own, mirrored ones too where there are many
+        classes at a time."""
+        if part.learner in MANY_WAY or part.learner in BY_SHOTS:
+            ways, shots = part.ways or self.ways, part.shots or 1
+            classes = (turned(splits.train, mirrored=True), *_unused(ways, shots))
+        else:
+            ways, shots = part.ways or 5, part.shots or 1
+            classes = (turned(splits.train), splits.validation, splits.test)
+        return self.question(Episodes(*classes, ways, shots=shots, queries=5, augment=Affine()))
 
     # Questions and rows
 
@@ -239,30 +275,32 @@ class Characters(abc.ABC):
             test_tasks=self.test_tasks,
             watched=(),
             chooses_steps=False,
-            at_once=200,
+            at_once=max(1, 1000 // tasks.ways),
         )
 
     def _rows(
-        self, experience: Experience, recipes: list[Recipe], splits: Splits, trained_shots: int
+        self, experience: Experience, recipes: list[Recipe], splits: Splits, part: Part
     ) -> list[dict[str, Any]]:
-        """Accuracy in each cell on new characters; of a classifier in those of its ways, after
-        training with as many shots where there was such a training."""
+        """Accuracy in the cells that a learner is for: of its ways, unless it takes any number of
+        classes; of its shots, or of those that no training is for."""
+        free = part.learner in BY_SHOTS
+        trained = {shots for ways, shots in self.trained_cells if ways == part.ways}
         rows = []
         for ways, shots in self.cells:
-            nearest = shots if shots in self.trained_shots else self.trained_shots[0]
+            nearest = shots if free or shots in trained else min(trained, default=0)
             able = [
                 one
                 for one in recipes
                 if one.name == "raw pixels"
-                or (ways == WAYS and (nearest == trained_shots or not one.learns))
+                or (ways == (ways if free else part.ways or 5) and part.shots in (0, nearest))
             ]
             if able:
                 comparison = experience.ask(self.question(self.tasks(splits, ways, shots)), able)
-                rows += [self._row(comparison, one.name, ways) for one in able]
+                rows += [self._row(comparison, one.name, ways, part.protocol) for one in able]
         return rows
 
     def _rows_of_features(
-        self, experience: Experience, recipe: Recipe, splits: Splits
+        self, experience: Experience, recipe: Recipe, splits: Splits, protocol: str
     ) -> list[dict[str, Any]]:
         """Accuracy in each cell, on new characters and on those of training. Features of each image
         are computed once, and not anew in every task."""
@@ -278,16 +316,16 @@ class Characters(abc.ABC):
             for ways, shots in self.cells:
                 question = self.question(self.tasks(parts, ways, shots))
                 comparison = experience.ask(question, [recipe], models=models)
-                rows.append(self._row(comparison, recipe.name, ways, which))
+                rows.append(self._row(comparison, recipe.name, ways, protocol, which))
         return rows
 
     def _row(
-        self, comparison: Comparison, name: str, ways: int, which: str = "new"
+        self, comparison: Comparison, name: str, ways: int, protocol: str, which: str = "new"
     ) -> dict[str, Any]:
         outcome, (shots,) = comparison[name], comparison.shots
         assert shots is not None  # they are new tasks
         accuracy, half = (100 * number for number in comparison.value(outcome, shots))
-        return {
+        row = {
             "part": "table",
             "recipe": name,
             "setting": outcome.recipe.setting.value,
@@ -299,57 +337,39 @@ class Characters(abc.ABC):
             "ci95": half,
             "num_tasks": outcome.at(shots).size,
             "transductive": outcome.transductive,
+            "protocol": protocol,
         }
+        if which == "seen":
+            return row
+        return row | self.compared(protocol, name, ways, shots, accuracy, half)
 
 
-# Parts of recipes
+@functools.lru_cache(2)
+def characters(study: Characters, protocol: str) -> Splits:
+    """The characters of a protocol, read once in a process."""
+    return study.splits(protocol)
 
 
-def raw_pixels() -> Recipe:
-    """The nearest class mean of images as they are."""
-    learner = NothingLearnt(without_model)
-    return Recipe("raw pixels", Setting.SCRATCH, (learner,), (Prototypes(),))
+def answers(
+    study: Characters, folder: Path, key: np.ndarray, options: dict[str, Any], part: Part
+) -> dict[str, Any]:
+    """What a learner answers: from its file, if it is done and the run is resumed, or anew."""
+    began, out = time.perf_counter(), folder / slug(part.protocol) / part.name
+    path = out / "answers.json"
+    if options.get("resume"):
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(path.read_text())
+    with written_folder(out):
+        found = study.answers(part, out, key=jr.wrap_key_data(key), **options)
+        found["wall_seconds"] = round(time.perf_counter() - began, 1)
+        write_file(path, json.dumps(found))
+    return found
 
 
-def from_scratch() -> Recipe:
-    """The untrained classifier, which learns each task by many steps of the best size."""
-    adapters = tuple(FineTune(cross_entropy, lr, SCRATCH_STEPS) for lr in STEP_SIZES)
-    return Recipe("from scratch", Setting.SCRATCH, adapters=adapters)
-
-
-def by_adam(method: AbstractMethod, steps: int, **options: Any) -> ByGradient:
-    """Training by Adam with a step size that falls from 0.002 to zero."""
-    optimiser = optax.adam(optax.cosine_decay_schedule(2e-3, steps))
-    return ByGradient(method, steps=steps, optimiser=optimiser, **options)
-
-
-class SettledBy(eqx.Module):
-    """Normalises a trained model by statistics of images for good.
-
-    **Arguments:** `images`: of training, as bytes.
-    """
-
-    images: Shaped[Array, "images height width channels"]
-
-    def __call__(self, model: Model, past: Any, key: Key[Array, ""]) -> Model:
-        del past, key
-        xs = self.images.astype(jnp.result_type(float)) / 255
-        return settled(model, Batch(xs, jnp.zeros((len(xs), 1))))
-
-
-def embedded(model: Model, classes: Labelled, most: int = 500) -> Labelled:
-    """The same classes with features in place of images, of a model whose features of an image
-    depend on no other. At most `most` images are embedded at a time."""
-    see = eqx.filter_jit(lambda x: features(model, x.astype(jnp.result_type(float)) / 255))
-    rest = np.zeros((-len(classes.x) % most, *classes.x.shape[1:]), classes.x.dtype)
-    padded = np.concatenate([classes.x, rest])  # one program for all portions
-    portions = [np.asarray(see(jnp.asarray(x))) for x in np.split(padded, len(padded) // most)]
-    return dataclasses.replace(classes, x=np.concatenate(portions)[: len(classes.x)])
-
-
-def _unused(ways: int) -> tuple[Labelled, Labelled]:
+def _unused(ways: int, shots: int) -> tuple[Labelled, Labelled]:
     """Empty classes for the splits that training never draws from: theirs are fewer than `ways`."""
-    blank, labels = np.zeros((6 * ways, 28, 28, 1), np.uint8), np.repeat(np.arange(ways), 6)
+    each = shots + 5
+    blank, labels = np.zeros((each * ways, 28, 28, 1), np.uint8), np.repeat(np.arange(ways), each)
 
     def classes(name: str) -> Labelled:
         return Labelled.from_arrays(blank, labels, [f"{name} {i}" for i in range(ways)])

@@ -9,6 +9,8 @@ from learnset.comparison import slug
 from learnset.core import COLOURS, FAINT, INK, new_figure, write_figure
 from learnset.report import Bullets, Grid, Markdown, Page, Paragraph, Picture, Section
 
+# Accuracies by protocol and learner, in the order of the cells; None where there is none.
+Published = Mapping[str, Mapping[str, tuple[float | None, ...]]]
 NUMBERS = {2: "two", 5: "five", 20: "twenty"}
 
 
@@ -25,7 +27,7 @@ def _picture(protocol: str) -> str:
 
 def _draw(rows: list[dict[str, Any]], folder: Path, name: str) -> None:
     cells, names = _cells(rows), list(dict.fromkeys(row["recipe"] for row in rows))
-    figure, axes = new_figure(1, len(cells), width=12, height=3.6)
+    figure, axes = new_figure(1, len(cells), width=12, height=max(3.6, 0.9 + 0.3 * len(names)))
     for axis, (ways, shots) in zip(axes[0], cells, strict=True):
         for row in rows:
             if (row["ways"], row["shots"]) != (ways, shots):
@@ -54,7 +56,7 @@ def characters_page(
     notes: str,
     *,
     training: str = "",
-    published: Mapping[str, Mapping[str, tuple[float, ...]]] = MappingProxyType({}),
+    published: Published = MappingProxyType({}),
 ) -> Page:
     """The page of a study of characters.
 
@@ -89,7 +91,7 @@ def characters_page(
 def _section(
     result: dict[str, Any],
     part: dict[str, Any],
-    published: Mapping[str, Mapping[str, tuple[float, ...]]],
+    published: Published,
     notes: str = "",
 ) -> Section:
     """Accuracy on new characters under one protocol."""
@@ -153,7 +155,7 @@ def _answer(result: dict[str, Any], protocol: str) -> str:
     return " ".join(sentences)
 
 
-def _table(rows: list[dict[str, Any]], published: Mapping[str, tuple[float, ...]]) -> Grid:
+def _table(rows: list[dict[str, Any]], published: Mapping[str, tuple[float | None, ...]]) -> Grid:
     """Accuracy by learner and cell, and the published value below; a star where queries see each
     other."""
     cells = _cells(rows)
@@ -164,7 +166,7 @@ def _table(rows: list[dict[str, Any]], published: Mapping[str, tuple[float, ...]
         star = "\\*" if any(row and row["transductive"] for row in mine) else ""
         lines.append((Markdown(f"**{name}**{star}"), *map(_with_interval, mine)))
         if name in published:
-            lines.append(("published", *map(str, published[name])))
+            lines.append(("published", *("" if x is None else str(x) for x in published[name])))
     head = ("accuracy (%)", *(_cell_name(*cell) for cell in cells))
     return Grid(head, tuple(lines))
 
@@ -181,28 +183,63 @@ def _seen(rows: list[dict[str, Any]]) -> Grid:
 
 def _training(result: dict[str, Any]) -> Bullets:
     sizes, shots = result["sizes"], result["protocols"][0]["trained_shots"]
+    if sizes.get("complete"):
+        return Bullets(
+            (*_of_comparing(sizes, "ProtoNet and matching networks"), *_of_others(sizes))
+        )
     five = (
         "five-way training with one shot"
         if shots == [1]
         else ("five-way training, for each number of shots,")
     )
     other = " The one-shot network is also tested with five shots." if shots == [1] else ""
-    filters = ", ".join(map(str, sizes["filters"]))
     return Bullets(
         (
-            f"*ProtoNet and the matching network*: four convolutions of {filters} filters with"
-            f" pooling; {sizes['ways']}-way one-shot training for {sizes['steps']:,} and"
-            f" {matching_steps(sizes['steps']):,} steps of one task. Turned and mirrored characters"
-            " are classes of their own, and images are turned, stretched and moved a little. The"
-            " networks are normalised by statistics of training images.",
+            *_of_comparing(sizes, "ProtoNet and the matching network"),
             f"*MAML, FOMAML and ANIL*: four strided convolutions of {sizes['gradient_filters']}"
             f" filters; {five} for {sizes['maml_steps']:,} steps (MAML) and"
             f" {sizes['gradient_steps']:,} (the others) of {sizes['gradient_tasks']} tasks; one"
             f" inner step of 0.4, three when tested.{other}",
-            "*From scratch*: the same network untrained, 20 steps on each task, of the step size"
-            " that is best on validation tasks.",
+            _SCRATCH,
         )
     )
+
+
+def _of_comparing(sizes: dict[str, Any], names: str) -> tuple[str, ...]:
+    filters = ", ".join(map(str, sizes["filters"]))
+    return (
+        f"*{names}*: four convolutions of {filters} filters with"
+        f" pooling; {sizes['ways']}-way one-shot training for {sizes['steps']:,} and"
+        f" {matching_steps(sizes['steps']):,} steps of one task. Turned and mirrored characters"
+        " are classes of their own, and images are turned, stretched and moved a little. The"
+        " networks are normalised by statistics of training images.",
+    )
+
+
+def _of_others(sizes: dict[str, Any]) -> tuple[str, ...]:
+    filters, tasks = sizes["gradient_filters"], sizes["gradient_tasks"]
+    half = f"{matching_steps(sizes['steps']):,} steps"
+    return (
+        "*Relation network, R2D2, CNP*: twenty-way training for each number of shots, tested in"
+        f" both numbers of ways; {half} of one task. The relation network has two convolutions of"
+        f" {filters} filters, and two more on the maps of class and query; the others have four.",
+        "*Proto-MAML*: likewise, with four tasks a step, and three inner steps of 0.01.",
+        f"*MAML, FOMAML, ANIL, Reptile, MAML++*: four strided convolutions of {filters} filters,"
+        " trained for each cell: with five ways for"
+        f" {sizes['maml_steps']:,} steps (MAML) and {sizes['gradient_steps']:,} (the others) of"
+        f" {tasks} tasks, with twenty for {sizes['wide_steps']:,} of {max(1, tasks // 2)} tasks."
+        " With five ways, one inner step of 0.4, and three when tested; with twenty, five of 0.1"
+        " (as Finn et al. 2017, §A.1). Reptile trains by 5 and 10 steps of 0.1 on two images of"
+        " each class at a time, and is tested after 10 steps of a size chosen on validation tasks."
+        " MAML++ learns the sizes of 3 and 5 steps.",
+        _SCRATCH,
+    )
+
+
+_SCRATCH = (
+    "*From scratch*: the same network untrained, 20 steps on each task, of the step size that is"
+    " best on validation tasks."
+)
 
 
 def matching_steps(steps: int) -> int:
@@ -212,4 +249,6 @@ def matching_steps(steps: int) -> int:
 
 def _seconds(part: dict[str, Any]) -> str:
     times = [f"{name} {seconds:.0f} s" for name, seconds in part["training"].items()]
-    return f"Training on {part['protocol']} took: {', '.join(times)}."
+    diverged = part.get("diverged", ())
+    lost = f" Without result, because training diverged: {', '.join(diverged)}." if diverged else ""
+    return f"Training on {part['protocol']} took: {', '.join(times)}.{lost}"

@@ -173,6 +173,11 @@ def test_a_relation_between_maps_of_images_compares_each_query_separately():
     assert close(answer(queries)[0], answer(queries.at[1:].multiply(3))[0], atol=1e-5)
 
 
+def test_a_model_with_a_relation_is_trained_as_it_is():
+    model = related()
+    assert ls.meta.RelationNetwork().prepare(model, key=jr.key(3)) is model
+
+
 def test_the_relation_loss_is_the_squared_difference_of_scores():
     predictor = ls.meta.RelationNetwork().adapt(related(), SUPPORT)
     score = 1 / (1 + np.exp(-np.asarray(ls.predict(predictor, QUERIES))))

@@ -12,7 +12,8 @@ from learnset.comparison import learn
 from learnset.data import omniglot
 from learnset.models import Headed, Raw
 from learnset.report import markdown_of
-from learnset_studies._characters import embedded, SettledBy
+from learnset_studies._characters import answers, Part
+from learnset_studies._characters_recipes import embedded, SettledBy
 from learnset_studies.glyphs import GlyphStudy
 from learnset_studies.omniglot import OmniglotStudy
 
@@ -39,7 +40,10 @@ def result_of(study, rows):
     """A result with made-up rows."""
     classes = {"train": 3, "validation": 2, "test": 1}
     part = {"protocol": PROTOCOL[study.name], "data": "made up", "classes": classes}
-    part |= {"training": {"ProtoNet": 12.4}, "trained_shots": list(study.trained_shots)}
+    part |= {
+        "training": {"ProtoNet": 12.4},
+        "trained_shots": [shots for _, shots in study.trained_cells],
+    }
     return {"sizes": dataclasses.asdict(study), "rows": rows, "protocols": [part]}
 
 
@@ -70,13 +74,60 @@ def test_what_was_never_published_is_compared_with_nothing():
 def test_the_papers_protocol_tests_on_423_characters_of_all_alphabets():
     if omniglot.find("images_evaluation.zip") is None:
         pytest.skip("the official zips are not in LEARNSET_DATA")
-    ((splits, words),) = OmniglotStudy().protocols().values()
+    ((protocol, words),) = OmniglotStudy().protocols().items()
+    splits = OmniglotStudy().splits(protocol)
     assert len(splits.train) + len(splits.validation) == 1200 and len(splits.test) == 423
     assert "1,200" in words
-    assert set(dataclasses.replace(OmniglotStudy(), alphabets=True).protocols()) == {
-        "random characters",
-        "new alphabets",
-    }
+
+
+def test_a_complete_study_trains_maml_for_each_cell_under_both_protocols():
+    study = OmniglotStudy().full()
+    of_maml = [
+        (part.protocol, part.ways, part.shots)
+        for protocol in study.protocols()
+        for part in study.parts(protocol)
+        if part.learner == "MAML"
+    ]
+    protocols = ("random characters", "new alphabets")
+    assert of_maml == [(protocol, *cell) for protocol in protocols for cell in study.cells]
+    assert {part.ways for part in OmniglotStudy().parts("random characters")} == {0, 5}
+    names = [part.name for part in study.parts("random characters")]
+    assert len(set(names)) == len(names)
+
+
+def test_maml_is_trained_as_in_its_paper():
+    """Finn et al. 2017, §A.1: one step of 0.4 and 32 tasks with five ways, tested after three; five
+    steps of 0.1 and 16 tasks with twenty."""
+    study = OmniglotStudy().full()
+    classes = ls.data.Labelled.from_arrays(np.zeros((2, 28, 28, 1), np.uint8), np.arange(2))
+    narrow, wide = (
+        study.recipe(Part("random characters", "MAML", ways, 1), classes) for ways in (5, 20)
+    )
+    for recipe, steps, lr, tasks, tested in ((narrow, 1, 0.4, 32, 3), (wide, 5, 0.1, 16, 5)):
+        (learner,), (adapter,) = recipe.learners, recipe.adapters
+        assert (learner.method.steps, learner.method.inner_lr) == (steps, lr)
+        assert learner.tasks_per_step == tasks
+        assert (adapter.steps, adapter.lr) == (tested, lr)
+
+
+def test_a_resumed_study_reads_what_is_done(tmp_path):
+    part = Part("random characters", "MAML", 20, 5)
+    folder = tmp_path / "random-characters" / "maml-20-way-5-shot"
+    folder.mkdir(parents=True)
+    (folder / "answers.json").write_text('{"rows": [7]}')
+    assert answers(OmniglotStudy(), tmp_path, np.zeros(2), {"resume": True}, part) == {"rows": [7]}
+
+
+def test_cells_without_a_published_number_stay_empty():
+    study = OmniglotStudy()
+    assert study.compared("random characters", "ANIL", 5, 1, 98.0, 0.1) == {}
+    assert study.compared("random characters", "ANIL", 20, 1, 96.0, 0.2)["agrees"]
+    rows = [
+        row(PROTOCOL["omniglot"], name, *cell, 96.0)
+        for cell in study.cells
+        for name in ("raw pixels", "ANIL")
+    ]
+    assert "| published |  |  | 96.2 | 98.0 |" in markdown_of(study.page(result_of(study, rows)))
 
 
 @pytest.mark.parametrize("study", [OmniglotStudy(), GlyphStudy()], ids=lambda study: study.name)
@@ -97,8 +148,7 @@ def test_the_page_has_data_sizes_and_every_cell(study):
 
 def test_every_cell_can_be_drawn_from_the_characters_that_are_scored():
     study = GlyphStudy()
-    ((splits, _),) = study.protocols().values()
-    splits = study.scored(splits)
+    splits = study.scored(study.splits("new scripts"))
     for cell in study.cells:
         assert (study.tasks(splits, *cell).ways, study.tasks(splits, *cell).shots) == cell
     assert len(splits.test) > 200

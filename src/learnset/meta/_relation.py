@@ -122,6 +122,9 @@ class RelationNetwork(AbstractMetaLearner):
         return Relation()
 
     def prepare(self, model: Any, *, key: Key[Array, ""]) -> WithRelation:
+        """The features of a model with an `MLP` that compares them; a `WithRelation` as it is."""
+        if isinstance(model, WithRelation):
+            return model
         size = head_size(model)
         relation = MLP(2 * size, 1, width=64, depth=1, key=key)
         return WithRelation(encoder(model), relation)
