@@ -104,8 +104,8 @@ class OmniglotStudy(Characters):
             f" (batch normalisation), as in the published number. Sources: {sources}."
         )
         training = (
-            " The code of Finn et al. trains for 40,000 steps of 32 tasks (five ways) and 16 (twenty),"
-            " with 64 filters, whose maps it averages before the last layer."
+            " The code of Finn et al. trains for 40,000 steps of 32 tasks or 16,"
+            " and averages the maps of its 64 filters before the last layer."
         )
         title = "Omniglot: new characters from one drawing, or from five"
         theirs = {RANDOM: {name: values for name, (values, _) in published.items()}}
