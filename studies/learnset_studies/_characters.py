@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
@@ -360,7 +361,7 @@ def answers(
         with contextlib.suppress(OSError, ValueError):
             return json.loads(path.read_text())
     with written_folder(out):
-        found = study.answers(part, out, key=jr.wrap_key_data(key), **options)
+        found = study.answers(part, out, key=jr.wrap_key_data(jnp.asarray(key)), **options)
         found["wall_seconds"] = round(time.perf_counter() - began, 1)
         write_file(path, json.dumps(found))
     return found

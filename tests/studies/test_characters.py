@@ -1,6 +1,7 @@
 """The studies of characters: their pages of made-up results, and what they compare with."""
 
 import dataclasses
+from typing import Any
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -104,6 +105,8 @@ def test_maml_is_trained_as_in_its_paper():
         study.recipe(Part("random characters", "MAML", ways, 1), classes) for ways in (5, 20)
     )
     for recipe, steps, lr, tasks, tested in ((narrow, 1, 0.4, 32, 3), (wide, 5, 0.1, 16, 5)):
+        learner: Any
+        adapter: Any
         (learner,), (adapter,) = recipe.learners, recipe.adapters
         assert (learner.method.steps, learner.method.inner_lr) == (steps, lr)
         assert learner.tasks_per_step == tasks
