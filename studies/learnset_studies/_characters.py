@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 import time
-from concurrent.futures import Executor
+from concurrent.futures import as_completed, Executor
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,6 +25,7 @@ from learnset.comparison import (
     NewTasks,
     Recipe,
     slug,
+    stoppable,
 )
 from learnset.core import DivergedError, InputError, write_file
 from learnset.data import Labelled, Splits, turned
@@ -33,7 +34,7 @@ from learnset.report import Page
 from learnset.tasks import Affine, Episodes
 from learnset.training import written_folder
 
-from ._characters_page import draw, matching_steps
+from ._characters_page import draw, matching_steps, quarter
 from ._characters_recipes import (
     by_cell,
     BY_SHOTS,
@@ -80,7 +81,7 @@ class Characters(abc.ABC):
     **Arguments:**
 
     - `steps`, `ways`, `filters`: of networks that compare features: training steps of one task each
-        (of matching networks and of those that are trained for each number of shots half as many),
+        (of matching networks half, of those that are trained for each number of shots a quarter),
         with `ways` classes, one shot and five queries; filters of each of four convolutions that
         are pooled, few where images are large.
     - `maml_steps`, `gradient_steps`: of MAML, and of the other networks that adapt by gradient
@@ -129,10 +130,15 @@ class Characters(abc.ABC):
     def page(result: dict[str, Any]) -> Page:
         """The page of results, all of its numbers from `result`."""
 
-    @property
-    def trained_cells(self) -> tuple[tuple[int, int], ...]:
-        """Cells that networks are trained for that adapt by gradient descent."""
+    def trained_cells(self, protocol: str, learner: str) -> tuple[tuple[int, int], ...]:
+        """Cells that a network is trained for that adapts by gradient descent."""
+        del protocol, learner
         return ((5, 1),)
+
+    @property
+    def scores_seen(self) -> bool:
+        """Whether networks that compare features are scored on characters of training too."""
+        return True
 
     def learners(self, protocol: str) -> tuple[str, ...]:
         """The learners that are trained, in the order of the table."""
@@ -153,7 +159,7 @@ class Characters(abc.ABC):
         self, folder: Path, key: Key[Array, ""], executor: Executor | None = None, **options: Any
     ) -> dict[str, Any]:
         """Trains and scores. What each learner answers is kept in the folder, and `resume` reads
-        it again. `options` go to `learn`."""
+        it again; a run that is stopped returns what is done. `options` go to `learn`."""
         found, parts = [], []
         for protocol, words in self.protocols().items():
             splits = characters(self, protocol)
@@ -166,11 +172,21 @@ class Characters(abc.ABC):
         # The longest first, so that none is left for the end.
         parts.sort(key=lambda part: (part.ways * part.shots, part.shots), reverse=True)
         work = functools.partial(answers, self, folder, np.asarray(jr.key_data(key)), options)
-        if executor is None:
-            kept = dict(zip(parts, map(work, parts), strict=True))
-        else:
-            futures = {part: executor.submit(work, part) for part in parts}
-            kept = {part: future.result() for part, future in futures.items()}
+        kept: dict[Part, dict[str, Any]] = {}
+        futures = {}
+        try:
+            if executor is None:
+                for part in parts:
+                    kept[part] = work(part)
+            else:
+                futures = {executor.submit(work, part): part for part in parts}
+                for future in as_completed(futures):
+                    kept[futures[future]] = future.result()
+        except KeyboardInterrupt:  # what is done is a result; `resume` does the rest
+            for future in futures:
+                future.cancel()
+            if not kept:
+                raise
         rows = []
         for about in found:
             of = {part: each for part, each in kept.items() if part.protocol == about["protocol"]}
@@ -180,11 +196,16 @@ class Characters(abc.ABC):
             about["training"] = {
                 part.label: of[part]["seconds"] for part in first if "seconds" in of[part]
             }
+            about["devices"] = {
+                part.label: of[part]["device"] for part in first if "device" in of[part]
+            }
             about["diverged"] = [part.label for part in first if "diverged" in of[part]]
-            about["trained_shots"] = sorted({shots for _, shots in self.trained_cells})
-            about["trained_ways"] = sorted({ways for ways, _ in self.trained_cells})
-            about["learners"] = list(self.learners(about["protocol"]))
-        return {"rows": rows, "protocols": found}
+            left = [part.label for part in self.parts(about["protocol"]) if part not in of]
+            about |= {"left": left} if left else {}
+            cells = {(part.ways, part.shots) for part in first if part.shots}
+            about["trained_shots"] = sorted({shots for ways, shots in cells if ways == 5})
+        shown = {row["protocol"] for row in rows}
+        return {"rows": rows, "protocols": [one for one in found if one["protocol"] in shown]}
 
     def parts(self, protocol: str) -> list[Part]:
         """The units of work under one protocol."""
@@ -195,18 +216,15 @@ class Characters(abc.ABC):
             elif learner in BY_SHOTS:
                 parts += [Part(protocol, learner, WIDE, each) for each in shots]
             else:
-                parts += [Part(protocol, learner, *cell) for cell in self.trained_cells]
+                cells = self.trained_cells(protocol, learner)
+                parts += [Part(protocol, learner, *cell) for cell in cells]
         return parts
 
     def answers(self, part: Part, out: Path, **options: Any) -> dict[str, Any]:
         """What a learner answers, after it has learnt."""
-        splits = characters(self, part.protocol)
-        scored, nothing = self.scored(splits), part.learner == UNTRAINED
-        recipes = untrained() if nothing else [self.recipe(part, splits.train)]
-        question = self._trained_on(part, splits)
-        network = functools.partial(self.network, part.learner, part.ways or 5)
+        scored = self.scored(characters(self, part.protocol))
         try:
-            experience = learn(network, question, out=out, **options)
+            experience, recipes = self.learnt(part, out, **options)
             if part.learner in MANY_WAY:
                 rows = self._rows_of_features(experience, recipes[0], scored, part.protocol)
             else:
@@ -221,6 +239,17 @@ class Characters(abc.ABC):
             "seconds": round(learnt.seconds, 2),
             "compile_seconds": round(learnt.compile_seconds, 2),
         }
+
+    def learnt(self, part: Part, out: Path, **options: Any) -> tuple[Experience, list[Recipe]]:
+        """A learner after its training, with its recipes."""
+        splits = characters(self, part.protocol)
+        nothing = part.learner == UNTRAINED
+        recipes = untrained() if nothing else [self.recipe(part, splits.train)]
+        network = functools.partial(self.network, part.learner, part.ways or 5)
+        experience = learn(network, self._trained_on(part, splits), out=out, **options)
+        if not nothing:
+            experience.learnt(recipes[0])
+        return experience, recipes
 
     def scored(self, splits: Splits) -> Splits:
         """The classes that have enough examples for every cell."""
@@ -244,7 +273,7 @@ class Characters(abc.ABC):
             steps = self.steps if part.learner == "ProtoNet" else half
             return many_way(part.learner, steps, classes)
         if part.learner in BY_SHOTS:
-            return by_shots(part.learner, half, classes)
+            return by_shots(part.learner, quarter(self.steps), classes)
         narrow = self.maml_steps if part.learner == "MAML" else self.gradient_steps
         steps, share = (narrow, 1) if part.ways <= 5 else (self.wide_steps, 2)
         tasks = max(1, self.gradient_tasks // share)
@@ -285,7 +314,8 @@ class Characters(abc.ABC):
         """Accuracy in the cells that a learner is for: of its ways, unless it takes any number of
         classes; of its shots, or of those that no training is for."""
         free = part.learner in BY_SHOTS
-        trained = {shots for ways, shots in self.trained_cells if ways == part.ways}
+        cells = self.trained_cells(part.protocol, part.learner)
+        trained = {shots for ways, shots in cells if ways == part.ways}
         rows = []
         for ways, shots in self.cells:
             nearest = shots if free or shots in trained else min(trained, default=0)
@@ -313,7 +343,7 @@ class Characters(abc.ABC):
         seen = Splits(new.test, new.validation, new.train)
         models = {recipe.name: Headed(Raw(), None)}
         rows = []
-        for which, parts in {"new": new, "seen": seen}.items():
+        for which, parts in {"new": new, **({"seen": seen} if self.scores_seen else {})}.items():
             for ways, shots in self.cells:
                 question = self.question(self.tasks(parts, ways, shots))
                 comparison = experience.ask(question, [recipe], models=models)
@@ -360,11 +390,23 @@ def answers(
     if options.get("resume"):
         with contextlib.suppress(OSError, ValueError):
             return json.loads(path.read_text())
-    with written_folder(out):
+    with stoppable(), written_folder(out):
+        trained_on(out)
         found = study.answers(part, out, key=jr.wrap_key_data(jnp.asarray(key)), **options)
+        if device := trained_on(out):
+            found["device"] = device
         found["wall_seconds"] = round(time.perf_counter() - began, 1)
         write_file(path, json.dumps(found))
     return found
+
+
+def trained_on(out: Path) -> str:
+    """The accelerator that the training in a folder was begun on, which may be resumed elsewhere;
+    nothing for a processor."""
+    path, device = out / "device.txt", jax.devices()[0]
+    if not path.exists():
+        write_file(path, "" if device.platform == "cpu" else device.device_kind)
+    return path.read_text()
 
 
 def _unused(ways: int, shots: int) -> tuple[Labelled, Labelled]:

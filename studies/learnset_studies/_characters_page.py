@@ -73,9 +73,9 @@ def characters_page(
         " [result.json](result.json)."
     )
     first, *others = result["protocols"]
-    sections = [_section(result, first, published, notes), _section_seen(result, first)]
+    sections = [_section(result, first, published, notes), *_section_seen(result, first)]
     for part in others:
-        sections += [_section(result, part, published), _section_seen(result, part)]
+        sections += [_section(result, part, published), *_section_seen(result, part)]
     intro = (Paragraph(_answer(result, first["protocol"]), boxed=True), Paragraph(about))
     seconds = " ".join(map(_seconds, result["protocols"]))
     return Page(
@@ -109,10 +109,14 @@ def _section(
     return Section(f"New characters: {protocol}", (*parts, picture), brief=True)
 
 
-def _section_seen(result: dict[str, Any], part: dict[str, Any]) -> Section:
+def _section_seen(result: dict[str, Any], part: dict[str, Any]) -> list[Section]:
     protocol = part["protocol"]
-    seen = _seen(_rows(result, protocol, "seen"))
-    return Section(f"Characters seen in training: {protocol}", (seen, Paragraph(_SEEN)))
+    rows = _rows(result, protocol, "seen")
+    if not rows:
+        return []
+    seen = _seen(rows)
+    title = f"Characters seen in training: {protocol}"
+    return [Section(title, (seen, Paragraph(_SEEN)))]
 
 
 _SEEN = (
@@ -144,15 +148,22 @@ def _answer(result: dict[str, Any], protocol: str) -> str:
     sentences, new = [], _rows(result, protocol, "new")
     for ways in (way for way, shots in _cells(new) if shots == 1):
         rows = [r for r in new if (r["ways"], r["shots"]) == (ways, 1)]
-        pixels, *learners = sorted(rows, key=lambda row: row["recipe"] != "raw pixels")
+        pixels = [f", and raw pixels have {r['value']:.2f} %" for r in rows if _is_raw(r)]
+        learners = [row for row in rows if not _is_raw(row)]
+        if not learners:
+            continue
         best = max(learners, key=lambda row: row["value"])
         published = f" (published: {best['published']:.1f} %)" if "published" in best else ""
         sentences.append(
             f"From one example of each of {NUMBERS[ways]} new characters, the best learner of the"
             f" table, {best['recipe']}, has an accuracy of **{_with_interval(best)} %** on"
-            f" others{published}, and raw pixels have {pixels['value']:.2f} %."
+            f" others{published}{''.join(pixels)}."
         )
     return " ".join(sentences)
+
+
+def _is_raw(row: dict[str, Any]) -> bool:
+    return row["recipe"] == "raw pixels"
 
 
 def _table(rows: list[dict[str, Any]], published: Mapping[str, tuple[float | None, ...]]) -> Grid:
@@ -218,20 +229,18 @@ def _of_comparing(sizes: dict[str, Any], names: str) -> tuple[str, ...]:
 
 def _of_others(sizes: dict[str, Any]) -> tuple[str, ...]:
     filters, tasks = sizes["gradient_filters"], sizes["gradient_tasks"]
-    half = f"{matching_steps(sizes['steps']):,} steps"
+    steps = f"{quarter(sizes['steps']):,} steps"
     return (
         "*Relation network, R2D2, CNP*: twenty-way training for each number of shots, tested in"
-        f" both numbers of ways; {half} of one task. The relation network has two convolutions of"
+        f" both numbers of ways; {steps} of one task. The relation network has two convolutions of"
         f" {filters} filters, and two more on the maps of class and query; the others have four.",
-        "*Proto-MAML*: likewise, with four tasks a step, and three inner steps of 0.01.",
-        f"*MAML, FOMAML, ANIL, Reptile, MAML++*: four strided convolutions of {filters} filters,"
+        f"*MAML, FOMAML, ANIL, Reptile*: four strided convolutions of {filters} filters,"
         " trained for each cell: with five ways for"
         f" {sizes['maml_steps']:,} steps (MAML) and {sizes['gradient_steps']:,} (the others) of"
         f" {tasks} tasks, with twenty for {sizes['wide_steps']:,} of {max(1, tasks // 2)} tasks."
         " With five ways, one inner step of 0.4, and three when tested; with twenty, five of 0.1"
         " (as Finn et al. 2017, §A.1). Reptile trains by 5 and 10 steps of 0.1 on two images of"
-        " each class at a time, and is tested after 10 steps of a size chosen on validation tasks."
-        " MAML++ learns the sizes of 3 and 5 steps.",
+        " each class at a time, and is tested after 10 steps of a size chosen on validation tasks.",
         _SCRATCH,
     )
 
@@ -247,8 +256,21 @@ def matching_steps(steps: int) -> int:
     return max(1, steps // 2)
 
 
+def quarter(steps: int) -> int:
+    """Training steps of learners that are trained for each number of shots."""
+    return max(1, steps // 4)
+
+
 def _seconds(part: dict[str, Any]) -> str:
     times = [f"{name} {seconds:.0f} s" for name, seconds in part["training"].items()]
-    diverged = part.get("diverged", ())
-    lost = f" Without result, because training diverged: {', '.join(diverged)}." if diverged else ""
-    return f"Training on {part['protocol']} took: {', '.join(times)}.{lost}"
+    words = f"Training on {part['protocol']} took: {', '.join(times)}."
+    by_device: dict[str, list[str]] = {}
+    for label, device in part.get("devices", {}).items():
+        by_device.setdefault(device, []).append(label)
+    if len(by_device) > 1:
+        words += "".join(f" On one {name}: {', '.join(each)}." for name, each in by_device.items())
+    if part.get("diverged"):
+        words += f" Without result, because training diverged: {', '.join(part['diverged'])}."
+    if part.get("left"):
+        words += f" Not trained when the run was stopped: {', '.join(part['left'])}."
+    return words

@@ -28,6 +28,9 @@ PUBLISHED: dict[str, tuple[tuple[float | None, ...], str]] = {
 }
 
 
+GRADIENT = "MAML", "FOMAML", "ANIL", "Reptile"
+
+
 @dataclasses.dataclass(frozen=True)
 class OmniglotStudy(Characters):
     """Accuracy on new handwritten characters, next to the published. For sizes see `Characters`;
@@ -46,20 +49,23 @@ class OmniglotStudy(Characters):
 
     def full(self) -> "OmniglotStudy":
         """Networks of the papers' sizes, with fewer steps."""
-        return OmniglotStudy(15_000, 60, (64,) * 4, 4000, 4000, 32, 64, 1000, 1500, True)
+        return OmniglotStudy(15_000, 60, (64,) * 4, 4000, 4000, 32, 64, 1000, 1200, True)
+
+    def trained_cells(self, protocol: str, learner: str) -> tuple[tuple[int, int], ...]:
+        wide = self.complete and protocol == RANDOM and learner in ("MAML", "ANIL")
+        return self.cells if wide else self.cells[:2]
 
     @property
-    def trained_cells(self) -> tuple[tuple[int, int], ...]:
-        return self.cells if self.complete else self.cells[:2]
+    def scores_seen(self) -> bool:
+        return not self.complete
 
     def learners(self, protocol: str) -> tuple[str, ...]:
-        few = super().learners(protocol)
         if not self.complete:
-            return few
+            return super().learners(protocol)
         if protocol == ALPHABETS:
-            return "ProtoNet", SHARP, "relation network", "R2D2", "MAML", "ANIL"
-        more = "matching network", SHARP, "relation network", "R2D2", "CNP", "Proto-MAML"
-        return "ProtoNet", *more, "MAML", "FOMAML", "ANIL", "Reptile", "MAML++"
+            return "ProtoNet", "ANIL"
+        matching = "matching network", SHARP
+        return "ProtoNet", *matching, "relation network", "R2D2", "CNP", *GRADIENT
 
     def protocols(self) -> dict[str, str]:
         """Characters drawn at random, as in most papers; and alphabets that are new."""

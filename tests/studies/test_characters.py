@@ -40,10 +40,11 @@ def row(protocol, recipe, ways, shots, value, transductive=False, tasks="new"):
 def result_of(study, rows):
     """A result with made-up rows."""
     classes = {"train": 3, "validation": 2, "test": 1}
+    cells = study.trained_cells(PROTOCOL[study.name], "MAML")
     part = {"protocol": PROTOCOL[study.name], "data": "made up", "classes": classes}
     part |= {
         "training": {"ProtoNet": 12.4},
-        "trained_shots": [shots for _, shots in study.trained_cells],
+        "trained_shots": [shots for _, shots in cells],
     }
     return {"sizes": dataclasses.asdict(study), "rows": rows, "protocols": [part]}
 
@@ -81,19 +82,13 @@ def test_the_papers_protocol_tests_on_423_characters_of_all_alphabets():
     assert "1,200" in words
 
 
-def test_a_complete_study_trains_maml_for_each_cell_under_both_protocols():
+def test_a_complete_study_trains_maml_for_each_cell_and_has_both_protocols():
     study = OmniglotStudy().full()
-    of_maml = [
-        (part.protocol, part.ways, part.shots)
-        for protocol in study.protocols()
-        for part in study.parts(protocol)
-        if part.learner == "MAML"
-    ]
-    protocols = ("random characters", "new alphabets")
-    assert of_maml == [(protocol, *cell) for protocol in protocols for cell in study.cells]
+    parts = study.parts("random characters")
+    of_maml = [(part.ways, part.shots) for part in parts if part.learner == "MAML"]
+    assert of_maml == list(study.cells) and len({part.name for part in parts}) == len(parts)
+    assert list(study.protocols()) == ["random characters", "new alphabets"]
     assert {part.ways for part in OmniglotStudy().parts("random characters")} == {0, 5}
-    names = [part.name for part in study.parts("random characters")]
-    assert len(set(names)) == len(names)
 
 
 def test_maml_is_trained_as_in_its_paper():
@@ -119,6 +114,27 @@ def test_a_resumed_study_reads_what_is_done(tmp_path):
     folder.mkdir(parents=True)
     (folder / "answers.json").write_text('{"rows": [7]}')
     assert answers(OmniglotStudy(), tmp_path, np.zeros(2), {"resume": True}, part) == {"rows": [7]}
+
+
+def test_a_run_that_is_stopped_returns_what_is_done(tmp_path, monkeypatch):
+    study = OmniglotStudy().quick()
+    rows = [row(PROTOCOL["omniglot"], "ANIL", *cell, 96.0) for cell in study.cells]
+
+    def of_part(study, folder, key, options, part):
+        if (part.learner, part.shots) == ("ANIL", 1):
+            raise KeyboardInterrupt
+        return {"rows": rows if part.learner == "ANIL" else [], "seconds": 1.0}
+
+    monkeypatch.setattr("learnset_studies._characters.answers", of_part)
+    blank = ls.data.Labelled.from_arrays(np.zeros((20, 28, 28, 1), np.uint8), np.zeros(20, int))
+    splits = ls.data.Splits(blank, blank, blank)
+    monkeypatch.setattr("learnset_studies._characters.characters", lambda *_: splits)
+    result = study.run(tmp_path, jr.key(0))
+    (part,) = result["protocols"]
+    assert result["rows"] == rows and "ANIL 1-shot" in part["left"]
+    assert "ANIL 5-shot" not in part["left"] and "ANIL 5-shot" in part["training"]
+    page = markdown_of(study.page(result | {"sizes": dataclasses.asdict(study)}))
+    assert "Not trained when the run was stopped: " in page
 
 
 def test_cells_without_a_published_number_stay_empty():

@@ -62,4 +62,4 @@ from ._seen_tasks import FixedTasks as FixedTasks, SeenTasks as SeenTasks
 from ._setting import Setting as Setting
 from ._stopping import ByEarlyStopping as ByEarlyStopping
 from ._verdict import interval_of_divisions as interval_of_divisions, Verdict as Verdict
-from ._workers import dask_workers as dask_workers, Workers as Workers
+from ._workers import dask_workers as dask_workers, stoppable as stoppable, Workers as Workers
