@@ -34,10 +34,21 @@ from learnset.multitask import SoftSharing, task_gradients
 from learnset.tasks import Revealed, Sinusoids
 from learnset.transfer import FineTune, Pooled
 
-from ._maml_sinusoids_page import CURVE_SHOTS, draw, HALVED, page, PUBLISHED, SOURCE, TABLE_STEPS
+from ._maml_sinusoids_edge import edge_of
+from ._maml_sinusoids_page import (
+    CURVE_SHOTS,
+    draw,
+    HALVED,
+    OF_CODE,
+    page,
+    PUBLISHED,
+    SOURCE,
+    TABLE_STEPS,
+)
 from ._study import row, SHARED, to_decimals
 
 LRS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # the baselines' step size is tuned on these
+CODE_LR = 0.001  # of MAML's inner steps in the paper's code; its text has 0.01
 HALVES = {"left half": (-5.0, 0.0), "right half": (0.0, 5.0)}
 
 
@@ -99,18 +110,25 @@ class MAMLSinusoids:
         halved = [recipe for recipe in recipes if recipe.name in HALVED]
         halves, functions = self._halves(together, halved)
         conflict, gradients = _conflict(comparison["pretrained on all tasks"], key)
+        edges, clouds = [], {}
+        for name in ("MAML", OF_CODE):
+            outcome = comparison[name]
+            asked = question.ask(Split.TEST, outcome.recipe.view, together.key)
+            rows, clouds[name] = edge_of(outcome, asked, _common(outcome, "", 5))
+            edges += rows
         return {
             "rows": [
                 *(row for outcome in outcomes for row in _table_rows(outcome)),
                 *(row for outcome in curved for row in _curve_rows(outcome)),
                 *halves,
                 *conflict,
+                *edges,
             ],
             "learners": [
                 *(_about(alone, recipe) for recipe in averaged),
                 *(_about(together, recipe) for recipe in recipes),
             ],
-            "figures": {"figure2": functions, "conflict": gradients},
+            "figures": {"figure2": functions, "conflict": gradients, "edge": clouds},
         }
 
     def _question(self, tasks: Sinusoids, shots: tuple[int, ...], **more: Any) -> "InPart":
@@ -211,11 +229,12 @@ TUNED = tuple(FineTune(mse, lr, 10) for lr in LRS)
 def trained_on_all() -> list[Recipe]:
     """Networks trained on as many tasks as there are steps for."""
     pooled = ByGradient(Pooled(mse))
-    maml = ByGradient(MAML(mse, 0.01))
+    maml, of_code = (ByGradient(MAML(mse, lr)) for lr in (0.01, CODE_LR))
     oracle = ByGradient(Pooled(mse), model=informed)
     return [
         Recipe("pretrained on all tasks", Setting.TRANSFER, (pooled,), TUNED),
         Recipe("MAML", Setting.META, (maml,), (FineTune(mse, 0.01, 10),)),
+        Recipe(OF_CODE, Setting.META, (of_code,), (FineTune(mse, CODE_LR, 10),)),
         Recipe("oracle", Setting.BOUND, (oracle,), view=Revealed),
     ]
 
