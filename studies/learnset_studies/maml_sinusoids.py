@@ -47,7 +47,8 @@ from ._maml_sinusoids_page import (
 )
 from ._study import row, SHARED, to_decimals
 
-LRS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # the baselines' step size is tuned on these
+# The step size of the baselines is tuned on these.
+LRS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 CODE_LR = 0.001  # of MAML's inner steps in the paper's code; its text has 0.01
 HALVES = {"left half": (-5.0, 0.0), "right half": (0.0, 5.0)}
 
