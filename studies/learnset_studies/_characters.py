@@ -165,7 +165,7 @@ class Characters(abc.ABC):
             splits = characters(self, protocol)
             counts = (splits.train, splits.validation, self.scored(splits).test)
             names = ("train", "validation", "test")
-            about = {"protocol": protocol, "data": words}
+            about: dict[str, Any] = {"protocol": protocol, "data": words}
             about["classes"] = dict(zip(names, map(len, counts), strict=True))
             found.append(about)
             parts += self.parts(protocol)

@@ -1,5 +1,6 @@
 """Where gradient descent on a task overshoots: the edge of stability of MAML's steps."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def edge_of(
 
 def draw_edge(
     curves: dict[str, list[dict[str, Any]]],
-    published: dict[int, float],
+    published: Mapping[int, float],
     clouds: dict[str, dict[str, list[float]]],
     folder: Path,
 ) -> None:

@@ -42,7 +42,7 @@ def draw(result: dict[str, Any], folder: Path) -> None:
     if clouds is not None:
         rows = _of(result, "curves", shots=5)
         curves = {name: [row for row in rows if row["recipe"] == name] for name in clouds}
-        published = dict(zip(TABLE_STEPS, PUBLISHED["MAML"], strict=True))
+        published = dict(zip(map(int, TABLE_STEPS), PUBLISHED["MAML"], strict=True))
         draw_edge(curves, published, clouds, folder)
 
 
