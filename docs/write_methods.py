@@ -59,7 +59,9 @@ RECIPES = {
         "SA": "SubspaceAlignment",
         "Thompson": "ThompsonSampling",
         "Train Src": "Unaligned",
+        "actor-critic after eight days": "PlaceActorCritic",
         "actor-critic with coordinates after eight days": "CoordinateActorCritic",
+        "as it is": "AsIs",
         "averaged + pull to the mean": "SoftSharing",
         "boosting + shrunken offset": "ShrunkOffset",
         "boosting + task": "Boosting",
@@ -330,7 +332,7 @@ def _grid(lines: list[Line], several: bool) -> Grid:
             _outcome(field, entry),
             _score(field, entry),
             _place(field, entry),
-            _named(field, field.baseline) if field.baseline else "",
+            _baseline(field, entry),
             "" if entry is field.best else _named(field, field.best),
         )
         for field, entry in lines
@@ -352,11 +354,12 @@ def _summary(lines: list[Line]) -> str:
     if won:
         better, worse = (sum(outcome == sign for outcome in won.values()) for sign in (1, -1))
         text += f"; better than the baseline in {better} of {len(won)}, worse in {worse}"
-    return (
-        f"{text}.** The baseline is the best recipe that learns each task alone or does nothing;"
-        " for the tasks of a table it is the best without multi-task learning. Better and worse"
-        " are by more than the 95 % interval of the difference; other differences may be chance."
+    explained = (
+        " The baseline is the best recipe that learns each task alone or does nothing; for the"
+        " tasks of a table it is the best without multi-task learning. Better and worse are by more"
+        " than the 95 % interval of the difference; other differences may be chance."
     )
+    return f"{text}.**{explained if won else ''}"
 
 
 PERCENT = ("accuracy", "explained variance", "ROC-AUC", "percent correct")
@@ -375,6 +378,12 @@ def _score(field: scores.Field, entry: scores.Entry) -> Markdown:
 
 def _named(field: scores.Field, entry: scores.Entry) -> Markdown:
     return Markdown(f"{escaped(entry.recipe)} {_score(field, entry)}")
+
+
+def _baseline(field: scores.Field, entry: scores.Entry) -> str:
+    if field.baseline is None:
+        return ""
+    return "itself" if entry.recipe == field.baseline.recipe else _named(field, field.baseline)
 
 
 def _unbroken(text: str) -> Markdown:
