@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable
 
 import equinox as eqx
@@ -18,6 +19,7 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
+from learnset.training import _loop, _train
 
 ADAM = optax.adam(1e-3)
 
@@ -371,3 +373,15 @@ def test_a_function_with_another_body_is_not_resumed_and_one_that_computes_the_s
         train(other, 4, resume=True)
     assert "\n" not in str(caught.value)
     assert train(f"{first}  # with a remark", 4, resume=True).steps == 4
+
+
+def test_a_loop_of_known_length_takes_the_same_steps(model, getkey, monkeypatch):
+    """As on a GPU, where steps after the end are computed and dropped."""
+    options, key = {"steps": 41, "log_every": 20}, getkey()
+    expected = train(model, key, **options)
+    device = types.SimpleNamespace(**vars(jax) | {"default_backend": lambda: "gpu"})
+    monkeypatch.setattr(_loop, "jax", device)
+    monkeypatch.setattr(_train, "_advance", _train.compiled(inspect.unwrap(_train._advance)))
+    trained = train(model, key, **options)
+    assert_close(trained.model, expected.model, rtol=1e-5, atol=1e-6)
+    assert_close(trained.metrics, expected.metrics, rtol=1e-5)

@@ -1,6 +1,7 @@
 """The loop of a training, as one compiled program."""
 
 import math
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -68,9 +69,17 @@ class Loop(eqx.Module):
         def chunk(both: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
             begin, end = both[0], jnp.minimum(both[0] + ahead, stop)
             batches = self.batches(run, begin)
-            return end, jax.lax.fori_loop(
-                begin, end, lambda step, both: body(step, both, begin, batches), both[1]
-            )
+            if jax.default_backend() == "cpu":
+                return end, jax.lax.fori_loop(
+                    begin, end, lambda step, both: body(step, both, begin, batches), both[1]
+                )
+
+            def unless_over(number: Any, both: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+                new = body(begin + number, both, begin, batches)
+                return jax.tree.map(partial(jnp.where, begin + number < end), new, both)
+
+            # A loop of a known length: without it, a GPU waits for the host after every step.
+            return end, jax.lax.fori_loop(0, ahead, unless_over, both[1])
 
         # Bounds are traced: one program serves every window, and an interrupted run computes
         # exactly what an uninterrupted one does.
