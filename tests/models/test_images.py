@@ -12,6 +12,7 @@ from conftest import assert_close
 
 import learnset as ls
 from learnset.core._predict import settled
+from learnset.models._by_weights import by_weights
 from learnset.models._convolution import by_lax, by_product, by_row_products, max_pool
 from learnset.models._normalisation import moments
 
@@ -59,6 +60,49 @@ def test_a_convolution_by_row_products_is_that_of_lax_with_its_first_and_second_
         return derivatives(by_row_products), derivatives(lambda x, w: by_lax(x, w, 1))
 
     assert_close(*both(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kernel, stride", [(3, 2), (3, 1), (1, 1)])
+def test_a_convolution_by_weights_is_that_of_lax_after_a_step_of_each_task(getkey, kernel, stride):
+    """Weights are shared in the step and differ after it, as in MAML: all derivatives of both."""
+    x = jr.normal(getkey(), (2, 3, 5, 4, 2))
+    weight = jr.normal(getkey(), (kernel, kernel, 2, 2)) / kernel
+
+    def loss(form, weight, x):
+        return jnp.sin(form(form(x, weight, stride), weight, 1)).sum()
+
+    def after(form, weight, x):
+        return loss(form, weight - 0.1 * jax.grad(loss, 1)(form, weight, x), 2 * x)
+
+    def derivatives(form):
+        def total(weight, x):
+            return jax.vmap(lambda x: after(form, weight, x))(x).sum()
+
+        forward = jax.jvp(lambda weight: total(weight, x), (weight,), (jnp.cos(weight),))
+        return jax.grad(total, (0, 1))(weight, x), forward
+
+    def chosen(x, weight, stride):
+        return by_weights(x, weight, stride, by_lax, by_product)
+
+    assert_close(jax.jit(lambda: derivatives(chosen))(), derivatives(by_lax), rtol=1e-3, atol=1e-4)
+
+
+def test_only_weights_that_differ_make_a_convolution_a_product(getkey):
+    x, weight = jr.normal(getkey(), (2, 3, 5, 4, 2)), jr.normal(getkey(), (2, 3, 3, 2, 2))
+
+    def forms(axes, weight, x):
+        def squared(weight, x):
+            return (by_weights(x, weight, 1, by_lax, by_product) ** 2).sum()
+
+        def total(weight, x):
+            return jax.vmap(squared, axes)(weight, x).sum()
+
+        text = jax.jit(jax.grad(total, (0, 1))).lower(weight, x).as_text()
+        return text.count("stablehlo.convolution"), text.count("stablehlo.dot_general")
+
+    assert forms((None, 0), weight[0], x) == (3, 0)
+    assert forms((0, 0), weight, x) == (0, 3)
+    assert forms((0, None), weight, x[0]) == (0, 3)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from ..core import check_positive
+from ._by_weights import by_weights
 from ._linear import Initialiser
 
 
@@ -64,9 +65,12 @@ def convolve(
     """The convolution, as one matrix product on a CPU.
 
     There, XLA's convolution is 17 or more times slower if each of many tasks has its own weights,
-    as after adaptation. Other devices use XLA's.
+    as after adaptation. On a GPU such weights make it slower as well, and only for them it is a
+    product; other devices use XLA's.
     """
-    if jax.default_backend() != "cpu":
+    if (device := jax.default_backend()) == "gpu":
+        return by_weights(x, weight, stride, by_lax, by_product)
+    if device != "cpu":
         return by_lax(x, weight, stride)
     channels, out = weight.shape[2:]
     # With more channels out than in, row products make whole networks no faster.
