@@ -1,9 +1,11 @@
 """The promises of the papers about each balancer that weights tasks by the Gramian."""
 
+import functools
 import itertools
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -23,6 +25,7 @@ from task_matrices import (
 )
 
 import learnset as ls
+from learnset.multitask import _imtlg, _quadratic
 
 UNCLIPPED = ls.NashMTL(max_norm=math.inf)
 BALANCERS = {
@@ -288,6 +291,19 @@ def test_imtlg_projects_equally_onto_all_gradients(jacobian):
     size = np.abs(weights) @ np.linalg.norm(jacobian, axis=1)
     assert np.ptp(projections) <= 1e-4 * size
     assert np.isclose(weights.sum(), 1, atol=1e-5 * np.abs(weights).sum())
+
+
+@pytest.mark.parametrize("tasks, numbers", ((5, 40), (30, 200), (30, 20)))
+def test_the_inverse_of_imtlg_is_the_pseudo_inverse(tasks, numbers):
+    """By a root where the matrix surely has full rank, by eigenvalues elsewhere."""
+    rows = np.random.default_rng(0).normal(size=(tasks, numbers))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    cosines = jnp.asarray(rows @ rows.T, jnp.float32)
+    weights = _imtlg.impartial(cosines)
+    np.testing.assert_allclose(weights, _imtlg._by_eigenvalues(cosines), rtol=1e-3, atol=1e-4)
+    if tasks < numbers:
+        exact = np.linalg.solve(np.asarray(cosines, np.float64), np.ones(tasks))
+        np.testing.assert_allclose(weights, exact, rtol=2e-5, atol=2e-6)
 
 
 def test_rounding_decides_on_a_part_of_imtlg_where_gradients_are_nearly_dependent():
@@ -566,3 +582,28 @@ BAD = {
 def test_an_error_names_what_is_wrong(words):
     with pytest.raises(ls.InputError, match=words):
         BAD[words]()
+
+
+# Kernels of a GPU
+
+
+@pytest.mark.parametrize("tasks", (3, 20))
+def test_first_steps_in_one_kernel_are_those_of_plain_ones(tasks):
+    """Blocks are powers of two, and what pads them stays zero; `vmap` makes one of each problem."""
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(tasks, 2 * tasks))
+    linear = jnp.asarray(random.normal(size=(2, tasks)) - 1, jnp.float32)
+    matrix = jnp.asarray(rows @ rows.T / (2 * tasks), jnp.float32)
+    rest = jnp.asarray(1e-7), jnp.zeros(tasks)
+    forms = _quadratic.quick, functools.partial(_quadratic.quick_in_one_kernel, interpret=True)
+    plain, kernel = (jax.vmap(lambda b, f=f: f(matrix, b, *rest))(linear) for f in forms)
+    assert (plain > 0).any() and (plain == 0).any()
+    np.testing.assert_allclose(kernel, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_a_gpu_takes_its_first_steps_in_one_kernel(monkeypatch):
+    monkeypatch.setattr(_quadratic.jax, "default_backend", lambda: "gpu")
+    for tasks, kernels in ((20, 1), (129, 0)):
+        program = jax.jit(_quadratic.nonnegative_minimum).trace(jnp.eye(tasks), jnp.ones(tasks))
+        text = program.lower(lowering_platforms=("cuda",)).as_text()
+        assert text.count("__gpu$xla.gpu.triton") == kernels

@@ -1,6 +1,8 @@
 """The direction with the same projection onto every task's gradient."""
 
+import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float, Key
 
 from ..core import Loss, mse
@@ -58,6 +60,23 @@ def impartial(between: Float[Array, "tasks tasks"]) -> Float[Array, "tasks"]:
     >>> impartial(jnp.array([[1.0, 1.0], [1.0, 1.0]])).round(4).tolist()
     [0.5, 0.5]
     """
+    eps = jnp.finfo(between.dtype).eps
+    root = jnp.linalg.cholesky(between)
+    half = jax.scipy.linalg.solve_triangular(root, jnp.eye(len(between)), lower=True)
+    inverse = product(half.T, half)
+    # One over the norm of the inverse is no more than the smallest eigenvalue. Where the matrix has
+    # no root, it is NaN.
+    sound = jnp.linalg.norm(inverse) * jnp.linalg.norm(between) * len(between) * eps < 1
+
+    def solved() -> Array:
+        weights = inverse.sum(axis=1)
+        return weights + product(inverse, 1 - product(between, weights))
+
+    return lax.cond(sound, solved, lambda: _by_eigenvalues(between))
+
+
+def _by_eigenvalues(between: Float[Array, "tasks tasks"]) -> Float[Array, "tasks"]:
+    """The same where the matrix may be singular, and slower."""
     values, vectors = jnp.linalg.eigh(between)
     positive = values > len(values) * jnp.finfo(values.dtype).eps * values.max()
     inverse = jnp.where(positive, 1 / jnp.where(positive, values, 1), 0)

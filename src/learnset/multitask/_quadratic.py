@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 product = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+MOST_IN_KERNEL, WARPS = 128, 8
 
 
 def nonnegative_minimum(
@@ -42,9 +43,76 @@ def nonnegative_minimum(
     # With a multiple of rounding error on the diagonal, nothing is gained by going to infinity if
     # the matrix is singular.
     matrix = matrix + 4 * eps * jnp.diag(jnp.diagonal(matrix))
-    solve = partial(_proportioning, matrix, linear, 2 * eps * terms)
-    quick = solve(jnp.zeros_like(linear), lambda free, gradient: gradient, most=20 + size // 2)
-    return solve(quick, partial(_newton, matrix), most=20 + 4 * size)
+    tolerance = jnp.asarray(2 * eps * terms, linear.dtype)
+    start = jnp.zeros_like(linear)
+    first = quick_in_one_kernel if in_one_kernel(size) else quick
+    begun = first(matrix, linear, tolerance, start)
+    newton = partial(_newton, matrix)
+    return _proportioning(matrix, linear, tolerance, begun, newton, most=20 + 4 * size)
+
+
+def in_one_kernel(size: int) -> bool:
+    """Whether the first steps are one kernel: on a GPU, where the matrix fits into the registers of
+    a block. Each step is a dozen kernels otherwise, after which the GPU waits for the host."""
+    return jax.default_backend() == "gpu" and size <= MOST_IN_KERNEL
+
+
+def quick_in_one_kernel(
+    matrix: Float[Array, "tasks tasks"],
+    linear: Float[Array, "tasks"],
+    tolerance: Float[Array, ""],
+    start: Float[Array, "tasks"],
+    interpret: bool = False,
+) -> Float[Array, "tasks"]:
+    """`quick` as one kernel. `interpret`: without a GPU, for tests."""
+    from jax.experimental import pallas  # here: it takes a while, and is for GPUs alone
+    from jax.experimental.pallas import triton
+
+    size = len(linear)
+    more = max(16, 1 << (size - 1).bit_length()) - size  # blocks are powers of two
+
+    # Sums instead of products, whose blocks have two axes there.
+    def multiply(matrix: Array, x: Array) -> Array:
+        return (matrix * x[None]).sum(axis=1)
+
+    def kernel(matrix: Any, linear: Any, tolerance: Any, start: Any, x: Any) -> None:
+        x[...] = quick(
+            matrix[...],
+            linear[...],
+            tolerance[...],
+            start[...],
+            size,
+            multiply,
+            lambda a, b: (a * b).sum(),
+        )
+
+    return pallas.pallas_call(
+        kernel,
+        out_shape=jax.ShapeDtypeStruct((size + more,), linear.dtype),
+        compiler_params=triton.CompilerParams(num_warps=WARPS),
+        interpret=interpret,
+    )(jnp.pad(matrix, (0, more)), jnp.pad(linear, (0, more)), tolerance, jnp.pad(start, (0, more)))[
+        :size
+    ]
+
+
+def quick(
+    matrix: Float[Array, "tasks tasks"],
+    linear: Float[Array, "tasks"],
+    tolerance: Float[Array, ""],
+    start: Float[Array, "tasks"],
+    size: int | None = None,
+    multiply: Callable[[Array, Array], Array] = product,
+    inner: Callable[[Array, Array], Array] = jnp.matmul,
+) -> Float[Array, "tasks"]:
+    """The first steps, without a preconditioner."""
+    most = 20 + (len(linear) if size is None else size) // 2
+    return _proportioning(matrix, linear, tolerance, start, _as_is, most, multiply, inner)
+
+
+def _as_is(free: Bool[Array, "tasks"], gradient: Float[Array, "tasks"]) -> Float[Array, "tasks"]:
+    del free
+    return gradient
 
 
 def _newton(
@@ -62,16 +130,18 @@ def _newton(
 def _proportioning(
     matrix: Float[Array, "tasks tasks"],
     linear: Float[Array, "tasks"],
-    tolerance: float | Float[Array, ""],
+    tolerance: Float[Array, ""],
     start: Float[Array, "tasks"],
     precondition: Callable[[Array, Array], Array],
     most: int,
+    multiply: Callable[[Array, Array], Array] = product,
+    inner: Callable[[Array, Array], Array] = jnp.matmul,
 ) -> Float[Array, "tasks"]:
     """The minimiser, from `start` until the conditions of optimality hold, in at most `most`
     steps."""
     tiny, eps = jnp.finfo(matrix.dtype).tiny, jnp.finfo(matrix.dtype).eps
     # Both bound the largest eigenvalue from above.
-    bound = jnp.minimum(jnp.abs(matrix).sum(axis=1).max(), jnp.sqrt((matrix**2).sum()))
+    bound = jnp.minimum(jnp.abs(matrix).sum(axis=1).max(), jnp.sqrt((matrix**2).sum(axis=1).sum()))
     rate = 1 / jnp.maximum(bound, tiny)
 
     def unfinished(carry: tuple[Any, ...]) -> Bool[Array, ""]:
@@ -84,23 +154,32 @@ def _proportioning(
         free = jnp.where(x > 0, gradient, 0)
         chopped = jnp.where(x > 0, 0, jnp.minimum(gradient, 0))
         ahead = precondition(x > 0, free)
-        ahead = ahead - same_face * (ahead @ image) / jnp.maximum(last @ image, tiny) * last
-        stay = chopped @ chopped <= jnp.minimum(x / rate, free) @ free
+        ahead = (
+            ahead - same_face * inner(ahead, image) / jnp.maximum(inner(last, image), tiny) * last
+        )
+        stay = inner(chopped, chopped) <= inner(jnp.minimum(x / rate, free), free)
         along = jnp.where(stay, ahead, chopped)
-        image = product(matrix, along)
+        image = multiply(matrix, along)
         # A direction without curvature, which would have no slope in exact arithmetic, must not
         # lead to infinity.
-        curvature = jnp.maximum(jnp.maximum(along @ image, eps * (along @ along)), tiny)
-        best = gradient @ along / curvature
+        curvature = jnp.maximum(jnp.maximum(inner(along, image), eps * inner(along, along)), tiny)
+        best = inner(gradient, along) / curvature
         room = jnp.where(along > 0, x / jnp.where(along > 0, along, 1), jnp.inf).min()
         inside = best <= room
         length = jnp.where(inside, best, room)
         half = jnp.maximum(x - length * along, 0)
         slope = jnp.where(half > 0, gradient - length * image, 0)
         x = jnp.where(inside, half, jnp.maximum(half - rate * slope, 0))
-        gradient = product(matrix, x) + linear
+        gradient = multiply(matrix, x) + linear
         return x, gradient, along, image, (stay & inside).astype(x.dtype), steps + 1
 
     zeros = jnp.zeros_like(start)
-    first = (start, product(matrix, start) + linear, zeros, zeros, jnp.zeros_like(rate), 0)
+    first = (
+        start,
+        multiply(matrix, start) + linear,
+        zeros,
+        zeros,
+        jnp.zeros_like(rate),
+        jnp.int32(0),
+    )
     return lax.while_loop(unfinished, step, first)[0]
