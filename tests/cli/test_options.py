@@ -151,6 +151,7 @@ RUN = SHARED | {
     "--resume": {"resume"},
     "--overwrite": {"overwrite"},
     "--add own_things:recipes": {"recipes"},
+    "--precision highest": set(),  # it changes all products: see core/test_precision.py
 }
 TRAINING = RUN | {"--steps 7": {"budget"}, "--checkpoint-every 5": {"checkpoint_every"}}
 FAMILY = TRAINING | {
@@ -349,6 +350,7 @@ TRAIN = {
     "--lr 0.1": {"optimiser"},
     "--tasks-per-step 3": {"tasks_per_step"},
     "--parts 5": {"parts"},
+    "--precision highest": set(),
 }
 SEVERAL = {"--seeds 2": {"key", "model"}}
 SINES = {option: {"tasks"} for option in COMPARE["sinusoids"] if option not in FAMILY} | {
@@ -532,7 +534,7 @@ def test_each_option_of_a_study_changes_it_or_is_refused(monkeypatch, capsys, tm
     assert {option: changed(notes, words, option) for option in STUDY} == STUDY
     options = {"--out x": {"folder"}, "--quick": {"study"}}
     assert {option: changed(notes, words, option) for option in options} == options
-    rest = {"--overwrite", "--redraw"}  # which are tested with studies
+    rest = {"--overwrite", "--redraw", "--precision"}  # which are tested with studies
     listed = {option.split()[0] for option in [*STUDY, *options]} | rest
     assert flags(["study"], capsys) == listed
     studied(monkeypatch, ())

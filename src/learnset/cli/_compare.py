@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes
 from ..core import write_csv, write_file
 from ..report import check_report, write_page
 from ..training import run_folder
-from ._options import called, origin
+from ._options import called, computed, origin
 from ._result import NAME, write_result
 from .subjects import (
     AbstractSubject,
@@ -71,7 +71,7 @@ class Compare:
         check_report()
         subject: AbstractSubject = self.subject
         out = subject.folder(f"compare-{subject.word}")
-        words = {"command": f"compare {subject.word}"}
+        words = {"command": f"compare {subject.word}"} | computed()
         with run_folder(out, **subject.replacing, about=words) as folder:
             with subject.executor(console) as executor:
                 answer = subject.answer(folder, console, executor)

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from tyro.conf import subcommand
 
-from ..core import InputError, versions
+from ..core import InputError, Precision, precision, versions
 
 
 def called(name: str, description: str) -> Any:
@@ -34,6 +34,8 @@ class RunOptions:
     """continue the run in the directory, bit for bit"""
     overwrite: bool = False
     """replace the run in the directory"""
+    precision: Precision | None = None
+    """of matrix products on a GPU: highest (float32), or faster tf32 or bf16; default: tf32"""
 
     def __post_init__(self):
         if self.resume and self.overwrite:
@@ -143,4 +145,12 @@ def origin(arguments: Sequence[str], began: float) -> dict[str, Any]:
     seconds = round(time.perf_counter() - began, 1)
     found = {"command": command, "seconds": seconds, "versions": versions()}
     device = jax.devices()[0]
-    return found if device.platform == "cpu" else found | {"device": device.device_kind}
+    named = {} if device.platform == "cpu" else {"device": device.device_kind}
+    return found | named | computed()
+
+
+def computed() -> dict[str, str]:
+    """How products are computed, where there is a choice: a run goes on as it began."""
+    import jax
+
+    return {} if jax.default_backend() == "cpu" else {"precision": precision()}

@@ -18,6 +18,7 @@ from jaxtyping import AbstractArray
 
 from ..core import (
     DivergedError,
+    in_precision,
     InputError,
     NotWrittenError,
     prune,
@@ -28,7 +29,7 @@ from ..data import failure_of
 from . import CACHE, leave, say, with_subject, word_of
 from ._console import terminal
 from ._launch import PROCESS
-from ._limits import check_numbers
+from ._limits import check_numbers, options
 from ._messages import as_typed, is_memory, of_parser, of_system, unexpected
 
 # Variables with the number of processes: of SLURM (`srun`, not the script of a job), Open MPI.
@@ -54,7 +55,9 @@ def run(arguments: list[str]) -> int:
             first = _join_processes(arguments)
             arguments = with_subject(arguments)
             command = parse(arguments)
-            command.run(terminal(), arguments)
+            asked = [value for _, name, value in options(command) if name == "precision"]
+            with in_precision(asked[0] if asked else None):
+                command.run(terminal(), arguments)
         except KeyboardInterrupt as error:
             signal.signal(signal.SIGINT, leave)
             return say(1, str(error) or "Stopped.") if first else 1

@@ -16,7 +16,7 @@ from rich.console import Console
 from ..core import InputError
 from ..report import check_report, Page, Study as AnyStudy, write_page
 from ..training import finished_run, run_folder
-from ._options import origin, TrainingOptions, WorkerOptions
+from ._options import computed, origin, TrainingOptions, WorkerOptions
 from ._result import NAME, read_result, write_result
 
 GROUP = "learnset.studies"  # of entry points
@@ -81,7 +81,7 @@ class Study(TrainingOptions, WorkerOptions):
         study, options = self._sized(kind)
         out = self.folder(f"study-{self.name}")
         sizes = json.loads(json.dumps(dataclasses.asdict(study)))
-        about = sizes | {"study": self.name, "seed": self.seed}
+        about = sizes | {"study": self.name, "seed": self.seed} | computed()
         with run_folder(out, **self.replacing, about=about) as folder:
             with self.executor(console) as executor:
                 if executor is not None:

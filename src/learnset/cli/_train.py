@@ -36,7 +36,7 @@ from ..transfer import FineTune, Pooled
 from ._families import AnyMethod, AnyTasks, Common, Family, family, word
 from ._kept import Kept, read_kept, REMEDY
 from ._limits import check_model, check_room
-from ._options import check_counts, command_of, origin, say_notes, TrainingOptions
+from ._options import check_counts, command_of, computed, origin, say_notes, TrainingOptions
 from ._result import NAME, write_result
 from .subjects import AbstractSource
 
@@ -86,7 +86,8 @@ class Train(TrainingOptions):
                 )
         sizes = "`--filters`, `--ways`, or the inputs of a task"
         check_model(lambda: self._new(given), sizes)
-        with run_folder(out, **self.replacing, about={"command": "train"}) as folder:
+        about = {"command": "train"} | computed()
+        with run_folder(out, **self.replacing, about=about) as folder:
             trained = train(
                 method,
                 self._new(given),
@@ -99,12 +100,12 @@ class Train(TrainingOptions):
                 parts=self.parts,
                 **self.saving,
             )
-            about = {
+            record = {
                 "arguments": self._words(arguments),
                 "versions": versions(),
                 "kept": self._kept(given, trained.model).record(),
             }
-            write_sealed_json(folder / "run.json", about)
+            write_sealed_json(folder / "run.json", record)
         speed = trained.steps / trained.seconds if trained.seconds else 0.0
         console.print(
             f"Trained {trained.steps:,} steps in {trained.seconds:.1f} s ({speed:,.0f} steps/s;"

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from tyro.conf import arg, OmitArgPrefixes
 
-from ..core import few, InputError, needs, write_csv, write_file
+from ..core import few, InputError, needs, Precision, write_csv, write_file
 from ..data import cells_of, Table
 from ..fitting import (
     Added,
@@ -55,6 +55,8 @@ class Fit:
     """seed of all random numbers"""
     overwrite: bool = False
     """replace the file"""
+    precision: Precision | None = None
+    """as of `learnset compare`"""
 
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ..core import InputError, Model, writing
+from ..core import InputError, Model, precision, writing
 from ..training import code_digest, digest, read_arrays, write_arrays
 from ._learner import Budget
 from ._outcome import Choice, Cost, Outcome
@@ -75,7 +75,8 @@ class KeptAnswers:
         if self.folder is not None:
             with writing(self.folder):
                 self.folder.mkdir(exist_ok=True)
-            self.common = digest((question, models, key, budget))
+            other = () if precision() == "highest" else (precision(),)
+            self.common = digest((question, models, key, budget, *other))
 
     def read(self, recipe: Recipe) -> Answers | None:
         """The answers of an earlier run; None where there are none, or where they are damaged or

@@ -59,6 +59,7 @@ from ._names import (
     visible as visible,
     write_csv as write_csv,
 )
+from ._precision import in_precision as in_precision, Precision as Precision, precision as precision
 from ._predict import (
     features as features,
     for_task as for_task,
