@@ -219,22 +219,18 @@ def _methods() -> dict[str, Any]:
 
 
 def _aggregators(tasks: int) -> dict[str, Any]:
+    return {name: _aggregator(name, tasks) for name in METHODS}
+
+
+def _aggregator(name: str, tasks: int = 0) -> Any:
+    """What TorchJD calls this method; Nash-MTL needs the number of tasks."""
     import warnings
 
     from torchjd import aggregation as a
 
     warnings.filterwarnings("ignore")
-    methods = (
-        a.UPGrad(),
-        a.DualProj(),
-        a.MGDA(),
-        a.CAGrad(c=0.5),
-        a.NashMTL(n_tasks=tasks),
-        a.PCGrad(),
-        a.IMTLG(),
-        a.AlignedMTL(),
-    )
-    return dict(zip(METHODS, methods, strict=True))
+    options = {"CAGrad": {"c": 0.5}, "Nash-MTL": {"n_tasks": tasks}}.get(name, {})
+    return getattr(a, name.replace("-", ""))(**options)
 
 
 # The whole

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gym_reference import agreement, gym_random_rate, torch_rate
 from harness import Benchmark, in_own_process, least_seconds, run, table, timed
 
 BATCHES = (16, 64, 256, 1024, 4096)
@@ -163,6 +162,8 @@ def product_rate() -> dict[str, float]:
 
 def measure(benchmark: Benchmark) -> dict[str, Any]:
     """All measurements, as plain numbers."""
+    from gym_reference import agreement, gym_random_rate, torch_rate
+
     best: dict[str, dict[str, float]] = {}
     compiling: dict[str, float] = {}
 
@@ -277,6 +278,8 @@ def _seeds(seeds: dict[str, dict[str, float]]) -> str:
 
 
 if __name__ == "__main__":
+    from gym_reference import agreement, gym_random_rate, torch_rate
+
     run(
         Benchmark(Path("docs/results/benchmarks-envs"), rounds=3),
         (

@@ -1,15 +1,22 @@
 """Measures training steps on a GPU against PyTorch, eager and in a CUDA graph; writes the page.
 
-Usage: pip install 'jax[cuda12]' torch==2.13.0 torchjd==0.18.0 && python benchmarks/gpu.py
+Usage: pip install 'jax[cuda13]' torch==2.13.0 torchjd==0.18.0 && python benchmarks/gpu.py
 
-It takes about five minutes. `--tiny` takes small sizes and short times, so that the program can be
-tried where there is no GPU: what it measures then says nothing. Each measurement has a process of
-its own, by the clock, and the best of its calls counts. What is not installed is left out.
+It takes about two minutes. `--tiny` takes small sizes and short times, so that the program can be
+tried where there is no GPU: what it measures then says nothing. Three processes follow each other:
+learnset, PyTorch, and learnset in forms that it does not choose. Ours compile all of their programs
+side by side, then measure them one after another, by the clock; the best of several calls counts.
+What is measured is written at once, so that a run that is stopped loses no number. What is not
+installed is left out, and what fails is named.
 """
 
+import contextlib
+import json
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,10 +24,14 @@ from typing import Any
 from harness import Benchmark, in_own_process, least_seconds, run, table
 
 SINUSOIDS, IMAGES = (25, 1_000, 10_000), (16, 128)  # tasks a step
-MATRICES, MAZES = ((32, 10**5), (128, 10**5)), (64, 4_096, 16_384)
+MATRICES, MAZES, SEEDED = ((32, 10**5), (128, 10**5)), (64, 4_096, 16_384), (64,)
 BALANCERS = ("UPGrad", "MGDA", "IMTL-G", "Aligned-MTL")
 PRECISIONS = {"TF32": "tensorfloat32", "float32": "highest"}
 SHARED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # memory, with torch
+BUFFERS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,WHILE,CONDITIONAL"
+IN_BUFFERS = {"XLA_FLAGS": f"--xla_gpu_enable_command_buffer={BUFFERS}"}
+WAYS, LONG_PROTONET, LONG_MAML = 20, 15_000, 4_000
+AT_ONCE = 14  # programs that are compiled side by side
 Rates = dict[str, float]
 
 
@@ -28,132 +39,291 @@ Rates = dict[str, float]
 class OnGPU(Benchmark):
     """Measures everything and writes the page."""
 
-    seconds: float = 2.0
+    seconds: float = 0.6
     """of each measurement"""
     tiny: bool = False
-    """small sizes, one process and one precision, to try the program"""
+    """small sizes and one precision, to try the program"""
 
 
-# Workers
+class Kept:
+    """Numbers by section, setting and name, in a file that is written whenever one is added."""
+
+    def __init__(self, path: str):
+        self.path = Path(path)
+
+    def all(self) -> dict[str, Any]:
+        return json.loads(self.path.read_text()) if self.path.exists() else {}
+
+    def add(self, section: str, setting: str, **values: Any) -> None:
+        numbers = self.all()
+        numbers.setdefault(section, {}).setdefault(setting, {}).update(values)
+        self.path.write_text(json.dumps(numbers, indent=1) + "\n")
+        print(section, setting, values, flush=True)
 
 
-def device() -> dict[str, str]:
-    """The card, and versions."""
-    import jax
-
-    card = jax.devices()[0]
-    found = {"card": getattr(card, "device_kind", str(card)), "jax": jax.__version__}
-    if find_spec("torch") is not None:
-        import torch
-
-        found["torch"] = torch.__version__
-    return found
+# Workers of learnset
 
 
-def sinusoids(tasks: int, seconds: float) -> Rates:
-    """Tasks a second of `learnset.train`, second-order MAML."""
-    import run as page_of_sinusoids
+@dataclass(frozen=True)
+class Work:
+    """Something to measure: `prepare` compiles it, and gives what measures it."""
 
-    return {"rate": tasks * page_of_sinusoids.jax_rate(tasks, 1, seconds)["rate"]}
-
-
-def images(tasks: int, form: str, seconds: float) -> Rates:
-    """Tasks a second of MAML on images; `form` is that of the convolution."""
-    import few_shot
-
-    _take(form)
-    return {"rate": few_shot.maml_rate(seconds, threads=2, tasks=tasks)["rate"]}
+    section: str
+    setting: str
+    name: str
+    prepare: Callable[[], Callable[[float], Any]]
+    precision: str = "TF32"
 
 
-def protonet(form: str, seconds: float) -> Rates:
-    """Steps a second of a prototypical network with pooling, 20 ways and 5 shots."""
-    import few_shot
-
-    _take(form)
-    return {"rate": few_shot.protonet_rate(seconds, threads=2, strided=False)["rate"]}
+def ours(path: str, seconds: float, tiny: bool) -> dict[str, Any]:
+    """All measurements of learnset as it is."""
+    works = [*_images("learnset", tiny), *_sinusoids("learnset", tiny), *_others(tiny)]
+    return _measured(Kept(path), works, seconds, 1 if tiny else AT_ONCE)
 
 
-def _take(form: str) -> None:
-    """Computes every convolution in one form: `by_lax` or `by_product`."""
+def other_forms(path: str, seconds: float, tiny: bool) -> dict[str, Any]:
+    """Convolutions in the form that is not chosen: MAML in that of shared weights, the prototypical
+    network in that of weights that differ."""
     from learnset.models import _convolution
 
-    _convolution.convolve = getattr(_convolution, form)
+    form = threading.local()
+    _convolution.convolve = lambda x, weight, stride: form.of(x, weight, stride)
+
+    def formed(work: Work) -> Work:
+        def prepare() -> Callable[[float], Any]:
+            form.of = _convolution.by_lax if work.section == "images" else _convolution.by_product
+            return work.prepare()
+
+        return replace(work, prepare=prepare)
+
+    works = [formed(w) for w in _images("learnset, other form", tiny) if w.precision == "TF32"]
+    return _measured(Kept(path), works, seconds, 1 if tiny else AT_ONCE)
 
 
-def balancers(tasks: int, params: int, seconds: float) -> Rates:
-    """Seconds of one aggregation."""
-    import balancers as page_of_balancers
+def in_buffers(path: str, seconds: float, tiny: bool) -> dict[str, Any]:
+    """Sinusoids with whole loops in command buffers, by a flag of XLA."""
+    works = [w for w in _sinusoids("learnset, in command buffers", tiny) if w.precision == "TF32"]
+    return _measured(Kept(path), works, seconds, 1 if tiny else AT_ONCE)
+
+
+def _measured(kept: Kept, works: list[Work], seconds: float, at_once: int) -> dict[str, Any]:
+    """Compiles side by side, then measures one after another."""
+    import jax
+
+    def prepared(work: Work) -> Callable[[float], Any]:
+        with jax.default_matmul_precision(PRECISIONS[work.precision]):
+            return work.prepare()
+
+    card = jax.devices()[0]
+    kept.add("about", "device", card=getattr(card, "device_kind", str(card)), jax=jax.__version__)
+    began = time.perf_counter()
+    with ThreadPoolExecutor(at_once) as pool:
+        futures = [pool.submit(prepared, work) for work in works]
+    kept.add("about", "seconds to compile", **{works[0].name: time.perf_counter() - began})
+    for work, future in zip(works, futures, strict=True):
+        try:
+            with jax.default_matmul_precision(PRECISIONS[work.precision]):
+                kept.add(work.section, work.setting, **{work.name: future.result()(seconds)})
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"[:500]
+            kept.add("failed", f"{work.section}, {work.setting}, {work.name}", reason=reason)
+    return {}
+
+
+def _precisions(tiny: bool) -> list[str]:
+    return list(PRECISIONS)[: 1 if tiny else None]
+
+
+def _images(name: str, tiny: bool) -> Iterator[Work]:
+    """MAML, strided, and a prototypical network, pooled."""
+    import few_shot
+
+    import learnset as ls
+
+    for precision in _precisions(tiny):
+        for tasks in (1,) if tiny else IMAGES:
+
+            def maml(tasks: int = tasks) -> Callable[[float], float]:
+                episodes = few_shot._episodes(5, 1, 15)
+                method = ls.MAML(ls.cross_entropy, 0.4)
+                return _training(method, few_shot._classifier(), episodes, tasks, 16)
+
+            yield Work("images", f"{tasks} {precision}", name, maml, precision)
+
+        def protonet() -> Callable[[float], float]:
+            model = ls.models.Headed(few_shot._encoder(strided=False), None)
+            episodes = few_shot._episodes(WAYS, 5, 5)
+            return _training(ls.ProtoNet(), model, episodes, 1, 32)
+
+        yield Work("protonet", f"1 {precision}", name, protonet, precision)
+
+
+def _sinusoids(name: str, tiny: bool) -> Iterator[Work]:
+    import training
+
+    import learnset as ls
+
+    for precision in _precisions(tiny):
+        for tasks in (2,) if tiny else SINUSOIDS:
+
+            def maml(tasks: int = tasks) -> Callable[[float], float]:
+                method = ls.MAML(ls.mse, inner_lr=0.01)
+                return _training(method, training.network(), ls.Sinusoids(), tasks, 256)
+
+            yield Work("sinusoids", f"{tasks} {precision}", name, maml, precision)
+
+
+def _others(tiny: bool) -> Iterator[Work]:
+    """Balancers, and the water maze."""
+    for tasks, params in ((2, 10),) if tiny else MATRICES:
+        for name in BALANCERS:
+
+            def balancer(
+                name: str = name, tasks: int = tasks, params: int = params
+            ) -> Callable[[float], float]:
+                return _balancer(name, tasks, params)
+
+            yield Work("balancers", f"{name} {tasks} {params}", "learnset", balancer, "float32")
+    for batch in (2,) if tiny else MAZES:
+        yield Work("mazes", str(batch), "learnset", lambda batch=batch: _mazes(batch))
+    for batch in (2,) if tiny else SEEDED:
+        yield Work("seeds", str(batch), "seconds", lambda batch=batch: _seeds(batch))
+
+
+def _training(
+    method: Any, model: Any, tasks: Any, tasks_per_step: int, window: int
+) -> Callable[[float], float]:
+    """What measures tasks a second of `learnset.train`, drawing, Adam and all."""
+    import jax.random as jr
+    import optax
+
+    import learnset as ls
+
+    def seconds_of(steps: int) -> float:
+        return ls.train(
+            method,
+            model,
+            tasks,
+            optax.adam(1e-3),
+            steps=steps,
+            key=jr.key(1),
+            tasks_per_step=tasks_per_step,
+            log_every=window,
+            progress=False,
+        ).seconds
+
+    seconds_of(1)
+
+    def measure(seconds: float) -> float:
+        windows = max(1, round(seconds / 3 / seconds_of(window)))
+        least = min(seconds_of(windows * window) for _ in range(3))
+        return tasks_per_step * windows * window / least
+
+    return measure
+
+
+def _balancer(name: str, tasks: int, params: int) -> Callable[[float], float]:
+    """What measures seconds of one aggregation."""
+    import balancers
     import jax
     import jax.numpy as jnp
     import jax.random as jr
 
-    rows = jnp.asarray(page_of_balancers.matrix("independent", tasks, params))
+    rows = jnp.asarray(balancers.matrix("independent", tasks, params))
+    method = balancers._methods()[name]
+    program = jax.jit(lambda rows, key: method.direction(rows, key=key))
 
-    def took(method: Any) -> float:
-        program = jax.jit(lambda j, k: method.direction(j, key=k))
+    def call() -> Any:
+        return jax.block_until_ready(program(rows, jr.key(0)))
 
-        def call() -> Any:
-            return jax.block_until_ready(program(rows, jr.key(0)))
-
-        return least_seconds(call, seconds / 4, time.perf_counter)
-
-    methods = page_of_balancers._methods()
-    return {name: took(methods[name]) for name in BALANCERS}
+    call()
+    return lambda seconds: least_seconds(call, seconds / 4, time.perf_counter)
 
 
-def torchjd(tasks: int, params: int, seconds: float) -> Rates:
-    """The same of TorchJD."""
-    import balancers as page_of_balancers
-    import torch
+def _mazes(batch: int) -> Callable[[float], float]:
+    """What measures steps a second of the water maze with training."""
+    import envs
+    import jax.random as jr
 
-    _torch_device()
-    rows = torch.asarray(page_of_balancers.matrix("independent", tasks, params), device=_place())
-    aggregators = page_of_balancers._aggregators(tasks)
-    return {
-        name: least_seconds(lambda a=aggregators[name]: _synchronised(lambda: a(rows)), seconds / 4)
-        for name in BALANCERS
-    }
+    agent = envs.new_agent()
+    envs.trained(1, batch, agent, jr.key(2))
+
+    def measure(seconds: float) -> float:
+        one = envs.trained(1, batch, agent, jr.key(2)).seconds
+        steps = max(1, round(seconds / 3 / one))
+        least = min(envs.trained(steps, batch, agent, jr.key(2)).seconds for _ in range(3))
+        return steps * batch * envs.HORIZON / least
+
+    return measure
 
 
-def mazes(batch: int, seconds: float) -> Rates:
-    """Steps a second of the water maze with training."""
+def _seeds(batch: int) -> Callable[[float], dict[str, float]]:
+    """What measures seconds of a step of five runs, one after another and together."""
     import envs
 
-    return {"rate": envs.training_rate(batch, seconds)["rate"]}
+    envs.seeds_rate(batch, 0)
+    return lambda seconds: envs.seeds_rate(batch, 2 * seconds)
 
 
-def torch_step(kind: str, tasks: int, precise: bool, seconds: float) -> Rates:
-    """Steps a second of a torch step, eager and in a CUDA graph (where there is a GPU)."""
+# Workers of torch
+
+
+def theirs(path: str, seconds: float, tiny: bool) -> dict[str, Any]:
+    """All measurements of PyTorch and TorchJD."""
     import torch
     import torch_few_shot
     import torch_reference
 
-    _torch_device()
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not precise
+    kept = Kept(path)
+    kept.add("about", "device", torch=torch.__version__)
+    torch.set_default_device(_place())
     torch.backends.cudnn.benchmark = True
-    graphs = torch.cuda.is_available()
-    options = {"capturable": True} if graphs else {}
-    step = {
-        "sinusoids": lambda: torch_reference.vmap_step(tasks, **options),
-        "images": lambda: torch_few_shot.maml_step("vmap", False, tasks, **options),
-        "protonet": lambda: torch_few_shot.protonet_step(False, True, **options),
-    }[kind]()
-    rates = {"torch": 1 / _seconds(step, seconds)}
-    if graphs:
-        rates["torch, CUDA graph"] = 1 / _seconds(_graphed(step), seconds)
-    return rates
+    options = {"capturable": True} if torch.cuda.is_available() else {}
+    steps: dict[tuple[str, int], Callable[[], Any]] = {
+        ("protonet", 1): (lambda: torch_few_shot.protonet_step(False, True, **options))
+    }
+    for tasks in (2,) if tiny else SINUSOIDS:
+        steps["sinusoids", tasks] = lambda n=tasks: torch_reference.vmap_step(n, **options)
+    for tasks in (1,) if tiny else IMAGES:
+        steps["images", tasks] = lambda n=tasks: torch_few_shot.maml_step(
+            "vmap", False, n, **options
+        )
+    for precision in _precisions(tiny):
+        tf32 = precision == "TF32"
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        for (section, tasks), make in steps.items():
+            setting, step = f"{tasks} {precision}", make()
+            kept.add(section, setting, torch=tasks / _torch_seconds(step, seconds / 2))
+            if torch.cuda.is_available():
+                graphed = tasks / _torch_seconds(_graphed(step), seconds / 2)
+                kept.add(section, setting, **{"torch, CUDA graph": graphed})
+    torch.backends.cuda.matmul.allow_tf32 = False
+    if find_spec("torchjd") is not None:
+        for tasks, params in ((2, 10),) if tiny else MATRICES:
+            _torchjd(kept, tasks, params, seconds)
+    return {}
+
+
+def _torchjd(kept: Kept, tasks: int, params: int, seconds: float) -> None:
+    """Seconds of one aggregation by TorchJD."""
+    import balancers
+    import torch
+
+    rows = torch.asarray(balancers.matrix("independent", tasks, params), device=_place())
+    for name in BALANCERS:
+        aggregator = balancers._aggregator(name)
+
+        def call(aggregator: Any = aggregator) -> None:
+            _synchronised(lambda: aggregator(rows))
+
+        took = least_seconds(call, seconds / 4, time.perf_counter)
+        kept.add("balancers", f"{name} {tasks} {params}", TorchJD=took)
 
 
 def _place() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _torch_device() -> None:
-    import torch
-
-    torch.set_default_device(_place())
 
 
 def _synchronised(call: Callable[[], Any]) -> None:
@@ -164,7 +334,7 @@ def _synchronised(call: Callable[[], Any]) -> None:
         torch.cuda.synchronize()
 
 
-def _seconds(step: Callable[[], Any], seconds: float) -> float:
+def _torch_seconds(step: Callable[[], Any], seconds: float) -> float:
     """Seconds of a step, of ten in a row: a queue hides the time to hand work over."""
 
     def ten() -> None:
@@ -194,119 +364,133 @@ def _graphed(step: Callable[[], Any]) -> Callable[[], Any]:
 
 def measure(benchmark: OnGPU) -> dict[str, Any]:
     """All measurements, as plain numbers."""
-    tiny, has_torch = benchmark.tiny, find_spec("torch") is not None
-    seconds = 0.01 if tiny else benchmark.seconds
-
-    def of(worker: Any, precision: str = "TF32", **setting: Any) -> Rates:
-        environment = SHARED | {"JAX_DEFAULT_MATMUL_PRECISION": PRECISIONS[precision]}
-        found = (
-            worker(seconds=seconds, **setting)
-            if tiny
-            else in_own_process(worker, environment, seconds=seconds, **setting)
-        )
-        print(worker.__name__, precision, setting, found, flush=True)
-        return found
-
-    def compared(kind: str, tasks: int, precision: str, ours: dict[str, Rates]) -> dict[str, Any]:
-        """Tasks a second (steps, of a prototypical network) of all forms."""
-        rates = {name: found["rate"] for name, found in ours.items()}
-        if has_torch:
-            precise = precision == "float32"
-            theirs = of(torch_step, kind=kind, tasks=tasks, precise=precise)
-            rates |= {name: tasks * rate for name, rate in theirs.items()}
-        return {"tasks": tasks, "precision": precision, "rates": rates}
-
-    forms = {"learnset, lax": "by_lax", "learnset, patches": "by_product"}
-    precisions = ["TF32"] if tiny else list(PRECISIONS)
-    card = device() if tiny else in_own_process(device, SHARED)
-    result: dict[str, Any] = {"tiny": tiny, "device": card}
-    result["sinusoids"] = [
-        compared("sinusoids", n, p, {"learnset": of(sinusoids, p, tasks=n)})
-        for n in ((2,) if tiny else SINUSOIDS)
-        for p in precisions
-    ]
-    result["images"] = [
-        compared(
-            "images", n, p, {name: of(images, p, tasks=n, form=f) for name, f in forms.items()}
-        )
-        for n in ((1,) if tiny else IMAGES)
-        for p in precisions
-    ]
-    result["protonet"] = [
-        compared("protonet", 1, p, {name: of(protonet, p, form=f) for name, f in forms.items()})
-        for p in precisions
-    ]
-    has_torchjd = has_torch and find_spec("torchjd") is not None
-    result["balancers"] = [
-        {
-            "tasks": n,
-            "params": params,
-            "ours": of(balancers, "float32", tasks=n, params=params),
-            "theirs": of(torchjd, tasks=n, params=params) if has_torchjd else {},
-        }
-        for n, params in (((2, 10),) if tiny else MATRICES)
-    ]
-    result["mazes"] = {str(n): of(mazes, batch=n)["rate"] for n in ((2,) if tiny else MAZES)}
-    return result
+    tiny, path = benchmark.tiny, str(benchmark.out / "result.json")
+    setting = {"path": path, "seconds": 0.01 if tiny else benchmark.seconds, "tiny": tiny}
+    with contextlib.suppress(FileNotFoundError):
+        Path(path).unlink()
+    Kept(path).add("about", "tiny", tiny=tiny)
+    for worker, environment in (
+        (ours, {}),
+        (theirs, {}),
+        (other_forms, {}),
+        (in_buffers, IN_BUFFERS),
+    ):
+        if worker is theirs and find_spec("torch") is None:
+            continue
+        if tiny:
+            worker(**setting)
+            continue
+        try:
+            in_own_process(worker, SHARED | environment, **setting)
+        except RuntimeError as error:  # it is named, and the others go on
+            Kept(path).add("failed", worker.__name__, reason=str(error)[-500:])
+    return Kept(path).all()
 
 
 def page(result: dict[str, Any]) -> str:
     """The page, all of its numbers from `result`."""
-    versions = ", ".join(f"{name} {value}" for name, value in result["device"].items())
-    tiny = "\nTiny sizes: these numbers say nothing.\n" if result["tiny"] else ""
+    about = result["about"]
+    versions = ", ".join(f"{name} {value}" for name, value in about["device"].items())
+    tiny = "\nTiny sizes: these numbers say nothing.\n" if about["tiny"]["tiny"] else ""
     return f"""# Speed on a GPU
 
-Made by `python benchmarks/gpu.py` ({versions}). By the clock, each in a process of its own.
+Made by `python benchmarks/gpu.py` ({versions}). By the clock, PyTorch and learnset in processes of
+their own. A rate of learnset is that of `learnset.train`: new tasks are drawn in every step, and
+Adam moves the model; PyTorch takes the same images in each step.
 {tiny}
 ## Second-order MAML on sinusoids, tasks/s
+
+"In command buffers" has whole loops as CUDA graphs, by a flag of XLA:
+`{IN_BUFFERS["XLA_FLAGS"]}`.
 
 {_rates(result["sinusoids"])}
 
 ## Second-order MAML on images of 28 by 28, tasks/s
 
-Four strided convolutions of 64, five ways, one shot, 15 queries a class.
+Four strided convolutions of 64, five ways, one shot, 15 queries a class. Weights differ between
+tasks after adaptation, and a convolution with them is patches times weights; the other form is the
+convolution of XLA.
 
 {_rates(result["images"])}
 
-## Prototypical network, 20 ways, five shots, pooling, steps/s
+{_long("MAML", LONG_MAML, result["images"])}
+
+## Prototypical network, {WAYS} ways, five shots, pooling, steps/s
+
+All tasks share the weights, and a convolution is that of XLA; the other form is patches times
+weights.
 
 {_rates(result["protonet"])}
 
+{_long("The prototypical network", LONG_PROTONET, result["protonet"])}
+
 ## One aggregation of task gradients, ms
+
+In full single precision on both sides.
 
 {_balancers(result["balancers"])}
 
 ## Water maze, A2C with a GRU, steps/s with training
 
-{table(["mazes", "steps/s"], ([n, f"{rate:,.0f}"] for n, rate in result["mazes"].items()))}
-"""
+{table(["mazes", "steps/s"], ([n, f"{of['learnset']:,.0f}"] for n, of in result["mazes"].items()))}
+
+## Five seeds of the water maze, ms a step
+
+{_seeds_table(result["seeds"])}
+{_failed(result.get("failed", {}))}"""
 
 
-def _rates(cells: list[dict[str, Any]]) -> str:
-    names = list(cells[0]["rates"])
-    head = ["tasks a step", "precision", *names, "best of learnset against the best torch"]
+def _failed(failures: dict[str, Any]) -> str:
+    lines = [f"- {name}: {of['reason'].splitlines()[-1]}" for name, of in failures.items()]
+    return "\n".join(["\n## Not measured\n", *lines, ""]) if lines else ""
+
+
+def _rates(cells: dict[str, Rates]) -> str:
+    names = list(dict.fromkeys(name for rates in cells.values() for name in rates))
+    names.sort(key=lambda name: name.startswith("torch"))
+    head = ["tasks a step", "precision", *names, "learnset against the best torch"]
     rows = []
-    for cell in cells:
-        rates = cell["rates"]
+    for setting, rates in cells.items():
+        tasks, precision = setting.split()
         torch = max((rate for name, rate in rates.items() if name.startswith("torch")), default=0)
-        ours = max(rate for name, rate in rates.items() if name.startswith("learnset"))
-        ratio = f"{ours / torch:.2f}×" if torch else ""
-        written = [f"{rates[name]:,.1f}" for name in names]
-        rows.append([f"{cell['tasks']:,}", cell["precision"], *written, ratio])
+        ratio = f"{rates['learnset'] / torch:.2f}×" if torch and "learnset" in rates else ""
+        written = [f"{rates[name]:,.1f}" if name in rates else "" for name in names]
+        rows.append([f"{int(tasks):,}", precision, *written, ratio])
     return table(head, rows)
 
 
-def _balancers(cells: list[dict[str, Any]]) -> str:
+def _long(name: str, steps: int, cells: dict[str, Rates]) -> str:
+    """How long a whole training takes, by the rate of its first setting."""
+    setting, rates = next(iter(cells.items()))
+    tasks, precision = setting.split()
+    seconds = steps * int(tasks) / rates["learnset"]
+    of = "" if tasks == "1" else f" of {tasks} tasks"
+    return f"{name} takes {seconds:,.0f} s for {steps:,} steps{of} in {precision}, at this rate."
+
+
+def _balancers(cells: dict[str, Rates]) -> str:
     rows = []
-    for cell in cells:
-        for name, took in cell["ours"].items():
-            other = cell["theirs"].get(name)
-            torch = [f"{1e3 * other:.2f}", f"{other / took:.1f}×"] if other else ["", ""]
-            size = f"{cell['tasks']} × {cell['params']:,}"
-            rows.append([name, size, f"{1e3 * took:.2f}", *torch])
+    for setting, took in cells.items():
+        name, tasks, params = setting.split()
+        own, other = took["learnset"], took.get("TorchJD")
+        torch = [f"{1e3 * other:.2f}", f"{other / own:.1f}×"] if other else ["", ""]
+        rows.append([name, f"{tasks} × {int(params):,}", f"{1e3 * own:.2f}", *torch])
     return table(["method", "matrix", "learnset", "TorchJD", "times as fast"], rows)
 
 
+def _seeds_table(cells: dict[str, Any]) -> str:
+    rows = []
+    for mazes, of in cells.items():
+        alone, together = of["seconds"]["alone"], of["seconds"]["together"]
+        times = [f"{1e3 * alone:.1f}", f"{1e3 * together:.1f}", f"{together / alone:.2f}"]
+        rows.append([mazes, *times])
+    return table(["mazes", "five runs", "together", "share of the time"], rows)
+
+
 if __name__ == "__main__":
-    workers = (device, sinusoids, images, protonet, balancers, torchjd, mazes, torch_step)
-    run(OnGPU(Path("docs/results/benchmarks-gpu")), workers, measure, page)
+    run(
+        OnGPU(Path("docs/results/benchmarks-gpu")),
+        (ours, theirs, other_forms, in_buffers),
+        measure,
+        page,
+    )
