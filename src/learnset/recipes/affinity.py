@@ -14,8 +14,8 @@ from ..core import cross_entropy, fast_dots, Model, mse, Split, traced
 from ..multitask import Affinity, Mean
 from ..tasks import TableTasks
 from ..training import train
+from ._networks import MOST_TASKS
 from .regression import Heads
-from .rows import MOST_TASKS
 
 
 class Affinities(eqx.Module):

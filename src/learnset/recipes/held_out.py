@@ -17,8 +17,8 @@ from ..models import Headed, Linear, Raw, SharedBody
 from ..multitask import BLUP, Boosting, MixedModel, PooledRidge
 from ..tasks import FiniteTasks, HeldOutTasks
 from ..transfer import Pooled, Ridge, RidgeToHead, Shrunk, ShrunkOffset, StoppedFineTune
-from .regression import CARUANA, FINN, Heads
-from .rows import FRIEDMAN, MOST_SLOPES
+from .regression import CARUANA, FINN, FRIEDMAN, Heads
+from .rows import MOST_SLOPES
 
 L2S = (0.1, 1.0, 10.0, 100.0, 1000.0)
 LRS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)

@@ -47,6 +47,7 @@ L2S = tuple(float(l2) for l2 in np.geomspace(1e-3, 10, 5).round(5))
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
 FINN = "Finn, Abbeel & Levine 2017, MAML"
 CARUANA = "Caruana 1997, Multitask Learning"
+FRIEDMAN = "Friedman 2001, gradient boosting; scikit-learn"
 YOSINSKI = "Yosinski et al. 2014, How transferable are features"
 
 # New tasks

@@ -12,22 +12,16 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-import equinox as eqx
-import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Key
 
 from ..comparison import (
     AbstractLearner,
-    ByEarlyStopping,
     ByTrees,
     InClosedForm,
-    OfCounts,
     Recipe,
     Setting,
 )
-from ..core import AbstractMethod, cross_entropy, Model, mse, poisson_nll
-from ..models import MLP, TaskEmbedding
+from ..core import cross_entropy, mse
 from ..multitask import (
     AbstractGrower,
     AbstractSolver,
@@ -50,24 +44,21 @@ from ..multitask import (
     SoftSharing,
     StackedBoosting,
     TaskLogistic,
-    TaskPoisson,
     TaskRidge,
     UPGrad,
 )
 from ..transfer import Pooled
-from .regression import Heads, OneEach
+from ._counts import of_counts
+from ._networks import AsOne, DECAYS, Embed, LRS, MOST_BALANCED, Networks, SHARED
+from .regression import CARUANA, FRIEDMAN, Heads, OneEach
 
 L2S = tuple(float(l2) for l2 in np.geomspace(0.1, 1e4, 11).round(4))
 OF_CLASSES = (1.0, 10.0, 100.0, 1000.0)  # penalties of logistic regressions
-OF_COUNTS = (0.1, 1.0, 10.0, 100.0)  # penalties of Poisson regressions
 ALPHAS = tuple(float(alpha) for alpha in np.geomspace(1e-3, 3, 8).round(6))
 SIZES = ((128, 2), (128, 3))  # widths and depths of networks, next to the common one
-LRS = (0.003,)
-DECAYS = (0.1, 1.0)  # of AdamW, times its step size
 PULLS = (0.01, 0.1, 1.0)
 TREES = ((0.1, 31), (0.1, 8), (0.05, 4))  # learning rates, and leaves of a tree
 QUICK_TREES = ((0.1, 15),)
-MOST_TASKS = 64  # of one step
 MOST_SLOPES = 64  # inputs that may have a slope for each task
 MOST_ALONE = 16  # tasks that may have trees, or large networks, of their own
 MOST_WORK = 2_000_000  # parameters times (10 + networks) of a step, about 6 ms of one core
@@ -75,104 +66,8 @@ MOST_SQUARES = 20_000_000  # tasks times inputs squared, of which a lasso takes 
 MOST_CELLS = 10_000_000  # labelled rows times inputs, of which boosting takes about ten seconds
 LINKS = 12  # of all chains of trees: targets times chains
 MOST_CHAINED = 200_000  # labelled rows times inputs, of which chains of trees take minutes
-MOST_BALANCED = 32  # tasks for which UPGrad takes no more time than all the rest
-SHARED = "shared body"
 EQUAL = f"{SHARED} + equal weights"  # what balancers are compared with: trained as they are
 KURIN = "Kurin et al. 2022, In Defense of the Unitary Scalarization"
-CARUANA = "Caruana 1997, Multitask Learning"
-FRIEDMAN = "Friedman 2001, gradient boosting; scikit-learn"
-
-
-class Networks(eqx.Module):
-    """The networks of a table: candidates of one kind, trained until validation rows are predicted
-    no better.
-
-    **Arguments:**
-
-    - `num_tasks`: how many there are. `loss`: of validation rows.
-    - `steps`: of a training, at most. `lrs`: step sizes of AdamW.
-    - `sizes`: widths and depths, next to those of the common network. `decays`: of AdamW.
-    """
-
-    num_tasks: int
-    loss: Callable[..., Any]
-    steps: int = 5000
-    lrs: tuple[float, ...] = LRS
-    sizes: tuple[tuple[int, int], ...] = ()
-    decays: tuple[float, ...] = DECAYS
-
-    def of_rows(self, part: Callable[[Model, Any], Model]) -> tuple[AbstractLearner, ...]:
-        """Every row counts the same; `part` is what is made of the network."""
-        sizes: tuple[tuple[int, int] | None, ...] = (None, *self.sizes)
-        return tuple(
-            self._one(Pooled(self.loss), Sized(size, part), lr, decay)
-            for size in sizes
-            for lr in self.lrs
-            for decay in self.decays
-        )
-
-    def of_tasks(
-        self,
-        method: AbstractMethod,
-        part: Callable[[Model, Any], Model],
-        decays: tuple[float, ...] = (),
-        sizes: tuple[tuple[int, int], ...] = (),
-    ) -> tuple[AbstractLearner, ...]:
-        """Steps are of tasks, for a method that weighs them or trains a network for each; half as
-        many of them where a step takes twice as many rows."""
-        tasks = min(self.num_tasks, MOST_TASKS)
-        steps = self.steps if tasks <= MOST_BALANCED else max(1, self.steps // 2)
-        return tuple(
-            self._one(method, Sized(size, part), lr, decay, tasks=tasks, steps=steps)
-            for size in (None, *sizes)
-            for lr in self.lrs
-            for decay in decays or self.decays
-        )
-
-    def _one(
-        self, method: AbstractMethod, model: Any, lr: float, decay: float, **options: Any
-    ) -> Any:
-        every = max(1, min(50, self.steps // 20))
-        options = {"steps": self.steps, "every": every} | options
-        return ByEarlyStopping(method, self.loss, model, lr, decay, **options)
-
-
-class Sized(eqx.Module):
-    """Makes a network of another size, and a part for each task. A network that is not an `MLP`
-    keeps its size."""
-
-    size: tuple[int, int] | None
-    part: Callable[[Model, Any], Model]
-
-    def __call__(self, model: Any, key: Key[Array, ""]) -> Model:
-        if self.size is not None and isinstance(model, MLP):
-            (ins, _), (_, outs) = model.layers[0].weight.shape, model.head.weight.shape
-            width, depth = self.size
-            size_key = jr.fold_in(key, 1)
-            model = MLP(
-                ins, outs, width=width, depth=depth, activation=model.activation, key=size_key
-            )
-        return self.part(model, key)
-
-
-class Embed(eqx.Module):
-    """Makes a network that receives a learnt vector of the task."""
-
-    num_tasks: int
-
-    def __call__(self, model: Any, key: Key[Array, ""]) -> TaskEmbedding:
-        size = min(16, self.num_tasks)
-        inputs_key, key = jr.split(key)
-        wide = model.extend_inputs(size, key=inputs_key)
-        return TaskEmbedding(wide, num_tasks=self.num_tasks, size=size, key=key)
-
-
-class AsOne(eqx.Module):
-    """The network itself, for all tasks as if there were one."""
-
-    def __call__(self, model: Any, key: Key[Array, ""]) -> Model:
-        del key
-        return model
 
 
 def standard(
@@ -217,7 +112,7 @@ def standard(
         *_rivals(networks, boosted, classes=classes, has_slopes=has_slopes, quick=quick),
         *(_of_targets(num_tasks, cells, complete=complete) if targets and not classes else []),
         *_together(networks, has_slopes=has_slopes, has_lasso=_has_lasso(num_tasks, num_inputs)),
-        *(_of_counts(networks, trees) if counts else []),
+        *(of_counts(networks, trees) if counts else []),
     ]
 
 
@@ -389,32 +284,6 @@ def _together(networks: Networks, *, has_slopes: bool, has_lasso: bool) -> list[
         recipes.append(recipe(f"{SHARED} + UPGrad", upgrad, source, quick=False))
     source = "Evgeniou & Pontil 2004, Regularized Multi-Task Learning"
     return [*recipes, recipe("soft sharing", soft, source, quick=False)]
-
-
-def _of_counts(networks: Networks, trees: Any) -> list[Recipe]:
-    """Recipes with a Poisson likelihood."""
-    source = "Nelder & Wedderburn 1972, Generalized Linear Models"
-
-    def regressions(given: Given) -> tuple[AbstractLearner, ...]:
-        return tuple(OfCounts(InClosedForm(TaskPoisson(l2, given))) for l2 in OF_COUNTS)
-
-    boosted = tuple(OfCounts(ByTrees(Boosting(*one, poisson=True))) for one in trees)
-    mixed = tuple(
-        OfCounts(InClosedForm(TaskPoisson(l2, own_l2=own))) for l2 in OF_COUNTS for own in OF_COUNTS
-    )
-    poisson = dataclasses.replace(networks, loss=poisson_nll)
-    of_rows: Any = poisson.of_rows(Heads(networks.num_tasks))
-    network = tuple(OfCounts(learner) for learner in of_rows)
-    together = Setting.MULTI_TASK
-    return [
-        _rival("Poisson per task", Setting.SCRATCH, regressions(Given.ALL), source),
-        _rival("Poisson + task", Setting.POOLED, regressions(Given.OFFSETS), source),
-        _rival("Poisson boosting + task", Setting.POOLED, boosted, FRIEDMAN),
-        Recipe(
-            "Poisson with offsets", together, mixed, source="Breslow & Clayton 1993", quick=True
-        ),
-        Recipe(f"{SHARED} + Poisson", together, network, source=CARUANA, quick=True),
-    ]
 
 
 # Parts
