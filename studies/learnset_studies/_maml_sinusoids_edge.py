@@ -97,9 +97,8 @@ def draw_edge(
     left, right = axes[0]
     for colour, (name, rows) in zip(COLOURS, curves.items(), strict=False):
         steps = [row["steps"] for row in rows]
-        left.plot(
-            steps, [row["value"] for row in rows], "o-", color=colour, label=name, markersize=4
-        )
+        errors, label = [row["value"] for row in rows], f"MAML, steps of {rows[0]['lr']:g}"
+        left.plot(steps, errors, "o-", color=colour, label=label, markersize=4)
         for seed in zip(*(row["by_seed"] for row in rows), strict=True):
             left.plot(steps, seed, color=colour, alpha=0.3, linewidth=0.8)
         cloud = clouds[name]
