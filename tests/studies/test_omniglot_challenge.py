@@ -170,6 +170,17 @@ def test_the_distance_errs_as_often_as_by_the_steps_of_the_demo():
 
 @real
 @pytest.mark.long
+def test_the_distance_errs_in_155_of_the_400_official_items():
+    """38.8 % in the repository's demo."""
+    if omniglot.find("all_runs.zip") is None:
+        pytest.skip("the official runs are not in LEARNSET_DATA")
+    exam = official_exam()
+    assert exam is not None and exam.complete
+    assert (~by_hausdorff(exam.runs)).sum() == 155
+
+
+@real
+@pytest.mark.long
 def test_a_quick_study_is_drawn_again_from_its_result_alone(tmp_path):
     folder = tmp_path / "study"
     command = ["study", "omniglot-challenge", "--quick", "--steps", "2", "--out", str(folder)]
