@@ -147,6 +147,8 @@ def in_own_process(
     worker: Worker, environment: dict[str, str] | None = None, **arguments: Any
 ) -> dict[str, Any]:
     """The result of a worker of this program in a process of its own."""
+    if "--worker" in sys.argv:
+        raise RuntimeError("A worker starts no workers: the program does not know `--worker`.")
     call = json.dumps([worker.__name__, arguments])
     done = subprocess.run(
         [sys.executable, sys.argv[0], "--worker", call],

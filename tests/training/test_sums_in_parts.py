@@ -27,6 +27,19 @@ def test_parts_are_added_in_their_order():
     assert shards().parts is None
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_arrays_of_any_type_and_size_are_summed(parts):
+    """Also arrays without numbers, as tasks without latents have them."""
+
+    def function(x, empty):
+        return {"count": (x > 1).sum(), "sum": x.sum(axis=0), "empty": empty.sum(axis=0)}
+
+    with in_shards(parts=parts):
+        total = sum_in_parts(function, jnp.arange(8.0).reshape(4, 2), jnp.zeros((4, 0)))
+    assert total["count"] == 6 and jnp.issubdtype(total["count"].dtype, jnp.integer)
+    assert total["sum"].tolist() == [12, 16] and total["empty"].shape == (0,)
+
+
 def test_tasks_have_to_be_divisible(model, tasks):
     options = {"steps": 1, "key": jr.key(0)}
     with pytest.raises(ls.InputError, match="5 equal parts are taken of them. Take 10 or 15."):

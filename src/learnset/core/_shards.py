@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
@@ -81,22 +83,52 @@ def sum_in_parts(function: Callable[..., PyTree], *arrays: PyTree) -> PyTree:
         return function(*arrays)
 
     def in_turns(leaf: jax.Array) -> jax.Array:
-        return leaf.reshape(processes, count // processes, -1, *leaf.shape[1:]).swapaxes(0, 1)
+        shape = (processes, count // processes, len(leaf) // count, *leaf.shape[1:])
+        return leaf.reshape(shape).swapaxes(0, 1)
 
-    def turn(arrays: PyTree) -> PyTree:
+    def turn(arrays: PyTree) -> list[jax.Array]:
         # The same program for each part, whichever process has it.
         arrays = barrier(_placed(arrays, PartitionSpec(AXIS)))
-        return barrier(_placed(jax.vmap(function)(*arrays), PartitionSpec(AXIS)))
+        return barrier(_placed(joined(jax.vmap(function)(*arrays)), PartitionSpec(AXIS)))
 
     barrier, turns = jax.lax.optimization_barrier, jax.tree.map(in_turns, arrays)
-    each = jax.lax.map(turn, turns)  # "turns processes ..."
+    like = jax.eval_shape(function, *jax.tree.map(lambda leaf: leaf[0, 0], turns))
+    joined, apart = _joining(like)
+    each = jax.lax.map(turn, turns)  # "turns processes numbers"
     if parts is None:
-        return in_common(jax.tree.map(lambda leaf: leaf.sum(axis=(0, 1)), each))
+        return apart(in_common([leaf.sum(axis=(0, 1)) for leaf in each]))
 
     def in_order(leaf: jax.Array) -> jax.Array:
-        return functools.reduce(operator.add, leaf.swapaxes(0, 1).reshape(count, *leaf.shape[2:]))
+        return functools.reduce(operator.add, leaf.swapaxes(0, 1).reshape(count, -1))
 
-    return jax.tree.map(in_order, in_common(each))
+    return apart([in_order(leaf) for leaf in in_common(each)])
+
+
+def _joining(
+    like: PyTree,
+) -> tuple[Callable[[PyTree], list[jax.Array]], Callable[[list[jax.Array]], PyTree]]:
+    """Makes one array for each type of number of a PyTree's arrays, which have one more axis in
+    front, and arrays of the PyTree again of such without that axis: processes exchange few large
+    arrays much faster than many small ones."""
+    leaves, structure = jax.tree.flatten(like)
+    types = sorted({leaf.dtype for leaf in leaves}, key=str)
+    order = [[i for i, leaf in enumerate(leaves) if leaf.dtype == kind] for kind in types]
+
+    def joined(tree: PyTree) -> list[jax.Array]:
+        flat = [
+            leaf.reshape(len(leaf), math.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(tree)
+        ]
+        return [jnp.concatenate([flat[i] for i in of_type], axis=1) for of_type in order]
+
+    def apart(arrays: list[jax.Array]) -> PyTree:
+        parts: dict[int, jax.Array] = {}
+        for of_type, array in zip(order, arrays, strict=True):
+            ends = np.cumsum([leaves[i].size for i in of_type])[:-1]
+            split = zip(of_type, jnp.split(array, ends), strict=True)
+            parts |= {i: part.reshape(leaves[i].shape) for i, part in split}
+        return jax.tree.unflatten(structure, [parts[i] for i in range(len(leaves))])
+
+    return joined, apart
 
 
 def _placed(tree: PyTree, spec: PartitionSpec) -> PyTree:
