@@ -2,15 +2,18 @@
 
 Usage: pip install 'jax[cuda13]' torch==2.13.0 torchjd==0.18.0 && python benchmarks/gpu.py
 
-It takes about two minutes. `--tiny` takes small sizes and short times, so that the program can be
-tried where there is no GPU: what it measures then says nothing. Three processes follow each other:
-learnset, PyTorch, and learnset in forms that it does not choose. Ours compile all of their programs
-side by side, then measure them one after another, by the clock; the best of several calls counts.
-What is measured is written at once, so that a run that is stopped loses no number. What is not
-installed is left out, and what fails is named.
+Nearly all of its time is compilation. XLA compiles a program for a GPU on one thread: a training of
+sinusoids took 15 s on an H200 machine, and six of convolutions were not ready after 100 s.
+`--only` takes some parts, and leaves the numbers of others as they are. `--tiny` takes small sizes
+and short times, so that the program can be tried where there is no GPU: what it measures then says
+nothing.
+
+PyTorch is measured first, which compiles nothing; then learnset, part by part, quick ones first.
+The programs of a part are compiled side by side, then measured one after another, by the clock, and
+the best of several calls counts. Each number is kept at once, so that a run that is stopped loses
+none. What is not installed is left out, and what fails is named.
 """
 
-import contextlib
 import json
 import threading
 import time
@@ -21,8 +24,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness import Benchmark, in_own_process, least_seconds, run, table
+from harness import in_own_process, least_seconds, Pieces, run, table
 
+PARTS = ("balancers", "sinusoids", "protonet", "images", "mazes", "seeds")
 SINUSOIDS, IMAGES = (25, 1_000, 10_000), (16, 128)  # tasks a step
 MATRICES, MAZES, SEEDED = ((32, 10**5), (128, 10**5)), (64, 4_096, 16_384), (64,)
 BALANCERS = ("UPGrad", "MGDA", "IMTL-G", "Aligned-MTL")
@@ -36,8 +40,8 @@ Rates = dict[str, float]
 
 
 @dataclass(frozen=True)
-class OnGPU(Benchmark):
-    """Measures everything and writes the page."""
+class OnGPU(Pieces):
+    """Measures everything, or some parts of it, and writes the page."""
 
     seconds: float = 0.6
     """of each measurement"""
@@ -75,13 +79,13 @@ class Work:
     precision: str = "TF32"
 
 
-def ours(path: str, seconds: float, tiny: bool) -> dict[str, Any]:
+def ours(path: str, parts: list[str], seconds: float, tiny: bool) -> dict[str, Any]:
     """All measurements of learnset as it is."""
     works = [*_images("learnset", tiny), *_sinusoids("learnset", tiny), *_others(tiny)]
-    return _measured(Kept(path), works, seconds, 1 if tiny else AT_ONCE)
+    return _measured(Kept(path), works, parts, seconds, 1 if tiny else AT_ONCE)
 
 
-def other_forms(path: str, seconds: float, tiny: bool) -> dict[str, Any]:
+def other_forms(path: str, parts: list[str], seconds: float, tiny: bool) -> dict[str, Any]:
     """Convolutions in the form that is not chosen: MAML in that of shared weights, the prototypical
     network in that of weights that differ."""
     from learnset.models import _convolution
@@ -97,17 +101,19 @@ def other_forms(path: str, seconds: float, tiny: bool) -> dict[str, Any]:
         return replace(work, prepare=prepare)
 
     works = [formed(w) for w in _images("learnset, other form", tiny) if w.precision == "TF32"]
-    return _measured(Kept(path), works, seconds, 1 if tiny else AT_ONCE)
+    return _measured(Kept(path), works, parts, seconds, 1 if tiny else AT_ONCE)
 
 
-def in_buffers(path: str, seconds: float, tiny: bool) -> dict[str, Any]:
+def in_buffers(path: str, parts: list[str], seconds: float, tiny: bool) -> dict[str, Any]:
     """Sinusoids with whole loops in command buffers, by a flag of XLA."""
     works = [w for w in _sinusoids("learnset, in command buffers", tiny) if w.precision == "TF32"]
-    return _measured(Kept(path), works, seconds, 1 if tiny else AT_ONCE)
+    return _measured(Kept(path), works, parts, seconds, 1 if tiny else AT_ONCE)
 
 
-def _measured(kept: Kept, works: list[Work], seconds: float, at_once: int) -> dict[str, Any]:
-    """Compiles side by side, then measures one after another."""
+def _measured(
+    kept: Kept, works: list[Work], parts: list[str], seconds: float, at_once: int
+) -> dict[str, Any]:
+    """Compiles each part side by side, then measures one work after another."""
     import jax
 
     def prepared(work: Work) -> Callable[[float], Any]:
@@ -116,17 +122,21 @@ def _measured(kept: Kept, works: list[Work], seconds: float, at_once: int) -> di
 
     card = jax.devices()[0]
     kept.add("about", "device", card=getattr(card, "device_kind", str(card)), jax=jax.__version__)
-    began = time.perf_counter()
-    with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(prepared, work) for work in works]
-    kept.add("about", "seconds to compile", **{works[0].name: time.perf_counter() - began})
-    for work, future in zip(works, futures, strict=True):
-        try:
-            with jax.default_matmul_precision(PRECISIONS[work.precision]):
-                kept.add(work.section, work.setting, **{work.name: future.result()(seconds)})
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"[:500]
-            kept.add("failed", f"{work.section}, {work.setting}, {work.name}", reason=reason)
+    for part in parts:
+        some = [work for work in works if work.section == part]
+        began = time.perf_counter()
+        with ThreadPoolExecutor(at_once) as pool:
+            futures = [pool.submit(prepared, work) for work in some]
+        if some:
+            took = {some[0].name: time.perf_counter() - began}
+            kept.add("seconds to compile", part, **took)
+        for work, future in zip(some, futures, strict=True):
+            try:
+                with jax.default_matmul_precision(PRECISIONS[work.precision]):
+                    kept.add(part, work.setting, **{work.name: future.result()(seconds)})
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"[:500]
+                kept.add("failed", f"{part}, {work.setting}, {work.name}", reason=reason)
     return {}
 
 
@@ -268,7 +278,7 @@ def _seeds(batch: int) -> Callable[[float], dict[str, float]]:
 # Workers of torch
 
 
-def theirs(path: str, seconds: float, tiny: bool) -> dict[str, Any]:
+def theirs(path: str, parts: list[str], seconds: float, tiny: bool) -> dict[str, Any]:
     """All measurements of PyTorch and TorchJD."""
     import torch
     import torch_few_shot
@@ -292,13 +302,15 @@ def theirs(path: str, seconds: float, tiny: bool) -> dict[str, Any]:
         tf32 = precision == "TF32"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         for (section, tasks), make in steps.items():
+            if section not in parts:
+                continue
             setting, step = f"{tasks} {precision}", make()
             kept.add(section, setting, torch=tasks / _torch_seconds(step, seconds / 2))
             if torch.cuda.is_available():
                 graphed = tasks / _torch_seconds(_graphed(step), seconds / 2)
                 kept.add(section, setting, **{"torch, CUDA graph": graphed})
     torch.backends.cuda.matmul.allow_tf32 = False
-    if find_spec("torchjd") is not None:
+    if "balancers" in parts and find_spec("torchjd") is not None:
         for tasks, params in ((2, 10),) if tiny else MATRICES:
             _torchjd(kept, tasks, params, seconds)
     return {}
@@ -364,27 +376,31 @@ def _graphed(step: Callable[[], Any]) -> Callable[[], Any]:
 
 def measure(benchmark: OnGPU) -> dict[str, Any]:
     """All measurements, as plain numbers."""
-    tiny, path = benchmark.tiny, str(benchmark.out / "result.json")
-    setting = {"path": path, "seconds": 0.01 if tiny else benchmark.seconds, "tiny": tiny}
-    with contextlib.suppress(FileNotFoundError):
-        Path(path).unlink()
-    Kept(path).add("about", "tiny", tiny=tiny)
-    for worker, environment in (
-        (ours, {}),
-        (theirs, {}),
-        (other_forms, {}),
-        (in_buffers, IN_BUFFERS),
-    ):
-        if worker is theirs and find_spec("torch") is None:
-            continue
+    parts = [part for part in PARTS if part in (benchmark.only or PARTS)]
+    if unknown := set(benchmark.only) - set(PARTS):
+        raise SystemExit(f"There is no part {min(unknown)!r}. There are: {', '.join(PARTS)}.")
+    tiny, path = benchmark.tiny, benchmark.out / "result.json"
+    kept = Kept(str(path))
+    others = {} if not benchmark.only else kept.all()
+    path.write_text(json.dumps({n: of for n, of in others.items() if n not in (*parts, "failed")}))
+    kept.add("about", "tiny", tiny=tiny)
+    setting = {"path": str(path), "parts": parts, "seconds": 0.01 if tiny else benchmark.seconds}
+    workers: list[tuple[Any, dict[str, str]]] = [(ours, {})]
+    if find_spec("torch") is not None:
+        workers.insert(0, (theirs, {}))
+    if {"images", "protonet"} & set(parts):
+        workers.append((other_forms, {}))
+    if "sinusoids" in parts:
+        workers.append((in_buffers, IN_BUFFERS))
+    for worker, environment in workers:
         if tiny:
-            worker(**setting)
+            worker(**setting, tiny=True)
             continue
         try:
-            in_own_process(worker, SHARED | environment, **setting)
+            in_own_process(worker, SHARED | environment, **setting, tiny=False)
         except RuntimeError as error:  # it is named, and the others go on
-            Kept(path).add("failed", worker.__name__, reason=str(error)[-500:])
-    return Kept(path).all()
+            kept.add("failed", worker.__name__, reason=str(error)[-500:])
+    return kept.all()
 
 
 def page(result: dict[str, Any]) -> str:
@@ -392,52 +408,61 @@ def page(result: dict[str, Any]) -> str:
     about = result["about"]
     versions = ", ".join(f"{name} {value}" for name, value in about["device"].items())
     tiny = "\nTiny sizes: these numbers say nothing.\n" if about["tiny"]["tiny"] else ""
+    sections = "\n\n".join(_section(part, result[part]) for part in PARTS if part in result)
     return f"""# Speed on a GPU
 
 Made by `python benchmarks/gpu.py` ({versions}). By the clock, PyTorch and learnset in processes of
 their own. A rate of learnset is that of `learnset.train`: new tasks are drawn in every step, and
 Adam moves the model; PyTorch takes the same images in each step.
 {tiny}
-## Second-order MAML on sinusoids, tasks/s
+{sections}
+{_failed(result.get("failed", {}))}"""
+
+
+def _section(part: str, cells: dict[str, Any]) -> str:
+    """A part of the page."""
+    match part:
+        case "sinusoids":
+            return f"""## Second-order MAML on sinusoids, tasks/s
 
 "In command buffers" has whole loops as CUDA graphs, by a flag of XLA:
 `{IN_BUFFERS["XLA_FLAGS"]}`.
 
-{_rates(result["sinusoids"])}
-
-## Second-order MAML on images of 28 by 28, tasks/s
+{_rates(cells)}"""
+        case "images":
+            return f"""## Second-order MAML on images of 28 by 28, tasks/s
 
 Four strided convolutions of 64, five ways, one shot, 15 queries a class. Weights differ between
 tasks after adaptation, and a convolution with them is patches times weights; the other form is the
 convolution of XLA.
 
-{_rates(result["images"])}
+{_rates(cells)}
 
-{_long("MAML", LONG_MAML, result["images"])}
-
-## Prototypical network, {WAYS} ways, five shots, pooling, steps/s
+{_long("MAML", LONG_MAML, cells)}"""
+        case "protonet":
+            return f"""## Prototypical network, {WAYS} ways, five shots, pooling, steps/s
 
 All tasks share the weights, and a convolution is that of XLA; the other form is patches times
 weights.
 
-{_rates(result["protonet"])}
+{_rates(cells)}
 
-{_long("The prototypical network", LONG_PROTONET, result["protonet"])}
-
-## One aggregation of task gradients, ms
+{_long("The prototypical network", LONG_PROTONET, cells)}"""
+        case "balancers":
+            return f"""## One aggregation of task gradients, ms
 
 In full single precision on both sides.
 
-{_balancers(result["balancers"])}
+{_balancers(cells)}"""
+        case "mazes":
+            rows = ([n, f"{of['learnset']:,.0f}"] for n, of in cells.items())
+            return f"""## Water maze, A2C with a GRU, steps/s with training
 
-## Water maze, A2C with a GRU, steps/s with training
+{table(["mazes", "steps/s"], rows)}"""
+        case _:
+            return f"""## Five seeds of the water maze, ms a step
 
-{table(["mazes", "steps/s"], ([n, f"{of['learnset']:,.0f}"] for n, of in result["mazes"].items()))}
-
-## Five seeds of the water maze, ms a step
-
-{_seeds_table(result["seeds"])}
-{_failed(result.get("failed", {}))}"""
+{_seeds_table(cells)}"""
 
 
 def _failed(failures: dict[str, Any]) -> str:
@@ -462,6 +487,8 @@ def _rates(cells: dict[str, Rates]) -> str:
 def _long(name: str, steps: int, cells: dict[str, Rates]) -> str:
     """How long a whole training takes, by the rate of its first setting."""
     setting, rates = next(iter(cells.items()))
+    if "learnset" not in rates:
+        return ""
     tasks, precision = setting.split()
     seconds = steps * int(tasks) / rates["learnset"]
     of = "" if tasks == "1" else f" of {tasks} tasks"
@@ -472,9 +499,10 @@ def _balancers(cells: dict[str, Rates]) -> str:
     rows = []
     for setting, took in cells.items():
         name, tasks, params = setting.split()
-        own, other = took["learnset"], took.get("TorchJD")
-        torch = [f"{1e3 * other:.2f}", f"{other / own:.1f}×"] if other else ["", ""]
-        rows.append([name, f"{tasks} × {int(params):,}", f"{1e3 * own:.2f}", *torch])
+        own, other = took.get("learnset"), took.get("TorchJD")
+        times = ["" if of is None else f"{1e3 * of:.2f}" for of in (own, other)]
+        ratio = f"{other / own:.1f}×" if own and other else ""
+        rows.append([name, f"{tasks} × {int(params):,}", *times, ratio])
     return table(["method", "matrix", "learnset", "TorchJD", "times as fast"], rows)
 
 
