@@ -160,26 +160,26 @@ class Characters(abc.ABC):
     ) -> dict[str, Any]:
         """Trains and scores. What each learner answers is kept in the folder, and `resume` reads
         it again; a run that is stopped returns what is done. `options` go to `learn`."""
-        found, parts = [], []
+        protocols, parts = [], []
         for protocol, words in self.protocols().items():
             splits = characters(self, protocol)
             counts = (splits.train, splits.validation, self.scored(splits).test)
             names = ("train", "validation", "test")
             about: dict[str, Any] = {"protocol": protocol, "data": words}
             about["classes"] = dict(zip(names, map(len, counts), strict=True))
-            found.append(about)
+            protocols.append(about)
             parts += self.parts(protocol)
         # The longest first, so that none is left for the end.
         parts.sort(key=lambda part: (part.ways * part.shots, part.shots), reverse=True)
         work = functools.partial(answers, self, folder, np.asarray(jr.key_data(key)), options)
-        kept: dict[Part, dict[str, Any]] = {}
-        futures = {}
+        kept = {part: found for part in parts if (found := done(folder, options, part))}
+        undone, futures = [part for part in parts if part not in kept], {}
         try:
             if executor is None:
-                for part in parts:
+                for part in undone:
                     kept[part] = work(part)
             else:
-                futures = {executor.submit(work, part): part for part in parts}
+                futures = {executor.submit(work, part): part for part in undone}
                 for future in as_completed(futures):
                     kept[futures[future]] = future.result()
         except KeyboardInterrupt:  # what is done is a result; `resume` does the rest
@@ -188,7 +188,7 @@ class Characters(abc.ABC):
             if not kept:
                 raise
         rows = []
-        for about in found:
+        for about in protocols:
             of = {part: each for part, each in kept.items() if part.protocol == about["protocol"]}
             order = [UNTRAINED, *self.learners(about["protocol"])]
             first = sorted(of, key=lambda part: (order.index(part.learner), part.ways, part.shots))
@@ -205,7 +205,7 @@ class Characters(abc.ABC):
             cells = {(part.ways, part.shots) for part in first if part.shots}
             about["trained_shots"] = sorted({shots for ways, shots in cells if ways == 5})
         shown = {row["protocol"] for row in rows}
-        return {"rows": rows, "protocols": [one for one in found if one["protocol"] in shown]}
+        return {"rows": rows, "protocols": [one for one in protocols if one["protocol"] in shown]}
 
     def parts(self, protocol: str) -> list[Part]:
         """The units of work under one protocol."""
@@ -381,23 +381,31 @@ def characters(study: Characters, protocol: str) -> Splits:
     return study.splits(protocol)
 
 
+def done(folder: Path, options: dict[str, Any], part: Part) -> dict[str, Any] | None:
+    """What a part answered in a run that is resumed, if it was done."""
+    if options.get("resume"):
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((_place(folder, part) / "answers.json").read_text())
+    return None
+
+
 def answers(
     study: Characters, folder: Path, key: np.ndarray, options: dict[str, Any], part: Part
 ) -> dict[str, Any]:
-    """What a learner answers: from its file, if it is done and the run is resumed, or anew."""
-    began, out = time.perf_counter(), folder / slug(part.protocol) / part.name
-    path = out / "answers.json"
-    if options.get("resume"):
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads(path.read_text())
+    """What a learner answers, kept in a file."""
+    began, out = time.perf_counter(), _place(folder, part)
     with stoppable(), written_folder(out):
         trained_on(out)
         found = study.answers(part, out, key=jr.wrap_key_data(jnp.asarray(key)), **options)
         if device := trained_on(out):
             found["device"] = device
         found["wall_seconds"] = round(time.perf_counter() - began, 1)
-        write_file(path, json.dumps(found))
+        write_file(out / "answers.json", json.dumps(found))
     return found
+
+
+def _place(folder: Path, part: Part) -> Path:
+    return folder / slug(part.protocol) / part.name
 
 
 def trained_on(out: Path) -> str:

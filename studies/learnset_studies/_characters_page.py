@@ -66,9 +66,10 @@ def characters_page(
     - `training`: what else is said of training.
     - `published`: accuracies by protocol and learner, in the order of the cells.
     """
-    tasks, device = result["sizes"]["test_tasks"], result.get("meta", {}).get("device", "")
+    tasks, devices = result["sizes"]["test_tasks"], _devices(result)
+    where = f" on {' and '.join(devices)}" if devices else ""
     about = (
-        f"Made by `{command}`{' on one ' + device if device else ''}. There are {tasks:,} held-out"
+        f"Made by `{command}`{where}. There are {tasks:,} held-out"
         " tasks for each column, the same for all learners. All numbers are in"
         " [result.json](result.json)."
     )
@@ -86,6 +87,13 @@ def characters_page(
             Section("Training", (_training(result), Paragraph(seconds + training))),
         ),
     )
+
+
+def _devices(result: dict[str, Any]) -> list[str]:
+    """The accelerators that anything was trained on."""
+    each = [result.get("meta", {}).get("device")]
+    each += [name for part in result["protocols"] for name in part.get("devices", {}).values()]
+    return [f"one {name}" for name in dict.fromkeys(each) if name]
 
 
 def _section(
@@ -195,9 +203,10 @@ def _seen(rows: list[dict[str, Any]]) -> Grid:
 def _training(result: dict[str, Any]) -> Bullets:
     sizes, shots = result["sizes"], result["protocols"][0]["trained_shots"]
     if sizes.get("complete"):
-        return Bullets(
-            (*_of_comparing(sizes, "ProtoNet and matching networks"), *_of_others(sizes))
-        )
+        shown = [row["recipe"] for row in result["rows"]]
+        names = "ProtoNet and matching networks"
+        others = _of_others(sizes, list(dict.fromkeys(shown)))
+        return Bullets((*_of_comparing(sizes, names), *others, _SCRATCH))
     five = (
         "five-way training with one shot"
         if shots == [1]
@@ -227,22 +236,31 @@ def _of_comparing(sizes: dict[str, Any], names: str) -> tuple[str, ...]:
     )
 
 
-def _of_others(sizes: dict[str, Any]) -> tuple[str, ...]:
+def _of_others(sizes: dict[str, Any], shown: list[str]) -> list[str]:
+    """Of learners that are shown."""
     filters, tasks = sizes["gradient_filters"], sizes["gradient_tasks"]
-    steps = f"{quarter(sizes['steps']):,} steps"
-    return (
-        "*Relation network, R2D2, CNP*: twenty-way training for each number of shots, tested in"
-        f" both numbers of ways; {steps} of one task. The relation network has two convolutions of"
-        f" {filters} filters, and two more on the maps of class and query; the others have four.",
-        f"*MAML, FOMAML, ANIL, Reptile*: four strided convolutions of {filters} filters,"
-        " trained for each cell: with five ways for"
-        f" {sizes['maml_steps']:,} steps (MAML) and {sizes['gradient_steps']:,} (the others) of"
-        f" {tasks} tasks, with twenty for {sizes['wide_steps']:,} of {max(1, tasks // 2)} tasks."
-        " With five ways, one inner step of 0.4, and three when tested; with twenty, five of 0.1"
-        " (as Finn et al. 2017, §A.1). Reptile trains by 5 and 10 steps of 0.1 on two images of"
-        " each class at a time, and is tested after 10 steps of a size chosen on validation tasks.",
-        _SCRATCH,
-    )
+    steps, words = f"{quarter(sizes['steps']):,} steps", []
+    if names := [name for name in ("relation network", "R2D2", "CNP") if name in shown]:
+        words.append(
+            f"*{', '.join(names)}*: twenty-way training for each number of shots, tested in both"
+            f" numbers of ways; {steps} of one task. A relation network has two convolutions of"
+            f" {filters} filters, and two more on the maps of class and query; others have four."
+        )
+    if names := [name for name in ("MAML", "FOMAML", "ANIL", "Reptile") if name in shown]:
+        words.append(
+            f"*{', '.join(names)}*: four strided convolutions of {filters} filters, trained for"
+            f" each cell: with five ways for {sizes['maml_steps']:,} steps (MAML) and"
+            f" {sizes['gradient_steps']:,} (others) of {tasks} tasks, with twenty for"
+            f" {sizes['wide_steps']:,} of {max(1, tasks // 2)} tasks. With five ways, one inner"
+            " step of 0.4, and three when tested; with twenty, five of 0.1 (as Finn et al. 2017,"
+            " §A.1)."
+        )
+    if "Reptile" in shown:
+        words[-1] += (
+            " Reptile trains by five steps of 0.1 on ten images, and is tested after ten of a size"
+            " chosen on validation tasks."
+        )
+    return words
 
 
 _SCRATCH = (

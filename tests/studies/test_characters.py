@@ -13,7 +13,7 @@ from learnset.comparison import learn
 from learnset.data import omniglot
 from learnset.models import Headed, Raw
 from learnset.report import markdown_of
-from learnset_studies._characters import answers, Part
+from learnset_studies._characters import done, Part
 from learnset_studies._characters_recipes import embedded, SettledBy
 from learnset_studies.glyphs import GlyphStudy
 from learnset_studies.omniglot import OmniglotStudy
@@ -113,7 +113,9 @@ def test_a_resumed_study_reads_what_is_done(tmp_path):
     folder = tmp_path / "random-characters" / "maml-20-way-5-shot"
     folder.mkdir(parents=True)
     (folder / "answers.json").write_text('{"rows": [7]}')
-    assert answers(OmniglotStudy(), tmp_path, np.zeros(2), {"resume": True}, part) == {"rows": [7]}
+    assert done(tmp_path, {"resume": True}, part) == {"rows": [7]}
+    assert done(tmp_path, {"resume": False}, part) is None
+    assert done(tmp_path, {"resume": True}, part._replace(shots=1)) is None
 
 
 def test_a_run_that_is_stopped_returns_what_is_done(tmp_path, monkeypatch):
