@@ -604,6 +604,5 @@ def test_first_steps_in_one_kernel_are_those_of_plain_ones(tasks):
 def test_a_gpu_takes_its_first_steps_in_one_kernel(monkeypatch):
     monkeypatch.setattr(_quadratic.jax, "default_backend", lambda: "gpu")
     for tasks, kernels in ((20, 1), (129, 0)):
-        program = jax.jit(_quadratic.nonnegative_minimum).trace(jnp.eye(tasks), jnp.ones(tasks))
-        text = program.lower(lowering_platforms=("cuda",)).as_text()
-        assert text.count("__gpu$xla.gpu.triton") == kernels
+        program = jax.make_jaxpr(_quadratic.nonnegative_minimum)(jnp.eye(tasks), jnp.ones(tasks))
+        assert str(program).count("pallas_call[") == kernels
