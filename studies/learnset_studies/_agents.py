@@ -1,5 +1,6 @@
 """Agents of studies: what is asked of them, what they took, and those that are stored."""
 
+import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,19 @@ def store(agents: Any, path: Path) -> None:
         f"leaf{i}": np.asarray(leaf, np.float16) for i, leaf in enumerate(leaves)
     }
     np.savez_compressed(path, **arrays)
+
+
+def stored_result(name: str) -> dict[str, Any]:
+    """What comes with stored agents: the part of the kept result that needs none of them, which are
+    rivals without past tasks and the course of training."""
+    path = resources.files("learnset_studies").joinpath("trained", f"{name}.json")
+    return json.loads(path.read_text())
+
+
+def store_result(part: dict[str, Any], path: Path) -> None:
+    """Writes what `stored_result` reads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(part, separators=(",", ":")))
 
 
 def summary(by_seed: Float[np.ndarray, "seeds tasks"]) -> dict[str, Any]:

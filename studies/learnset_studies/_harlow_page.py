@@ -155,7 +155,7 @@ def _training(result: dict[str, Any]) -> Paragraph:
         f"Training took {seconds['train_seconds']:.0f} s for {sizes['seeds']} seeds together, and"
         f" {seconds['compile_seconds']:.0f} s to compile."
         if seconds
-        else "The agents come with the package."
+        else "The agents come with the package; rivals without past tasks are of its kept run."
     )
     return Paragraph(
         f"{sizes['steps']:,} training steps of {sizes['tasks_per_step']} problems,"

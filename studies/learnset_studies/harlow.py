@@ -34,7 +34,18 @@ from learnset.envs import AbstractEnv, Harlow, Life, live_on
 from learnset.rl import A2C, Objective, OnlineReinforce, RecurrentAgent, WinStayLoseShift
 
 from . import _harlow_page
-from ._agents import answered, seconds_of, store, stored, summary, TRAINING_OPTIONS, without
+from ._agents import (
+    answered,
+    seconds_of,
+    store,
+    store_result,
+    stored,
+    stored_result,
+    summary,
+    TRAINING_OPTIONS,
+    without,
+)
+from ._pages import select
 
 TRIALS = 6
 RL2 = "RL²"
@@ -86,23 +97,30 @@ class HarlowStudy:
         experience = learn(network, question, key=key)
         if from_pretrained:
             agents, stages, seconds = stored("harlow", experience.models), {}, {}
+            kept = stored_result("harlow")["rows"]
         else:
             out = folder / "checkpoints"
             past = dataclasses.replace(question, envs=Harlow(counterbalanced=False))
             training = learn(network, past, key=key, out=out, **options)
             agents, stages, seconds = self._trained(training, question)
             store(agents, folder / "trained" / "harlow.npz")
+            kept = []
         learnt = [Recipe(name, Setting.META) for name in (RL2, *ABLATIONS)]
         models = {RL2: agents} | {name: without(agents, **a) for name, a in ABLATIONS.items()}
-        recipes = [*learnt, *self._others(problems)]
+        recipes = [*learnt, *([] if kept else self._others(problems))]
         outcomes = answered(experience.ask(question, recipes, models=models))
         reversed_problems = dataclasses.replace(question, envs=Harlow(reversed_at=3))
         reversal = answered(experience.ask(reversed_problems, learnt[:1], models=models))
-        rows = [row for outcome in outcomes for row in _rows("trials", outcome)]
+        by_trial = [row for outcome in outcomes for row in _rows("trials", outcome)]
+        by_stage = select(kept, part="stages") or _stage_rows(stages)
+        if not kept:
+            others = [row for row in by_trial if row["recipe"] not in models]
+            store_result({"rows": others + by_stage}, folder / "trained" / "harlow.json")
+        rows = by_trial + select(kept, part="trials")
         rows += _rows("reversal after trial 3", reversal[RL2])
         correct = outcomes[RL2].of_tasks[0]
         return {
-            "rows": rows + _stage_rows(stages),
+            "rows": rows + by_stage,
             "training": seconds,
             "seeds_at_97": sum(bool(100 * seed[:, 1:].mean() >= 97) for seed in correct),
             "people": _people(100 * correct.mean(axis=(0, 1))),

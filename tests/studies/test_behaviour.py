@@ -17,7 +17,7 @@ from learnset.cli import main
 from learnset.comparison import Lives
 from learnset.report import html_of, markdown_of
 from learnset_studies import bandits
-from learnset_studies._agents import stored
+from learnset_studies._agents import stored, stored_result
 from learnset_studies._water_maze_lives import arrays, Latency, POOL, probes
 from learnset_studies._water_maze_weights import OneSwim
 from learnset_studies.bandits import BanditStudy
@@ -25,6 +25,7 @@ from learnset_studies.harlow import HarlowStudy
 from learnset_studies.water_maze import WaterMazeStudy
 
 pytestmark = pytest.mark.study
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
 SMALL = ls.envs.Pool(cells=7, time_limit=20.0)
 
 
@@ -93,6 +94,15 @@ def test_a_study_without_trained_agents_says_so(tmp_path, capsys):
     assert main(["study", "school", "--from-pretrained", "--out", out]) == 2
     assert "`--from-pretrained` has no meaning" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_what_comes_with_stored_agents_is_of_the_kept_result():
+    if not RESULTS.exists():
+        pytest.skip("no kept results")
+    kept = json.loads((RESULTS / "harlow" / "result.json").read_text())["rows"]
+    rows = stored_result("harlow")["rows"]
+    assert rows and all(row in kept for row in rows)
+    assert len([row for row in kept if row not in rows]) > 3  # those of the agents themselves
 
 
 def test_all_stored_agents_take_less_than_two_megabytes():
