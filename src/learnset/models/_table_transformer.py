@@ -1,6 +1,7 @@
 """A network that reads tables, its own and related ones, and answers for any row."""
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,8 +21,8 @@ from ..core import (
 from ._linear import Linear
 
 AT_ONCE = 512  # rows that attend at a time
-EPSILON = 1e-6
-ONE = math.log(math.e - 1)  # of which the softplus is one
+EPSILON, LEAST = 1e-6, 0.01  # the smallest standard deviation of a prediction
+ONE = math.log(math.expm1(1 - LEAST))  # a network of zeros predicts a standard deviation of one
 
 
 class TableTransformer(eqx.Module):
@@ -33,6 +34,7 @@ class TableTransformer(eqx.Module):
     queries only read. Thinking rows also read those of the other tasks of a `Related` support set,
     so that a query costs the same with siblings as without.
 
+    An input that is NaN in a row is not read there; one that is NaN in all rows has no influence.
     Targets are columns too. For regression each has a normal distribution; with `classes`, the
     columns are one-hot and each has a logit, so that classes have no order either.
 
@@ -57,7 +59,7 @@ class TableTransformer(eqx.Module):
     targets: Float[Array, "3 width"]  # slope, offset, and the cell of a target that is not known
     thoughts: Float[Array, "2 thinking width"]  # cells of inputs, and of targets
     counts: Float[Array, "2 width"]  # of rows, and of tasks
-    blocks: tuple["TableBlock", ...]
+    blocks: "TableBlock"  # all of them: arrays have a leading axis
     scale: Float[Array, "width"]
     head: Linear
     classes: bool = eqx.field(static=True)
@@ -84,7 +86,9 @@ class TableTransformer(eqx.Module):
         self.targets = jr.normal(target_key, (3, width), dtype)
         self.thoughts = jr.normal(thought_key, (2, thinking, width), dtype)
         self.counts = 0.1 * jr.normal(count_key, (2, width), dtype)
-        self.blocks = tuple(TableBlock(width, heads, depth, key=k) for k in keys)
+        self.blocks = eqx.filter_vmap(lambda key: TableBlock(width, heads, depth, key=key))(
+            jnp.stack(keys)
+        )
         self.scale = jnp.ones(width, dtype)
         # From zero: the first predictions are standard normal, or even.
         zeros = jax.nn.initializers.zeros
@@ -112,7 +116,7 @@ class TableTransformer(eqx.Module):
 
     def contexts(
         self, supports: Batch, told: Bool[Array, "tasks"]
-    ) -> tuple[tuple["Context", ...], Bool[Array, "tasks rows"]]:
+    ) -> tuple["Context", Bool[Array, "tasks rows"]]:
         """What queries of each task read in each block, and which of its rows are there. Each task
         reads its own support set, and learns from those of the tasks that are `told`.
 
@@ -122,8 +126,11 @@ class TableTransformer(eqx.Module):
 
     def _contexts(
         self, supports: Batch, told: Bool[Array, "tasks"], siblings: "Siblings | None" = None
-    ) -> tuple[tuple["Context", ...], Bool[Array, "tasks rows"], tuple["Context", ...]]:
-        """As `contexts`, with what `siblings` tell all tasks; and what the tasks tell others."""
+    ) -> tuple["Context", Bool[Array, "tasks rows"], "Context"]:
+        """As `contexts`, with what `siblings` tell all tasks; and what the tasks tell others.
+
+        Blocks are taken one after the other by a scan: one of them is compiled.
+        """
         there = jax.vmap(weight_of_points)(supports.weight) > 0
         weight = jnp.broadcast_to(jax.vmap(point_weight)(supports), supports.y.shape)
         rows = self.cells(supports.x, present(supports.y, weight), weight > 0)
@@ -141,18 +148,23 @@ class TableTransformer(eqx.Module):
         )
         counted = jnp.log1p(size.astype(rows.dtype)) @ self.counts
         rows = jnp.concatenate([thoughts[None] + counted[:, None, None], rows], axis=1)
+        rows = rows.astype(self.blocks.scale.dtype)
+        known = self._known(supports.x, there, supports.y.shape[-1])
         thinking = self.thoughts.shape[1]
         there = jnp.pad(there, ((0, 0), (thinking, 0)), constant_values=True)
-        contexts, heard = [], []
-        for number, block in enumerate(self.blocks):
-            rows = block.across(rows)
-            others = None if siblings is None else (siblings.contexts[number], siblings.there)
-            thoughts, tells = block.hear(rows[:, :thinking], readable, others)
+
+        def step(rows: Array, layer: tuple[TableBlock, Context | None]) -> Any:
+            block, others = layer
+            rows = block.across(rows, known)
+            heard = None if siblings is None or others is None else (others, siblings.there)
+            thoughts, tells = block.hear(rows[:, :thinking], readable, heard)
             rows = jnp.concatenate([thoughts, rows[:, thinking:]], axis=1)
-            contexts.append(jax.vmap(block.rows.context)(rows))
-            heard.append(tells)
-            rows = block.think(jax.vmap(block.read)(rows, contexts[-1], there))
-        return tuple(contexts), there, tuple(heard)
+            context = jax.vmap(block.rows.context)(rows)
+            return block.think(jax.vmap(block.read)(rows, context, there)), (context, tells)
+
+        told_to_all = None if siblings is None else siblings.contexts
+        _, (contexts, tells) = jax.lax.scan(step, rows, (self.blocks, told_to_all))
+        return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), contexts), there, tells
 
     def cells(
         self,
@@ -162,9 +174,29 @@ class TableTransformer(eqx.Module):
     ) -> Float[Array, "*rows cells width"]:
         """A token for each input and target."""
         share = known.astype(y.dtype)
-        inputs = jnp.stack([x, jnp.ones_like(x)], axis=-1) @ self.inputs
+        inputs = jnp.stack([jnp.where(jnp.isnan(x), 0, x), jnp.ones_like(x)], axis=-1) @ self.inputs
         targets = jnp.stack([y, share, 1 - share], axis=-1) @ self.targets
         return jnp.concatenate([inputs, targets], axis=-2)
+
+    def _known(
+        self, x: Float[Array, "tasks points in"], there: Bool[Array, "tasks points"], targets: int
+    ) -> Bool[Array, "tasks rows cells"]:
+        """Which cells of a row, of a thinking one too, the others read."""
+        cells = ~jnp.isnan(x)
+        of_any = (
+            cells.any(axis=1) if x.shape[1] else jnp.ones_like(cells, shape=(len(x), x.shape[2]))
+        )
+        of_task = jnp.where(
+            there.any(axis=1)[:, None], (cells & there[..., None]).any(axis=1), of_any
+        )
+        thoughts = jnp.repeat(of_task[:, None], self.thoughts.shape[1], axis=1)
+        return _with_targets(jnp.concatenate([thoughts, cells], axis=1), targets)
+
+
+def _with_targets(known: Bool[Array, "*rows in"], targets: int) -> Bool[Array, "*rows cells"]:
+    """The same with cells of targets, which are always read."""
+    ones = jnp.ones((*known.shape[:-1], targets), bool)
+    return jnp.concatenate([known, ones], axis=-1)
 
 
 class TableReader(eqx.Module):
@@ -172,22 +204,28 @@ class TableReader(eqx.Module):
     mean, and a normal distribution by `gaussian`; or logits, of a model of `classes`."""
 
     model: TableTransformer
-    contexts: tuple["Context", ...]
+    contexts: "Context"  # "blocks columns rows heads size"
     there: Bool[Array, "rows"]
 
     def answers(self, x: Float[Array, "in"]) -> Float[Array, "out numbers"]:
         """What the network says about each target."""
         model = self.model
-        unknown = jnp.zeros(self.contexts[0].keys.shape[0] - len(x), x.dtype)
-        row = model.cells(x, unknown, unknown > 0)[None]
-        for block, context in zip(model.blocks, self.contexts, strict=True):
-            row = block.think(block.read(block.across(row), context, self.there))
-        return jax.vmap(model.head)(normalised(row[0, len(x) :], model.scale))
+        unknown = jnp.zeros(self.contexts.keys.shape[1] - len(x), x.dtype)
+        row = model.cells(x, unknown, unknown > 0)[None].astype(model.blocks.scale.dtype)
+        known = _with_targets(~jnp.isnan(x), len(unknown))[None]
+
+        def step(row: Array, layer: tuple[TableBlock, Context]) -> tuple[Array, None]:
+            block, context = layer
+            return block.think(block.read(block.across(row, known), context, self.there)), None
+
+        row, _ = jax.lax.scan(step, row, (model.blocks, self.contexts))
+        targets = row[0, len(x) :].astype(model.scale.dtype)
+        return jax.vmap(model.head)(normalised(targets, model.scale))
 
     def gaussian(self, x: Float[Array, "in"]) -> tuple[Float[Array, "out"], Float[Array, "out"]]:
         """Mean and standard deviation of the prediction, in units of `y`."""
         mean, raw = self.answers(x).T
-        return mean, jax.nn.softplus(raw + ONE) + 1e-3
+        return mean, jax.nn.softplus(raw + ONE) + LEAST
 
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "out"]:
         return self.answers(x)[:, 0]
@@ -203,7 +241,7 @@ class Context(eqx.Module):
 class Siblings(eqx.Module):
     """What other tasks tell a task in each block of a table transformer."""
 
-    contexts: tuple[Context, ...]
+    contexts: Context  # "blocks columns tokens heads size"
     there: Bool[Array, "tokens"]
     count: Int[Array, ""]
 
@@ -234,13 +272,11 @@ class Reading(eqx.Module):
         self,
         tokens: Float[Array, "tokens width"],
         context: Context,
-        there: Bool[Array, "#tokens context"] | None,
+        there: Bool[Array, "#tokens context"],
     ) -> Float[Array, "tokens width"]:
         """What each token reads; in blocks where there are many, which saves memory and changes
         nothing."""
         queries = jnp.tensordot(normalised(tokens, self.scale), self.query, 1)
-        if there is None:
-            there = jnp.ones((1, len(context.keys)), bool)
 
         def one(query: Float[Array, "heads size"], there: Bool[Array, "context"]) -> Array:
             scores = jnp.einsum("hs,khs->hk", query, context.keys) * query.shape[-1] ** -0.5
@@ -276,11 +312,13 @@ class TableBlock(eqx.Module):
         self.grow = (2 / width) ** 0.5 * jr.normal(grow_key, (width, hidden), dtype)
         self.shrink = (hidden * depth) ** -0.5 * jr.normal(shrink_key, (hidden, width), dtype)
 
-    def across(self, rows: Float[Array, "*rows cells width"]) -> Float[Array, "*rows cells width"]:
-        """Cells of a row after reading each other."""
+    def across(
+        self, rows: Float[Array, "*rows cells width"], known: Bool[Array, "*rows cells"]
+    ) -> Float[Array, "*rows cells width"]:
+        """Cells of a row after reading those that are known."""
         flat = rows.reshape(-1, *rows.shape[-2:])
         contexts = self.cells.context(flat.swapaxes(0, 1))  # the rows are its columns
-        read = jax.vmap(lambda row, context: self.cells(row, context, None))(flat, contexts)
+        read = jax.vmap(self.cells)(flat, contexts, known.reshape(len(flat), 1, rows.shape[-2]))
         return rows + read.reshape(rows.shape)
 
     def read(
