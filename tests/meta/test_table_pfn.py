@@ -15,7 +15,7 @@ import learnset as ls
 from learnset.core import Related
 from learnset.meta import TablePFN
 from learnset.models import _table_transformer, TableTransformer
-from learnset.tasks import Groups, RelatedGaussian
+from learnset.tasks import Bundle, Groups, RelatedGaussian
 
 FAMILY = RelatedGaussian(shots=4, queries=5, siblings=3, sibling_shots=6)
 
@@ -96,6 +96,24 @@ def test_an_input_that_is_nan_everywhere_is_no_input(model, task, rows):
         return TablePFN().adapt(model, related).gaussian(change(x))
 
     assert_close(answer(model, wider), answer(model, lambda x: x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.long
+def test_a_step_on_a_bundle_is_the_mean_of_those_on_its_families(model):
+    bundle = Bundle((Groups(FAMILY), Groups(dataclasses.replace(FAMILY, shots=2, siblings=1))))
+    tasks = bundle.draw(2, ls.Split.TRAIN, key=jr.key(8))
+
+    @eqx.filter_jit
+    def gradient(model, tasks, half):
+        return TablePFN(half=half).gradient(model, tasks, None, key=jr.key(0))[::2]
+
+    parts = [gradient(model, part, False) for part in tasks]
+    mean = jax.tree.map(lambda *leaves: sum(leaves) / 2, *parts)
+    assert_close(gradient(model, tasks, False), mean, rtol=1e-4, atol=1e-5)
+    pairs = zip(*map(jax.tree.leaves, (gradient(model, tasks, True)[0], mean[0])), strict=True)
+    for rounded, exact in pairs:  # in single precision, and near
+        assert rounded.dtype == exact.dtype
+        assert jnp.linalg.norm(rounded - exact) < 0.1 * jnp.linalg.norm(exact) + 1e-3
 
 
 def test_the_predictors_of_a_group_are_those_of_its_tasks(model):

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from ..core import (
@@ -30,10 +32,14 @@ class TablePFN(AbstractMetaLearner):
     of what it read, so that a query costs its own row only. The model is a `TableTransformer`.
 
     Training takes tasks of any family. On `Groups` of related tasks every task of a group is one to
-    be solved from its own support set and those of the others, which are read once.
+    be solved from its own support set and those of the others, which are read once. On `Bundle`s
+    each step takes groups of several families, which may differ in all sizes.
 
     Source: Müller et al. 2022, *Transformers Can Do Bayesian Inference*, §3; related data sets as
     context are the idea of *Multi-Task Bayesian In-Context Learning*, arXiv 2606.20538.
+
+    **Arguments:** `half`: blocks of the network compute in bfloat16 in training; their numbers stay
+    in single precision.
 
     >>> import jax.random as jr, learnset as ls
     >>> task = ls.tasks.RelatedGaussian(shots=2).sample(ls.Split.TEST, key=jr.key(0))
@@ -43,6 +49,7 @@ class TablePFN(AbstractMetaLearner):
     """
 
     loss: Loss = gaussian_nll
+    half: bool = False
 
     @property
     def adapter(self) -> Amortised:
@@ -56,13 +63,22 @@ class TablePFN(AbstractMetaLearner):
     def gradient(
         self, model: Model, tasks: Task, state: State, *, key: Key[Array, ""]
     ) -> tuple[PyTree, State, Metrics]:
-        if not isinstance(tasks, Group):
+        if isinstance(tasks, tuple):
+            loss, grads = jax.tree.map(
+                lambda *parts: sum(parts) / len(parts),
+                *(mean_gradient(self._of_group, model, part) for part in tasks),
+            )
+        elif isinstance(tasks, Group):
+            loss, grads = mean_gradient(self._of_group, model, tasks)
+        else:
             return super().gradient(model, tasks, state, key=key)
-        loss, grads = mean_gradient(self._of_group, model, tasks)
         return grads, state, {"loss": loss}
 
     def _of_group(self, model: TableTransformer, group: Any) -> Float[Array, ""]:
         """The mean loss over the tasks of a group."""
+        if self.half:
+            blocks = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model.blocks)
+            model = eqx.tree_at(lambda m: m.blocks, model, blocks)
         read = model.contexts(group.support, group.told)
         return jax.vmap(lambda own, query: self.loss(TableReader(model, *own), query))(
             read, group.query

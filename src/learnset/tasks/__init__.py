@@ -21,6 +21,7 @@ from ._pooled_classes import PooledClasses as PooledClasses
 from ._random_tables import RandomTables as RandomTables
 from ._related_gaussian import (
     AbstractGroups as AbstractGroups,
+    Bundle as Bundle,
     Group as Group,
     Groups as Groups,
     RelatedGaussian as RelatedGaussian,

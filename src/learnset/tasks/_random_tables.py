@@ -1,5 +1,7 @@
 """Tables of random functions, which are learnt from to learn any table."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -173,13 +175,17 @@ def with_categories(key: Key[Array, ""], x: Float[Array, "rows in"]) -> Float[Ar
     return jnp.where(jr.bernoulli(which_key, 1 / 3, (1, x.shape[1])), named, x)
 
 
-def disturbed(key: Key[Array, ""], y: Float[Array, "rows"]) -> Float[Array, "rows"]:
-    """Standardised targets with noise, heavy-tailed in half of the draws, and skewed in a third."""
+def disturbed(
+    key: Key[Array, ""], y: Float[Array, "rows"], most: float = 1.0
+) -> Float[Array, "rows"]:
+    """Standardised targets with noise, heavy-tailed in half of the draws, and skewed in a third.
+    Its standard deviation is log-uniform from 0.01 to `most`."""
     much_key, noise_key, tail_key, half_key, skew_key, third_key = jr.split(key, 6)
     y = _standard(y[:, None], len(y))[:, 0]
     heavy = jr.bernoulli(half_key).astype(y.dtype)
     noise = jr.normal(noise_key, y.shape) * jnp.exp(heavy * jr.normal(tail_key, y.shape))
-    y = y + jnp.exp(jr.uniform(much_key, minval=-4.6, maxval=0.0)) * noise
+    size = jr.uniform(much_key, minval=-4.6, maxval=math.log(most))
+    y = y + jnp.exp(size) * noise
     skew = jr.uniform(skew_key, minval=0.2, maxval=1.0)
     bent = jnp.expm1(skew * jnp.clip(y, -5, 5)) / skew
     return jnp.where(jr.bernoulli(third_key, 1 / 3), bent, y)

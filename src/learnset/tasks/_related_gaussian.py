@@ -1,6 +1,7 @@
 """Linear regressions that come with their siblings: a family whose optimal learner is known."""
 
 import abc
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -204,6 +205,26 @@ class Groups(AbstractDistribution):
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> Group:
         return self.family.group(split, key=key)
+
+
+class Bundle(AbstractDistribution):
+    """One sample of each of several families, as a tuple: the parts of a training step whose tasks
+    differ in shape.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> families = (ls.tasks.RelatedGaussian(shots=5), ls.tasks.RelatedGaussian(shots=9))
+    >>> bundle = ls.tasks.Bundle(tuple(map(ls.tasks.Groups, families)))
+    >>> [part.support.x.shape[1] for part in bundle.sample(ls.Split.TRAIN, key=jr.key(0))]
+    [5, 9]
+    """
+
+    families: tuple[AbstractDistribution, ...]
+
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Any:
+        keys = jr.split(key, len(self.families))
+        return tuple(
+            family.sample(split, key=key) for family, key in zip(self.families, keys, strict=True)
+        )
 
 
 def _given(

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from ..core import Batch, InputError, Related, Split, Task
 from ..models import Scales
@@ -11,7 +11,7 @@ from ._base import check_points
 from ._random_tables import causal, disturbed, inputs, mixture, MOST_LEVELS, NODES, one_hot_classes
 from ._related_gaussian import AbstractGroups, Group
 
-TRAITS, CLUSTERS = 2, 3
+TRAITS, CLUSTERS, MOST_NOISE = 2, 3, 2.7
 
 
 class RelatedTables(AbstractGroups):
@@ -23,7 +23,8 @@ class RelatedTables(AbstractGroups):
     its own. How strong each is varies from group to group, from tasks that are all the same to
     tasks that share nothing; in a quarter of the groups tasks are of three kinds. Inputs may be
     shifted from task to task, be of two values or of a few levels, say nothing, be constant or
-    partly missing, with a column of zeros and ones that says so.
+    partly missing, with a column of zeros and ones that says so. A fifth of the targets have two
+    values.
 
     The support set is a `Related`. Inputs and targets have the scales of all rows that are read.
 
@@ -34,8 +35,8 @@ class RelatedTables(AbstractGroups):
 
     - `siblings`: other tasks, of `shots` rows each. `in_size`: inputs.
     - `classes`: 0 for regression; otherwise targets are one-hot, and classes unequally frequent.
-    - `varied`: numbers of rows and siblings are drawn for each task, up to those given, as training
-      needs them: small numbers are more frequent.
+    - `varied`: numbers of rows, siblings and inputs are drawn, up to those given, as training needs
+      them: small numbers are more frequent. Inputs that are not drawn are NaN.
 
     >>> import jax, jax.random as jr, learnset as ls
     >>> tasks = ls.tasks.RelatedTables(shots=5, siblings=7)
@@ -53,7 +54,7 @@ class RelatedTables(AbstractGroups):
 
     def __check_init__(self):
         check_points("RelatedTables", self.shots, self.queries)
-        for name, least in (("siblings", 0), ("in_size", 2), ("classes", 0)):
+        for name, least in (("siblings", 0), ("in_size", 1), ("classes", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least or (name, value) == ("classes", 1):
                 raise InputError(
@@ -72,18 +73,24 @@ class RelatedTables(AbstractGroups):
     def group(self, split: Split, *, key: Key[Array, ""]) -> Group:
         """A task and its siblings, each with `shots` rows to learn from and `queries` to be scored
         on. The last one is not told to the others."""
-        key, size_key, told_key, class_key = jr.split(split.fold(key), 4)
-        x, y = self._rows(key)
+        key, size_key, told_key, class_key, input_key = jr.split(split.fold(key), 5)
+        count = jnp.asarray(self.in_size)
+        if self.varied:
+            count = 1 + fewer(input_key, self.in_size - 1)
+        x, y = self._rows(key, count)
         if self.classes:
             flat = one_hot_classes(class_key, y.reshape(-1), self.classes)
             y = flat.reshape(*y.shape[:2], self.classes)
+        else:
+            y = of_two_values(class_key, y)
         shots, tasks = self.shots, 1 + self.siblings
-        count, told = jnp.full(tasks, shots), jnp.asarray(self.siblings)
+        size, told = jnp.full(tasks, shots), jnp.asarray(self.siblings)
         if self.varied:
-            count, told = fewer(size_key, shots, (tasks,)), fewer(told_key, self.siblings)
+            size, told = fewer(size_key, shots, (tasks,)), fewer(told_key, self.siblings)
         told = jnp.arange(tasks) < told
-        weight = (jnp.arange(shots)[None] < count[:, None]).astype(x.dtype)
+        weight = (jnp.arange(shots)[None] < size[:, None]).astype(x.dtype)
         x, y = self._scaled(x, y, weight, told)
+        x = jnp.where((jnp.arange(self.in_size) < count)[None, None], x, jnp.nan)
         support = Batch(x[:, :shots], y[:, :shots], weight)
         return Group(Task(support, Batch(x[:, shots:], y[:, shots:])), told)
 
@@ -107,9 +114,9 @@ class RelatedTables(AbstractGroups):
         return jax.vmap(one)(read, x, y)
 
     def _rows(
-        self, key: Key[Array, ""]
+        self, key: Key[Array, ""], count: Int[Array, ""]
     ) -> tuple[Float[Array, "tasks rows in"], Float[Array, "tasks rows 1"]]:
-        """The rows of a group of tasks."""
+        """The rows of a group of tasks, whose targets depend on the first `count` inputs."""
         keys = jr.split(key, 12)
         tasks, rows, in_size = 1 + self.siblings, self.shots + self.queries, self.in_size
         drawn, strengths = jr.normal(keys[0], (tasks, TRAITS + 1 + in_size)), strong(keys[1], 4)
@@ -119,6 +126,7 @@ class RelatedTables(AbstractGroups):
         traits = (strengths[0] * drawn[:, :TRAITS])[task]
         x = inputs(keys[4], len(task), in_size)
         x = x + strengths[1] * traits @ jr.normal(keys[5], (TRAITS, in_size))
+        x = x[:, jnp.arange(in_size) % count]
         roots = jnp.pad(traits, ((0, 0), (0, NODES - TRAITS)))
         causal_x, causal_y = causal(keys[6], len(task), in_size, roots)
         is_causal = jr.bernoulli(keys[7])
@@ -134,13 +142,13 @@ class RelatedTables(AbstractGroups):
         y = jnp.sqrt(part) * y.reshape(tasks, rows) + jnp.sqrt(1 - part) * own
         y = y + strengths[2] * effects[..., 0]
         y = y + strengths[3] * in_size**-0.5 * (x * effects[..., 1:]).sum(axis=2)
-        y = disturbed(noise_key, y.reshape(-1)).reshape(tasks, rows, 1)
+        y = disturbed(noise_key, y.reshape(-1), MOST_NOISE).reshape(tasks, rows, 1)
         return columns(column_key, x.reshape(-1, in_size)).reshape(x.shape), y
 
 
 def columns(key: Key[Array, ""], x: Float[Array, "rows in"]) -> Float[Array, "rows in"]:
     """Inputs as tables have them: a quarter of two values, some of a few levels, and in parts of
-    the tables one with gaps and constant ones."""
+    the tables one with gaps and constant ones, never the first."""
     keys = jr.split(key, 9)
     in_size = x.shape[1]
     kind = jr.uniform(keys[0], (1, in_size))
@@ -156,7 +164,14 @@ def columns(key: Key[Array, ""], x: Float[Array, "rows in"]) -> Float[Array, "ro
     marked = jnp.where(of_next[None], absent[:, None].astype(x.dtype), filled)
     x = jnp.where(part > 0, marked, x)
     some = jr.bernoulli(keys[7], 0.7, (1, in_size)) | jr.bernoulli(keys[8])
-    return jnp.where(some, x, 0.0)
+    return jnp.where(some | (jnp.arange(in_size) == 0)[None], x, 0.0)
+
+
+def of_two_values(key: Key[Array, ""], y: Float[Array, "*rows"]) -> Float[Array, "*rows"]:
+    """The targets, of which a fifth become zeros and ones, at least a tenth of each."""
+    some_key, part_key = jr.split(key)
+    cut = jnp.quantile(y, jr.uniform(part_key, minval=0.1, maxval=0.9))
+    return jnp.where(jr.bernoulli(some_key, 0.2), (y > cut).astype(y.dtype), y)
 
 
 def strong(key: Key[Array, ""], count: int) -> Float[Array, "count"]:
