@@ -7,6 +7,11 @@ from ._cnp import Amortised as Amortised, CNP as CNP
 from ._cnp_classifier import NeuralProcessClassifier as NeuralProcessClassifier
 from ._imaml import IMAML as IMAML, ProximalDescent as ProximalDescent
 from ._in_context import InContext as InContext, InContextClassifier as InContextClassifier
+from ._in_context_table import (
+    InContextTable as InContextTable,
+    InUnits as InUnits,
+    too_large as too_large,
+)
 from ._logistic import LRD2 as LRD2
 from ._maml import MAML as MAML
 from ._maml_plus_plus import (

@@ -6,6 +6,7 @@ from . import (
     classes as classes,
     frozen as frozen,
     held_out as held_out,
+    in_context as in_context,
     moved as moved,
     regression as regression,
     rows as rows,

@@ -1,0 +1,165 @@
+"""A trained table network, which learns a table in its own units."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from ..core import Batch, InputError, point_weight, Predictor, Related
+from ..models import Scales, Siblings, TableReader, TableTransformer
+
+LEAST = 0.01  # the probability of a class that a regression on zeros and ones excludes
+MOST_INPUTS, MOST_CLASSES = 100, 10
+
+
+def too_large(inputs: int, classes: int = 0) -> str:
+    """Why a table is out of range of a table network, in words; an empty text if it is not.
+
+    >>> too_large(120)
+    'it reads at most 100 inputs, and here are 120 (each word and each gap of a column is one)'
+    """
+    if inputs > MOST_INPUTS:
+        return (
+            f"it reads at most {MOST_INPUTS} inputs, and here are {inputs} (each word and each gap"
+            " of a column is one)"
+        )
+    if classes > MOST_CLASSES:
+        return f"it tells at most {MOST_CLASSES} classes apart, and here are {classes}"
+    return ""
+
+
+class InContextTable(eqx.Module):
+    """In-context learning of tables: a table network with the scales of a table, and with what it
+    has read of related tasks, if any. A task is learnt by `adapt(support)`, in one forward pass.
+
+    Each target is read as a table of its own. With `classes` targets are one-hot, and the network,
+    which was trained on regression, predicts these zeros and ones; its predictors give the
+    logarithms of what it predicts, or of 0.01 where that is more.
+
+    An input that is no finite number counts as the mean of its column. Siblings may be the known
+    tasks: `for_task` is then what one of them reads, all but itself.
+
+    **Raises:** `InputError` for more than 100 inputs or 10 classes.
+
+    >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
+    >>> x = jnp.linspace(-1, 1, 20)[:, None]
+    >>> network = ls.models.TableTransformer(width=8, depth=1, key=jr.key(0))  # not trained
+    >>> predictor = ls.meta.InContextTable(network).adapt(ls.Batch(x, 100 + 10 * x))
+    >>> predictor(jnp.array([0.5])).round()  # nothing is known but the mean
+    Array([100.], dtype=float32)
+    """
+
+    network: TableTransformer
+    scales: Scales | None = None
+    siblings: Siblings | None = None  # "targets ..."
+    classes: bool = eqx.field(static=True, default=False)
+    numbers: Int[Array, "siblings"] | None = None
+    own: Int[Array, ""] | None = None
+
+    def with_siblings(
+        self, siblings: Batch, numbers: Int[Array, "siblings"] | None = None
+    ) -> "InContextTable":
+        """The same after reading related tasks, once for all new tasks. Scales are theirs.
+
+        **Arguments:** `siblings`: "siblings points". `numbers`: of these among known tasks, for
+        `for_task`.
+        """
+        return self._with(siblings, Scales.of(siblings), numbers)
+
+    def _with(self, siblings: Batch, scales: Scales, numbers: Array | None) -> "InContextTable":
+        self._check(siblings)
+        read = _of_targets(self.network.read, siblings, scales)
+        own = None if numbers is None else jnp.asarray(-1)
+        return InContextTable(self.network, scales, read, self.classes, numbers, own)
+
+    def for_task(self, index: Int[Array, ""]) -> "InContextTable":
+        """For a known task, which is not among its siblings; -1 is another one."""
+        if self.numbers is None:
+            return self
+        return eqx.tree_at(lambda table: table.own, self, jnp.asarray(index))
+
+    @property
+    def told(self) -> Siblings | None:
+        """The siblings without the task itself."""
+        if self.siblings is None or self.numbers is None:
+            return self.siblings
+        others = self.numbers != self.own
+        there = self.siblings.there.reshape(*self.siblings.there.shape[:-1], len(others), -1)
+        left = there & others[None, :, None]
+        count = left.any(axis=-1).sum(axis=-1).astype(self.siblings.count.dtype)
+        return Siblings(self.siblings.contexts, left.reshape(self.siblings.there.shape), count)
+
+    def _check(self, rows: Batch) -> None:
+        if why := too_large(rows.x.shape[-1], rows.y.shape[-1] if self.classes else 0):
+            raise InputError(f"The table network is out of its range: {why}.")
+
+    @eqx.filter_jit
+    def adapt(self, support: Batch) -> Predictor:
+        """The predictor of a task; of a `Related` support set, with its siblings."""
+        return self.condition(support)
+
+    def condition(self, support: Batch) -> "InUnits":
+        """`adapt`, for programs that are compiled as a whole."""
+        self._check(support)
+        own, table = Batch(support.x, support.y, support.weight), self
+        if isinstance(support, Related) and len(support.siblings.x):
+            pair = (Scales.of(rows) for rows in (support.siblings, own))
+            known = (support.siblings.weight > 0).any()
+            scales = jax.tree.map(lambda theirs, ours: jnp.where(known, theirs, ours), *pair)
+            table = self._with(support.siblings, scales, None)
+        elif self.scales is None:
+            table = InContextTable(self.network, Scales.of(own), None, self.classes)
+        return InUnits(table, own)
+
+
+class InUnits(eqx.Module):
+    """The predictor of an `InContextTable`, in units of the targets. It keeps the rows of its task,
+    which it reads in each program that calls it, once for all queries."""
+
+    table: InContextTable  # with scales
+    support: Batch
+
+    def without_rows(self) -> "InUnits":
+        """What is predicted of a task of which nothing is known."""
+        new = InUnits(self.table.for_task(jnp.asarray(-1)), self.support)
+        return eqx.tree_at(lambda p: p.support.weight, new, replace_fn=jnp.zeros_like)
+
+    def gaussian(
+        self, x: Float[Array, "in"]
+    ) -> tuple[Float[Array, "targets"], Float[Array, "targets"]]:
+        """Mean and standard deviation of the prediction."""
+        network, scales, siblings = self.table.network, self.table.scales, self.table.told
+        assert scales is not None  # `condition` has taken them
+
+        def one(rows: Batch, siblings: Siblings | None) -> tuple[Array, Array]:
+            reader: TableReader = network.condition(rows, siblings)
+            mean, std = reader.gaussian(scales.inputs(x))
+            return mean[0], std[0]
+
+        mean, std = _of_targets(one, self.support, scales, siblings)
+        return scales.units(mean), std * scales.y[1]
+
+    def quantiles(
+        self, x: Float[Array, "in"], levels: Float[Array, "levels"]
+    ) -> Float[Array, "levels targets"]:
+        """Quantiles of the prediction."""
+        mean, std = self.gaussian(x)
+        return mean[None] + jax.scipy.stats.norm.ppf(levels)[:, None] * std[None]
+
+    def __call__(self, x: Float[Array, "in"]) -> Float[Array, "targets"]:
+        mean, _ = self.gaussian(x)
+        return jnp.log(jnp.maximum(mean, LEAST)) if self.table.classes else mean
+
+
+def _of_targets(function: Any, rows: Batch, scales: Scales, *read: Any) -> Any:
+    """A function of scaled rows for each of their targets."""
+    x, y = scales.inputs(rows.x), scales.targets(rows.y)
+    weight = jnp.broadcast_to(point_weight(rows), y.shape)
+
+    def one(y: Array, weight: Array, *read: Any) -> Any:
+        return function(Batch(x, y[..., None], weight[..., None]), *read)
+
+    axes = (-1, -1, *(None if part is None else 0 for part in read))
+    return jax.vmap(one, in_axes=axes)(y, weight, *read)

@@ -1,0 +1,82 @@
+"""Recipes of in-context learning: a network that has learnt to learn tables learns a task from its
+rows, or from these and the rows of related tasks, without training."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Key
+
+from ..comparison import AbstractLearner, Budget, Recipe, Setting
+from ..core import Batch, Model, Split
+from ..meta import Amortised, InContextTable, too_large
+from ..models import TableTransformer
+from ..tasks import FiniteTasks, HeldOutTasks, some_points
+
+ALONE, RELATED = "in context, one table", "in context, related tables"
+MOST_SIBLINGS, MOST_ROWS = 30, 50  # more siblings were not in training
+
+
+class ReadAlone(AbstractLearner):
+    """Learns nothing of other tasks: takes a network that has learnt to learn tables."""
+
+    network: TableTransformer
+    classes: bool = False
+
+    def learn(self, model: Model, past: object, budget: Budget, *, key: Key[Array, ""]) -> Model:
+        del model, past, budget, key
+        return InContextTable(self.network, classes=self.classes)
+
+
+class ReadSiblings(AbstractLearner):
+    """Reads known tasks, as the siblings of any other one: at most `siblings` of them, drawn at
+    random, with at most `rows` rows each."""
+
+    network: TableTransformer
+    classes: bool = False
+    siblings: int = MOST_SIBLINGS
+    rows: int = MOST_ROWS
+
+    def learn(
+        self, model: Model, past: HeldOutTasks | FiniteTasks, budget: Budget, *, key: Key[Array, ""]
+    ) -> InContextTable:
+        del model, budget
+        task_key, row_key = jr.split(key)
+        pool = past.pool(Split.TRAIN)
+        order = jr.permutation(task_key, len(pool.x))[: self.siblings]
+        chosen: Batch = jax.tree.map(lambda leaf: leaf[order], pool)
+        keys = jr.split(row_key, len(order))
+        siblings = jax.vmap(lambda rows, key: some_points(rows, self.rows, key=key))(chosen, keys)
+        table = InContextTable(self.network, classes=self.classes)
+        # Numbers of tasks that are trained on; those of tasks that are held out are others.
+        return table.with_siblings(siblings, jnp.asarray(order))
+
+
+def standard(
+    inputs: int,
+    targets: int = 1,
+    *,
+    network: TableTransformer,
+    classes: bool = False,
+) -> list[Recipe]:
+    """One table, and related tables; none where a table is out of the network's range.
+
+    **Arguments:**
+
+    - `inputs`, `targets`: how many there are, words and gaps encoded. `classes`: whether targets
+      are classes.
+    - `network`: one that was trained by `learnset.meta.TablePFN`.
+
+    >>> import jax.random as jr, learnset as ls
+    >>> network = ls.models.TableTransformer(width=8, depth=1, key=jr.key(0))
+    >>> [recipe.name for recipe in ls.recipes.in_context.standard(3, network=network)]
+    ['in context, one table', 'in context, related tables']
+    """
+    if too_large(inputs, targets if classes else 0):
+        return []
+    alone, together = ReadAlone(network, classes), ReadSiblings(network, classes)
+    source = "Müller et al. 2022, Transformers Can Do Bayesian Inference"
+    related = "Multi-Task Bayesian In-Context Learning 2026"
+    return [
+        Recipe(ALONE, Setting.META, (alone,), (Amortised(),), source),
+        Recipe(RELATED, Setting.META, (together,), (Amortised(),), related),
+    ]
