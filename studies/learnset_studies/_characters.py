@@ -192,7 +192,7 @@ class Characters(abc.ABC):
             of = {part: each for part, each in kept.items() if part.protocol == about["protocol"]}
             order = [UNTRAINED, *self.learners(about["protocol"])]
             first = sorted(of, key=lambda part: (order.index(part.learner), part.ways, part.shots))
-            rows += [row for part in first for row in of[part]["rows"]]
+            rows += [self._with_published(row) for part in first for row in of[part]["rows"]]
             about["training"] = {
                 part.label: of[part]["seconds"] for part in first if "seconds" in of[part]
             }
@@ -356,7 +356,7 @@ class Characters(abc.ABC):
         outcome, (shots,) = comparison[name], comparison.shots
         assert shots is not None  # they are new tasks
         accuracy, half = (100 * number for number in comparison.value(outcome, shots))
-        row = {
+        return {
             "part": "table",
             "recipe": name,
             "setting": outcome.recipe.setting.value,
@@ -370,9 +370,13 @@ class Characters(abc.ABC):
             "transductive": outcome.transductive,
             "protocol": protocol,
         }
-        if which == "seen":
+
+    def _with_published(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A row next to what was published of it."""
+        if row["tasks"] == "seen":
             return row
-        return row | self.compared(protocol, name, ways, shots, accuracy, half)
+        names = ("protocol", "recipe", "ways", "shots", "value", "ci95")
+        return row | self.compared(*(row[name] for name in names))
 
 
 @functools.lru_cache(2)

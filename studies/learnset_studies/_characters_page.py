@@ -18,7 +18,13 @@ def draw(result: dict[str, Any], folder: Path) -> None:
     """A figure for each protocol: ours and the published values, a panel for each cell; chance as a
     dotted line."""
     for part in result["protocols"]:
-        _draw(_rows(result, part["protocol"], "new"), folder, _picture(part["protocol"]))
+        rows = _rows(result, part["protocol"], "new")
+        if _has_picture(rows):
+            _draw(rows, folder, _picture(part["protocol"]))
+
+
+def _has_picture(rows: list[dict[str, Any]]) -> bool:
+    return len({row["recipe"] for row in rows}) > 1
 
 
 def _picture(protocol: str) -> str:
@@ -111,10 +117,10 @@ def _section(
         f"Data: {part['data']}. There are {counts['train']:,} characters to train on,"
         f" {counts['validation']} to choose settings on and {counts['test']} to test on."
     )
-    table = _table(_rows(result, protocol, "new"), theirs)
-    parts = (Paragraph(data), table, *([Paragraph(notes)] if notes else []))
-    picture = Picture(_picture(protocol), caption)
-    return Section(f"New characters: {protocol}", (*parts, picture), brief=True)
+    rows = _rows(result, protocol, "new")
+    parts = (Paragraph(data), _table(rows, theirs), *([Paragraph(notes)] if notes else []))
+    pictures = (Picture(_picture(protocol), caption),) if _has_picture(rows) else ()
+    return Section(f"New characters: {protocol}", (*parts, *pictures), brief=True)
 
 
 def _section_seen(result: dict[str, Any], part: dict[str, Any]) -> list[Section]:

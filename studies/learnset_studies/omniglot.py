@@ -18,6 +18,7 @@ RANDOM, ALPHABETS = "random characters", "new alphabets"
 PUBLISHED: dict[str, tuple[tuple[float | None, ...], str]] = {
     "ProtoNet": ((98.8, 99.7, 96.0, 98.9), "Snell, Swersky & Zemel 2017, table 1"),
     "matching network": ((98.1, 98.9, 93.8, 98.5), FINN + " (Vinyals et al. 2016)"),
+    SHARP: ((98.1, 98.9, 93.8, 98.5), FINN + " (Vinyals et al. 2016, without a factor)"),
     "relation network": ((99.6, 99.8, 97.6, 99.1), f"Sung et al. 2018, table 1 ({UNCHECKED})"),
     "CNP": ((95.3, 98.5, 89.9, 96.8), f"Garnelo et al. 2018, table 2 ({UNCHECKED})"),
     "MAML": ((98.7, 99.9, 95.8, 98.9), FINN),
