@@ -12,20 +12,16 @@ from ._characters_recipes import SHARP
 
 FINN = "Finn, Abbeel & Levine 2017, table 1"
 NICHOL = "Nichol, Achiam & Schulman 2018, table 2 (with transduction)"
-UNCHECKED = "quoted from memory, not checked"
 RANDOM, ALPHABETS = "random characters", "new alphabets"
 # Accuracy in per cent on random characters, in the order of the cells; None where there is none.
 PUBLISHED: dict[str, tuple[tuple[float | None, ...], str]] = {
     "ProtoNet": ((98.8, 99.7, 96.0, 98.9), "Snell, Swersky & Zemel 2017, table 1"),
     "matching network": ((98.1, 98.9, 93.8, 98.5), FINN + " (Vinyals et al. 2016)"),
     SHARP: ((98.1, 98.9, 93.8, 98.5), FINN + " (Vinyals et al. 2016, without a factor)"),
-    "relation network": ((99.6, 99.8, 97.6, 99.1), f"Sung et al. 2018, table 1 ({UNCHECKED})"),
-    "CNP": ((95.3, 98.5, 89.9, 96.8), f"Garnelo et al. 2018, table 2 ({UNCHECKED})"),
     "MAML": ((98.7, 99.9, 95.8, 98.9), FINN),
     "FOMAML": ((98.3, 99.2, 89.4, 97.9), NICHOL),
     "ANIL": ((None, None, 96.2, 98.0), "Raghu et al. 2020, table 2"),
     "Reptile": ((97.68, 99.48, 89.43, 97.12), NICHOL),
-    "MAML++": ((99.47, 99.85, 97.65, 99.33), "Antoniou, Edwards & Storkey 2019, table 1"),
 }
 
 
