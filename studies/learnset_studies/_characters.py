@@ -240,7 +240,9 @@ class Characters(abc.ABC):
             "compile_seconds": round(learnt.compile_seconds, 2),
         }
 
-    def learnt(self, part: Part, out: Path, **options: Any) -> tuple[Experience, list[Recipe]]:
+    def learnt(
+        self, part: Part, out: Path | None, **options: Any
+    ) -> tuple[Experience, list[Recipe]]:
         """A learner after its training, with its recipes."""
         splits = characters(self, part.protocol)
         nothing = part.learner == UNTRAINED

@@ -19,14 +19,14 @@ from jaxtyping import Array, Key
 
 from learnset.comparison import Budget, ByGradient, learn, Recipe, Setting
 from learnset.core import mse
-from learnset.data import omniglot
 from learnset.meta import LearntRidge, R2D2, WithRidge
 from learnset.models import Headed, MLP
 from learnset.tasks import Sinusoids
 
+from ._characters import Part
 from ._maml_sinusoids_page import CURVE_SHOTS
 from .maml_sinusoids import MAMLSinusoids, network, trained_on_all, TUNED
-from .omniglot import OmniglotStudy
+from .omniglot import OmniglotStudy, RANDOM
 
 R2D2_STEPS = 20_000
 
@@ -100,11 +100,10 @@ class Drawings(OmniglotStudy):
 def characters(key: Key[Array, ""]) -> tuple[Headed, list[dict[str, Any]]]:
     """A prototypical network, and its accuracy on characters that it was not trained on."""
     study = Drawings()
-    splits = omniglot.random_characters()
-    experience = learn(study.encoder, study._of_many_ways(splits), key=key)
-    recipe = study.comparing(splits.train)[0]
+    scored = study.scored(study.splits(RANDOM))
+    experience, (recipe,) = study.learnt(Part(RANDOM, "ProtoNet"), None, key=key)
     model = jax.tree.map(lambda leaf: leaf[0], experience.learnt(recipe).of_one)
-    rows = study._rows_of_features(experience, recipe, study.scored(splits))
+    rows = study._rows_of_features(experience, recipe, scored, RANDOM)
     return model, [row for row in rows if row["tasks"] == "new"]
 
 
