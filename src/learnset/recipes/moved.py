@@ -65,9 +65,7 @@ def recipes(name: str, view: WithFeatures, blocks: Any) -> list[Recipe]:
     tuned = tuple(FreshHead(tune(lr), start=prototype_head) for lr in lrs)
     norms = tuple(LPFT(Logistic(), tune(lr, where=norms_only)) for lr in small)
     options = {"optimiser": optax.adam, "batch": BATCH}
-    lora = tuple(
-        LPFT(Logistic(), LoRA(cross_entropy, lr, STEPS, **options)) for lr in small
-    )
+    lora = tuple(LPFT(Logistic(), LoRA(cross_entropy, lr, STEPS, **options)) for lr in small)
     return [
         recipe("fine-tuning", tuned, "Yosinski et al. 2014, How transferable are features"),
         recipe("LP-FT", probed, "Kumar et al. 2022, LP-FT"),
