@@ -35,7 +35,8 @@ def test_maml_after_one_step_and_the_pretrained_net_agree_with_the_paper(name, s
 def test_maml_is_several_times_better_than_every_baseline_after_any_number_of_steps():
     for steps in TABLE_STEPS:
         maml = row_of("table 2", recipe="MAML", steps=steps)["value"]
-        for name in PUBLISHED.keys() - {"MAML", "averaged + pull to the mean"}:
+        baselines = {name for name in PUBLISHED if not name.startswith("MAML")}
+        for name in baselines - {"averaged + pull to the mean"}:
             assert row_of("table 2", recipe=name, steps=steps)["value"] > 3 * maml
 
 
