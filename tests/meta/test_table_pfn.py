@@ -137,6 +137,7 @@ def test_the_predictors_of_a_group_are_those_of_its_tasks(model):
     assert_close(*both(model), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_attention_in_blocks_is_plain_attention_with_the_same_gradient(model, monkeypatch):
     task = RelatedGaussian(shots=9, queries=3, siblings=2).sample(ls.Split.TEST, key=jr.key(5))
 

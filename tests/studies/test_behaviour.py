@@ -56,6 +56,7 @@ def test_a_result_is_all_that_figures_and_page_need(harlow, tmp_path):
     assert html_of(HarlowStudy.page(harlow), tmp_path).count("<svg") == 2
 
 
+@pytest.mark.long
 def test_stored_agents_and_rules_are_compared_on_the_same_bandits(monkeypatch):
     """In one cell and with two of the rules: each has one answer for each seed of the agents, and
     the regret is that of what was chosen."""
