@@ -17,9 +17,8 @@ from ._pages import Row
 
 TITLE = "Published numbers next to ours"
 AGREES = {True: "yes", False: "no", None: "cannot be said"}
-# What is counted, and what a row is about: conditions, in the order in which they are said, where
-# they are not the same in all rows.
-COUNTED = {"steps": "step", "pulls": "pull", "arms": "arm"}
+# What a row is about, in the order in which it is said, where rows differ in it; a word
+# without a place for the value is counted.
 CONDITIONS = {
     "part": "{}",
     "protocol": "{}",
@@ -28,9 +27,9 @@ CONDITIONS = {
     "digit": "{} digit",
     "ways": "{}-way",
     "shots": "{}-shot",
-    "steps": "steps",
-    "pulls": "pulls",
-    "arms": "arms",
+    "steps": "step",
+    "pulls": "pull",
+    "arms": "arm",
     "shift": "{}",
     "chosen_by": "chosen by {}",
 }
@@ -131,9 +130,8 @@ def measure_of(rows: list[Row]) -> str:
 
 def condition(key: str, value: Any) -> str:
     """A condition in words."""
-    if key in COUNTED:
-        return amount(value, COUNTED[key])
-    return CONDITIONS[key].format(value).replace("_", " ")
+    words = CONDITIONS[key]
+    return words.format(value).replace("_", " ") if "{" in words else amount(value, words)
 
 
 def values_of(row: Row, varied: list[str]) -> tuple[str, ...]:

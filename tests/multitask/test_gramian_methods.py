@@ -295,7 +295,7 @@ def test_imtlg_projects_equally_onto_all_gradients(jacobian):
 
 @pytest.mark.parametrize("tasks, numbers", ((5, 40), (30, 200), (30, 20)))
 def test_the_inverse_of_imtlg_is_the_pseudo_inverse(tasks, numbers):
-    """By a root where the matrix surely has full rank, by eigenvalues elsewhere."""
+    """By a root where the matrix has full rank beyond rounding, by eigenvalues elsewhere."""
     rows = np.random.default_rng(0).normal(size=(tasks, numbers))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     cosines = jnp.asarray(rows @ rows.T, jnp.float32)

@@ -62,7 +62,9 @@ def impartial(between: Float[Array, "tasks tasks"]) -> Float[Array, "tasks"]:
     """
     eps = jnp.finfo(between.dtype).eps
     root = jnp.linalg.cholesky(between)
-    half = jax.scipy.linalg.solve_triangular(root, jnp.eye(len(between)), lower=True)
+    half = jax.scipy.linalg.solve_triangular(
+        root, jnp.eye(len(between), dtype=between.dtype), lower=True
+    )
     inverse = product(half.T, half)
     # One over the norm of the inverse is no more than the smallest eigenvalue. Where the matrix has
     # no root, it is NaN.

@@ -13,7 +13,7 @@ from ..models import TableTransformer
 from ..tasks import FiniteTasks, HeldOutTasks, some_points
 
 ALONE, RELATED = "in context, one table", "in context, related tables"
-MOST_SIBLINGS, MOST_ROWS = 30, 50  # more siblings were not in training
+MOST_SIBLINGS, MOST_ROWS = 30, 50  # of siblings
 
 
 class ReadAlone(AbstractLearner):
