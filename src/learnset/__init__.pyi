@@ -72,6 +72,7 @@ from .meta import (
     ProtoNet as ProtoNet,
     R2D2 as R2D2,
     Reptile as Reptile,
+    TablePFN as TablePFN,
 )
 
 # Models

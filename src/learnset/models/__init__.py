@@ -52,6 +52,11 @@ from ._ple import PLE as PLE
 from ._raw import Raw as Raw
 from ._resnet12 import ResNet12 as ResNet12
 from ._scales import Scales as Scales
+from ._table_file import (
+    KeptNetwork as KeptNetwork,
+    load_network as load_network,
+    save_network as save_network,
+)
 from ._table_transformer import (
     Siblings as Siblings,
     TableReader as TableReader,
