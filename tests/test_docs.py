@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -161,3 +162,18 @@ def test_a_paper_is_found_by_its_title_or_by_author_and_year(methods):
     both = "as Caruana 1997; Finn, Abbeel & Levine 2017, *Model-Agnostic\nMeta-Learning*, §2"
     assert methods.cited(both, [maml, caruana]) == [caruana, maml]
     assert methods.cited("Finn et al. 2017, *Something else*; Caruana 1998", [maml, caruana]) == []
+
+
+def test_the_root_of_the_site_leads_to_the_newest_release(tmp_path):
+    spec = importlib.util.spec_from_file_location("versions", ROOT / "docs" / "versions.py")
+    versions = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(versions)
+    with pytest.raises(SystemExit, match="holds no site"):
+        versions.write(tmp_path)
+    for name in ("dev", "0.9.0", "0.10.0"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").touch()
+    assert versions.write(tmp_path) == ["0.10.0", "0.9.0", "dev"]
+    assert "url=0.10.0/" in (tmp_path / "index.html").read_text()
+    listed = json.loads((tmp_path / "versions.json").read_text())
+    assert [entry["aliases"] for entry in listed] == [["latest"], [], []]
