@@ -152,6 +152,20 @@ def test_tables_out_of_range_are_refused_in_one_line(table):
 
 
 @pytest.mark.long
+def test_many_rows_are_answered_as_each_alone_and_in_many_tasks(table, own, task):
+    predictor, xs = table.condition(own), task.query.x
+    expected = ls.predict(predictor, xs)
+    assert_close(expected[1], predictor(xs[1]), atol=1e-5)
+    two = jax.tree.map(lambda leaf: jnp.stack([leaf[::-1], leaf]), own)
+    ask = eqx.filter_jit(lambda support: ls.predict(table.condition(support), xs))
+    assert_close(eqx.filter_vmap(ask)(two), jnp.stack([expected, expected]), atol=1e-3)
+    large = jax.tree.map(
+        lambda leaf: jnp.pad(leaf, ((0, 1100),) + ((0, 0),) * (leaf.ndim - 1)), own
+    )
+    assert len(table.condition(large).support.x) == 1000
+
+
+@pytest.mark.long
 def test_quantiles_are_those_of_the_normal_distribution(table, own, task):
     predictor, x = table.condition(own), task.query.x[0]
     (mean,), (std,) = predictor.gaussian(x)

@@ -5,13 +5,16 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Float, Int
 
 from ..core import Batch, InputError, point_weight, Predictor, Related
 from ..models import Scales, Siblings, TableReader, TableTransformer
+from ..tasks import some_points
 
 LEAST = 0.01  # the probability of a class that a regression on zeros and ones excludes
 MOST_INPUTS, MOST_CLASSES = 100, 10
+MOST_ROWS = 1000  # of a task that are read; time grows with their square
 
 
 def too_large(inputs: int, classes: int = 0) -> str:
@@ -38,7 +41,8 @@ class InContextTable(eqx.Module):
     which was trained on regression, predicts these zeros and ones; its predictors give the
     logarithms of what it predicts, or of 0.01 where that is more.
 
-    An input that is no finite number counts as the mean of its column. Siblings may be the known
+    An input that is no finite number counts as the mean of its column. Of a task with more than
+    1000 rows as many are read, drawn at random, the same each time. Siblings may be the known
     tasks: `for_task` is then what one of them reads, all but itself.
 
     **Raises:** `InputError` for more than 100 inputs or 10 classes.
@@ -104,6 +108,8 @@ class InContextTable(eqx.Module):
         """`adapt`, for programs that are compiled as a whole."""
         self._check(support)
         own, table = Batch(support.x, support.y, support.weight), self
+        if len(own.x) > MOST_ROWS:
+            own = some_points(own, MOST_ROWS, key=jr.key(0))
         if isinstance(support, Related) and len(support.siblings.x):
             pair = (Scales.of(rows) for rows in (support.siblings, own))
             known = (support.siblings.weight > 0).any()
@@ -120,6 +126,15 @@ class InUnits(eqx.Module):
 
     table: InContextTable  # with scales
     support: Batch
+
+    @eqx.filter_jit
+    def together(
+        self, xs: Float[Array, "points in"], weight: Float[Array, "points"]
+    ) -> Float[Array, "points targets"]:
+        """Predictions for many rows: the rows of the task are read once for all of them. Inside
+        `jax.vmap` tasks are answered one after the other, which saves memory."""
+        del weight
+        return _answers(self, xs)
 
     def without_rows(self) -> "InUnits":
         """What is predicted of a task of which nothing is known."""
@@ -151,6 +166,11 @@ class InUnits(eqx.Module):
     def __call__(self, x: Float[Array, "in"]) -> Float[Array, "targets"]:
         mean, _ = self.gaussian(x)
         return jnp.log(jnp.maximum(mean, LEAST)) if self.table.classes else mean
+
+
+@jax.custom_batching.sequential_vmap
+def _answers(predictor: InUnits, xs: Float[Array, "points in"]) -> Float[Array, "points targets"]:
+    return jax.vmap(predictor)(xs)
 
 
 def _of_targets(function: Any, rows: Batch, scales: Scales, *read: Any) -> Any:
