@@ -84,6 +84,8 @@ def test_numbers_that_are_not_all_dates_are_only_numbers(tmp_path):
         (lambda i: ["abc", "\u0430bc"][i % 2], "t", r"'\u0430bc' look alike"),
         (lambda i: ["caf\xe9", "caf\xc3\xa9"][i % 2], "t", r"'caf\xc3\xa9' and"),
         (lambda i: ["3 b", "3  b"][i % 2], "t", "'3  b' and '3 b' look alike"),
+        (lambda i: ["St. Gall", "St Gall"][i % 2], "t", "'St Gall' and 'St. Gall' differ only in"),
+        (lambda i: ["Zurich", "Z\xfcrich"][i % 2], "t", "'Zurich' and 'Z\xfcrich' differ only in"),
         (lambda i: -999 if i % 5 == 0 else i, "y", "-999 in 5 rows, far from"),
         (lambda i: "9999-12-31" if i == 3 else f"2024-01-{i + 1:02}", "x", "9999-12-31 in 1 row,"),
         (lambda i: "1900-01-01" if i % 9 == 0 else f"2024-01-{i + 1:02}", "x", "1900-01-01 in 3"),
@@ -101,6 +103,8 @@ def test_what_may_mean_something_else_is_noted(tmp_path, cells, kind, words):
         lambda i: 999 - i,
         lambda i: f"{i % 6}{'ab'[i % 2]}",
         lambda i: ["p", "q", ""][i // 2 % 3],
+        lambda i: ["dose 1.2", "dose 12"][i // 2 % 2],
+        lambda i: ["C", "C++"][i // 2 % 2],
     ),
 )
 def test_usual_columns_have_no_note(tmp_path, cells):

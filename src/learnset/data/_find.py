@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 import unicodedata
 from typing import Any, NoReturn
 
@@ -166,6 +167,8 @@ def _column(
     return _input(source, column, cells, wishes, decimal, notes) if role == "input" else column
 
 
+SURE = 4  # letters of a name that is not told apart by its marks alone
+MARKS = re.compile(r"(?<!\d)[\W_]+|[\W_]+(?!\d)")  # of a name, but not those between digits
 # Dashes and quotes of typography, and Cyrillic letters that are drawn as Latin ones.
 LOOKALIKES = str.maketrans(
     "\u2010\u2011\u2012\u2013\u2014\u2212\u2018\u2019\u02bc\u00b4\u201c\u201d\u201e"
@@ -176,9 +179,10 @@ LOOKALIKES = str.maketrans(
 
 
 def _alike(words: tuple[str, ...]) -> str:
-    """The first two words that differ only in upper and lower case, in what is not seen, or as ways
-    to write one number, and in which of these; or nothing."""
+    """The first two words that differ only in upper and lower case, in what is not seen, in points,
+    hyphens or accents, or as ways to write one number, and in which of these; or nothing."""
     first: dict[str, str] = {}
+    bare: dict[str, str] = {}
     for word in words:
         key, is_number = word, PLAIN.fullmatch(word) is not None
         if is_number and len(word) <= ROUNDED:
@@ -190,6 +194,11 @@ def _alike(words: tuple[str, ...]) -> str:
             key = unicodedata.normalize("NFKC", "".join(seen)).translate(LOOKALIKES)
         key = " ".join(key.split())
         if (other := first.setdefault(key.casefold(), word)) == word:
+            letters = _without_marks(key.casefold())
+            if sum(map(str.isalpha, letters)) < SURE:
+                continue
+            if (other := bare.setdefault(letters, word)) != word:
+                return f"{other!r} and {word!r} differ only in points, hyphens or accents"
             continue
         if other.casefold() == word.casefold():
             return f"{other!r} and {word!r} differ only in case"
@@ -197,6 +206,18 @@ def _alike(words: tuple[str, ...]) -> str:
             return f"{other!r} and {word!r} are the same number"
         return f"{ascii(other)} and {ascii(word)} look alike"
     return ""
+
+
+def _without_marks(word: str) -> str:
+    """A word without accents, spaces and marks; those between digits stay.
+
+    >>> _without_marks("st. gößnitz-1.5")
+    'stgoßnitz1.5'
+    """
+    letters = "".join(
+        c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)
+    )
+    return MARKS.sub("", letters)
 
 
 def _missing_note(notes: list[str], name: str, words: tuple[str, ...], count: int) -> None:
