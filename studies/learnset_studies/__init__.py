@@ -9,6 +9,7 @@ from .maml_sinusoids import MAMLSinusoids as MAMLSinusoids
 from .multimnist import MultiMNISTStudy as MultiMNISTStudy
 from .multitask_toy import MultiTaskToy as MultiTaskToy
 from .navigation import NavigationStudy as NavigationStudy
+from .neural_processes import NeuralProcessesStudy as NeuralProcessesStudy
 from .nyuv2_delta_m import NYUv2DeltaM as NYUv2DeltaM
 from .office_caltech import OfficeCaltechStudy as OfficeCaltechStudy
 from .omniglot import OmniglotStudy as OmniglotStudy

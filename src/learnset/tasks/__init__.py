@@ -9,6 +9,7 @@ from ._base import (
 )
 from ._episodes import choose as choose, Episodes as Episodes, SameClasses as SameClasses
 from ._finite import FiniteTasks as FiniteTasks, some_points as some_points
+from ._gaussian_processes import GaussianProcesses as GaussianProcesses
 from ._held_out import (
     by_tasks as by_tasks,
     HeldOutTasks as HeldOutTasks,
