@@ -184,9 +184,10 @@ def test_recipes_are_compared_with_others_on_new_and_on_known_tasks(table):
     known = SeenTasks.of_table(rows, seeds=range(2))
     network = functools.partial(ls.MLP, 2, 1)
     recipes = ls.recipes.in_context.standard(2, network=table.network)
+    recipes.append(ls.recipes.in_context.tuned(network=table.network, steps=3))
     for question, shots in ((new, 5), (known, None)):
         result = compare(recipes, lambda key: network(key=key), question, key=jr.key(0))
-        alone, together = result
         assert not result.failures
+        alone, together, _ = result
         assert alone.overall_at(shots).shape == together.overall_at(shots).shape == (2,)
         assert not np.allclose(alone.overall_at(shots), together.overall_at(shots))

@@ -18,6 +18,7 @@ from ._held_out import (
 from ._linear_gaussian import LinearGaussian as LinearGaussian
 from ._many_targets import ManyTargets as ManyTargets
 from ._padded_tasks import padded_tasks as padded_tasks
+from ._pool_groups import PoolGroups as PoolGroups
 from ._pooled_classes import PooledClasses as PooledClasses
 from ._random_tables import RandomTables as RandomTables
 from ._related_gaussian import (

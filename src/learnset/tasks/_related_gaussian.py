@@ -39,6 +39,16 @@ class AbstractGroups(AbstractTasks):
     def group(self, split: Split, *, key: Key[Array, ""]) -> Group:
         """Several tasks that are related."""
 
+    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
+        """The last task of a group, whose support set is a `Related`: it has those of the tasks
+        that are told."""
+        group = self.group(split, key=key)
+        own, query = jax.tree.map(lambda leaf: leaf[-1], (group.support, group.query))
+        siblings: Batch = jax.tree.map(lambda leaf: leaf[:-1], group.support)
+        told = jnp.where(group.told[:-1, None], siblings.weight, 0)
+        siblings = Batch(siblings.x, siblings.y, told)
+        return Task(Related(own.x, own.y, own.weight, siblings=siblings), query)
+
 
 class RelatedGaussian(AbstractGroups):
     """Regression of `y = w · x + noise`, in which a task comes with the points of its siblings: a

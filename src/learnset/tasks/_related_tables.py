@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ..core import Batch, InputError, Related, Split, Task
+from ..core import Batch, InputError, Split, Task
 from ..models import Scales
 from ._base import check_points
 from ._random_tables import causal, disturbed, inputs, mixture, MOST_LEVELS, NODES, one_hot_classes
@@ -62,14 +62,6 @@ class RelatedTables(AbstractGroups):
                     f" {least}, and classes at least 2 or 0."
                 )
 
-    def sample(self, split: Split, *, key: Key[Array, ""]) -> Task:
-        group = self.group(split, key=key)
-        own, query = jax.tree.map(lambda leaf: leaf[-1], (group.support, group.query))
-        told = group.told[:-1, None]
-        siblings: Batch = jax.tree.map(lambda leaf: leaf[:-1], group.support)
-        siblings = Batch(siblings.x, siblings.y, jnp.where(told, siblings.weight, 0))
-        return Task(Related(own.x, own.y, own.weight, siblings=siblings), query)
-
     def group(self, split: Split, *, key: Key[Array, ""]) -> Group:
         """A task and its siblings, each with `shots` rows to learn from and `queries` to be scored
         on. The last one is not told to the others."""
@@ -86,7 +78,7 @@ class RelatedTables(AbstractGroups):
         shots, tasks = self.shots, 1 + self.siblings
         size, told = jnp.full(tasks, shots), jnp.asarray(self.siblings)
         if self.varied:
-            size, told = fewer(size_key, shots, (tasks,)), fewer(told_key, self.siblings)
+            size, told = rows_of(size_key, shots, tasks), fewer(told_key, self.siblings)
         told = jnp.arange(tasks) < told
         weight = (jnp.arange(shots)[None] < size[:, None]).astype(x.dtype)
         x, y = self._scaled(x, y, weight, told)
@@ -182,3 +174,8 @@ def strong(key: Key[Array, ""], count: int) -> Float[Array, "count"]:
 def fewer(key: Key[Array, ""], most: int, shape: tuple[int, ...] = ()) -> Array:
     """Whole numbers from 0 to `most`, whose successor is log-uniform."""
     return jnp.floor((most + 2.0) ** jr.uniform(key, shape)).astype(int) - 1
+
+
+def rows_of(key: Key[Array, ""], most: int, tasks: int) -> Int[Array, "tasks"]:
+    """Numbers of rows from 0 to `most`, of which half are below a quarter of 100, or half of 8."""
+    return jnp.floor((most + 2.0) ** jnp.sqrt(jr.uniform(key, (tasks,)))).astype(int) - 1
