@@ -31,10 +31,10 @@ def test_the_page_of_gpus_is_made_in_tiny_sizes_on_any_device(tmp_path):
 
 def test_a_ratio_is_that_of_the_best_form_of_each_side(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
-    import gpu
+    import gpu_page
 
     rates = {"learnset": 9.0, "learnset, other form": 12.0, "torch": 2.0, "torch, CUDA graph": 3.0}
-    assert gpu._rates({"16 TF32": rates}).splitlines()[-1].endswith("| 3.0 | 3.00× |")
+    assert gpu_page.rates_table({"16 TF32": rates}).splitlines()[-1].endswith("| 3.0 | 3.00× |")
 
 
 def test_a_page_ends_with_the_machine_and_its_load(monkeypatch):
