@@ -32,6 +32,7 @@ from ..tasks import Episodes
 from ._episodes import draw_episode
 
 MOST_CLASSES = 10  # that colours tell apart in one picture
+SHORTEST = 3  # letters of a name that stands below a column
 
 
 def draw_few_shot(
@@ -162,8 +163,10 @@ def principal(
 def draw_confusion(
     predictor: Any, task: Task, names: Sequence[str], recipe: str, folder: Path
 ) -> None:
-    """`confusion`: how many queries of each class of one task were predicted to be of which."""
-    count = confusion(predictor, task)
+    """`confusion`: how many queries of each class of one task were predicted to be of which, in the
+    order of their names. Classes have numbers where a name is too long to stand below a column."""
+    order, columns = in_order(names)
+    count = confusion(predictor, task)[np.ix_(order, order)]
     ways = len(count)
     side = max(2.6, min(9.0, 0.42 * ways + 0.9))
     figure, axes = new_figure(1, 1, width=side + 2.4, height=side)
@@ -182,15 +185,29 @@ def draw_confusion(
                     fontsize=8,
                     color=shade,
                 )
-    numbered = [f"{short(name, 34)}  {i + 1}" for i, name in enumerate(names)]
-    axis.set_yticks(range(ways), numbered, fontsize=8)
-    axis.set_xticks(range(ways), [str(i + 1) for i in range(ways)], fontsize=8)
+    lines = [short(names[place], 34) for place in order]
+    if columns != lines:
+        lines = [f"{line}  {column}" for line, column in zip(lines, columns, strict=True)]
+    axis.set_yticks(range(ways), lines, fontsize=8)
+    axis.set_xticks(range(ways), columns, fontsize=8)
     axis.grid(False)
     axis.set(xlabel="predicted class", ylabel="true class")
     axis.set_title(
         f"{recipe}: {np.trace(count) / max(count.sum(), 1):.1%} right on this task", fontsize=10
     )
     write_figure(figure, folder, "confusion")
+
+
+def in_order(names: Sequence[str]) -> tuple[list[int], list[str]]:
+    """The places of names in their order, and what stands below a column for each: the name if all
+    are short, or its number.
+
+    >>> in_order(["10", "9", "1"]), in_order(["cats", "a"])
+    (([2, 1, 0], ['1', '9', '10']), ([1, 0], ['1', '2']))
+    """
+    brief = max(map(len, names)) <= SHORTEST
+    order = sorted(range(len(names)), key=lambda i: (len(names[i]) * brief, names[i]))
+    return order, [names[i] if brief else str(n + 1) for n, i in enumerate(order)]
 
 
 def confusion(predictor: Any, task: Task) -> Float[np.ndarray, "classes classes"]:

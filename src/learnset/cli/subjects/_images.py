@@ -222,7 +222,9 @@ class FilesSubject(AbstractImagesSubject):
         if self.rank and len(self.backbone) < 2:
             raise InputError("`--rank` ranks networks: name two or more by `--backbone`.")
         if self.whole and (self.quick or not self.backbone):
-            raise InputError("`--whole` moves a network: name one by `--backbone`, no `--quick`.")
+            raise InputError(
+                "`--whole` moves a network: name one by `--backbone`, and leave out `--quick`."
+            )
         if not self.backbone:
             return super().answer(folder, console, executor)
         known = KnownClasses(self.tasks, self.backbone, whole=self.whole)
