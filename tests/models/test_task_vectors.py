@@ -33,17 +33,32 @@ def test_dare_keeps_the_mean_and_without_dropping_it_is_the_other_way():
     assert_close(DARE(TIES(), drop=0.0).merge(some), TIES().merge(some))
 
 
+def grown(base, *added):
+    """Task vectors of networks, all of whose numbers are larger than those of the base."""
+    models = [jax.tree.map(lambda leaf, k=k: leaf + k, base) for k in added]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *models)
+    start = TaskVectors(base, num_tasks=len(added))
+    return eqx.tree_at(lambda vectors: vectors.models, start, stacked), models
+
+
 def test_merging_adds_to_the_base_and_keeps_the_heads_of_tasks():
     base = ls.MLP(2, 1, width=3, depth=1, key=jr.key(0))
-    start = TaskVectors(base, num_tasks=2)
-    assert eqx.tree_equal(start.merged(Arithmetic()).model, base)
-    added = [jax.tree.map(lambda leaf, k=k: leaf + k, base) for k in (1.0, 2.0)]
-    models = jax.tree.map(lambda *leaves: jnp.stack(leaves), *added)
-    merged = eqx.tree_at(lambda m: m.models, start, models).merged(Arithmetic(1.0))
-    for number, own in enumerate(added):
+    assert eqx.tree_equal(TaskVectors(base, num_tasks=2).merged(Arithmetic()).model, base)
+    vectors, models = grown(base, 1.0, 2.0)
+    merged = vectors.merged(Arithmetic(1.0))
+    assert eqx.tree_equal(merged.model.head, base.head)
+    for number, own in enumerate(models):
         view = merged.for_task(jnp.asarray(number))
         assert_close(view.layers[0].weight, base.layers[0].weight + 3, atol=1e-6)
         assert_close(view.head, own.head)
+
+
+def test_heads_are_in_no_vector_and_take_no_place_among_the_largest_entries():
+    vectors, _ = grown(ls.MLP(2, 1, width=3, depth=1, key=jr.key(0)), 1.0, 2.0)
+    other = eqx.tree_at(lambda v: v.models.head.weight, vectors, replace_fn=lambda w: w + 100)
+    bodies = [v.merged(TIES(keep=0.5)).model.layers for v in (vectors, other)]
+    assert eqx.tree_equal(*bodies)
+    assert not eqx.tree_equal(bodies[0], vectors.base.layers)
 
 
 @pytest.mark.slow

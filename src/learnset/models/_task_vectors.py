@@ -131,10 +131,17 @@ class TaskVectors(eqx.Module):
         return part_of(self.models, index)
 
     def merged(self, merging: AbstractMerging) -> SharedBody:
-        """One body for all tasks, the base with the merged vectors; each task keeps its head."""
-        moving, fixed = trainable(self.base)
+        """One body for all tasks, that of the base with the merged vectors of all bodies; each task
+        keeps its head, which is in no vector."""
+        moving, fixed = trainable(_bare(self.base))
         start, as_tree = ravel_pytree(moving)
-        ends = rows(trainable(self.models)[0])
+        ends = rows(trainable(_bare(self.models))[0])
         body = eqx.combine(as_tree(start + merging.merge(ends - start[None])), fixed)
-        shared = SharedBody(body, num_tasks=len(ends), key=jr.key(0))
+        model = eqx.tree_at(head, body, head(self.base), is_leaf=lambda leaf: leaf is None)
+        shared = SharedBody(model, num_tasks=len(ends), key=jr.key(0))
         return eqx.tree_at(lambda shared: shared.heads, shared, head(self.models))
+
+
+def _bare(model: Any) -> Any:
+    """The model without its head."""
+    return eqx.tree_at(head, model, None)
