@@ -1,6 +1,7 @@
 """Agents of studies: what is asked of them, what they took, and those that are stored."""
 
 import json
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from learnset.comparison import AbstractLifeMeasure, Comparison, Cost, Learnt
 from learnset.core import DivergedError, InputError, interval
@@ -50,14 +52,19 @@ class ExpectedRegret(AbstractLifeMeasure):
 
 
 def without(agents: RecurrentAgent, **ablated: bool) -> RecurrentAgent:
-    """The same agents without an input or without their memory."""
-    for name, value in ablated.items():
+    """The same agents, one for each seed, without an input or without their memory. One compiled
+    program serves all ablations, and none."""
+    for name in ("senses_reward", "senses_action", "keeps_memory"):
+        value = jnp.asarray(np.full(len(agents.actor.weight), ablated.get(name, True)))
         agents = eqx.tree_at(lambda agent, name=name: getattr(agent, name), agents, value)
     return agents
 
 
-def stored(name: str, like: Any) -> Any:
-    """Trained agents that come with the package, in the structure of `like`."""
+def stored(name: str, agent: Callable[[Key[Array, ""]], Any], seeds: int) -> Any:
+    """Trained agents that come with the package, one for each seed.
+
+    **Arguments:** `agent`: makes an agent of their structure; nothing is computed by it.
+    """
     path = resources.files("learnset_studies").joinpath("trained", f"{name}.npz")
     if not path.is_file():
         raise InputError(
@@ -66,7 +73,8 @@ def stored(name: str, like: Any) -> Any:
         )
     with path.open("rb") as file, np.load(file) as arrays:
         leaves = [jnp.asarray(arrays[f"leaf{i}"], jnp.float32) for i in range(len(arrays.files))]
-    moving, fixed = eqx.partition(like, eqx.is_inexact_array)
+    like = eqx.filter_eval_shape(lambda: eqx.filter_vmap(agent)(jr.split(jr.key(0), seeds)))
+    moving, fixed = eqx.partition(like, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
     return eqx.combine(jax.tree.unflatten(jax.tree.structure(moving), leaves), fixed)
 
 

@@ -101,6 +101,7 @@ published column is not that rule. The arm that is best in most of 20 samples
 
 def _sizes(result: dict[str, Any]) -> Paragraph:
     sizes, seconds = result["sizes"], result["training"]
+    most = max(r["num_tasks"] // len(r["by_seed"]) for r in result["rows"])
     times = [
         f"{s['train_seconds']:.0f} s for {' pulls of '.join(cell.split(', '))} arms"
         for cell, s in seconds.items()
@@ -109,13 +110,13 @@ def _sizes(result: dict[str, Any]) -> Paragraph:
     trained = (
         f"Training took {', '.join(times)} ({sizes['seeds']} seeds together)."
         if times
-        else "The agents come with the package."
+        else "The agents come with the package, and meet the bandits anew; the known rules, which"
+        f" learn nothing in training, are of its kept run (up to {most:,} bandits)."
     )
-    most = max(r["num_tasks"] // len(r["by_seed"]) for r in result["rows"])
     return Paragraph(
         f"{sizes['steps']:,} training steps of {sizes['tasks_per_step']} bandits (twice as many for"
-        f" 100 pulls), {sizes['seeds']} seeds, up to {most:,} held-out bandits. {trained} All"
-        " numbers are in [result.json](result.json)."
+        f" 100 pulls), {sizes['seeds']} seeds, up to {sizes['bandits']:,} held-out bandits."
+        f" {trained} All numbers are in [result.json](result.json)."
     )
 
 

@@ -68,7 +68,9 @@ def _sizes(result: dict[str, Any]) -> Paragraph:
     trained = (
         f"Training took {times(result['training'])}, all seeds together and without compilation."
         if result["training"]
-        else "The agents come with the package."
+        else "RL² comes with the package, and swims these days anew, with its memory and without"
+        " it; all others, and RL² in training and at one place for days, are of its kept run (200"
+        " days)."
     )
     return Paragraph(
         f"{sizes['steps']:,} training steps of {sizes['tasks_per_step']} days, {sizes['seeds']}"

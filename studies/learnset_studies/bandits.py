@@ -39,10 +39,20 @@ from learnset.rl import (
 )
 
 from . import _bandits_page
-from ._agents import answered, ExpectedRegret, seconds_of, store, stored, TRAINING_OPTIONS
+from ._agents import (
+    answered,
+    ExpectedRegret,
+    seconds_of,
+    store,
+    store_result,
+    stored,
+    stored_result,
+    TRAINING_OPTIONS,
+)
 from ._bandits_page import COLUMNS, PUBLISHED, SOURCE
 from ._pages import significant
 
+RL2 = "RL²"
 CELLS = tuple(PUBLISHED)
 PICTURED = (100, 10)
 LEARNT = ((10, 5), (10, 10), (100, 5), (100, 10))  # cells in which RL² is trained
@@ -79,33 +89,53 @@ class BanditStudy:
         self, folder: Path, key: Key[Array, ""], from_pretrained: bool = False, **options: Any
     ) -> dict[str, Any]:
         """Trains and scores. `options` go to `learn`."""
-        if from_pretrained:  # as many bandits as the paper has, so that it takes seconds
-            self = dataclasses.replace(self, bandits=min(self.bandits, 1000))
+        if from_pretrained:
+            return self._with_stored_agents(key)
         rows, regrets, seconds = [], {}, {}
         for number, (pulls, arms) in enumerate(CELLS):
             learns = (pulls, arms) in LEARNT
-            trains = learns and not from_pretrained
             question = self._question(pulls, arms, self.seeds if learns else 1)
             experience = learn(
                 self._network(question.envs),
                 question,
                 key=jr.fold_in(key, number),
-                out=folder / "checkpoints" / f"{pulls}-{arms}" if trains else None,
-                **options if trains else {},
+                out=folder / "checkpoints" / f"{pulls}-{arms}" if learns else None,
+                **options if learns else {},
             )
-            recipes, models = rules(pulls, arms), {}
-            if learns:
-                recipes.append(self._learnt(pulls))
-            if learns and not trains:
-                models["RL²"] = stored(f"bandits-{pulls}-{arms}", experience.models)
-            result = answered(experience.ask(question, recipes, models=models))
+            recipes = [*rules(pulls, arms), *([self._learnt(pulls)] if learns else [])]
+            result = answered(experience.ask(question, recipes))
             rows += [cell_row(outcome, pulls, arms) for outcome in result]
             if (pulls, arms) == PICTURED:
                 regrets = _regrets(experience, result)
-            if trains:
-                learnt = result["RL²"]
+            if learns:
+                learnt = result[RL2]
                 store(learnt.models, folder / "trained" / f"bandits-{pulls}-{arms}.npz")
                 seconds[f"{pulls}, {arms}"] = seconds_of(learnt.cost)
+        store_result(of_rules(rows, regrets), folder / "trained" / "bandits.json")
+        return self._result(rows, regrets, seconds)
+
+    def _with_stored_agents(self, key: Key[Array, ""]) -> dict[str, Any]:
+        """The result of stored agents, next to that of the rules in the kept run."""
+        few = dataclasses.replace(self, bandits=min(self.bandits, 1000))
+        kept, learnt = stored_result("bandits"), Recipe(RL2, Setting.META)
+        rows, regrets = kept["rows"], kept["regret"]
+        for pulls, arms in LEARNT:
+            question = few._question(pulls, arms, few.seeds)
+            agents = stored(f"bandits-{pulls}-{arms}", few._network(question.envs), few.seeds)
+            experience = learn(
+                lambda key, arms=arms: AtRandom(arms),
+                question,
+                key=jr.fold_in(key, CELLS.index((pulls, arms))),
+            )
+            result = answered(experience.ask(question, [learnt], models={RL2: agents}))
+            rows.append(cell_row(result[RL2], pulls, arms))
+            if (pulls, arms) == PICTURED:
+                regrets |= _regrets(experience, result)
+        return few._result(rows, regrets, {})
+
+    def _result(
+        self, rows: list[dict[str, Any]], regrets: dict[str, Any], seconds: dict[str, Any]
+    ) -> dict[str, Any]:
         return {
             "rows": rows,
             "training": seconds,
@@ -129,8 +159,11 @@ class BanditStudy:
         )
 
     def _network(self, envs: AbstractEnvs) -> Callable[[Key[Array, ""]], RecurrentAgent]:
-        env = envs.sample(Split.TRAIN, key=jr.key(0))
-        return lambda key: RecurrentAgent(env, width=self.width, key=key)
+        def network(key: Key[Array, ""]) -> RecurrentAgent:
+            env = envs.sample(Split.TRAIN, key=key)
+            return RecurrentAgent(env, width=self.width, key=key)
+
+        return network
 
     def _learnt(self, pulls: int) -> Recipe:
         # With few pulls, most of the best strategy is to repeat what paid; distant returns would
@@ -148,7 +181,7 @@ class BanditStudy:
             steps=steps,
             tasks_per_step=self.tasks_per_step,
         )
-        return Recipe("RL²", Setting.META, (learner,))
+        return Recipe(RL2, Setting.META, (learner,))
 
 
 def rules(pulls: int, arms: int) -> list[Recipe]:
@@ -170,6 +203,14 @@ def rules(pulls: int, arms: int) -> list[Recipe]:
         )
         for name, agents in candidates.items()
     ]
+
+
+def of_rules(rows: list[dict[str, Any]], regrets: dict[str, Any]) -> dict[str, Any]:
+    """The part of a result that needs no training, which comes with stored agents."""
+    return {
+        "rows": [row for row in rows if row["recipe"] != RL2],
+        "regret": {name: regret for name, regret in regrets.items() if name != RL2},
+    }
 
 
 def _regrets(experience: Experience, result: Comparison) -> dict[str, Any]:

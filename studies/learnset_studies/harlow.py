@@ -89,14 +89,14 @@ class HarlowStudy:
         """Trains and scores. `options` go to `learn`."""
         problems = Harlow()
         question = Lives(problems, Correct(), seeds=self.seeds, test_tasks=self.problems)
-        env = problems.sample(Split.TRAIN, key=jr.key(0))
 
         def network(key: Key[Array, ""]) -> RecurrentAgent:
+            env = problems.sample(Split.TRAIN, key=key)
             return RecurrentAgent(env, width=self.width, key=key)
 
         experience = learn(network, question, key=key)
         if from_pretrained:
-            agents, stages, seconds = stored("harlow", experience.models), {}, {}
+            agents, stages, seconds = stored("harlow", network, self.seeds), {}, {}
             kept = stored_result("harlow")["rows"]
         else:
             out = folder / "checkpoints"
@@ -106,7 +106,7 @@ class HarlowStudy:
             store(agents, folder / "trained" / "harlow.npz")
             kept = []
         learnt = [Recipe(name, Setting.META) for name in (RL2, *ABLATIONS)]
-        models = {RL2: agents} | {name: without(agents, **a) for name, a in ABLATIONS.items()}
+        models = {name: without(agents, **a) for name, a in ({RL2: {}} | ABLATIONS).items()}
         recipes = [*learnt, *([] if kept else self._others(problems))]
         outcomes = answered(experience.ask(question, recipes, models=models))
         reversed_problems = dataclasses.replace(question, envs=Harlow(reversed_at=3))

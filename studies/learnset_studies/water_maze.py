@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
-import jax.random as jr
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
@@ -26,7 +26,9 @@ from learnset.comparison import (
 from learnset.core import InputError, Split
 from learnset.envs import (
     AbstractAgent,
+    AbstractEnv,
     AbstractEnvs,
+    Life,
     MatchingToPlace,
     ReferenceMemory,
     RevealedEnvs,
@@ -45,7 +47,18 @@ from learnset.rl import (
 from learnset.training import write_npz
 
 from . import _water_maze_figures, _water_maze_page
-from ._agents import answered, seconds_of, store, stored, summary, TRAINING_OPTIONS, without
+from ._agents import (
+    answered,
+    seconds_of,
+    store,
+    store_result,
+    stored,
+    stored_result,
+    summary,
+    TRAINING_OPTIONS,
+    without,
+)
+from ._pages import select
 from ._water_maze_lives import (
     arrays,
     compared_with_rats,
@@ -73,8 +86,8 @@ RL2 = "RL²"
 FORGETFUL = "RL² without memory across trials"
 BOUND = "policy that observes the platform"
 AVERAGED = "averaged policy"
-# Files of stored agents.
-FILES = {RL2: "rl2", BOUND: "told-the-place", AVERAGED: "transfer", "MAML": "maml"}
+RECURRENT = partial(RecurrentAgent, critic_shapes_memory=True)
+STORED_DAYS = 80  # on which stored agents swim
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,12 +121,41 @@ class WaterMazeStudy:
         self, folder: Path, key: Key[Array, ""], from_pretrained: bool = False, **options: Any
     ) -> dict[str, Any]:
         """Trains and scores. `options` go to `learn`. Probe trials go to `drawings.npz`."""
-        if from_pretrained:  # nothing is trained, so nothing else should take long
-            self = dataclasses.replace(self, days=min(self.days, 40), animals=min(self.animals, 8))
+        if from_pretrained:  # fewer days, and all other learners as in the kept run
+            self = dataclasses.replace(self, days=min(self.days, STORED_DAYS))
+            agents, seconds = stored("water-maze-rl2", self._recurrent, self.seeds), {}
+            kept = stored_result("water-maze")
         else:
-            options["out"] = folder / "checkpoints"
+            agents, kept, seconds = self._trained(folder, key, options)
+            store(agents, folder / "trained" / "water-maze-rl2.npz")
+            store_result(kept, folder / "trained" / "water-maze.json")
         days = self._question(MatchingToPlace(POOL))
-        rl2, told, policies = self._experiences(key, {} if from_pretrained else options)
+        models = {RL2: without(agents), FORGETFUL: without(agents, keeps_memory=False)}
+        lived = {name: days.lives(agent, key=key) for name, agent in models.items()}
+        rows = [row for name, both in lived.items() for row in _trial_rows(name, *both)]
+        envs, life = lived[RL2]
+        swum = first_success(jax.tree.map(np.asarray, life), np.asarray(envs.platforms[:, 0]))
+        rows += [*kept["rows"], *self._preference(models, folder, key)]
+        moved, fixed = (
+            np.array([r["value"] for r in select(rows, part=part, recipe=name)])
+            for part, name in (("matching to place", RL2), ("reference memory", "actor-critic"))
+        )
+        return {
+            "rows": rows,
+            "training": seconds,
+            "real": compared_with_rats(moved, fixed),
+            "step_sizes": kept["step_sizes"],
+            "figures": {"swims": swum, "search": "drawings.npz"},
+            "sizes": dataclasses.asdict(self),
+        }
+
+    def _trained(
+        self, folder: Path, key: Key[Array, ""], options: Any
+    ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        """Agents with a memory, what comes with them when they are stored, and the seconds of
+        trainings: all other learners, and the agents in training and at one place for days."""
+        days = self._question(MatchingToPlace(POOL))
+        rl2, told, policies = self._experiences(key, options | {"out": folder / "checkpoints"})
         pretrained = self._recipe(AVERAGED, Setting.POOLED)
         further = maml(pretrained, maml_steps(self.steps))
         models, seconds, stages = {}, {}, {}
@@ -123,46 +165,27 @@ class WaterMazeStudy:
             (pretrained, policies),
             (further, policies),
         ):
-            name, file = recipe.name, f"water-maze-{FILES[recipe.name]}"
-            if from_pretrained:
-                models[name] = stored(file, experience.models)
-                continue
             learnt = experience.learnt(recipe)
-            models[name], seconds[name] = learnt.of_one, seconds_of(learnt)
+            models[recipe.name], seconds[recipe.name] = learnt.of_one, seconds_of(learnt)
             stages |= learnt.scores
-            store(models[name], folder / "trained" / f"{file}.npz")
-        models[FORGETFUL] = without(models[RL2], keeps_memory=False)
 
         def ask(experience: Experience, question: Lives, *recipes: Recipe) -> list[Outcome]:
             return list(answered(experience.ask(question, recipes, models=models)))
 
-        agents = [Recipe(name, Setting.META) for name in (RL2, FORGETFUL)]
         starts = (None, pretrained, further)
         one = ask(policies, days, *from_one_swim(starts), pretrained)
         swims = self._question(Swims(MatchingToPlace(POOL)), days=self.animals)
         swims = dataclasses.replace(swims, repeats=SWIMS, at_once=8)
         many = ask(policies, swims, *from_many_swims(starts))
         seeing = self._question(RevealedEnvs(MatchingToPlace(POOL)), seeds=told.seeds)
-        new = [*ask(rl2, days, *agents), *one]
-        new += [*ask(told, seeing, Recipe(BOUND, Setting.BOUND)), *self._actor_critics(key)]
+        new = [*one, *ask(told, seeing, Recipe(BOUND, Setting.BOUND)), *self._actor_critics(key)]
         remembered = self._question(ReferenceMemory(POOL), days=self.animals)
-        same = [*self._one_place(key), *ask(rl2, remembered, agents[0])]
+        same = [*self._one_place(key), *ask(rl2, remembered, Recipe(RL2, Setting.META))]
         rows = _rows("matching to place", new, "trial", last=TRIALS)
         rows += _rows("reference memory", same, "trial")
-        rows += _rows("many swims", many, "step", first=0)
-        rows += self._preference(models, folder, key) + _stage_rows(stages)
-        envs, life = days.lives(models[RL2], key=key)
-        swum = first_success(jax.tree.map(np.asarray, life), np.asarray(envs.platforms[:, 0]))
-        rats = compared_with_rats(*(some[0].of_tasks[0].mean(axis=(0, 1)) for some in (new, same)))
+        rows += _rows("many swims", many, "step", first=0) + _stage_rows(stages)
         chosen = {each[0].name: step_sizes(*each) for each in zip(one, many, strict=False)}
-        return {
-            "rows": rows,
-            "training": seconds,
-            "real": rats,
-            "step_sizes": chosen,
-            "figures": {"swims": swum, "search": "drawings.npz"},
-            "sizes": dataclasses.asdict(self),
-        }
+        return models[RL2], {"rows": rows, "step_sizes": chosen}, seconds
 
     draw = staticmethod(_water_maze_figures.draw)
     page = staticmethod(_water_maze_page.page)
@@ -177,25 +200,28 @@ class WaterMazeStudy:
     def _experiences(self, key: Key[Array, ""], options: Any) -> list[Experience]:
         """Of recurrent agents, of policies that observe the platform, and of policies without
         memory, which learn a new place by their weights."""
-        out = options.pop("out", None)
+        out = options.pop("out")
 
-        def experience(name: str, envs: AbstractEnvs, agent: Any, seeds: int) -> Experience:
-            env = envs.sample(Split.TRAIN, key=jr.key(0))
+        def experience(
+            name: str, envs: AbstractEnvs, agent: Callable[..., AbstractAgent], seeds: int
+        ) -> Experience:
             return learn(
-                lambda key: agent(env, width=self.width, key=key),
+                lambda key: agent(envs.sample(Split.TRAIN, key=key), width=self.width, key=key),
                 self._question(envs, seeds=seeds),
                 key=key,
-                out=None if out is None else out / name,
+                out=out / name,
                 **options,
             )
 
-        recurrent = partial(RecurrentAgent, critic_shapes_memory=True)
         seeing = partial(RecurrentAgent, keeps_memory=False)
         return [
-            experience("recurrent", EASIER, recurrent, self.seeds),
+            experience("recurrent", EASIER, RECURRENT, self.seeds),
             experience("told", RevealedEnvs(EASIER), seeing, min(self.seeds, 2)),
             experience("policies", EASIER, ReactiveAgent, self.seeds),
         ]
+
+    def _recurrent(self, key: Key[Array, ""]) -> RecurrentAgent:
+        return RECURRENT(EASIER.sample(Split.TRAIN, key=key), width=self.width, key=key)
 
     def _recipe(
         self, name: str, setting: Setting, score: Callable[[Any], Any] | None = None
@@ -288,6 +314,24 @@ def _rows(
         | summary(outcome.of_tasks[0, ..., place])
         for outcome in outcomes
         for i, place in enumerate(outcome.watched[-last:])
+    ]
+
+
+@eqx.filter_jit
+def _latencies(envs: AbstractEnv, life: Life) -> Float[Array, "seeds days trials"]:
+    """Latencies in all lives."""
+    return eqx.filter_vmap(jax.vmap(Latency().of_life), in_axes=(None, 0))(envs, life)
+
+
+def _trial_rows(name: str, envs: AbstractEnv, life: Life) -> list[dict[str, Any]]:
+    """A row for each trial at a new place of agents with a memory, or without it."""
+    latencies = np.asarray(_latencies(envs, life))
+    common = {"part": "matching to place", "recipe": name, "setting": Setting.META.value}
+    return [
+        common
+        | {"tasks": "new", "trial": trial + 1, "quantity": "latency, s"}
+        | summary(latencies[..., trial])
+        for trial in range(TRIALS)
     ]
 
 

@@ -207,3 +207,22 @@ def test_without_reward_or_memory_it_stays_at_chance(missing):
 @pytest.mark.slow
 def test_with_reward_and_memory_it_learns_in_as_many_steps():
     assert share_correct(trained(new_agent(), 100))[-1] > 0.8
+
+
+@pytest.mark.long
+def test_long_short_term_memory_forms_a_learning_set():
+    """From chance on trial 1 of a new problem to hardly any error from trial 2 on."""
+    steps, problems = 500, ls.envs.Harlow(counterbalanced=False)
+    method = ls.rl.A2C(12, ls.rl.Objective(discount=0.9, entropy=0.05, anneal=steps))
+    rate = optax.linear_schedule(3e-3, 1e-4, steps)
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
+    problem = problems.sample(ls.Split.TRAIN, key=KEY)
+    agent = ls.rl.RecurrentAgent(problem, width=96, lstm=True, key=KEY)
+    options = {"steps": steps, "tasks_per_step": 128, "key": KEY, "progress": False}
+    trained = ls.train(method, agent, problems, optimiser, **options).model
+    held_out = ls.envs.Harlow().draw(300, ls.Split.TEST, key=KEY)
+    live = eqx.filter_jit(jax.vmap(lambda env, key: ls.envs.live(trained, env, key=key)))
+    life = live(held_out, jr.split(KEY, 300))
+    right = (life.reward > 0).mean(where=life.over & (life.trial == 0))
+    assert 0.4 < right < 0.6
+    assert (life.reward > 0).mean(where=life.over & (life.trial > 0)) > 0.9

@@ -5,7 +5,6 @@ import json
 from importlib import resources
 from pathlib import Path
 
-import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
@@ -18,6 +17,7 @@ from learnset.comparison import Lives
 from learnset.report import html_of, markdown_of
 from learnset_studies import bandits
 from learnset_studies._agents import stored, stored_result
+from learnset_studies._pages import select
 from learnset_studies._water_maze_lives import arrays, Latency, POOL, probes
 from learnset_studies._water_maze_weights import OneSwim
 from learnset_studies.bandits import BanditStudy
@@ -57,23 +57,33 @@ def test_a_result_is_all_that_figures_and_page_need(harlow, tmp_path):
 
 
 @pytest.mark.long
-def test_stored_agents_and_rules_are_compared_on_the_same_bandits(monkeypatch):
-    """In one cell and with two of the rules: each has one answer for each seed of the agents, and
-    the regret is that of what was chosen."""
-    known = [r for r in bandits.rules(10, 5) if r.name in ("random", "UCB1")]
-    monkeypatch.setattr(bandits, "rules", lambda pulls, arms: list(known))
-    monkeypatch.setattr(bandits, "CELLS", ((10, 5),))
+def test_stored_agents_meet_bandits_anew_next_to_the_kept_rules(monkeypatch):
+    """In one cell: the regret is that of the agents whose reward is shown."""
+    monkeypatch.setattr(bandits, "LEARNT", ((10, 5),))
     monkeypatch.setattr(bandits, "PICTURED", (10, 5))
     result = BanditStudy(bandits=200).run(Path(), jr.key(0), from_pretrained=True)
-    rows = {row["recipe"]: row for row in result["rows"]}
-    assert list(rows) == ["random", "UCB1", "RL²"] and result["training"] == {}
-    assert {row["num_tasks"] for row in rows.values()} == {2 * 200}
-    regrets = {name: np.array(regret) for name, regret in result["figures"]["regret"].items()}
-    for name, row in rows.items():
-        # The best of five arms pays 5 / 6 on average.
-        assert abs(row["value"] + regrets[name][-1] - 10 * 5 / 6) < 0.5
-        assert len(regrets[name]) == 10 and (np.diff(regrets[name]) >= 0).all()
-        assert name == "random" or row["value"] > rows["random"]["value"] + row["ci95"]
+    *rules, learnt = result["rows"]
+    assert rules == stored_result("bandits")["rows"] and result["training"] == {}
+    assert (learnt["recipe"], learnt["num_tasks"]) == ("RL²", 2 * 200)
+    (random,) = select(rules, recipe="random", pulls=10, arms=5)
+    assert learnt["value"] > random["value"] + learnt["ci95"]
+    regret = np.array(result["figures"]["regret"]["RL²"])
+    assert len(regret) == 10 and (np.diff(regret) >= 0).all()
+    # The best of five arms pays 5 / 6 on average.
+    assert abs(learnt["value"] + regret[-1] - 10 * 5 / 6) < 0.5
+
+
+@pytest.mark.long
+def test_stored_swimmers_swim_anew_next_to_the_kept_learners(tmp_path):
+    study = WaterMazeStudy(days=4)
+    result = study.run(tmp_path, jr.key(0), from_pretrained=True)
+    assert all(row in result["rows"] for row in stored_result("water-maze")["rows"])
+    days = select(result["rows"], part="matching to place")
+    swum = {row["recipe"] for row in days if row["num_tasks"] == 5 * 4}
+    assert swum == {"RL²", "RL² without memory across trials"}
+    first, second = (select(days, recipe="RL²", trial=t)[0]["value"] for t in (1, 2))
+    assert second < 0.7 * first
+    assert "of its kept run" in markdown_of(WaterMazeStudy.page(result))
 
 
 def test_a_figure_whose_data_were_not_kept_stays_or_is_missed(tmp_path):
@@ -97,11 +107,12 @@ def test_a_study_without_trained_agents_says_so(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_what_comes_with_stored_agents_is_of_the_kept_result():
+@pytest.mark.parametrize("study", ["harlow", "water-maze", "bandits"])
+def test_what_comes_with_stored_agents_is_of_the_kept_result(study):
     if not RESULTS.exists():
         pytest.skip("no kept results")
-    kept = json.loads((RESULTS / "harlow" / "result.json").read_text())["rows"]
-    rows = stored_result("harlow")["rows"]
+    kept = json.loads((RESULTS / study / "result.json").read_text())["rows"]
+    rows = stored_result(study)["rows"]
     assert rows and all(row in kept for row in rows)
     assert len([row for row in kept if row not in rows]) > 3  # those of the agents themselves
 
@@ -115,11 +126,12 @@ def test_all_stored_agents_take_less_than_two_megabytes():
 def days():
     """A question about ten held-out days, stored agents, and their lives there."""
     question = Lives(ls.envs.MatchingToPlace(POOL), Latency(), seeds=5, test_tasks=10)
-    env = question.envs.sample(ls.Split.TRAIN, key=jr.key(0))
-    start = eqx.filter_vmap(lambda key: ls.rl.RecurrentAgent(env, width=64, key=key))(
-        jr.split(jr.key(0), 5)
-    )
-    agents = stored("water-maze-rl2", start)
+
+    def agent(key):
+        env = question.envs.sample(ls.Split.TRAIN, key=key)
+        return ls.rl.RecurrentAgent(env, width=64, key=key)
+
+    agents = stored("water-maze-rl2", agent, 5)
     envs, life = question.lives(agents, key=jr.key(2))
     return question, agents, np.asarray(envs.platforms[:, 0]), jax.tree.map(np.asarray, life)
 

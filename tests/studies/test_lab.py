@@ -343,7 +343,7 @@ class WithNoise(AbstractAgent):
 @pytest.mark.slow
 def test_swims_are_those_of_the_trained_agents(told):
     with jax.enable_x64(True):
-        agent = at(stored("water-maze-rl2", agents()), 1)
+        agent = at(stored("water-maze-rl2", new_agent, WaterMazeStudy().seeds), 1)
         maze = WaterMaze(jnp.tile(jnp.asarray(PLATFORM), (4, 1)), pool=POOL)
         with_noise = WithNoise(jax.tree.map(float64, agent), jnp.asarray(NOISE))
         life = live(with_noise, maze, key=jax.random.key(0))
@@ -354,15 +354,10 @@ def test_swims_are_those_of_the_trained_agents(told):
         np.testing.assert_allclose(swim["places"][:-1], places[:-1], **CLOSE)
 
 
-def agents():
-    """Agents like the stored ones."""
-    study = WaterMazeStudy()
+def new_agent(key):
+    """An agent like the stored ones."""
     env = WaterMaze(jnp.zeros((4, 2)), pool=POOL)
-
-    def new(key):
-        return RecurrentAgent(env, width=study.width, critic_shapes_memory=True, key=key)
-
-    return eqx.filter_vmap(new)(jax.random.split(jax.random.key(0), study.seeds))
+    return RecurrentAgent(env, width=WaterMazeStudy().width, critic_shapes_memory=True, key=key)
 
 
 def float64(leaf):

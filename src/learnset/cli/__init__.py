@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _unknown(arguments[0])
     if arguments[0] == "launch":
         return import_module("._launch", __package__).launch(arguments[1:])
-    if "--quick" in arguments:
+    if "--quick" in arguments or "--from-pretrained" in arguments:
         os.environ["XLA_FLAGS"] = f"{_quick_flags()} {os.environ.get('XLA_FLAGS', '')}".rstrip()
     if threading.current_thread() is not threading.main_thread():
         return import_module("._run", __package__).run(arguments)

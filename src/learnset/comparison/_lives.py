@@ -121,7 +121,7 @@ class Lives(AbstractQuestion):
         if split is Split.VALIDATION:
             purpose, number = Purpose.VALIDATION, self.validation_tasks
         key = jr.fold_in(key, purpose)
-        envs = eqx.filter_jit(lambda envs, k: envs.draw(number, split, key=k))(view(self.envs), key)
+        envs = _drawn(view(self.envs), number, split, key)
         return envs, seed_keys(key, purpose, self.seeds)
 
     def answers(
@@ -154,6 +154,11 @@ class Lives(AbstractQuestion):
     ) -> Float[np.ndarray, "seeds candidates steps"]:
         last = np.arange(scores.shape[2]) == scores.shape[2] - 1
         return np.where(last, self.measure.for_choice(scores)[..., None], -np.inf)
+
+
+@eqx.filter_jit
+def _drawn(envs: AbstractEnvs, number: int, split: Split, key: Key[Array, ""]) -> AbstractEnv:
+    return envs.draw(number, split, key=key)
 
 
 @eqx.filter_jit

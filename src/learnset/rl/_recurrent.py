@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from ..core import InputError
 from ..envs import AbstractAgent, AbstractEnv, Continuous, Discrete, Percept
@@ -57,9 +57,10 @@ class RecurrentAgent(AbstractAgent):
     guesser: eqx.nn.Linear
     spread: Float[Array, "action"] | None  # log standard deviation of continuous actions
     actions: Discrete | Continuous
-    senses_reward: bool
-    senses_action: bool
-    keeps_memory: bool
+    # Ablations are arrays where agents of several kinds share a compiled program.
+    senses_reward: bool | Bool[Array, ""]
+    senses_action: bool | Bool[Array, ""]
+    keeps_memory: bool | Bool[Array, ""]
     critic_shapes_memory: bool
 
     def __init__(
@@ -97,8 +98,9 @@ class RecurrentAgent(AbstractAgent):
 
     def hear(self, memory: Any, percept: Percept) -> tuple[Any, Float[Array, "width"]]:
         """The memory after a percept, and the activity that actor and critic read."""
-        if not self.keeps_memory:
-            memory = jax.tree.map(lambda m: jnp.where(percept.first, jnp.zeros_like(m), m), memory)
+        if self.keeps_memory is not True:
+            forgets = percept.first & jnp.logical_not(self.keeps_memory)
+            memory = jax.tree.map(lambda m: jnp.where(forgets, jnp.zeros_like(m), m), memory)
         memory = self.cell(self._inputs(percept), memory)
         return memory, memory[0] if isinstance(memory, tuple) else memory
 
@@ -126,9 +128,10 @@ class RecurrentAgent(AbstractAgent):
             action = jax.nn.one_hot(percept.action, self.actions.size)
         else:
             action = percept.action / self.actions.limit
-        action = jnp.where(percept.first | (not self.senses_action), jnp.zeros_like(action), action)
+        unsensed = percept.first | jnp.logical_not(self.senses_action)
+        action = jnp.where(unsensed, jnp.zeros_like(action), action)
         feedback = percept.feedback
-        reward = feedback.reward * float(self.senses_reward)
+        reward = feedback.reward * jnp.asarray(self.senses_reward, feedback.reward.dtype)
         flags = jnp.stack([feedback.terminated, feedback.truncated, percept.first])
         parts = [percept.observation, action, action * reward, reward[None]]
         return jnp.concatenate([*parts, flags.astype(reward.dtype)])
