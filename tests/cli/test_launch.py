@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from learnset.cli import main
+from learnset.cli._launch import PROCESS
 from learnset.cli._train import training_of
 
 TRAIN = ["train", "maml", "sinusoids", "--tasks-per-step", "24", "--checkpoint-every", "10"]
@@ -63,6 +65,23 @@ def test_all_end_where_one_is_killed_and_go_on(tmp_path):
     assert "Process 1 of 2 was killed by signal 9, so that the others were stopped." in errors
     done = max(int(path.stem) for path in out.glob("checkpoints/*.checkpoint"))
     trained(2, out, "--steps", done + 1, "--resume")
+
+
+@pytest.mark.long
+@needs_two
+def test_processes_that_start_a_minute_apart_wait_for_each_other(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "learnset", *TRAIN, "--steps", "20", "--out", str(tmp_path)]
+    processes = []
+    for number in range(2):
+        environment = os.environ | {PROCESS: f"{number}/2@{address}"}
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(command, env=environment, stderr=pipe, text=True))
+        time.sleep(45 * (1 - number))
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
 
 
 def test_launch_is_for_training_and_says_how(capsys):

@@ -1,5 +1,7 @@
 """Processes that train one model together: what they agree on, and what the first one does."""
 
+import functools
+import itertools
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +15,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
 from ..core import all_devices, InputError, is_key
+
+PATIENCE = 600  # seconds
 
 
 def is_first() -> bool:
@@ -104,4 +108,21 @@ def _of_all(values: np.ndarray) -> np.ndarray:
     """The values of each process, on a leading axis."""
     from jax.experimental import multihost_utils
 
+    _first_meeting()
     return np.asarray(multihost_utils.process_allgather(values))
+
+
+_meetings = itertools.count()
+
+
+def meet() -> None:
+    """Waits until all processes are here. When they first connect to run a program together, one
+    waits for another for half a minute and no longer, which is too short where one is compiling on
+    a busy machine, or started late."""
+    from jax._src.distributed import global_state  # has no public name
+
+    if global_state.client is not None:
+        global_state.client.wait_at_barrier(f"learnset {next(_meetings)}", 1000 * PATIENCE)
+
+
+_first_meeting = functools.cache(meet)

@@ -38,7 +38,7 @@ from ._folder import run_folder
 from ._identity import identity
 from ._log import MetricsLog
 from ._loop import Loop, Run
-from ._processes import any_of, check_shared, everywhere, here, is_first
+from ._processes import any_of, check_shared, everywhere, here, is_first, meet
 from ._program import computed, versions
 from ._progress import Bar, ctrl_c, shown_by_default
 from ._scoring import Scoring, scoring
@@ -274,6 +274,7 @@ class _Host:
         carry, start, window, scores = saved.state, saved.step, saved.window, dict(saved.scores)
         bounds = self._bounds(start, steps)
         compile_seconds = self._compile(carry, run) if bounds else 0.0
+        meet()
         self.scoring.take(start, self._model(carry, run), scores)
         windows, seconds, clock = log.windows, 0.0, time.monotonic()
         for begin, end in bounds:
