@@ -6,6 +6,7 @@ from .harlow import HarlowStudy as HarlowStudy
 from .in_context_linear import InContextLinearStudy as InContextLinearStudy
 from .lp_ft import LPFTStudy as LPFTStudy
 from .maml_sinusoids import MAMLSinusoids as MAMLSinusoids
+from .merging import MergingStudy as MergingStudy
 from .multimnist import MultiMNISTStudy as MultiMNISTStudy
 from .multitask_toy import MultiTaskToy as MultiTaskToy
 from .navigation import NavigationStudy as NavigationStudy

@@ -129,6 +129,7 @@ READINGS = {
         ("siblings", "shots"), {"siblings": (20,)}, measure="squared error"
     ),
     "transfer": _Reading(("shots",), value="on_target", measure="accuracy on the target"),
+    "merging": _Reading((), baseline=("a network for each task",)),
     "lp-ft": _Reading(("feature_error",), value="unseen", measure="error on unseen inputs"),
     "surgical": _Reading(("data", "shift"), baseline=("as it is",), measure="accuracy"),
     "office-caltech": _Reading(("task",), {"task": ("mean",)}, baseline=("1NN",)),

@@ -33,6 +33,17 @@ def test_a_single_label_gains_points_and_fine_tuning_forgets_what_others_keep():
         assert of[name, most]["on_source"] > tuned["on_source"] + 5
 
 
+def test_learning_together_is_far_above_merging_which_is_no_better_than_the_start():
+    rows = rows_of("merging")["rows"]
+    of = {row["recipe"]: row for row in rows}
+    merged = [row["value"] for row in rows if row["kind"] == "merged"]
+    together = [row["value"] for row in rows if row["kind"] == "together"]
+    assert min(together) > max(merged) + 3
+    assert max(merged) < of["the start"]["value"] + 1
+    curves = rows_of("merging")["figures"]["scales"]["curves"].values()
+    assert all(curve[-1] < curve[0] - 10 for curve in curves)
+
+
 def test_tuning_the_head_is_best_for_shifts_of_outputs_and_never_for_those_of_inputs():
     found = claims(rows_of("surgical")["rows"])
     outputs = [claim for claim in found if claim["kind"] == "outputs"]
