@@ -110,6 +110,7 @@ RECIPES = {
     },
     "multimnist": {"uniform": "Sum"},
     "navigation": {"MAML": "MAMLPolicy"},
+    "office-caltech": {"KMM + SVM": "KMM"},
     "surgical": {"chosen": "Surgical", "all": "FineTune"},
 }
 

@@ -42,7 +42,7 @@ def page(result: dict[str, Any]) -> Page:
             Section("", (Paragraph(_answer(rows), boxed=True), _table(result)), brief=True),
             Section("", (Picture("means", caption),)),
             _others(result),
-            Section("How it was measured", (Paragraph(_method(sizes)),)),
+            Section("How it was measured", (Paragraph(_method(sizes)), Paragraph(_vectors(rows)))),
         ),
     )
 
@@ -50,7 +50,7 @@ def page(result: dict[str, Any]) -> Page:
 def _answer(rows: list[dict[str, Any]]) -> str:
     means = {row["method"]: row["value"] for row in rows if row["task"] == MEAN}
     best = max(means, key=lambda name: means[name])
-    known = [row for row in rows if "published" in row and row["task"] != MEAN]
+    known = [row for row in rows if "agrees" in row and row["task"] != MEAN]
     parts = []
     for name in dict.fromkeys(row["method"] for row in known):
         agree = [row["agrees"] for row in known if row["method"] == name]
@@ -80,7 +80,8 @@ def _cell(value: float) -> str:
 
 
 def _published(row: dict[str, Any]) -> str:
-    return Markdown(_cell(row["published"]) if row["agrees"] else f"*{_cell(row['published'])}*")
+    value = _cell(row["published"])
+    return Markdown(value if row.get("agrees") else f"*{value}*")
 
 
 def _others(result: dict[str, Any]) -> Section:
@@ -97,7 +98,7 @@ def _others(result: dict[str, Any]) -> Section:
 def _method(sizes: dict[str, Any]) -> str:
     return (
         "Counts are divided by their sum, and each visual word is standardised in each place by"
-        " itself. The classifier is the nearest neighbour (Euclidean), but for the row SVM; nothing"
+        " itself. The classifier is the nearest neighbour (Euclidean), but for rows of SVM; nothing"
         " is random, and there is no interval."
         f" TCA and JDA: {sizes['components']} components of the linear kernel,"
         " penalty 1, weights of length one. For JDA pictures have length one before and components"
@@ -107,12 +108,30 @@ def _method(sizes: dict[str, Any]) -> str:
         " does not print how features were prepared, and no preparation tried here gives that row."
         f" PCA: {sizes['components']} components of both places together. GFK:"
         f" {sizes['flow']} components, half as many between webcam and dslr, webcam and amazon, and"
-        " caltech and dslr, the sizes of its authors' program. SVM: scikit-learn's support vector"
-        " machine with a Gaussian kernel and its defaults; the published row names neither kernel"
-        " nor penalty, and none of 25 preparations, kernels and penalties tried on four tasks gives"
-        " it."
+        " caltech and dslr, the sizes of its authors' program."
         " CORAL and linear transport add 1 to the diagonals of covariances. No setting was chosen"
         " here: the alignments have those of their authors, or of the published tables."
         " CORAL and linear transport have no published row under this protocol: CORAL's"
         " own paper draws 20 labelled pictures of a class at random."
+    )
+
+
+def _vectors(rows: list[dict[str, Any]]) -> str:
+    means = {row["method"]: row for row in rows if row["task"] == MEAN}
+    ours = ", ".join(
+        f"{means[name]['value']:.2f} % in the mean with {kernel}"
+        for name, kernel in (("SVM", "a Gaussian kernel"), ("SVM, linear kernel", "a linear one"))
+    )
+    return (
+        "Support vectors: scikit-learn's machine with its defaults gives"
+        f" {ours}. The published row names neither kernel nor penalty, and has"
+        f" {means['SVM']['published']:.2f} %. As printed, its values of CW, CD, AW and AD are no"
+        " shares of a whole number of the target's pictures (43.73 % of 157 are 68.66), and each is"
+        " one of the other place's (129 of 295): its columns of webcam and dslr were exchanged, and"
+        " above they are in their places. A linear kernel explains most of the difference in the"
+        " mean; no preparation, kernel and penalty tried gives the row exactly. KMM: weights"
+        " of kernel mean matching (Huang et al. 2007) with a kernel of one over the median squared"
+        " distance, and the machine with the linear kernel. Eight values of its published row"
+        " are shares of no whole number, as means over draws are: its protocol is another, and it"
+        " is not counted."
     )

@@ -19,6 +19,7 @@ from learnset.transfer import (
     GFK,
     JDA,
     JointPCA,
+    KMM,
     LinearTransport,
     nearest_neighbour,
     SubspaceAlignment,
@@ -33,6 +34,7 @@ TASKS = tuple("".join(pair) for pair in itertools.permutations("CAWD", 2))  # so
 PUBLISHED = {  # the row of the published table for each of ours
     "1NN": "1NN no adaptation",
     "SVM": "SVM",
+    "KMM + SVM": "KMM",
     "PCA + 1NN": "PCA+1NN dim100",
     "GFK + 1NN": "GFK+1NN dim100",
     "SA + 1NN": "SA+1NN dim30",
@@ -46,6 +48,10 @@ SOURCES = {  # of the numbers in the table's column `source`, and of the rest
 }
 CODE = "Zhang & Wu 2020, comments in the code of JPDA"
 NEAR = frozenset(map(frozenset, ("WD", "WA", "CD")))  # pairs of which GFK has half the components
+# As printed, these values of the row SVM are shares of no whole number of the target's pictures,
+# and all are of those of the other place: the columns of webcam and of dslr were exchanged.
+EXCHANGED = {"CW": "CD", "CD": "CW", "AW": "AD", "AD": "AW"}
+DRAWN = frozenset({"KMM"})  # such shares in neither order: means over draws of pictures
 ROUNDING = 0.0051  # percentage points: published values have two digits
 
 
@@ -83,8 +89,8 @@ class OfficeCaltechStudy:
         rows, others = [], []
         for name, classify in self._methods().items():
             accuracy = [_accuracy(classify, domains, task) for task in self.tasks]
-            known = table.get(PUBLISHED.get(name, ""), None)
-            rows += _rows(name, self.tasks, accuracy, known)
+            row = PUBLISHED.get(name, "")
+            rows += _rows(name, self.tasks, accuracy, table.get(row), equal=row not in DRAWN)
         for name, known in table.items():
             values = [known[task] for task in self.tasks]
             about = {"method": name, "source": known["source"]}
@@ -118,9 +124,12 @@ class OfficeCaltechStudy:
             "TCA + 1NN": lambda _: tca,
             "JDA + 1NN": lambda _: JDA(dataclasses.replace(tca, unit=True), self.guesses),
         }
-        return {"SVM": support_vectors} | {
-            name: _nearest(alignment) for name, alignment in alignments.items()
+        vectors = {
+            "SVM": support_vectors,
+            "SVM, linear kernel": linear_support_vectors,
+            "KMM + SVM": matched_support_vectors,
         }
+        return vectors | {name: _nearest(alignment) for name, alignment in alignments.items()}
 
 
 # Of a task, source points, their classes, and target points: the classes of the latter.
@@ -143,6 +152,25 @@ def support_vectors(task: str, source: Any, labels: Any, target: Any) -> np.ndar
 
     del task
     return SVC().fit(source, labels).predict(target)
+
+
+def linear_support_vectors(task: str, source: Any, labels: Any, target: Any) -> np.ndarray:
+    """The same with a linear kernel."""
+    from sklearn.svm import SVC
+
+    del task
+    return SVC(kernel="linear").fit(source, labels).predict(target)
+
+
+def matched_support_vectors(task: str, source: Any, labels: Any, target: Any) -> np.ndarray:
+    """With a linear kernel, on source points with the weights of kernel mean matching."""
+    from sklearn.svm import SVC
+
+    del task
+    weight = KMM().align(source, labels, target).weight
+    heavy = weight > 0
+    machine = SVC(kernel="linear")
+    return machine.fit(source[heavy], labels[heavy], weight[heavy]).predict(target)
 
 
 Domain = tuple[Float[np.ndarray, "images 800"], Int[np.ndarray, "images"]]
@@ -172,14 +200,17 @@ def office_caltech() -> dict[str, Domain]:
 
 
 def published() -> dict[str, dict[str, Any]]:
-    """Published accuracies by method and task, and the `source` of each row."""
+    """Published accuracies by method and task, and the `source` of each row. Columns that were
+    exchanged are in their places."""
     path = data_folder("office_caltech") / "office_caltech_surf_published.csv"
     if not path.exists():
         raise InputError(f"{path} is missing: the published accuracies. Restore it.")
     with path.open(newline="") as file:
         table = {row["method"]: row for row in csv.DictReader(file)}
     return {
-        name: {task: float(row[task]) for task in TASKS}
+        name: {
+            task: float(row[EXCHANGED.get(task, task) if name == "SVM" else task]) for task in TASKS
+        }
         | {"source": next((full for key, full in SOURCES.items() if key in row["source"]), CODE)}
         for name, row in table.items()
     }
@@ -191,8 +222,15 @@ def _accuracy(classify: Classify, domains: dict[str, Domain], task: str) -> floa
 
 
 def _rows(
-    name: str, tasks: tuple[str, ...], accuracy: list[float], known: dict[str, Any] | None
+    name: str,
+    tasks: tuple[str, ...],
+    accuracy: list[float],
+    known: dict[str, Any] | None,
+    *,
+    equal: bool,
 ) -> list[dict[str, Any]]:
+    """A row for each task, and one for the mean; `equal`: whether the published values are those of
+    all pictures, so that ours may be equal to them."""
     about: dict[str, Any] = {"method": name, "measure": "accuracy (%)"}
     rows = [about | {"task": task, "value": v} for task, v in zip(tasks, accuracy, strict=True)]
     rows.append(about | {"task": MEAN, "value": float(np.mean(accuracy))})
@@ -201,5 +239,6 @@ def _rows(
     values = [known[task] for task in tasks]
     for row, value in zip(rows, [*values, float(np.mean(values))], strict=True):
         row |= {"published": value, "source": known["source"]}
-        row["agrees"] = abs(row["value"] - value) <= ROUNDING
+        if equal:
+            row["agrees"] = abs(row["value"] - value) <= ROUNDING
     return rows

@@ -23,3 +23,9 @@ def test_subspace_alignment_is_near_the_published_mean_and_above_no_alignment():
     means = {r["method"]: r for r in rows("office-caltech") if r["task"] == "mean"}
     assert means["SA + 1NN"]["value"] == pytest.approx(means["SA + 1NN"]["published"], abs=1.5)
     assert min(r["value"] for r in means.values()) == means["1NN"]["value"]
+
+
+def test_support_vectors_with_a_linear_kernel_are_near_the_published_mean():
+    means = {r["method"]: r for r in rows("office-caltech") if r["task"] == "mean"}
+    linear, published = means["SVM, linear kernel"]["value"], means["SVM"]["published"]
+    assert abs(linear - published) < 1 < 5 < published - means["SVM"]["value"]
