@@ -108,6 +108,7 @@ RECIPES = {
         "uniform soup": "Soup",
         "greedy soup": "Soup",
     },
+    "distillation": {"student of UCB1": "AlgorithmDistillation"},
     "multimnist": {"uniform": "Sum"},
     "navigation": {"MAML": "MAMLPolicy"},
     "office-caltech": {"KMM + SVM": "KMM"},

@@ -1,6 +1,7 @@
 """Published figures and tables, reproduced: a file for each."""
 
 from .bandits import BanditStudy as BanditStudy
+from .distillation import DistillationStudy as DistillationStudy
 from .glyphs import GlyphStudy as GlyphStudy
 from .harlow import HarlowStudy as HarlowStudy
 from .in_context_linear import InContextLinearStudy as InContextLinearStudy

@@ -15,6 +15,7 @@ from ._coordinates import (
     CoordinateActorCritic as CoordinateActorCritic,
     MatchingToPlaceDays as MatchingToPlaceDays,
 )
+from ._distillation import AlgorithmDistillation as AlgorithmDistillation
 from ._gittins import gittins_indices as gittins_indices
 from ._maml_rl import MAMLPolicy as MAMLPolicy
 from ._mdp_rules import (

@@ -115,3 +115,16 @@ def test_classical_columns_are_the_published_ones(recipe):
     found = rows("bandits", recipe=recipe)
     assert len(found) == 9
     assert all(abs(row["value"] / row["published"] - 1) < 0.04 for row in found)
+
+
+def test_a_network_learns_to_learn_by_watching():
+    """Laskin et al. 2022: a student learns a new bandit by the rewards of its own pulls, to which
+    it owes nearly all that it gains over chance."""
+
+    def regret(recipe):
+        (row,) = rows("distillation", recipe=recipe, pulls=100)
+        return row["value"]
+
+    chance = regret("random")
+    assert regret("student of UCB1") < 0.5 * chance
+    assert regret("student of UCB1 without reward input") > 0.8 * chance
