@@ -228,8 +228,9 @@ class KnownClasses:
         if jax.default_backend() == "cpu":
             asked = question.validation_tasks * moved.CANDIDATES + question.test_tasks
             asked *= len(question.shots) * question.seeds
-            took = moved.seconds(backbone.module, shape, asked) / 60
-            self.notes.append(f"To move all of {name} takes at least {took:,.0f} minutes here.")
+            took = max(1, round(moved.seconds(backbone.module, shape, asked) / 60))
+            least = amount(took, "minute")
+            self.notes.append(f"To move all of {name} takes at least {least} here.")
         self.moved[recipe.name] = moved.parts(recipe, shape, self.episodes.ways)
         return self._known([recipe], seen)
 
