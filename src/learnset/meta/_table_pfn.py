@@ -1,5 +1,7 @@
 """A network that has learnt to learn tables, and reads related tables too."""
 
+import functools
+from importlib import resources
 from typing import Any
 
 import equinox as eqx
@@ -17,9 +19,10 @@ from ..core import (
     State,
     Task,
 )
-from ..models import TableReader, TableTransformer
+from ..models import KeptNetwork, load_network, TableReader, TableTransformer
 from ..tasks import Group
 from ._cnp import Amortised
+from ._in_context_table import InContextTable
 from ._through import AbstractMetaLearner
 
 
@@ -50,6 +53,27 @@ class TablePFN(AbstractMetaLearner):
 
     loss: Loss = gaussian_nll
     half: bool = False
+
+    @staticmethod
+    def pretrained(*, classes: bool = False) -> InContextTable:
+        """A trained network, which comes with the package: it learns a table in one forward pass,
+        in its own units. `pretrained_about()` says how it was made.
+
+        **Arguments:** `classes`: whether targets are one-hot classes.
+
+        >>> import jax.numpy as jnp, learnset as ls
+        >>> x = jnp.linspace(-1, 1, 20)[:, None]
+        >>> predictor = ls.TablePFN.pretrained().adapt(ls.Batch(x, 100 + 10 * x))
+        >>> bool(abs(predictor(jnp.array([0.5]))[0] - 105) < 1)
+        True
+        """
+        return InContextTable(_kept().network, classes=classes)
+
+    @staticmethod
+    def pretrained_about() -> dict[str, Any]:
+        """How the network of `pretrained` was made: its prior, seeds, steps, hardware and
+        command."""
+        return dict(_kept().about)
 
     @property
     def adapter(self) -> Amortised:
@@ -83,3 +107,10 @@ class TablePFN(AbstractMetaLearner):
         return jax.vmap(lambda own, query: self.loss(TableReader(model, *own), query))(
             read, group.query
         ).mean()
+
+
+@functools.cache
+def _kept() -> KeptNetwork:
+    """The network that comes with the package."""
+    with resources.as_file(resources.files("learnset.meta") / "table_network.npz") as path:
+        return load_network(path)
