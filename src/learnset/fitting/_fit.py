@@ -100,13 +100,14 @@ def fit(
     """
     weight = None if weight is None else weight[kept_rows(table, part=table.part)[0]]
     table = limited(table, say=True)
-    if isinstance(recipe, str) and recipe in _only_for_new(table, steps):
-        if weight is not None or new_tasks:
+    first, *others = [recipe] if isinstance(recipe, str) else recipe
+    if not others and first in _only_for_new(table, steps):
+        if weight is not None:
             raise InputError(
-                f"{recipe!r} is a recipe for new tasks: it takes no weights of rows, and no other"
-                " recipe. Use one for known tasks."
+                f"{first!r} is a recipe for new tasks: it takes no weights of rows. Use one for"
+                " known tasks."
             )
-        return _by_adaptation(table, recipe, seed, divisions or DIVISIONS)
+        return _by_adaptation(table, first, seed, divisions or DIVISIONS, new_tasks)
     if new_tasks and (weight is not None or table.task is None):
         raise InputError("`new_tasks` needs a column of tasks, and takes no weights of rows.")
     count = divisions or (DIVISIONS if len(table.x) <= LARGE else 1)
@@ -167,16 +168,26 @@ def fit(
     )
 
 
-def _by_adaptation(table: Table, name: str, seed: int, divisions: int) -> Fitted:
-    """A recipe for new tasks: each known task is learnt from its rows, as a new one is."""
+def _by_adaptation(
+    table: Table, name: str, seed: int, divisions: int, new_tasks: Mapping[int, str] | None
+) -> Fitted:
+    """A recipe for new tasks: each known task is learnt from its rows, as a new one is. New tasks
+    may have recipes of their own."""
     everything = all_rows(table, seed=seed)
-    new = for_new(table, name, everything, Network, seed=seed, divisions=divisions)
+    options: dict[str, Any] = {"seed": seed, "divisions": divisions}
+    new = late = for_new(table, name, everything, Network, **options)
+    if new_tasks:
+        late = for_new(table, new_tasks, everything, Network, **options)
     points = jax.tree.map(np.asarray, everything.tasks.points)
     x, y = (
         [part[task][points.weight[task] > 0][:MOST_ROWS] for task in range(len(table))]
         for part in (points.x, points.y)
     )
-    model = PerTask.of([new.newcomers.learnt(*one)[0] for one in zip(x, y, strict=True)])
+    room = max(map(len, x)) if new.newcomers.in_context else 0
+    each = zip(x, y, new.known, strict=True)
+    model = PerTask.of(
+        [new.newcomers.learnt(*rows, known=known, room=room)[0] for *rows, known in each]
+    )
     intervals, calibration = None, None
     if table.classes:
         calibration = Calibration(np.ones(1), np.zeros((1, len(table.classes))), new.error)
@@ -187,7 +198,11 @@ def _by_adaptation(table: Table, name: str, seed: int, divisions: int) -> Fitted
         left = [(rows - mean(inputs, np.full(len(inputs), -1)))[:, 0] for inputs, rows in some]
         unknown = far * conformal(np.concatenate(left), len(table))
         intervals = Intervals(np.zeros(0), unknown, new.shots, new.half)
-        intervals = intervals._replace(tasks=np.array([intervals.after(len(rows)) for rows in x]))
+        intervals = intervals._replace(
+            tasks=np.array([intervals.after(len(rows)) for rows in x]),
+            shots=late.shots,
+            adapted=late.half,
+        )
     outcome = new.comparison[name]
     recipe = single(outcome.recipe, chosen_learner(outcome))
     return Fitted(
@@ -200,8 +215,8 @@ def _by_adaptation(table: Table, name: str, seed: int, divisions: int) -> Fitted
         intervals=intervals,
         calibration=calibration,
         logs=_logs(table),
-        card=_card(table, new.comparison, outcome, recipe, new.records),
-        newcomers=new.newcomers,
+        card=_card(table, new.comparison, outcome, recipe, late.records),
+        newcomers=late.newcomers,
     )
 
 

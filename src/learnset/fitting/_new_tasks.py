@@ -39,7 +39,8 @@ from ..core import (
     Task,
 )
 from ..data import Table
-from ..recipes import held_out
+from ..meta import too_large
+from ..recipes import held_out, in_context
 from ..tasks import AllRows, HeldOutTasks
 from ._intervals import calibrated, Calibration, conformal
 from ._newcomers import bounded, Newcomers, Plan, stand_in
@@ -53,7 +54,8 @@ FEWEST = 4  # rows of a task that is learnt from
 
 class ForNew(NamedTuple):
     """What was learnt for new tasks: half widths of intervals (or nothing, for classes), the
-    expected calibration error, and what held-out tasks say, for the card."""
+    expected calibration error, what held-out tasks say, for the card, and for each known task its
+    number among those that were learnt from, or -1."""
 
     newcomers: Newcomers
     shots: tuple[int, ...]
@@ -61,13 +63,16 @@ class ForNew(NamedTuple):
     error: float
     records: list[dict[str, Any]]
     comparison: Comparison
+    known: tuple[int, ...]
 
 
 def recipes_for_new(table: Table) -> list[Recipe]:
     """The recipes for new tasks of a table; none where its tasks are targets."""
     if table.task is None:
         return []
-    return held_out.standard(stand_in(table, table.x.shape[1]), classes=bool(table.classes))
+    classes = bool(table.classes)  # whether a table is in range is said when one is named
+    tasks = stand_in(table, table.x.shape[1])
+    return [*held_out.standard(tasks, classes=classes), *in_context.standard(0, classes=classes)]
 
 
 def for_new(
@@ -145,14 +150,23 @@ def for_new(
             }
         )
     newcomers = Newcomers(tuple(bases), tuple(plans))
-    return ForNew(newcomers, shots, tuple(half), error, records, comparison)
+    numbers, enough = np.full(len(table), -1), _enough(everything)
+    numbers[enough] = np.arange(len(enough))
+    known = tuple(numbers.tolist())
+    return ForNew(newcomers, shots, tuple(half), error, records, comparison, known)
 
 
 def _named(tasks: HeldOutTasks, table: Table, names: Any) -> list[Recipe]:
     """The recipes of these names, in their order."""
-    known = {r.name: r for r in held_out.standard(tasks, classes=bool(table.classes))}
+    ins, outs = _sizes(tasks)
+    classes = bool(table.classes)
+    read = in_context.standard(ins, outs, classes=classes)
+    known = {r.name: r for r in [*held_out.standard(tasks, classes=classes), *read]}
     wanted = dict.fromkeys(names.values() if isinstance(names, Mapping) else names)
     for name in wanted:
+        if name in in_context.NAMES and not read:
+            why = too_large(ins, outs if classes else 0)
+            raise InputError(f"{name!r} is out of its range: {why}. Choose another recipe.")
         if name not in known:
             raise InputError(
                 f"There is no recipe {name!r} for new tasks of this table. There are:"
@@ -167,10 +181,14 @@ def _sizes(tasks: HeldOutTasks) -> tuple[int, int]:
 
 def _all_tasks(everything: AllRows, like: HeldOutTasks) -> HeldOutTasks:
     """All tasks with a few rows, to learn from."""
-    points = everything.tasks.points
-    enough = np.flatnonzero(np.asarray((points.weight > 0).sum(axis=1)) >= FEWEST)
-    points = jax.tree.map(lambda leaf: leaf[enough], points)
+    enough = _enough(everything)
+    points = jax.tree.map(lambda leaf: leaf[enough], everything.tasks.points)
     return HeldOutTasks(points, points, points, like.shots, like.queries)
+
+
+def _enough(everything: AllRows) -> np.ndarray:
+    """The tasks that have enough rows to be learnt from."""
+    return np.flatnonzero(np.asarray((everything.tasks.points.weight > 0).sum(axis=1)) >= FEWEST)
 
 
 def chosen_learner(outcome: Outcome) -> int:

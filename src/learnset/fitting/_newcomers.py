@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from ..core import AbstractAdapter, Batch, for_task, Model, Predictor
 from ..data import Table
+from ..meta import InContextTable
 from ..tasks import HeldOutTasks
 
 FLOOR = 5.0
@@ -41,14 +42,29 @@ class Newcomers(eqx.Module):
         """The plan for a number of rows: that of the largest number that is not above it."""
         return [self.plans[0], *(plan for plan in self.plans if plan.shots <= rows)][-1]
 
+    @property
+    def in_context(self) -> bool:
+        """Whether a task is learnt by reading its rows, which its predictor then keeps."""
+        return any(isinstance(base, InContextTable) for base in self.bases)
+
     def learnt(
-        self, x: Float[np.ndarray, "rows in"], y: Float[np.ndarray, "rows out"]
+        self,
+        x: Float[np.ndarray, "rows in"],
+        y: Float[np.ndarray, "rows out"],
+        *,
+        known: int = -1,
+        room: int = 0,
     ) -> tuple[Predictor, Plan]:
         """The predictor of a new task from its scaled rows. Parts that are as they were in the
-        model that it starts from are shared with it."""
+        model that it starts from are shared with it.
+
+        **Arguments:** `known`: the number of a task that was learnt from: where siblings are read,
+        they are all but itself. `room`: rows for which there is room, where more are not given.
+        """
         plan = self.plan(len(x))
-        base = for_task(self.bases[plan.base], jnp.asarray(-1))
-        predictor = _sharing(_adapted(plan.adapter, base, _padded(x, y)), base)
+        base = self.bases[plan.base]
+        base = for_task(base, jnp.asarray(known if isinstance(base, InContextTable) else -1))
+        predictor = _sharing(_adapted(plan.adapter, base, _padded(x, y, room)), base)
         if plan.offset:
             predictor = Calibrated(predictor, *map(jnp.asarray, (plan.scale, plan.offset)))
         return predictor, plan
@@ -107,9 +123,9 @@ def stand_in(table: Table, width: int) -> HeldOutTasks:
     return HeldOutTasks(batch, batch, batch)
 
 
-def _padded(x: np.ndarray, y: np.ndarray) -> Batch:
+def _padded(x: np.ndarray, y: np.ndarray, room: int = 0) -> Batch:
     """The rows as points, padded to one of few lengths with points of weight zero."""
-    lack = (1 << max(3, (len(x) - 1).bit_length())) - len(x)
+    lack = (1 << max(3, (max(len(x), room) - 1).bit_length())) - len(x)
     dtype = jnp.result_type(float)
     arrays = (np.pad(part, ((0, lack), (0, 0))) for part in (x, y))
     weight = np.arange(len(x) + lack) < len(x)

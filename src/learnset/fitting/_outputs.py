@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..core import for_task, Model, Predictor
+from ..meta import InUnits
 from ..models import Separate, SharedBody
 from ..multitask import (
     Exponential,
@@ -19,7 +20,7 @@ from ..multitask import (
     Stacked,
     TreesPerTask,
 )
-from ._newcomers import PerTask
+from ._newcomers import Calibrated, PerTask
 
 SIZES = (1, 8, 64, 512)  # of batches: few lengths, and so few compiled programs
 AT_ONCE = 2**16  # rows of a linear model
@@ -38,11 +39,14 @@ class MeanOfTasks(eqx.Module):
 
 def newcomer(model: Model, count: int) -> Predictor:
     """The predictor for a task that is not known: the mean of the `count` tasks that are. A shared
-    body has it as the mean of its heads, and a mixed model as its fixed effects."""
+    body has it as the mean of its heads, and a mixed model as its fixed effects; in context it is
+    what is predicted without any rows."""
     if isinstance(model, LogLink):
         return Exponential(newcomer(model.model, count), model.zero[-1])
     if isinstance(model, SharedBody):
         return model.with_mean_head().model
+    if _in_context(model):
+        return _without_rows(_of_task(model, jnp.asarray(0)))
     if isinstance(model, (Separate, PerTask)):
         return MeanOfTasks(model, count)
     return _of_task(model, jnp.asarray(-1))
@@ -62,7 +66,7 @@ class Outputs:
         if self.linear is not None:
             return _by_products(*self.linear, x, number)
         known = number >= 0
-        if isinstance(self.model, (TreesPerTask, Stacked)):
+        if isinstance(self.model, (TreesPerTask, Stacked)) or _in_context(self.model):
             return self._task_by_task(x, number)
         if known.all():
             return _in_batches(_of_tasks, self.model, x, number)
@@ -72,13 +76,12 @@ class Outputs:
         return outputs
 
     def _task_by_task(self, x: np.ndarray, number: np.ndarray) -> np.ndarray:
-        """For trees of each task, of which a row would take a copy."""
-        parts = {
-            task: _in_batches(
-                _of_one, _of_task(self.model, jnp.asarray(task)), x[number == task], number
-            )
-            for task in np.unique(number).tolist()
-        }
+        """For trees of each task, of which a row would take a copy, and for tasks in context, whose
+        rows each row would read."""
+        parts = {}
+        for task in np.unique(number).tolist():
+            predictor = self.new if task < 0 else _of_task(self.model, jnp.asarray(task))
+            parts[task] = _in_batches(_of_one, predictor, x[number == task], number)
         outputs = np.zeros((len(x), next(iter(parts.values())).shape[1]))
         for task, part in parts.items():
             outputs[number == task] = part
@@ -95,6 +98,21 @@ class Outputs:
 def outputs_of(predictor: Predictor, x: Float[np.ndarray, "rows in"]) -> np.ndarray:
     """The outputs of one predictor, one for each row."""
     return _in_batches(_of_one, predictor, x, np.zeros(len(x), int))
+
+
+def _in_context(model: Model) -> bool:
+    """Whether a model has the rows of each task, and reads them to answer."""
+    common = model.common if isinstance(model, PerTask) else None
+    common = common.predictor if isinstance(common, Calibrated) else common
+    return isinstance(common, InUnits)
+
+
+def _without_rows(predictor: Any) -> Predictor:
+    """The predictor of a task of which no row is known."""
+    if isinstance(predictor, Calibrated):
+        inner = _without_rows(predictor.predictor)
+        return Calibrated(inner, predictor.scale, predictor.offset)
+    return predictor.without_rows()
 
 
 def _linear(model: Model, count: int) -> tuple[np.ndarray, np.ndarray] | None:

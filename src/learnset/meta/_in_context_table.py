@@ -138,8 +138,11 @@ class InUnits(eqx.Module):
 
     def without_rows(self) -> "InUnits":
         """What is predicted of a task of which nothing is known."""
-        new = InUnits(self.table.for_task(jnp.asarray(-1)), self.support)
-        return eqx.tree_at(lambda p: p.support.weight, new, replace_fn=jnp.zeros_like)
+        few = jax.tree.map(lambda leaf: leaf[:1], self.support)
+        nobody = eqx.tree_at(lambda s: s.weight, few, replace_fn=jnp.zeros_like)
+        if self.table.siblings is None:  # its scales are those of its rows
+            return InContextTable(self.table.network, classes=self.table.classes).condition(nobody)
+        return InUnits(self.table.for_task(jnp.asarray(-1)), nobody)
 
     def gaussian(
         self, x: Float[Array, "in"]

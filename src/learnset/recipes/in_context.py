@@ -9,7 +9,7 @@ from jaxtyping import Array, Key
 
 from ..comparison import AbstractLearner, Budget, ByGradient, Recipe, Setting
 from ..core import Batch, Model, Split
-from ..meta import Amortised, InContextTable, too_large
+from ..meta import Amortised, InContextTable, TablePFN, too_large
 from ..models import TableTransformer
 from ..tasks import FiniteTasks, HeldOutTasks, PoolGroups, some_points
 from ..transfer import L2SP
@@ -17,6 +17,7 @@ from ._tuned_tables import Further, groups_of, PulledBack
 
 ALONE, RELATED = "in context, one table", "in context, related tables"
 TUNED = "in context, tuned on related tables"
+NAMES = (ALONE, RELATED)
 MOST_SIBLINGS, MOST_ROWS = 30, 50  # of siblings
 
 
@@ -104,7 +105,7 @@ def standard(
     inputs: int,
     targets: int = 1,
     *,
-    network: TableTransformer,
+    network: TableTransformer | None = None,
     classes: bool = False,
 ) -> list[Recipe]:
     """One table, and related tables; none where a table is out of the network's range.
@@ -113,15 +114,16 @@ def standard(
 
     - `inputs`, `targets`: how many there are, words and gaps encoded. `classes`: whether targets
       are classes.
-    - `network`: one that was trained by `learnset.meta.TablePFN`.
+    - `network`: one that was trained by `learnset.TablePFN`; default: the one that comes with the
+      package.
 
-    >>> import jax.random as jr, learnset as ls
-    >>> network = ls.models.TableTransformer(width=8, depth=1, key=jr.key(0))
-    >>> [recipe.name for recipe in ls.recipes.in_context.standard(3, network=network)]
+    >>> import learnset as ls
+    >>> [recipe.name for recipe in ls.recipes.in_context.standard(3)]
     ['in context, one table', 'in context, related tables']
     """
     if too_large(inputs, targets if classes else 0):
         return []
+    network = TablePFN.pretrained().network if network is None else network
     alone, together = ReadAlone(network, classes), ReadSiblings(network, classes)
     source = "Müller et al. 2022, Transformers Can Do Bayesian Inference"
     related = "Multi-Task Bayesian In-Context Learning 2026"

@@ -48,6 +48,7 @@ from ...report import (
 from ...tasks import by_rows
 from .._options import check_counts, check_rising, say_notes
 from ._base import AbstractSubject, Answer, record_of
+from ._in_context import reading_recipes
 from ._network import Network
 
 FEWEST = 8  # tasks of which some can be held out
@@ -214,6 +215,9 @@ class AbstractTableSubject(AbstractSubject):
     """rows of held-out tasks to learn from, rising"""
     seeds: int | None = None
     """divisions of the rows; default: 5, or 3 of more than 50 000 rows with --quick"""
+    in_context: bool = False
+    """compare the table network that comes with the package as well, "in context, one table" and
+    "in context, related tables"; off by default, because it takes minutes"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -238,7 +242,10 @@ class AbstractTableSubject(AbstractSubject):
             (Network(*known.sizes), known),
             (None if others is None else _network_of(others), others),
         )
-        ins, _ = known.sizes
+        ins, outs = known.sizes
+        if self.in_context:
+            reading = reading_recipes(table, ins, outs)
+            mine, mine_of_new = [*reading, *mine], [*reading, *mine_of_new]
         count = labelled(table)
         targets = table.task is None and not table.classes
         left_out = "" if self.quick else rows.too_slow(len(table), ins, count, targets=targets)
