@@ -200,8 +200,13 @@ def _check_new(fitted: Fitted, x: Any, shape: tuple[int, ...]) -> None:
     """Raises unless what is kept for new tasks learns them, and those that were added answer."""
     if fitted.newcomers is not None:
         support = Batch(*(jnp.zeros(s) for s in ((8, *x.shape), (8, *shape), (8,))))
+        known = set()
         for plan in fitted.newcomers.plans:
             base, steps = fitted.newcomers.bases[plan.base], getattr(plan.adapter, "steps", 0)
+            kind = plan.base, repr(plan.adapter), plan.shots > 0
+            if kind in known:
+                continue
+            known.add(kind)
             new = eqx.filter_eval_shape(
                 lambda base, a=plan.adapter: a.adapt(for_task(base, jnp.asarray(-1)), support), base
             )

@@ -159,6 +159,11 @@ class InUnits(eqx.Module):
         mean, std = _of_targets(one, self.support, scales, siblings)
         return scales.units(mean), std * scales.y[1]
 
+    def probabilities(self, x: Float[Array, "in"]) -> Float[Array, "classes"]:
+        """What is predicted of each class, at least 0.01, over the sum of all."""
+        chances = jnp.maximum(self.gaussian(x)[0], LEAST)
+        return chances / chances.sum()
+
     def quantiles(
         self, x: Float[Array, "in"], levels: Float[Array, "levels"]
     ) -> Float[Array, "levels targets"]:

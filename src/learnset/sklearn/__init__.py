@@ -1,5 +1,5 @@
-"""Multi-task learning as scikit-learn estimators. It needs `pip install 'learnset[sklearn]'`, and
-`import learnset` does not load it.
+"""Multi-task and in-context learning as scikit-learn estimators. It needs
+`pip install 'learnset[sklearn]'`, and `import learnset` does not load it.
 
 >>> import numpy as np
 >>> from learnset.sklearn import MultiTaskRegressor
@@ -14,4 +14,8 @@ from ..core import needs
 
 with needs("sklearn"):
     from ._classifier import MultiTaskClassifier as MultiTaskClassifier
+    from ._in_context_estimators import (
+        InContextClassifier as InContextClassifier,
+        InContextRegressor as InContextRegressor,
+    )
     from ._regressor import MultiTaskRegressor as MultiTaskRegressor

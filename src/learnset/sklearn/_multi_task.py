@@ -1,7 +1,6 @@
-"""The part that both estimators have in common."""
+"""The part that both estimators of multi-task learning have in common."""
 
 import copy
-import warnings
 from typing import Any, Self
 
 import equinox as eqx
@@ -9,20 +8,18 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     _check_sample_weight as check_sample_weight,
     check_is_fitted,
     check_random_state,
-    column_or_1d,
 )
 
 from ..core import check_not_negative, check_positive, DivergedError, InputError
 from ..data import Encoding, Records, Table
 from ..fitting import Answers, fit, Fitted, recipes_of
 from ..multitask import Mean, SoftSharing
-from ._arrays import check_array, padded_tasks, room, validate_data, without_column
-from ._columns import Columns, is_missing
+from ._arrays import padded_tasks, room
+from ._of_tasks import OfTasks
 from ._program import ALL, answers, BODY, NONE, trained
 
 AUTO, NETWORK = "auto", "network"
@@ -32,7 +29,7 @@ DIVISIONS = 3
 FEWEST = 3  # rows of a task, some of which are held out
 
 
-class MultiTask(BaseEstimator):
+class MultiTask(OfTasks):
     """The part that both estimators have in common: a recipe learns several tasks, and otherwise
     tasks are numbered, padded and trained together; and they answer for rows."""
 
@@ -67,85 +64,6 @@ class MultiTask(BaseEstimator):
         self.task_column = task_column
         self.random_state = random_state
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.single_output = True
-        tags.target_tags.multi_output = True
-        tags.input_tags.allow_nan = True
-        return tags
-
-    # Arrays
-
-    def _inputs(
-        self, x: Any, task: Any, *, fitting: bool, y: Any = "no_validation"
-    ) -> tuple[Float[np.ndarray, "rows columns"], Any]:
-        """The inputs without the task column, words as their codes and NaN where a cell is empty;
-        and the label of each row's task."""
-        y = None if y is None else "no_validation"
-        options: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": "allow-nan"}
-        if self.task_column is not None:
-            if task is not None:
-                raise InputError(
-                    "`task` and `task_column` both give the tasks of the rows. Give one of them."
-                )
-            validate_data(self, x, y, reset=fitting, skip_check_array=True)
-            x, task = without_column(x, self.task_column)
-        if fitting:
-            self.columns_ = Columns.of(x)
-        if self.columns_.words and self.task_column is None:
-            validate_data(self, x, y, reset=fitting, skip_check_array=True)
-        if self.columns_.words:
-            x, unknown = self.columns_(x)
-            for name, count in unknown.items():
-                warnings.warn(
-                    f"{count} cells of {name!r} have words that were not in `fit`, and are taken as"
-                    " missing.",
-                    stacklevel=4,
-                )
-        if self.columns_.words or self.task_column is not None:
-            inputs = check_array(x, **options)
-        else:
-            inputs = validate_data(self, x, y, reset=fitting, **options)
-        return inputs.astype(np.float64), task
-
-    def _labels(self, task: Any, rows: int) -> list[Any]:
-        """The labels of the rows' tasks; by default, all the same."""
-        labels = [0] * rows if task is None else column_or_1d(np.asarray(task)).tolist()
-        if len(labels) != rows:
-            raise InputError(
-                f"`task` has {len(labels)} labels, but there are {rows} rows. Give one for each."
-            )
-        return labels
-
-    def _numbers(self, task: Any, rows: int) -> Int[np.ndarray, "rows"]:
-        """The numbers of the rows' tasks; -1 for tasks that were not in `fit`, of which it
-        warns."""
-        if task is None and self.has_tasks_:
-            raise InputError(
-                "`fit` was given the task of each row, but this call was not. Give `task`, with a"
-                " label for each row."
-            )
-        labels = self._labels(task, rows)
-        known = {label: number for number, label in enumerate(self.tasks_.tolist())}
-        known |= {label: len(known) + i for i, label in enumerate(getattr(self, "added_", ()))}
-        unknown = [label for label in labels if label not in known]
-        if unknown and self.has_tasks_:
-            texts = {str(label): label for label in known}
-            for label in unknown:
-                if not is_missing(label) and str(label) in texts:
-                    other = texts[str(label)]
-                    raise InputError(
-                        f"`task` has {label!r}, a {type(label).__name__}, but `fit` had {other!r},"
-                        f" a {type(other).__name__}. Give labels of the same type."
-                    )
-            some = ", ".join(map(repr, list(dict.fromkeys(map(str, unknown)))[:5]))
-            warnings.warn(
-                f"{len(unknown)} of {rows} rows are of tasks that were not in `fit` ({some}): the"
-                " mean of tasks answers them.",
-                stacklevel=4,
-            )
-        return np.array([known.get(label, -1) for label in labels], int)
-
     @property
     def _groups(self) -> int:
         """The number of tasks of rows between which the model distinguishes."""
@@ -168,15 +86,7 @@ class MultiTask(BaseEstimator):
     ) -> None:
         """Fits all tasks: by a recipe, or a network to the scaled targets `y`."""
         self._check_settings()
-        names = self._labels(task, len(x))
-        self.has_tasks_ = task is not None
-        missing = [row for row, name in enumerate(names) if is_missing(name)]
-        if missing:
-            raise InputError(
-                f"`task` is missing in {len(missing)} of {len(names)} rows, row {missing[0]} first."
-                " Name the tasks, or leave such rows out."
-            )
-        self.tasks_, number = np.unique(np.asarray(names), return_inverse=True)
+        number = self._learn_tasks(task, len(x))
         weight = None if sample_weight is None else check_sample_weight(sample_weight, x)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         self.fitted_: Fitted | None = None
@@ -220,18 +130,6 @@ class MultiTask(BaseEstimator):
             return self.recipe
         known = {recipe.name for recipe in recipes_of(table)}
         return [name for name in CANDIDATES if name in known]
-
-    def _table(self, x: np.ndarray, labels: np.ndarray, number: np.ndarray, classes: Any) -> Table:
-        columns = self.columns_.names or tuple(f"x{i}" for i in range(x.shape[1]))
-        targets = tuple(f"y{i}" for i in range(labels.shape[1]))
-        by_target = len(self.tasks_) == 1
-        names = targets if by_target else tuple(map(str, self.tasks_.tolist()))
-        if len(names) < 2:  # a network alone: its encoding does not look at tasks
-            names = (*names, "")
-        task = None if by_target and len(targets) > 1 else number
-        options: dict[str, Any] = {"target_classes": classes} if any(classes) else {}
-        words = self.columns_.words
-        return Table(x, labels, task, names, columns, words, (), targets, **options)
 
     def _scaled(self, x: np.ndarray) -> Float[np.ndarray, "rows inputs"]:
         return self.encoding_(x).astype(np.float32)
