@@ -61,7 +61,7 @@ def load_network(path: str | Path) -> KeptNetwork:
             whole = json.loads(str(arrays[ABOUT]))
             # Its structure alone: no random numbers are drawn for weights that are replaced.
             shapes = eqx.filter_eval_shape(
-                lambda key: TableTransformer(**whole["sizes"], key=key), jr.key(0)
+                lambda: TableTransformer(**whole["sizes"], key=jr.key(0))
             )
             names, leaves = _named(shapes)
             read = [arrays[name] for name in names]
@@ -72,7 +72,8 @@ def load_network(path: str | Path) -> KeptNetwork:
     wrong = [n for n, a, b in zip(names, read, leaves, strict=True) if a.shape != b.shape]
     if wrong:
         raise InputError(f"{path} is damaged: its {wrong[0]} has another shape than its sizes say.")
-    weights = [jnp.asarray(a, b.dtype) for a, b in zip(read, leaves, strict=True)]
+    # The host converts them: a device would compile a program for each shape.
+    weights = [jnp.asarray(a.astype(b.dtype)) for a, b in zip(read, leaves, strict=True)]
     return KeptNetwork(jax.tree.unflatten(jax.tree.structure(shapes), weights), whole["about"])
 
 
