@@ -18,6 +18,8 @@ ONLY_FOR_NEW = [
     "pooled boosting",
     "ridge from scratch",
     "network from scratch",
+    "in context, one table",
+    "in context, related tables",
 ]
 
 
@@ -44,7 +46,12 @@ def test_a_plan_is_that_of_the_largest_number_of_rows_that_is_not_above():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*task is unknown", "ignore:The mean of tasks")
 @pytest.mark.parametrize(
-    "recipe", ["R2D2", pytest.param("boosting + shrunken offset", marks=pytest.mark.long)]
+    "recipe",
+    [
+        "R2D2",
+        pytest.param("boosting + shrunken offset", marks=pytest.mark.long),
+        pytest.param("in context, related tables", marks=pytest.mark.long),
+    ],
 )
 def test_a_recipe_for_new_tasks_is_fitted_adapted_saved_and_asked_elsewhere(recipe, tmp_path):
     model = fitted(recipe, tasks=16, rows=30)
