@@ -14,9 +14,9 @@ NAMES = ["in context, one table", "in context, related tables"]
 
 def table(targets: int = 1) -> ls.Table:
     random = np.random.default_rng(0)
-    x, task = random.normal(size=(160, 2)), np.repeat(np.arange(16), 10)
+    x, task = random.normal(size=(256, 2)), np.repeat(np.arange(16), 16)
     if targets > 1:
-        return ls.Table.from_arrays(x, random.normal(size=(160, targets)))
+        return ls.Table.from_arrays(x, random.normal(size=(256, targets)))
     return ls.Table.from_arrays(x, x[:, 0] + random.normal(size=16)[task], task)
 
 

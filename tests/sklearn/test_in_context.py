@@ -67,7 +67,7 @@ def test_probabilities_sum_to_one_and_are_of_the_classes_of_fit():
 
 def test_tables_out_of_range_are_refused():
     with pytest.raises(ls.InputError, match="at most 100 inputs, and here are 101"):
-        InContextRegressor().fit(np.zeros((3, 101)), np.arange(3))
+        InContextRegressor().fit(RNG.normal(size=(3, 101)), np.arange(3))
     with pytest.raises(ls.InputError, match="at most 10 classes apart, and here are 11"):
         InContextClassifier().fit(np.zeros((11, 1)), np.arange(11))
     with pytest.raises(ls.InputError, match="`siblings=-1`, but it must be a whole number"):
