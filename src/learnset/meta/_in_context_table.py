@@ -62,6 +62,7 @@ class InContextTable(eqx.Module):
     numbers: Int[Array, "siblings"] | None = None
     own: Int[Array, ""] | None = None
 
+    @eqx.filter_jit
     def with_siblings(
         self, siblings: Batch, numbers: Int[Array, "siblings"] | None = None
     ) -> "InContextTable":

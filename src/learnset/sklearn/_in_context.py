@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from ..core import Batch, InputError
@@ -76,7 +76,7 @@ class InContext(OfTasks):
         if count > 1 and len(chosen):
             each = [_padded(*_some(*self.rows_[i], random, OF_SIBLING), OF_SIBLING) for i in chosen]
             siblings: Batch = jax.tree.map(lambda *parts: jnp.stack(parts), *each)
-            self.table_ = _with_siblings(self.table_, siblings, jnp.asarray(chosen))
+            self.table_ = self.table_.with_siblings(siblings, jnp.asarray(chosen))
 
     def _with_tasks(self, x: Any, y: Float[np.ndarray, "rows targets"], task: Any) -> Self:
         """A copy of the estimator that also knows the tasks of these rows."""
@@ -119,13 +119,6 @@ class InContext(OfTasks):
                 order.append(block)
                 answers.append(np.asarray(found, float)[: len(block)])
         return np.concatenate(answers)[np.argsort(np.concatenate(order))]
-
-
-@eqx.filter_jit
-def _with_siblings(
-    table: InContextTable, siblings: Batch, numbers: Int[Array, "siblings"]
-) -> InContextTable:
-    return table.with_siblings(siblings, numbers)
 
 
 @eqx.filter_jit
