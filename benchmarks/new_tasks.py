@@ -8,54 +8,18 @@ is the mean of all other tasks, and nothing that adapts may be worse than it.
 """
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from harness import in_pieces, Pieces, run, table as grid
 
-TASKS, ROWS, INPUTS = 40, 40, 3
+from learnset_studies.simulated_tables import arrays, INPUTS, ROWS, TABLES, TASKS
+
 SHOTS = (2, 5, 10, 20)
 DIVISIONS = 5  # of the tasks; each holds out others
 STEPS = 600  # of training of a network
 CONSTANT = "constant"
-
-
-def noisy_offsets(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Tasks with an offset each, and noise that is larger than all else."""
-    return x[..., 0] + random.normal(size=(TASKS, 1)) + random.normal(0, 2.5, x.shape[:2])
-
-
-def noisy_slopes(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Tasks with an offset and slopes each, and much noise."""
-    slopes = 1 + random.normal(0, 0.7, (TASKS, 1, INPUTS))
-    offsets = random.normal(size=(TASKS, 1))
-    return (slopes * x).sum(axis=2) + offsets + random.normal(0, 2, x.shape[:2])
-
-
-def opposite_slopes(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Linear tasks that have nothing in common, and little noise."""
-    slopes = random.normal(0, 1, (TASKS, 1, INPUTS))
-    return (slopes * x).sum(axis=2) + random.normal(0, 0.1, x.shape[:2])
-
-
-def other_phases(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Waves of other phases and heights: tasks differ much, in a way that can be learnt."""
-    phase, height = random.uniform(0, np.pi, (TASKS, 1)), random.uniform(0.5, 3, (TASKS, 1))
-    return height * np.sin(2 * x[..., 0] + phase) + random.normal(0, 0.1, x.shape[:2])
-
-
-def smooth(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """One smooth function for all tasks, and an offset for each."""
-    common = np.sin(2 * x[..., 0]) + x[..., 1] * x[..., 2]
-    return common + random.normal(size=(TASKS, 1)) + random.normal(0, 0.5, x.shape[:2])
-
-
-TABLES: dict[str, Callable[..., np.ndarray]] = {
-    made.__name__.replace("_", " "): made
-    for made in (noisy_offsets, noisy_slopes, opposite_slopes, other_phases, smooth)
-}
 
 
 def on_table(name: str) -> dict[str, Any]:
@@ -68,11 +32,9 @@ def on_table(name: str) -> dict[str, Any]:
     from learnset.recipes import held_out
     from learnset.transfer import Constant
 
-    began, random = time.process_time(), np.random.default_rng(7)
-    x = random.normal(size=(TASKS, ROWS, INPUTS))
-    y, task = TABLES[name](x, random), np.repeat(np.arange(TASKS), ROWS)
+    began = time.process_time()
     question = NewTableTasks.of_table(
-        ls.Table.from_arrays(x.reshape(-1, INPUTS), y.reshape(-1), task),
+        ls.Table.from_arrays(*arrays(name)),
         np.arange(TASKS),
         shots=SHOTS,
         seeds=range(DIVISIONS),

@@ -5,6 +5,7 @@ from .distillation import DistillationStudy as DistillationStudy
 from .glyphs import GlyphStudy as GlyphStudy
 from .harlow import HarlowStudy as HarlowStudy
 from .in_context_linear import InContextLinearStudy as InContextLinearStudy
+from .in_context_tables import InContextTablesStudy as InContextTablesStudy
 from .lp_ft import LPFTStudy as LPFTStudy
 from .maml_sinusoids import MAMLSinusoids as MAMLSinusoids
 from .merging import MergingStudy as MergingStudy
@@ -16,6 +17,7 @@ from .nyuv2_delta_m import NYUv2DeltaM as NYUv2DeltaM
 from .office_caltech import OfficeCaltechStudy as OfficeCaltechStudy
 from .omniglot import OmniglotStudy as OmniglotStudy
 from .omniglot_challenge import OmniglotChallengeStudy as OmniglotChallengeStudy
+from .related_tables import RelatedTablesStudy as RelatedTablesStudy
 from .sarcos import SarcosStudy as SarcosStudy
 from .school import SchoolStudy as SchoolStudy
 from .simulated_shifts import SimulatedShiftsStudy as SimulatedShiftsStudy

@@ -26,6 +26,7 @@ OF = {
     "data": "{}",
     "feature_error": "features off by {:g}",
     "transductive": "queries see each other",
+    "measure": "",  # a field says it anyway
 }
 # Rows of a new task in `benchmarks/new_tasks.py`, in the order of its errors.
 SHOTS = (2, 5, 10, 20)
@@ -128,6 +129,8 @@ READINGS = {
     "in-context-linear": _Reading(
         ("siblings", "shots"), {"siblings": (20,)}, measure="squared error"
     ),
+    "in-context-tables": _Reading(("measure",), {"part": ("means",)}),
+    "related-tables": _Reading(("shots",), {"part": ("mean of sets",)}),
     "transfer": _Reading(("shots",), value="on_target", measure="accuracy on the target"),
     "merging": _Reading((), baseline=("a network for each task",)),
     "lp-ft": _Reading(("feature_error",), value="unseen", measure="error on unseen inputs"),
