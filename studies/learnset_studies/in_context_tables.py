@@ -14,12 +14,11 @@ from jaxtyping import Array, Float, Key, Shaped
 
 from learnset.comparison import interval_of_divisions, Setting
 from learnset.core import Batch, InputError, needs, predict
-from learnset.meta import InContextTable
+from learnset.meta import InContextTable, TablePFN
 from learnset.models import TableTransformer
 
 from ._in_context_tables_page import draw, IN_CONTEXT, page
 from ._table_means import mean_of
-from ._table_network import pretrained
 from ._table_rivals import answers, FOREST, rivals, tuned
 from ._table_sets import ALL, made, TableSet
 
@@ -71,7 +70,7 @@ class InContextTablesStudy:
         **Returns:** rows, of each recipe on each set and over all sets; and the sets.
         """
         del folder
-        network = pretrained() if network is None else network
+        network = TablePFN.pretrained().network if network is None else network
         sets, missing = made(self.sets, self.rows)
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
         rows = [row for one in sets for row in self.of_set(one, network, seed)]

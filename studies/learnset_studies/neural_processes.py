@@ -173,7 +173,8 @@ class NeuralProcessesStudy:
                 mean, half = interval(worth[None])
                 setting = Setting.BOUND if name == OPTIMUM else Setting.META
                 row = {"kernel": kernel, "recipe": name, "setting": setting.value}
-                row |= {"value": mean, "ci95": half, "num_tasks": len(worth)}
+                row |= {"measure": "log-likelihood per point", "value": mean, "ci95": half}
+                row["num_tasks"] = len(worth)
                 if name == OURS:
                     row |= {"published": published, "published_spread": spread, "source": SOURCE}
                     # One run differs from the mean of five by more than these differ by chance.

@@ -31,6 +31,7 @@ CONDITIONS = {
     "pulls": "pull",
     "arms": "arm",
     "shift": "{}",
+    "kernel": "{} kernel",
     "chosen_by": "chosen by {}",
 }
 NOT_HERE = (

@@ -20,6 +20,7 @@ from learnset.comparison import (
 )
 from learnset.core import InputError
 from learnset.data import Table
+from learnset.meta import TablePFN
 from learnset.models import MLP, TableTransformer
 from learnset.recipes import held_out, in_context
 from learnset.transfer import Constant
@@ -29,7 +30,6 @@ from ._cover import covers
 from ._related_sets import made, SETS
 from ._related_tables_page import ALONE, BASELINE, CONSTANT, draw, IN_CONTEXT, MIXED, page
 from ._table_means import mean_of
-from ._table_network import pretrained
 
 RIVALS = (BASELINE, "boosting + shrunken offset", *MIXED, "MAML", "R2D2")
 SHOTS = (0, 2, 5, 10, 20)
@@ -84,7 +84,7 @@ class RelatedTablesStudy:
         the intervals of some; and the sets.
         """
         del folder
-        network = pretrained() if network is None else network
+        network = TablePFN.pretrained().network if network is None else network
         tables, missing = made(self.sets)
         rows, about, failures = [], [], {}
         for name, table in tables.items():
