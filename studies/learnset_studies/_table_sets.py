@@ -75,7 +75,7 @@ def clusters() -> Made:
         from sklearn.datasets import make_classification
     options: Any = {"n_informative": 5, "n_redundant": 5, "n_classes": 3, "flip_y": 0.05}
     x, y = make_classification(MOST, 20, random_state=0, **options)[:2]
-    return x, y
+    return np.asarray(x), np.asarray(y)
 
 
 def friedman(number: int) -> Made:

@@ -74,7 +74,11 @@ class InContext(OfTasks):
         self.table_ = InContextTable(network, classes=bool(classes))
         chosen = np.sort(random.permutation(count)[: self.siblings])
         if count > 1 and len(chosen):
-            each = [_padded(*_some(*self.rows_[i], random, OF_SIBLING), OF_SIBLING) for i in chosen]
+            each = []
+            for sibling in chosen:
+                rows, targets = self.rows_[sibling]
+                some_rows, some_targets = _some(rows, targets, random, OF_SIBLING)
+                each.append(_padded(some_rows, some_targets, OF_SIBLING))
             siblings: Batch = jax.tree.map(lambda *parts: jnp.stack(parts), *each)
             self.table_ = self.table_.with_siblings(siblings, jnp.asarray(chosen))
 
