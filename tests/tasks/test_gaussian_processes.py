@@ -53,3 +53,18 @@ def test_the_optimum_covers_what_it_says(getkey):
 def test_wrong_settings_are_said(wrong):
     with pytest.raises(ls.InputError, match=next(iter(wrong))):
         ls.tasks.GaussianProcesses(**wrong)
+
+
+def test_drawing_and_predicting_in_one_program_ends(getkey):
+    """Two factorisations at a time waited for each other for ever, on two cores."""
+    tasks = ls.tasks.GaussianProcesses(shots=46, queries=4)
+
+    @jax.jit
+    def errors(keys):
+        def one(key):
+            task = tasks.sample(ls.Split.TEST, key=key)
+            return task.query.y - tasks.gaussian(task.support, task.latents, task.query.x)[0]
+
+        return jax.vmap(one)(keys)
+
+    assert np.isfinite(errors(jax.random.split(getkey(), 250))).all()

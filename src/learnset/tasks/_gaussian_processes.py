@@ -97,13 +97,18 @@ class GaussianProcesses(AbstractTasks):
         numbers of the process. Points of weight zero are ignored."""
         weight = point_weight(support)
         there = weight[:, 0] > 0
-        both = there[:, None] & there[None]
-        noisy = jnp.where(both, self._noisy(support.x, latents), jnp.eye(len(there)))
+        pair = there[:, None] & there[None]
+        y = jnp.where(there[:, None], present(support.y, weight), 0)
+        # Where the same program draws the curve, its factor is computed before this one: of two at
+        # a time, on two cores, each may wait for the other for ever (jax 0.10.2).
+        noisy = self._noisy(support.x, latents) + 0 * y.sum()
+        noisy = jnp.where(pair, noisy, jnp.eye(len(there)))
         across = jnp.where(there[:, None], self.covariance(support.x, x, latents), 0)
         root = jnp.linalg.cholesky(noisy)
-        solved = jax.scipy.linalg.solve_triangular(root, across, lower=True)
-        y = jnp.where(there[:, None], present(support.y, weight), 0)
-        mean = solved.T @ jax.scipy.linalg.solve_triangular(root, y, lower=True)
+        both = jnp.concatenate([across, y], axis=1)
+        solved = jax.scipy.linalg.solve_triangular(root, both, lower=True)
+        solved, whitened = solved[:, :-1], solved[:, -1:]
+        mean = solved.T @ whitened
         variance = latents[1] ** 2 + self.noise**2 - (solved**2).sum(axis=0)
         return mean, jnp.sqrt(jnp.maximum(variance, self.noise**2))[:, None]
 
