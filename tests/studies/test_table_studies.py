@@ -122,7 +122,9 @@ def test_boosting_grown_anew_finds_offsets_and_intervals_of_a_true_model_hold(mo
     result = compare([mixed], network, question, key=jr.key(0), progress=False)
     rows = covers(result, ("mixed model", "not compared"), jr.key(0))
     assert [row["shots"] for row in rows] == [0, 10]
-    assert all(abs(row["cover"] - 0.9) < 0.07 for row in rows)
+    # Of 20 tasks without a row, each is in or out as a whole: 3 standard errors are 0.2.
+    for row, chance in zip(rows, (0.2, 0.07), strict=True):
+        assert abs(row["cover"] - 0.9) < chance, row
     assert rows[1]["half_width"] * np.std(y) == pytest.approx(norm.ppf(0.95), rel=0.25)
 
 

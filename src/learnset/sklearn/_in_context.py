@@ -61,7 +61,9 @@ class InContext(OfTasks):
                 " at least 0."
             )
         number = self._learn_tasks(task, len(x))
-        table = self._table(x, labels[:, None], number, (classes,) if classes else ())
+        # Of a table, for its inputs, whose targets must differ; here a constant one is an answer.
+        named = labels if classes else np.arange(len(x), dtype=float)
+        table = self._table(x, named[:, None], number, (classes,) if classes else ())
         self.encoding_ = Encoding.fit(table, np.arange(len(x)))
         inputs = self.encoding_(x).astype(np.float32)
         if why := too_large(inputs.shape[1], len(classes)):
