@@ -200,7 +200,7 @@ def test_a_moved_network_is_kept_as_its_last_blocks(fitted, photos, monkeypatch)
         ls.load(path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_network_that_moved_as_a_whole_is_kept(network, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(moved, "STEPS", 30)
     known = KnownClasses(Files(path=photos), ("colours",), whole=True)

@@ -183,6 +183,7 @@ TABLE = RUN | {
     "--steps 7": {"recipes", "budget", "steps"},
     "--test-shots 3 4": {"question"},
     "--seeds 2": {"question"},
+    "--in-context": {"recipes"},
 }
 IN_SIZE = {"question", "network"}
 COMPARE = {
@@ -464,7 +465,7 @@ def test_each_option_of_draw_changes_what_is_drawn(drawn, capsys):
     assert {option: changed(drawn, words, option) for option in options} == options
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_each_option_of_draw_changes_the_task_of_images_or_is_refused(drawn, capsys):
     words = ["draw", "glyphs", "--shots", "1", "5"]
     options = {option: {"tasks"} for option in GLYPHS if option != "--device-bytes 100"}

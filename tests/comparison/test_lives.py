@@ -152,7 +152,7 @@ def test_what_was_chosen_answers_a_second_question():
     np.testing.assert_array_equal(second["agent"].of_tasks, np.zeros((1, 2, 4, 6)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_trained_agent_and_the_initial_one_are_compared_with_a_rule():
     def network(key):
         return RecurrentAgent(Turning().sample(ls.Split.TRAIN, key=key), width=4, key=key)

@@ -45,7 +45,7 @@ def test_no_network_is_better_than_the_exact_process(getkey):
     assert best.mean() > ours.mean() + 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_quick_run_has_all_rows_and_a_page(tmp_path):
     study = NeuralProcessesStudy(2, 2, AT_ONCE)
     result = study.run(tmp_path, jr.key(0)) | {"sizes": {"batch": 2, "curves": AT_ONCE}}

@@ -30,7 +30,7 @@ def patterns(seed, classes=3, images=12):
     return Labelled.from_arrays(x.reshape(-1, 20, 20), np.repeat(np.arange(classes), images))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_quick_study_of_source_ranking_scores_and_tries_every_source(tmp_path, monkeypatch):
     monkeypatch.setattr(source_ranking, "LITES", ())
     monkeypatch.setattr(source_ranking, "LRS", (0.003,))

@@ -83,7 +83,7 @@ def test_a_quick_run_has_all_rows_and_a_page(tmp_path, monkeypatch):
     assert "**Forgetting**" in text and text.count("| fine-tuning |") == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_quick_study_of_surgical_fine_tuning_has_a_row_for_each_block(tmp_path, monkeypatch):
     few = {name: surgical.SHIFTS[name] for name in ("inverted", "permuted")}
     monkeypatch.setattr(surgical, "SHIFTS", few)
