@@ -94,6 +94,16 @@ def test_the_card_is_shown(folder, capsys):
         assert words in said
 
 
+FIT = ("fit", "shops.csv", "--task-column", "shop", "--target", "sales")
+
+
+@pytest.mark.parametrize("words", (FIT, ("adapt", "shops.learnset", "new.csv")))
+def test_a_model_has_a_name_by_which_predict_finds_it(folder, capsys, monkeypatch, words):
+    monkeypatch.chdir(folder)
+    assert run(*words, "--out", "model") == 2
+    assert "name it model.learnset" in capsys.readouterr().err
+
+
 def test_a_run_of_compare_is_fitted_by_what_it_recommends(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     run_folder = folder / "compare-shops"

@@ -68,7 +68,7 @@ class Fit:
             _of_run(path, subject, result) if result else (self.tasks.table(), "auto", None)
         )
         out = self.out or Path(f"{path.resolve().stem.removeprefix('compare-')}{SUFFIX}")
-        _check_free(out, self.overwrite)
+        _check_model(out, self.overwrite)
         say_notes(table.notes, console)
         if self.recipe is not None:
             recipes, new = self.recipe, None
@@ -76,7 +76,7 @@ class Fit:
         fitted.save(out)
         scores, recipe = fitted.card["scores"], fitted.card["recipe"]
         console.print(
-            f"{out} is a {recipe['name']} of {len(table.x)} rows and {len(table)} tasks;"
+            f"{out}: {recipe['name']} of {len(table.x)} rows and {len(table)} tasks;"
             f" {scores['measure']} on held-out rows: {scores['mean']:.3f}."
         )
         if plans := fitted.card["new_tasks"]:
@@ -92,7 +92,7 @@ class Fit:
             raise InputError(f"`--seed {self.seed}`, but {folder} is fitted with the seed it had.")
         name = Path(getattr(subject.source, "path", folder)).resolve().stem
         out = self.out or Path(f"{name.removeprefix('compare-')}{SUFFIX}")
-        _check_free(out, self.overwrite)
+        _check_model(out, self.overwrite)
         fitted = fitted_run(subject, result, folder, self.recipe, console)
         fitted.save(out)
         say_fitted(fitted, out, console)
@@ -253,7 +253,7 @@ class AdaptRows:
     def run(self, console: Console, arguments: Sequence[str]) -> None:
         del arguments
         out = self.out or Path(f"{self.rows.resolve().stem}{SUFFIX}")
-        _check_free(out, self.overwrite)
+        _check_model(out, self.overwrite)
         fitted = load_fitted(self.model)
         if isinstance(fitted, Classifier):
             raise InputError(
@@ -323,6 +323,15 @@ class Serve:
             served, host=self.host, port=self.port, log_level="warning",
             access_log=False, timeout_keep_alive=30, limit_concurrency=1000, server_header=False,
         )  # fmt: skip
+
+
+def _check_model(path: Path, overwrite: bool) -> None:
+    """Raises `InputError` for a file that a model cannot be written to, or found by."""
+    if path.suffix != SUFFIX and not path.is_dir():
+        raise InputError(
+            f"`--out {path}`, but a model is known by the ending {SUFFIX}: name it {path}{SUFFIX}."
+        )
+    _check_free(path, overwrite)
 
 
 def _check_free(path: Path, overwrite: bool) -> None:
