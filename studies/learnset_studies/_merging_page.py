@@ -80,12 +80,12 @@ def table(rows: list[Row]) -> Grid:
     """A line for each recipe, a column for each task."""
     lines = []
     for row in rows:
-        tasks = (f"{of['value']:.1f} ± {of['ci95']:.1f}" for of in row["tasks"].values())
+        tasks = (f"{of['value']:.1f} ± {of['ci95']:.1f}" for of in row["by_task"].values())
         apart = (
             "" if row["recipe"] == SEPARATE else words(difference(rows, row["recipe"], SEPARATE))
         )
         lines.append((row["kind"], row["recipe"], *tasks, cell(row), apart))
-    head = ("bodies", "recipe", *rows[0]["tasks"], "mean", "less separate networks")
+    head = ("bodies", "recipe", *rows[0]["by_task"], "mean", "less separate networks")
     return Grid(head, tuple(lines), left=2, title="Accuracy (%)")
 
 

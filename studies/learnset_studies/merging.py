@@ -310,7 +310,7 @@ def row(
     mean, half = interval(test.mean(axis=1, keepdims=True))
     about = {"kind": kind, "recipe": name, "measure": "accuracy (%)", "value": mean, "ci95": half}
     about["by_seed"] = test.mean(axis=1).round(3).tolist()
-    about["tasks"] = {
+    about["by_task"] = {
         task: dict(zip(("value", "ci95"), interval(of[:, None]), strict=True))
         for task, of in zip(TASKS, test.T, strict=True)
     }

@@ -1,5 +1,6 @@
 """Trained table networks as small files: weights in half precision, and how they were made."""
 
+import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from ..core import InputError
+from ..core import InputError, write_file
 from ._table_transformer import TableTransformer
 
 ABOUT = "about"
@@ -47,7 +48,9 @@ def save_network(path: str | Path, network: TableTransformer, about: Mapping[str
     if lost:
         raise InputError(f"{lost[0]} of the network has numbers that half precision cannot hold.")
     whole = {"sizes": _sizes(network), "about": dict(about)}
-    np.savez_compressed(path, **{ABOUT: np.array(json.dumps(whole))}, **arrays)  # pyright: ignore
+    content = io.BytesIO()
+    np.savez_compressed(content, **{ABOUT: np.array(json.dumps(whole))}, **arrays)  # pyright: ignore
+    write_file(Path(path), content.getvalue())
 
 
 def load_network(path: str | Path) -> KeptNetwork:
