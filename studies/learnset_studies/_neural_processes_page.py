@@ -49,8 +49,8 @@ def page(result: dict[str, Any]) -> Page:
     """The page, all of its numbers from `result`."""
     training, sizes = result["training"], result["sizes"]
     about = (
-        "Each task is a curve that is drawn from a Gaussian process whose length and scale nobody"
-        " is told. A conditional neural process (`learnset.CNP`) reads 3 to 46 of its points, and"
+        "Each task is a curve that is drawn from a Gaussian process whose length and scale are"
+        " not given. A conditional neural process (`learnset.CNP`) reads 3 to 46 of its points, and"
         " predicts the others, with a standard deviation. It was trained on curves of the RBF"
         f" kernel: {training['steps']:,} steps of {sizes['batch']} curves, Adam with a rate of"
         f" 0.0005 that falls by a cosine, one seed, {training['seconds'] / 60:.0f} minutes on one"

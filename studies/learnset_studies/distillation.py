@@ -138,7 +138,7 @@ def _rules() -> list[Recipe]:
 def _course(
     scores: Mapping[int, Float[np.ndarray, "seeds pulls"]], bandits: int
 ) -> list[dict[str, Any]]:
-    """The regret after the last pull, by seed, after so many watched bandits."""
+    """The regret after the last pull, by seed, after a number of watched bandits."""
     return [
         {"bandits": step * bandits, "by_seed": [round(float(seed[-1]), 3) for seed in regret]}
         for step, regret in scores.items()

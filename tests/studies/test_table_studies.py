@@ -118,8 +118,9 @@ def test_boosting_grown_anew_finds_offsets_and_intervals_of_a_true_model_hold(mo
     )
     learners = (ls.comparison.InClosedForm(MixedModel()),)
     mixed = Recipe("mixed model", ls.Setting.MULTI_TASK, learners, (BLUP(),))
-    network = lambda key: ls.MLP(2, 1, key=key)  # noqa: E731
-    result = compare([mixed], network, question, key=jr.key(0), progress=False)
+    result = compare(
+        [mixed], lambda key: ls.MLP(2, 1, key=key), question, key=jr.key(0), progress=False
+    )
     rows = covers(result, ("mixed model", "not compared"), jr.key(0))
     assert [row["shots"] for row in rows] == [0, 10]
     # Of 20 tasks without a row, each is in or out as a whole: 3 standard errors are 0.2.

@@ -14,11 +14,11 @@ from ..core import Batch, InputError
 from ..data import Encoding
 from ..meta import InContextTable, InUnits, TablePFN, too_large
 from ..models import TableTransformer
+from ..recipes.in_context import MOST_ROWS as OF_SIBLING, MOST_SIBLINGS
 from ._arrays import room
 from ._of_tasks import OfTasks
 
 MOST_ROWS = 1000  # of a task that are read
-OF_SIBLING = 50  # rows of a sibling
 BLOCKS = 64, 512  # rows that one program answers, each as if it were alone
 
 
@@ -32,7 +32,7 @@ class InContext(OfTasks):
         self,
         network: TableTransformer | None = None,
         *,
-        siblings: int = 30,
+        siblings: int = MOST_SIBLINGS,
         task_column: int | str | None = None,
         random_state: Any = None,
     ):
