@@ -1,14 +1,15 @@
 """What the studies of few-shot classification of characters share: trainings, questions, rows."""
 
 import abc
-import contextlib
 import dataclasses
 import functools
 import json
+import multiprocessing
 import time
+from collections.abc import Sequence
 from concurrent.futures import as_completed, Executor
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -24,7 +25,6 @@ from learnset.comparison import (
     learn,
     NewTasks,
     Recipe,
-    slug,
     stoppable,
 )
 from learnset.core import DivergedError, InputError, write_file
@@ -35,6 +35,7 @@ from learnset.tasks import Affine, Episodes
 from learnset.training import written_folder
 
 from ._characters_page import draw, matching_steps, quarter
+from ._characters_parts import done, ended, named, Part, place, UNTRAINED
 from ._characters_recipes import (
     by_cell,
     BY_SHOTS,
@@ -49,29 +50,6 @@ from ._characters_recipes import (
 from ._study import SHARED
 
 WIDE = 20  # ways that networks are trained with which take any number of classes
-UNTRAINED = "nothing learnt"
-
-
-class Part(NamedTuple):
-    """A unit of work: what a learner answers. `ways` and `shots` are those of its training, and
-    zero where one training serves all cells."""
-
-    protocol: str
-    learner: str
-    ways: int = 0
-    shots: int = 0
-
-    @property
-    def name(self) -> str:
-        """Of its folder."""
-        cell = f" {self.ways}-way {self.shots}-shot" if self.shots else ""
-        return slug(self.learner.replace("+", " plus") + cell)
-
-    @property
-    def label(self) -> str:
-        """For the page."""
-        ways = f" {self.ways}-way" if self.ways > 5 and self.learner not in BY_SHOTS else ""
-        return self.learner + ways + (f" {self.shots}-shot" if self.shots else "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +82,13 @@ class Characters(abc.ABC):
 
     name: ClassVar[str]
     cells: ClassVar[tuple[tuple[int, int], ...]]  # ways, shots
-    reads: ClassVar[frozenset[str]] = SHARED | {"seed", "steps", "checkpoint_every", "resume"}
+    reads: ClassVar[frozenset[str]] = SHARED | {
+        "seed",
+        "steps",
+        "checkpoint_every",
+        "resume",
+        "only",
+    }
     draw = staticmethod(draw)
 
     @abc.abstractmethod
@@ -156,10 +140,20 @@ class Characters(abc.ABC):
         return dataclasses.replace(self, **dict.fromkeys(names, steps))
 
     def run(
-        self, folder: Path, key: Key[Array, ""], executor: Executor | None = None, **options: Any
+        self,
+        folder: Path,
+        key: Key[Array, ""],
+        executor: Executor | None = None,
+        only: Sequence[str] | None = None,
+        **options: Any,
     ) -> dict[str, Any]:
         """Trains and scores. What each learner answers is kept in the folder, and `resume` reads
-        it again; a run that is stopped returns what is done. `options` go to `learn`."""
+        it again, and what a result in the folder has; a run that is stopped returns what is done.
+        `options` go to `learn`.
+
+        **Arguments:** `only`: labels of the parts that are trained, in this order, where not all
+        are.
+        """
         protocols, parts = [], []
         for protocol, words in self.protocols().items():
             splits = characters(self, protocol)
@@ -172,8 +166,12 @@ class Characters(abc.ABC):
         # The longest first, so that none is left for the end.
         parts.sort(key=lambda part: (part.ways * part.shots, part.shots), reverse=True)
         work = functools.partial(answers, self, folder, np.asarray(jr.key_data(key)), options)
-        kept = {part: found for part in parts if (found := done(folder, options, part))}
-        undone, futures = [part for part in parts if part not in kept], {}
+        kept, origins = ended(self, folder, parts) if options.get("resume") else ({}, [])
+        kept |= {part: found for part in parts if (found := done(folder, options, part))}
+        wanted = parts if only is None else named(only, parts)
+        undone, futures = [part for part in wanted if part not in kept], {}
+        if not kept and not undone:
+            raise InputError(f"No part has ended in {folder}, and none is to be trained.")
         try:
             if executor is None:
                 for part in undone:
@@ -199,13 +197,16 @@ class Characters(abc.ABC):
             about["devices"] = {
                 part.label: of[part]["device"] for part in first if "device" in of[part]
             }
+            if shared := [part.label for part in first if of[part].get("shared")]:
+                about["shared"] = shared
             about["diverged"] = [part.label for part in first if "diverged" in of[part]]
             left = [part.label for part in self.parts(about["protocol"]) if part not in of]
             about |= {"left": left} if left else {}
             cells = {(part.ways, part.shots) for part in first if part.shots}
             about["trained_shots"] = sorted({shots for ways, shots in cells if ways == 5})
-        shown = {row["protocol"] for row in rows}
-        return {"rows": rows, "protocols": [one for one in protocols if one["protocol"] in shown]}
+        names = {row["protocol"] for row in rows}
+        shown = [one for one in protocols if one["protocol"] in names]
+        return {"rows": rows, "protocols": shown} | ({"earlier": origins} if origins else {})
 
     def parts(self, protocol: str) -> list[Part]:
         """The units of work under one protocol."""
@@ -310,23 +311,24 @@ class Characters(abc.ABC):
             at_once=max(1, 1000 // tasks.ways),
         )
 
-    def _rows(
-        self, experience: Experience, recipes: list[Recipe], splits: Splits, part: Part
-    ) -> list[dict[str, Any]]:
-        """Accuracy in the cells that a learner is for: of its ways, unless it takes any number of
+    def is_asked(self, part: Part, recipe: str, ways: int, shots: int) -> bool:
+        """Whether a recipe of a part is for a cell: of its ways, unless it takes any number of
         classes; of its shots, or of those that no training is for."""
+        if part.learner in MANY_WAY or recipe == "raw pixels":
+            return True
         free = part.learner in BY_SHOTS
         cells = self.trained_cells(part.protocol, part.learner)
         trained = {shots for ways, shots in cells if ways == part.ways}
+        nearest = shots if free or shots in trained else min(trained, default=0)
+        return ways == (ways if free else part.ways or 5) and part.shots in (0, nearest)
+
+    def _rows(
+        self, experience: Experience, recipes: list[Recipe], splits: Splits, part: Part
+    ) -> list[dict[str, Any]]:
+        """Accuracy in the cells that a learner is for."""
         rows = []
         for ways, shots in self.cells:
-            nearest = shots if free or shots in trained else min(trained, default=0)
-            able = [
-                one
-                for one in recipes
-                if one.name == "raw pixels"
-                or (ways == (ways if free else part.ways or 5) and part.shots in (0, nearest))
-            ]
+            able = [one for one in recipes if self.is_asked(part, one.name, ways, shots)]
             if able:
                 comparison = experience.ask(self.question(self.tasks(splits, ways, shots)), able)
                 rows += [self._row(comparison, one.name, ways, part.protocol) for one in able]
@@ -387,31 +389,21 @@ def characters(study: Characters, protocol: str) -> Splits:
     return study.splits(protocol)
 
 
-def done(folder: Path, options: dict[str, Any], part: Part) -> dict[str, Any] | None:
-    """What a part answered in a run that is resumed, if it was done."""
-    if options.get("resume"):
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads((_place(folder, part) / "answers.json").read_text())
-    return None
-
-
 def answers(
     study: Characters, folder: Path, key: np.ndarray, options: dict[str, Any], part: Part
 ) -> dict[str, Any]:
     """What a learner answers, kept in a file."""
-    began, out = time.perf_counter(), _place(folder, part)
+    began, out = time.perf_counter(), place(folder, part)
     with stoppable(), written_folder(out):
         trained_on(out)
         found = study.answers(part, out, key=jr.wrap_key_data(jnp.asarray(key)), **options)
         if device := trained_on(out):
             found["device"] = device
+        if multiprocessing.parent_process() is not None:  # a worker, and others are next to it
+            found["shared"] = True
         found["wall_seconds"] = round(time.perf_counter() - began, 1)
         write_file(out / "answers.json", json.dumps(found))
     return found
-
-
-def _place(folder: Path, part: Part) -> Path:
-    return folder / slug(part.protocol) / part.name
 
 
 def trained_on(out: Path) -> str:

@@ -263,8 +263,8 @@ def _of_others(sizes: dict[str, Any], shown: list[str]) -> list[str]:
         )
     if "Reptile" in shown:
         words[-1] += (
-            " Reptile trains by five steps of 0.1 on ten images, and is tested after ten of a size"
-            " chosen on validation tasks."
+            " Reptile trains by five steps of 0.1 on ten images (with twenty ways by ten on forty),"
+            " and is tested after ten of a size chosen on validation tasks."
         )
     return words
 
@@ -293,6 +293,8 @@ def _seconds(part: dict[str, Any]) -> str:
         by_device.setdefault(device, []).append(label)
     if len(by_device) > 1:
         words += "".join(f" On one {name}: {', '.join(each)}." for name, each in by_device.items())
+    if part.get("shared"):
+        words += f" Next to others, which takes longer: {', '.join(part['shared'])}."
     if part.get("diverged"):
         words += f" Without result, because training diverged: {', '.join(part['diverged'])}."
     if part.get("left"):

@@ -23,7 +23,7 @@ from learnset.meta import LearntRidge, R2D2, WithRidge
 from learnset.models import Headed, MLP
 from learnset.tasks import Sinusoids
 
-from ._characters import Part
+from ._characters_parts import Part
 from ._maml_sinusoids_page import CURVE_SHOTS
 from .maml_sinusoids import MAMLSinusoids, network, trained_on_all, TUNED
 from .omniglot import OmniglotStudy, RANDOM

@@ -49,7 +49,7 @@ class OmniglotStudy(Characters):
         return OmniglotStudy(15_000, 60, (64,) * 4, 4000, 4000, 32, 64, 1000, 1200, True)
 
     def trained_cells(self, protocol: str, learner: str) -> tuple[tuple[int, int], ...]:
-        wide = self.complete and protocol == RANDOM and learner in ("MAML", "ANIL")
+        wide = self.complete and protocol == RANDOM and learner in GRADIENT
         return self.cells if wide else self.cells[:2]
 
     @property

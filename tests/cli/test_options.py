@@ -514,6 +514,7 @@ STUDY = {
     "--resume": {"options"},
     "--full": {"study"},
     "--from-pretrained": {"options"},
+    "--only one two": {"options"},
     "--workers 2": {"options"},
     "--scheduler tcp://host:1": {"options"},
 }

@@ -1,6 +1,8 @@
 """The studies of characters: their pages of made-up results, and what they compare with."""
 
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,7 +15,8 @@ from learnset.comparison import learn
 from learnset.data import omniglot
 from learnset.models import Headed, Raw
 from learnset.report import markdown_of
-from learnset_studies._characters import done, Part
+from learnset.training import write_sealed_json
+from learnset_studies._characters_parts import done, ended, Part
 from learnset_studies._characters_recipes import embedded, SettledBy
 from learnset_studies.glyphs import GlyphStudy
 from learnset_studies.omniglot import OmniglotStudy
@@ -138,6 +141,71 @@ def test_a_run_that_is_stopped_returns_what_is_done(tmp_path, monkeypatch):
     assert "ANIL 5-shot" not in part["left"] and "ANIL 5-shot" in part["training"]
     page = markdown_of(study.page(result | {"sizes": dataclasses.asdict(study)}))
     assert "Not trained when the run was stopped: " in page
+
+
+@pytest.fixture
+def parts_of_one_row(monkeypatch) -> list[str]:
+    """Studies without data, whose parts answer one row each; the labels of those that did."""
+    worked: list[str] = []
+
+    def of_part(study, folder, key, options, part):
+        worked.append(part.label)
+        one = row(part.protocol, part.learner, part.ways, part.shots, 96.0)
+        return {"rows": [one], "seconds": 1.5, "device": f"card {len(worked)}"}
+
+    blank = ls.data.Labelled.from_arrays(np.zeros((20, 28, 28, 1), np.uint8), np.zeros(20, int))
+    splits = ls.data.Splits(blank, blank, blank)
+    monkeypatch.setattr("learnset_studies._characters.answers", of_part)
+    monkeypatch.setattr("learnset_studies._characters.characters", lambda *_: splits)
+    return worked
+
+
+def kept_as_result(study, folder, **options):
+    """What a run finds, written where the next one reads it."""
+    found = study.run(folder, jr.key(0), **options)
+    result = {"sizes": dataclasses.asdict(study)} | found
+    folder.mkdir(exist_ok=True)
+    write_sealed_json(folder / "result.json", result | {"meta": {"command": "learnset study"}})
+    return found
+
+
+def test_parts_are_added_to_a_result_and_each_keeps_the_card_it_was_trained_on(
+    tmp_path, parts_of_one_row
+):
+    study, folder = OmniglotStudy().full(), tmp_path / "run"
+    first = kept_as_result(study, folder, only=["Reptile 20-way 1-shot", "MAML 1-shot"])
+    assert parts_of_one_row == ["Reptile 20-way 1-shot", "MAML 1-shot"] and "earlier" not in first
+    again = {"resume": True, "only": ["R2D2 5-shot", "MAML 1-shot"]}
+    second = kept_as_result(study, folder, **again)
+    assert parts_of_one_row[2:] == ["R2D2 5-shot"]
+    assert [one["recipe"] for one in second["rows"]] == ["R2D2", "MAML", "Reptile"]
+    assert second["rows"][1:] == first["rows"] and second["rows"][1]["published"] == 98.7
+    assert second["earlier"] == [{"command": "learnset study"}]
+    (about,) = second["protocols"]
+    cards = {"R2D2 5-shot": "card 3", "MAML 1-shot": "card 2", "Reptile 20-way 1-shot": "card 1"}
+    assert about["devices"] == cards and not cards.keys() & set(about["left"])
+    nothing_more = study.run(folder, jr.key(0), resume=True, only=())
+    assert nothing_more["rows"] == second["rows"] and len(parts_of_one_row) == 3
+
+
+def test_parts_that_cannot_be_added_are_refused(tmp_path, parts_of_one_row):
+    study = OmniglotStudy().full()
+    with pytest.raises(ls.InputError, match="`only=MAML 3-shot` is no part of the study"):
+        study.run(tmp_path, jr.key(0), only=["MAML 3-shot"])
+    with pytest.raises(ls.InputError, match="No part has ended"):
+        study.run(tmp_path, jr.key(0), only=())
+    kept_as_result(study, tmp_path, only=["MAML 1-shot"])
+    with pytest.raises(ls.InputError, match="of a study of other sizes"):
+        study.with_steps(7).run(tmp_path, jr.key(0), resume=True, only=())
+
+
+def test_all_rows_of_the_kept_result_belong_to_a_part():
+    study, folder = OmniglotStudy().full(), Path(__file__).parents[2] / "docs/results/omniglot"
+    rows = json.loads((folder / "result.json").read_text())["rows"]
+    parts = [part for protocol in study.protocols() for part in study.parts(protocol)]
+    kept, _ = ended(study, folder, parts)
+    assert sum(len(found["rows"]) for found in kept.values()) == len(rows)
+    assert all("device" in found for found in kept.values())
 
 
 def test_cells_without_a_published_number_stay_empty():

@@ -34,6 +34,9 @@ class Study(TrainingOptions, WorkerOptions):
     """draw everything with the trained agents that come with the studies"""
     redraw: Path | None = None
     """draw the finished run in this directory again, from its result.json alone"""
+    only: tuple[str, ...] | None = None
+    """train these parts of the study only, as its page names them, in this order; none where none
+    is named. What has ended before is added by --resume"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -104,6 +107,7 @@ class Study(TrainingOptions, WorkerOptions):
             "from_pretrained": self.from_pretrained,
             "workers": self.workers is not None,
             "scheduler": self.scheduler is not None,
+            "only": self.only is not None,
         }
         for option, there in given.items():
             if there and option not in kind.reads:
@@ -115,7 +119,7 @@ class Study(TrainingOptions, WorkerOptions):
         if self.from_pretrained:
             study = _as_trained(study, kind())
         options = {name: getattr(self, name) for name in ("checkpoint_every", "resume")}
-        options |= {"from_pretrained": self.from_pretrained}
+        options |= {"from_pretrained": self.from_pretrained, "only": self.only}
         return study, {name: value for name, value in options.items() if name in kind.reads}
 
 

@@ -18,7 +18,7 @@ class Study(Protocol):
 
     reads: ClassVar[frozenset[str]]
     """the options that the study reads, of: seed, steps, checkpoint_every, resume, full,
-    from_pretrained, workers, scheduler; the command refuses the others. The last two come as
+    from_pretrained, only, workers, scheduler; the command refuses the others. The last two come as
     `executor`, if they are given"""
 
     def quick(self) -> "Study":
