@@ -298,5 +298,5 @@ def _seconds(part: dict[str, Any]) -> str:
     if part.get("diverged"):
         words += f" Without result, because training diverged: {', '.join(part['diverged'])}."
     if part.get("left"):
-        words += f" Not trained when the run was stopped: {', '.join(part['left'])}."
+        words += f" Not trained: {', '.join(part['left'])}."
     return words
