@@ -2,37 +2,50 @@
 
 Usage: pip install 'jax[cuda13]' torch==2.13.0 torchjd==0.18.0 && python benchmarks/gpu.py
 
-Nearly all of its time is compilation. XLA compiles a program for a GPU on one thread: a training of
-sinusoids took 15 s on an H200 machine, and six of convolutions were not ready after 100 s.
-`--only` takes some parts, and leaves the numbers of others as they are. `--tiny` takes small sizes
-and short times, so that the program can be tried where there is no GPU: what it measures then says
-nothing.
+Nearly all of its time is compilation: a training with convolutions has some fifty matrix products,
+and XLA compiles and tries many kernels for each. So all programs are first compiled side by side,
+each in a process of its own, into a folder from which they are then read; what is not ready after
+`--ready` seconds is left out, and named. `--flags '--xla_gpu_enable_triton_gemm=false'` leaves
+products of convolutions to the libraries of the GPU, which needs no kernels to be compiled; the
+page says so.
 
-PyTorch is measured first, which compiles nothing; then learnset, part by part, quick ones first.
-The programs of a part are compiled side by side, then measured one after another, by the clock, and
-the best of several calls counts. Each number is kept at once, so that a run that is stopped loses
-none. What is not installed is left out, and what fails is named.
+Then one program after another is measured with nothing else on the GPU, by the clock, and the best
+of several calls counts: learnset, PyTorch, and learnset in other forms. Each number is kept at
+once, so that a run that is stopped loses none. What is not installed is left out, and what fails is
+named. `--only` takes some parts, and leaves the numbers of others as they are. `--tiny` takes small
+sizes and short times, so that the program can be tried where there is no GPU: what it measures then
+says nothing.
 """
 
 import json
-import threading
+import os
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gpu_page import IN_BUFFERS, page, PARTS, WAYS
+from gpu_page import IN_BUFFERS, page, PARTS
+from gpu_works import (
+    BALANCERS,
+    IMAGES,
+    images,
+    MATRICES,
+    others,
+    PRECISIONS,
+    precisions,
+    SINUSOIDS,
+    sinusoids,
+    Work,
+)
 from harness import in_own_process, least_seconds, Pieces, run
 
-SINUSOIDS, IMAGES = (25, 1_000, 10_000), (16, 128)  # tasks a step
-MATRICES, MAZES, SEEDED = ((32, 10**5), (128, 10**5)), (64, 4_096, 16_384), (64,)
-BALANCERS = ("UPGrad", "MGDA", "IMTL-G", "Aligned-MTL")
-PRECISIONS = {"TF32": "tensorfloat32", "float32": "highest"}
 SHARED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # memory, with torch
-AT_ONCE = 14  # programs that are compiled side by side
+CONVOLUTIONS = ("protonet", "images")
+SMALL = ("balancers",)  # parts whose programs one process compiles
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,10 @@ class OnGPU(Pieces):
     """of each measurement"""
     tiny: bool = False
     """small sizes and one precision, to try the program"""
+    ready: float = 60.0
+    """seconds that programs have to be compiled in"""
+    flags: str = ""
+    """of XLA, for convolutions of learnset; the page states them"""
 
 
 class Kept:
@@ -65,217 +82,95 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Work:
-    """Something to measure: `prepare` compiles it, and gives what measures it."""
+class Asked:
+    """What of its works a worker is to do."""
 
-    section: str
-    setting: str
-    name: str
-    prepare: Callable[[], Callable[[float], Any]]
-    precision: str = "TF32"
+    parts: list[str]
+    seconds: float  # of each measurement; 0: compile only
+    tiny: bool
+    setting: str = ""  # the only one
+    without: tuple[str, ...] = ()  # works by name, which could not be compiled
 
 
-def ours(path: str, parts: list[str], seconds: float, tiny: bool) -> dict[str, Any]:
+def ours(path: str, **asked: Any) -> dict[str, Any]:
     """All measurements of learnset as it is."""
-    works = [*_images("learnset", tiny), *_sinusoids("learnset", tiny), *_others(tiny)]
-    return _measured(Kept(path), works, parts, seconds, 1 if tiny else AT_ONCE)
+    return _measured(Kept(path), _ours(asked["tiny"]), Asked(**asked))
 
 
-def other_forms(path: str, parts: list[str], seconds: float, tiny: bool) -> dict[str, Any]:
+def _ours(tiny: bool) -> list[Work]:
+    return [*images("learnset", tiny), *sinusoids("learnset", tiny), *others(tiny)]
+
+
+def other_forms(path: str, **asked: Any) -> dict[str, Any]:
     """Convolutions in the form that is not chosen: MAML in that of shared weights, the prototypical
     network in that of weights that differ."""
     from learnset.models import _convolution
 
-    form = threading.local()
-    _convolution.convolve = lambda x, weight, stride: form.of(x, weight, stride)
+    form: list[Any] = []
+    _convolution.convolve = lambda x, weight, stride: form[0](x, weight, stride)
 
     def formed(work: Work) -> Work:
         def prepare() -> Callable[[float], Any]:
-            form.of = _convolution.by_lax if work.section == "images" else _convolution.by_product
+            images = work.section == "images"
+            form[:] = [_convolution.by_lax if images else _convolution.by_product]
             return work.prepare()
 
         return replace(work, prepare=prepare)
 
-    works = [formed(w) for w in _images("learnset, other form", tiny) if w.precision == "TF32"]
-    return _measured(Kept(path), works, parts, seconds, 1 if tiny else AT_ONCE)
+    works = [formed(work) for work in _other_forms(asked["tiny"])]
+    return _measured(Kept(path), works, Asked(**asked))
 
 
-def in_buffers(path: str, parts: list[str], seconds: float, tiny: bool) -> dict[str, Any]:
+def _other_forms(tiny: bool) -> list[Work]:
+    return [work for work in images("learnset, other form", tiny) if work.precision == "TF32"]
+
+
+def in_buffers(path: str, **asked: Any) -> dict[str, Any]:
     """Sinusoids with whole loops in command buffers, by a flag of XLA."""
-    works = [w for w in _sinusoids("learnset, in command buffers", tiny) if w.precision == "TF32"]
-    return _measured(Kept(path), works, parts, seconds, 1 if tiny else AT_ONCE)
+    return _measured(Kept(path), _in_buffers(asked["tiny"]), Asked(**asked))
 
 
-def _measured(
-    kept: Kept, works: list[Work], parts: list[str], seconds: float, at_once: int
-) -> dict[str, Any]:
-    """Compiles each part side by side, then measures one work after another."""
+def _in_buffers(tiny: bool) -> list[Work]:
+    name = "learnset, in command buffers"
+    return [work for work in sinusoids(name, tiny) if work.precision == "TF32"]
+
+
+def _measured(kept: Kept, works: list[Work], asked: Asked) -> dict[str, Any]:
+    """Compiles and measures one work after another; or gives the seconds to compile them."""
     import jax
 
-    def prepared(work: Work) -> Callable[[float], Any]:
-        with jax.default_matmul_precision(PRECISIONS[work.precision]):
-            return work.prepare()
+    def wanted(work: Work) -> bool:
+        setting = asked.setting in ("", work.setting)
+        return work.section in asked.parts and setting and work.title not in asked.without
 
-    card = jax.devices()[0]
-    kept.add("about", "device", card=getattr(card, "device_kind", str(card)), jax=jax.__version__)
-    for part in parts:
-        some = [work for work in works if work.section == part]
-        began = time.perf_counter()
-        with ThreadPoolExecutor(at_once) as pool:
-            futures = [pool.submit(prepared, work) for work in some]
-        if some:
-            took = {some[0].name: time.perf_counter() - began}
-            kept.add("seconds to compile", part, **took)
-        for work, future in zip(some, futures, strict=True):
-            try:
-                with jax.default_matmul_precision(PRECISIONS[work.precision]):
-                    kept.add(part, work.setting, **{work.name: future.result()(seconds)})
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}"[:500]
-                kept.add("failed", f"{part}, {work.setting}, {work.name}", reason=reason)
-    return {}
-
-
-def _precisions(tiny: bool) -> list[str]:
-    return list(PRECISIONS)[: 1 if tiny else None]
-
-
-def _images(name: str, tiny: bool) -> Iterator[Work]:
-    """MAML, strided, and a prototypical network, pooled."""
-    import few_shot
-
-    import learnset as ls
-
-    for precision in _precisions(tiny):
-        for tasks in (1,) if tiny else IMAGES:
-
-            def maml(tasks: int = tasks) -> Callable[[float], float]:
-                episodes = few_shot._episodes(5, 1, 15)
-                method = ls.MAML(ls.cross_entropy, 0.4)
-                return _training(method, few_shot._classifier(), episodes, tasks, 16)
-
-            yield Work("images", f"{tasks} {precision}", name, maml, precision)
-
-        def protonet() -> Callable[[float], float]:
-            model = ls.models.Headed(few_shot._encoder(strided=False), None)
-            episodes = few_shot._episodes(WAYS, 5, 5)
-            return _training(ls.ProtoNet(), model, episodes, 1, 32)
-
-        yield Work("protonet", f"1 {precision}", name, protonet, precision)
-
-
-def _sinusoids(name: str, tiny: bool) -> Iterator[Work]:
-    import training
-
-    import learnset as ls
-
-    for precision in _precisions(tiny):
-        for tasks in (2,) if tiny else SINUSOIDS:
-
-            def maml(tasks: int = tasks) -> Callable[[float], float]:
-                method = ls.MAML(ls.mse, inner_lr=0.01)
-                return _training(method, training.network(), ls.Sinusoids(), tasks, 256)
-
-            yield Work("sinusoids", f"{tasks} {precision}", name, maml, precision)
-
-
-def _others(tiny: bool) -> Iterator[Work]:
-    """Balancers, and the water maze."""
-    for tasks, params in ((2, 10),) if tiny else MATRICES:
-        for name in BALANCERS:
-
-            def balancer(
-                name: str = name, tasks: int = tasks, params: int = params
-            ) -> Callable[[float], float]:
-                return _balancer(name, tasks, params)
-
-            yield Work("balancers", f"{name} {tasks} {params}", "learnset", balancer, "float32")
-    for batch in (2,) if tiny else MAZES:
-        yield Work("mazes", str(batch), "learnset", lambda batch=batch: _mazes(batch))
-    for batch in (2,) if tiny else SEEDED:
-        yield Work("seeds", str(batch), "seconds", lambda batch=batch: _seeds(batch))
-
-
-def _training(
-    method: Any, model: Any, tasks: Any, tasks_per_step: int, window: int
-) -> Callable[[float], float]:
-    """What measures tasks a second of `learnset.train`, drawing, Adam and all."""
-    import jax.random as jr
-    import optax
-
-    import learnset as ls
-
-    def seconds_of(steps: int) -> float:
-        return ls.train(
-            method,
-            model,
-            tasks,
-            optax.adam(1e-3),
-            steps=steps,
-            key=jr.key(1),
-            tasks_per_step=tasks_per_step,
-            log_every=window,
-            progress=False,
-        ).seconds
-
-    seconds_of(1)
-
-    def measure(seconds: float) -> float:
-        windows = max(1, round(seconds / 3 / seconds_of(window)))
-        least = min(seconds_of(windows * window) for _ in range(3))
-        return tasks_per_step * windows * window / least
-
-    return measure
-
-
-def _balancer(name: str, tasks: int, params: int) -> Callable[[float], float]:
-    """What measures seconds of one aggregation."""
-    import balancers
-    import jax
-    import jax.numpy as jnp
-    import jax.random as jr
-
-    rows = jnp.asarray(balancers.matrix("independent", tasks, params))
-    method = balancers._methods()[name]
-    program = jax.jit(lambda rows, key: method.direction(rows, key=key))
-
-    def call() -> Any:
-        return jax.block_until_ready(program(rows, jr.key(0)))
-
-    call()
-    return lambda seconds: least_seconds(call, seconds / 4, time.perf_counter)
-
-
-def _mazes(batch: int) -> Callable[[float], float]:
-    """What measures steps a second of the water maze with training."""
-    import envs
-    import jax.random as jr
-
-    agent = envs.new_agent()
-    envs.trained(1, batch, agent, jr.key(2))
-
-    def measure(seconds: float) -> float:
-        one = envs.trained(1, batch, agent, jr.key(2)).seconds
-        steps = max(1, round(seconds / 3 / one))
-        least = min(envs.trained(steps, batch, agent, jr.key(2)).seconds for _ in range(3))
-        return steps * batch * envs.HORIZON / least
-
-    return measure
-
-
-def _seeds(batch: int) -> Callable[[float], dict[str, float]]:
-    """What measures seconds of a step of five runs, one after another and together."""
-    import envs
-
-    envs.seeds_rate(batch, 0)
-    return lambda seconds: envs.seeds_rate(batch, 2 * seconds)
+    card, took = jax.devices()[0], 0.0
+    if asked.seconds:
+        kept.add("about", "device", card=getattr(card, "device_kind", str(card)))
+        kept.add("about", "device", jax=jax.__version__)
+    works = [work for work in works if wanted(work)]
+    for work in sorted(works, key=lambda work: asked.parts.index(work.section)):
+        try:
+            with jax.default_matmul_precision(PRECISIONS[work.precision]):
+                began = time.perf_counter()
+                measure = work.prepare()
+                took += time.perf_counter() - began
+                if asked.seconds:
+                    kept.add(work.section, work.setting, **{work.name: measure(asked.seconds)})
+        except Exception as error:
+            if not asked.seconds:
+                raise
+            kept.add("failed", work.title, reason=f"{type(error).__name__}: {error}"[:500])
+    return {"seconds": took}
 
 
 # Workers of torch
 
 
-def theirs(path: str, parts: list[str], seconds: float, tiny: bool) -> dict[str, Any]:
+def theirs(
+    path: str, parts: list[str], seconds: float, tiny: bool, without: Any = ()
+) -> dict[str, Any]:
     """All measurements of PyTorch and TorchJD."""
+    del without  # it compiles nothing
     import torch
     import torch_few_shot
     import torch_reference
@@ -294,7 +189,7 @@ def theirs(path: str, parts: list[str], seconds: float, tiny: bool) -> dict[str,
         steps["images", tasks] = lambda n=tasks: torch_few_shot.maml_step(
             "vmap", False, n, **options
         )
-    for precision in _precisions(tiny):
+    for precision in precisions(tiny):
         tf32 = precision == "TF32"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         for (section, tasks), make in steps.items():
@@ -380,23 +275,82 @@ def measure(benchmark: OnGPU) -> dict[str, Any]:
     others = {} if not benchmark.only else kept.all()
     path.write_text(json.dumps({n: of for n, of in others.items() if n not in (*parts, "failed")}))
     kept.add("about", "tiny", tiny=tiny)
+    kept.add("about", "flags", flags=benchmark.flags)
     setting = {"path": str(path), "parts": parts, "seconds": 0.01 if tiny else benchmark.seconds}
-    workers: list[tuple[Any, dict[str, str]]] = [(ours, {})]
-    if find_spec("torch") is not None:
-        workers.insert(0, (theirs, {}))
-    if {"images", "protonet"} & set(parts):
-        workers.append((other_forms, {}))
-    if "sinusoids" in parts:
-        workers.append((in_buffers, IN_BUFFERS))
-    for worker, environment in workers:
-        if tiny:
-            worker(**setting, tiny=True)
-            continue
-        try:
-            in_own_process(worker, SHARED | environment, **setting, tiny=False)
-        except RuntimeError as error:  # it is named, and the others go on
-            kept.add("failed", worker.__name__, reason=str(error)[-500:])
+    folder = tempfile.TemporaryDirectory()
+    with folder:
+        workers = _workers(parts, benchmark.flags, folder.name)
+        if not tiny:
+            setting["without"] = compiled(workers, setting, benchmark.ready, kept)
+        for worker, some, environment in workers:
+            if tiny:
+                worker(**setting | {"parts": some}, tiny=True)
+                continue
+            try:
+                in_own_process(worker, environment, **setting | {"parts": some}, tiny=False)
+            except RuntimeError as error:  # it is named, and the others go on
+                kept.add("failed", worker.__name__, reason=str(error)[-500:])
     return kept.all()
+
+
+Turn = tuple[Any, list[str], dict[str, str]]  # a worker, its parts, its environment
+
+
+def _workers(parts: list[str], flags: str, folder: str) -> list[Turn]:
+    """Whose turn it is, those whose numbers matter most first."""
+    cached = {
+        "JAX_COMPILATION_CACHE_DIR": folder,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+    def with_flags(more: str = "") -> dict[str, str]:
+        given = " ".join(filter(None, (os.environ.get("XLA_FLAGS", ""), more)))
+        return SHARED | cached | {"XLA_FLAGS": given}
+
+    images = [part for part in parts if part in CONVOLUTIONS]
+    others = [part for part in parts if part not in CONVOLUTIONS]
+    turns: list[Turn] = [(ours, others, with_flags()), (ours, images, with_flags(flags))]
+    if find_spec("torch") is not None:
+        turns.append((theirs, parts, SHARED))
+    sinusoids = [part for part in parts if part == "sinusoids"]
+    turns.append((in_buffers, sinusoids, with_flags(IN_BUFFERS)))
+    turns.append((other_forms, images, with_flags(flags)))
+    return [turn for turn in turns if turn[1]]
+
+
+def compiled(
+    turns: list[Turn],
+    setting: dict[str, Any],
+    ready: float,
+    kept: Kept,
+    tiny: bool = False,
+) -> list[str]:
+    """Compiles all programs side by side. Returns the names of those that were not ready."""
+    of = {ours: _ours, other_forms: _other_forms, in_buffers: _in_buffers}
+    environments: dict[tuple[Any, str, str], dict[str, str]] = {}
+    groups: dict[tuple[Any, str, str], list[str]] = {}
+    for worker, parts, environment in (turn for turn in turns if turn[0] in of):
+        for work in (work for work in of[worker](tiny) if work.section in parts):
+            group = worker, work.section, "" if work.section in SMALL else work.setting
+            groups.setdefault(group, []).append(work.title)
+            environments[group] = environment
+
+    def compile_one(group: tuple[Any, str, str]) -> float:
+        worker, part, one = group
+        asked = setting | {"parts": [part], "seconds": 0.0, "setting": one, "tiny": tiny}
+        return in_own_process(worker, environments[group], ready, **asked)["seconds"]
+
+    missing: list[str] = []
+    with ThreadPoolExecutor(len(groups) or 1) as pool:
+        futures = {group: pool.submit(compile_one, group) for group in groups}
+        for group, future in futures.items():
+            try:
+                kept.add("seconds to compile", groups[group][0], seconds=future.result())
+            except RuntimeError as error:
+                missing += groups[group]
+                for title in groups[group]:
+                    kept.add("failed", title, reason=str(error)[-500:])
+    return missing
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from harness import table
 
 PARTS = ("balancers", "sinusoids", "protonet", "images", "mazes", "seeds")
 BUFFERS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,WHILE,CONDITIONAL"
-IN_BUFFERS = {"XLA_FLAGS": f"--xla_gpu_enable_command_buffer={BUFFERS}"}
+IN_BUFFERS = f"--xla_gpu_enable_command_buffer={BUFFERS}"
 WAYS, LONG_PROTONET, LONG_MAML = 20, 15_000, 4_000
 Rates = dict[str, float]
 
@@ -16,13 +16,15 @@ def page(result: dict[str, Any]) -> str:
     about = result["about"]
     versions = ", ".join(f"{name} {value}" for name, value in about["device"].items())
     tiny = "\nTiny sizes: these numbers say nothing.\n" if about["tiny"]["tiny"] else ""
+    flags = about.get("flags", {}).get("flags", "")
+    flagged = f"\nConvolutions of learnset were compiled with `{flags}`.\n" if flags else ""
     sections = "\n\n".join(_section(part, result[part]) for part in PARTS if part in result)
     return f"""# Speed on a GPU
 
 Made by `python benchmarks/gpu.py` ({versions}). By the clock, PyTorch and learnset in processes of
 their own. A rate of learnset is that of `learnset.train`: new tasks are drawn in every step, and
 Adam moves the model; PyTorch takes the same images in each step.
-{tiny}
+{flagged}{tiny}
 {sections}
 {_failed(result.get("failed", {}))}"""
 
@@ -34,7 +36,7 @@ def _section(part: str, cells: dict[str, Any]) -> str:
             return f"""## Second-order MAML on sinusoids, tasks/s
 
 "In command buffers" has whole loops as CUDA graphs, by a flag of XLA:
-`{IN_BUFFERS["XLA_FLAGS"]}`.
+`{IN_BUFFERS}`.
 
 {rates_table(cells)}"""
         case "images":

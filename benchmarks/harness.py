@@ -144,18 +144,26 @@ def footer(result: dict[str, Any]) -> str:
 
 
 def in_own_process(
-    worker: Worker, environment: dict[str, str] | None = None, **arguments: Any
+    worker: Worker,
+    environment: dict[str, str] | None = None,
+    timeout: float | None = None,
+    **arguments: Any,
 ) -> dict[str, Any]:
-    """The result of a worker of this program in a process of its own."""
+    """The result of a worker of this program in a process of its own, which has `timeout` seconds
+    if they are given."""
     if "--worker" in sys.argv:
         raise RuntimeError("A worker starts no workers: the program does not know `--worker`.")
     call = json.dumps([worker.__name__, arguments])
-    done = subprocess.run(
-        [sys.executable, sys.argv[0], "--worker", call],
-        capture_output=True,
-        text=True,
-        env=dict(os.environ) | (environment or {}),
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, sys.argv[0], "--worker", call],
+            capture_output=True,
+            text=True,
+            env=dict(os.environ) | (environment or {}),
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"not ready after {timeout:g} s") from None
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])

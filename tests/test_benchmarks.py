@@ -37,6 +37,25 @@ def test_a_ratio_is_that_of_the_best_form_of_each_side(monkeypatch):
     assert gpu_page.rates_table({"16 TF32": rates}).splitlines()[-1].endswith("| 3.0 | 3.00× |")
 
 
+def test_a_worker_that_is_not_ready_in_time_is_named_and_stopped(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import harness
+
+    program = tmp_path / "sleeps.py"
+    program.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    with pytest.raises(RuntimeError, match="not ready after 0.2 s"):
+        harness.in_own_process(dict, timeout=0.2)
+
+
+def test_a_page_of_a_gpu_states_the_flags_of_xla(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import gpu_page
+
+    about = {"device": {}, "tiny": {"tiny": False}, "flags": {"flags": "--some_flag=1"}}
+    assert "were compiled with `--some_flag=1`" in gpu_page.page({"about": about})
+
+
 def test_a_page_ends_with_the_machine_and_its_load(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     import harness
