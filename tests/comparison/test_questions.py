@@ -44,6 +44,20 @@ def test_what_was_trained_once_answers_each_question_as_if_it_were_compared_alon
     assert many["tuned"].cost.train_seconds == few["tuned"].cost.train_seconds > 0
 
 
+def test_the_answers_to_each_of_several_questions_are_resumed(tmp_path):
+    """A second question once found the answers to the first, and was refused."""
+    untrained = ls.Recipe("ridge", ls.Setting.SCRATCH, adapters=(ls.Ridge(0.1),))
+
+    def answers(**options):
+        experience = learnt(out=tmp_path, **options)
+        return [experience.ask(question, [untrained])["ridge"] for question in (FEW, MANY)]
+
+    first, again = answers(), answers(resume=True)
+    for before, after in zip(first, again, strict=True):
+        np.testing.assert_array_equal(before.of_tasks, after.of_tasks)
+        assert before.cost == after.cost  # read, not measured anew
+
+
 def test_another_number_of_seeds_is_refused():
     with pytest.raises(ls.InputError, match="3 seeds are asked, but 2 have learnt"):
         learnt().ask(NewTasks(FAMILY, shots=(2,), **SIZES | {"seeds": 3}), [RIDGE])

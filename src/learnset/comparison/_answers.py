@@ -56,8 +56,10 @@ class Answers(NamedTuple):
 
 
 class KeptAnswers:
-    """Answers to a question, a file for each recipe in `recipes/`; about new tasks those of recipes
-    that learn nothing before. (Trainings on the host have checkpoints of their own.)"""
+    """Answers to a question, a file for each recipe in `recipes/`, for a second question in
+    `recipes/2/`; about new tasks those of recipes that learn nothing before. (Trainings on the host
+    have checkpoints of their own.) `asked`: the digests of questions before, to which this one is
+    added."""
 
     def __init__(
         self,
@@ -68,15 +70,19 @@ class KeptAnswers:
         budget: Budget,
         *,
         resume: bool,
+        asked: list[str],
     ):
-        self.folder = None if folder is None else folder / "recipes"
+        self.folder, self.common = None, None
         self.question, self.models, self.resume = question, models, resume
-        self.common = None
-        if self.folder is not None:
-            with writing(self.folder):
-                self.folder.mkdir(exist_ok=True)
+        if folder is not None:
             other = () if precision() == "highest" else (precision(),)
             self.common = digest((question, models, key, budget, *other))
+            if self.common not in asked:
+                asked.append(self.common)
+            number = asked.index(self.common)
+            self.folder = folder / "recipes" / (str(number + 1) if number else "")
+            with writing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
 
     def read(self, recipe: Recipe) -> Answers | None:
         """The answers of an earlier run; None where there are none, or where they are damaged or

@@ -77,6 +77,7 @@ class Experience:
         self.past, self.stacked = past.past()
         self.kept: list[tuple[Recipe, Learnt]] = []
         self._pasts: dict[Any, HostPast] = {}
+        self._asked: list[str] = []  # digests of questions, in their order
 
     def ask(
         self,
@@ -122,6 +123,7 @@ class Experience:
                 self.key,
                 self.budget,
                 resume=self.keeping.resume,
+                asked=self._asked,
             )
             left = []
             for recipe in recipes:
