@@ -24,9 +24,10 @@ import numpy as np
 import pytest
 
 GOLDEN = Path(__file__).with_name("golden.json")
+TABLE = ["shops.csv", "--task-column", "shop", "--target", "sales"]
 COMMANDS = {
     "sinusoids": ["compare", "sinusoids", "--quick"],
-    "table": ["compare", "shops.csv", "--task-column", "shop", "--target", "sales", "--quick"],
+    "table": ["compare", *TABLE, "--quick", "--seeds", "2"],
 }
 pytestmark = pytest.mark.slow
 
