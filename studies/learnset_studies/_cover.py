@@ -74,7 +74,10 @@ def _of_mixed(model: MixedPredictor, support: Batch, x: Float[Array, "queries in
 
     z = jnp.sqrt(support.weight)[:, None] * with_one(support.x)
     noise, spread = model.noise[0], model.spread[:, 0]
-    left = noise * jnp.linalg.inv(z.T @ z + jnp.diag(noise / spread))
+    # After the mean, which has a factorisation of its own: of two at a time, on two cores, each may
+    # wait for the other for ever (jax 0.10.2).
+    system = z.T @ z + jnp.diag(noise / spread) + 0 * mean.sum()
+    left = noise * jnp.linalg.inv(system)
     new = with_one(x)
     return mean, jnp.sqrt(noise + ((new @ left) * new).sum(axis=1))[:, None]
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -11,7 +13,7 @@ from scipy.stats import norm
 import learnset as ls
 from learnset.comparison import compare, NewTableTasks, Recipe
 from learnset.models import TableTransformer
-from learnset.multitask import BLUP, MixedModel
+from learnset.multitask import BLUP, MixedModel, MixedPredictor
 from learnset.report import markdown_of
 from learnset_studies import _related_sets, _table_sets, related_tables, simulated_tables
 from learnset_studies._boosted_newcomers import boosted
@@ -95,6 +97,15 @@ def test_the_interval_of_a_mixed_model_is_that_of_its_joint_distribution():
     left = joint[3, 3] - joint[3, :3] @ np.linalg.solve(joint[:3, :3], joint[:3, 3])
     assert float(std[0, 0]) == pytest.approx(left**0.5, rel=1e-3)
     assert jnp.allclose(mean[0], BLUP().adapt(new, support)(query[0]), atol=1e-5)
+
+
+def test_mean_and_interval_of_mixed_models_come_from_one_program():
+    """Two factorisations at a time may wait for each other for ever, on two cores."""
+    many = MixedPredictor(jnp.zeros((250, 13, 1)), jnp.ones((250, 1)), jnp.ones((250, 13, 1)))
+    x = jr.normal(jr.key(0), (250, 6, 12))
+    support = ls.Batch(x, x[..., :1], jnp.ones((250, 6)))
+    _, std = eqx.filter_jit(jax.vmap(_of_mixed))(many, support, x)
+    assert (std > 1).all()
 
 
 @pytest.mark.slow
