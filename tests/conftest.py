@@ -74,6 +74,7 @@ LONGEST = (
     "test_use_examples",
     "test_custom",
     "test_backbone_command",
+    "test_packaging",
 )
 
 

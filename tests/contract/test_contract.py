@@ -110,7 +110,9 @@ METHODS = {
     ),
     "in context": (
         ls.meta.InContext,
-        lambda: ls.meta.InContextClassifier(classifier(), size=8, width=8, heads=2, key=jr.key(1)),
+        lambda: ls.meta.InContextClassifier(
+            classifier(), size=8, width=8, heads=2, depth=1, key=jr.key(1)
+        ),
         BLOBS,
     ),
     "table pfn": (

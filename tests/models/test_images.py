@@ -259,6 +259,7 @@ def test_filters_may_grow_from_one_convolution_to_the_next(getkey):
     encoder = ls.Conv4((28, 28, 1), filters=(4, 8, 16, 32), key=getkey())
     sizes = [block.convolution.weight.shape[2:] for block in encoder.blocks]
     assert sizes == [(1, 4), (4, 8), (8, 16), (16, 32)]
-    assert encoder.features(jnp.ones((28, 28, 1))).shape == (encoder.size,) == (32,)
+    features = jax.eval_shape(encoder.features, jnp.ones((28, 28, 1)))
+    assert features.shape == (encoder.size,) == (32,)
     with pytest.raises(ls.InputError, match="has 3 entries for 4 `blocks`"):
         ls.Conv4((28, 28, 1), filters=(4, 8, 16), key=getkey())

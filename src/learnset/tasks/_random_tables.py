@@ -35,8 +35,9 @@ class RandomTables(AbstractTasks):
     - `classes`: 0 for regression; otherwise targets are one-hot, and classes unequally frequent.
     - `missing`: the largest part of cells that are missing, and zero; half of all tables have none.
 
-    >>> import jax.random as jr, learnset as ls
-    >>> task = ls.tasks.RandomTables(shots=30).sample(ls.Split.TRAIN, key=jr.key(0))
+    >>> import jax, jax.random as jr, learnset as ls
+    >>> tasks = ls.tasks.RandomTables(shots=30)
+    >>> task = jax.eval_shape(lambda key: tasks.sample(ls.Split.TRAIN, key=key), jr.key(0))
     >>> task.support.x.shape, task.query.y.shape
     ((30, 12), (20, 1))
     """
