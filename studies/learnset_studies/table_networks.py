@@ -24,8 +24,9 @@ from learnset.models import save_network, TableTransformer
 from learnset.tasks import AbstractDistribution, Bundle, Groups, RelatedGaussian, RelatedTables
 from learnset.training import train
 
-SIZES: dict[str, Any] = {"width": 64, "heads": 4, "depth": 4, "thinking": 8}
+SIZES: dict[str, Any] = {"width": 96, "heads": 4, "depth": 5, "thinking": 8}
 SEED, WARM_UP = 0, 50
+LOG, KEEP = 20, 200  # steps
 SHARE = 0.15  # of the rate of Muon: that of Adam
 
 
@@ -35,29 +36,30 @@ class Stage(NamedTuple):
     tasks: AbstractDistribution
     groups: int  # of each family in a step
     steps: int
-    rate: float = 0.02  # of Muon
-    falls: float = 1.0  # from which part of the steps the rates fall to zero
+    rate: float = 0.01  # of Muon
+    falls: bool = False  # whether the rates fall to zero, or stay
 
 
+def one_table(shots: int, in_size: int) -> Groups:
+    """Linear tasks without siblings."""
+    return Groups(
+        RelatedGaussian(shots, 8, 0, in_size=in_size, common=(0.0,), noise=0.2, varied=in_size > 1)
+    )
+
+
+RELATED = Bundle(
+    (
+        Groups(RelatedGaussian(32, 8, siblings=7, in_size=6, varied=True)),
+        Groups(RelatedTables(256, 32, siblings=0, in_size=16, varied=True)),
+        Groups(RelatedTables(50, 8, siblings=7, in_size=8, varied=True)),
+        Groups(RelatedTables(24, 6, siblings=23, in_size=5, varied=True)),
+    )
+)
 STAGES = (
-    Stage(Groups(RelatedGaussian(20, 8, siblings=0, in_size=1, common=(0.0,), noise=0.1)), 64, 150),
-    Stage(
-        Groups(RelatedGaussian(32, 8, 0, in_size=4, common=(0.0,), noise=0.2, varied=True)), 48, 200
-    ),
-    Stage(
-        Bundle(
-            (
-                Groups(RelatedGaussian(24, 8, 7, in_size=4, varied=True)),
-                Groups(RelatedTables(100, 16, siblings=0, in_size=8, varied=True)),
-                Groups(RelatedTables(30, 8, siblings=3, in_size=5, varied=True)),
-                Groups(RelatedTables(8, 3, siblings=15, in_size=3, varied=True)),
-            )
-        ),
-        4,
-        2700,
-        rate=0.01,
-        falls=0.3,
-    ),
+    Stage(one_table(20, 1), 64, 300, rate=0.02),
+    Stage(one_table(32, 4), 64, 400),
+    Stage(RELATED, 8, 300),
+    Stage(RELATED, 8, 2000, falls=True),
 )
 # The axes of matrices in the blocks, of which there are several along the first axis.
 AXES = {
@@ -82,9 +84,9 @@ def main(folder: Path, *, resume: bool = False) -> None:
             steps=stage.steps,
             key=jr.fold_in(key, number),
             tasks_per_step=stage.groups,
-            log_every=10,
+            log_every=LOG,
             out=folder / str(number),
-            checkpoint_every=50,
+            checkpoint_every=KEEP,
             resume=resume,
         )
         model = run.model
@@ -92,10 +94,17 @@ def main(folder: Path, *, resume: bool = False) -> None:
     about = {
         "prior": "; then ".join(done),
         "seed": SEED,
-        "hardware": f"a processor ({platform.machine()}), jax {jax.__version__}",
+        "hardware": f"{hardware()}, jax {jax.__version__}",
         "command": "python -m learnset_studies.table_networks FOLDER",
     }
     save_network(folder / "table_network.npz", model, about)
+
+
+def hardware() -> str:
+    """What the network was trained on."""
+    if jax.default_backend() == "cpu":
+        return f"a processor ({platform.machine()})"
+    return f"one {jax.devices()[0].device_kind}"
 
 
 def described(stage: Stage) -> str:
@@ -107,20 +116,24 @@ def described(stage: Stage) -> str:
 
 
 def optimiser(stage: Stage) -> optax.GradientTransformation:
-    """Muon for the matrices of blocks, Adam for all else."""
-    turn = round(stage.falls * stage.steps)
-    shape = optax.schedules.join_schedules(
-        [
-            optax.schedules.linear_schedule(0.0, 1.0, WARM_UP),
-            optax.schedules.linear_schedule(1.0, 0.0, max(1, stage.steps - turn)),
-        ],
-        [max(turn, WARM_UP)],
-    )
+    """That of a stage."""
+    shape = optax.schedules.linear_schedule(0.0, 1.0, WARM_UP)
+    if stage.falls:
+        down = optax.schedules.linear_schedule(1.0, 0.0, stage.steps - WARM_UP)
+        shape = optax.schedules.join_schedules([shape, down], [WARM_UP])
+    return muon(lambda step: stage.rate * shape(step))
+
+
+def muon(rate: optax.Schedule) -> optax.GradientTransformation:
+    """Muon for the matrices of the blocks of a table network, Adam for all else.
+
+    Source: Jordan et al. 2024, *Muon: An optimizer for hidden layers in neural networks*.
+    """
     return optax.chain(
         optax.clip_by_global_norm(1.0),
         optax.contrib.muon(
-            lambda step: stage.rate * shape(step),
-            adam_learning_rate=lambda step: SHARE * stage.rate * shape(step),
+            rate,
+            adam_learning_rate=lambda step: SHARE * rate(step),
             muon_weight_dimension_numbers=matrices,
         ),
     )

@@ -14,7 +14,6 @@ import learnset as ls
 from learnset.comparison import compare, NewTableTasks, SeenTasks
 from learnset.core import Related
 from learnset.meta import InContextTable
-from learnset.models import TableReader
 from learnset.tasks import RelatedGaussian
 
 FAMILY = RelatedGaussian(shots=8, queries=5, siblings=3, sibling_shots=6)
@@ -127,9 +126,9 @@ def test_a_known_task_reads_all_tasks_but_itself(table, task):
     own = read.for_task(jnp.asarray(4)).condition(one)
     x, scales = task.query.x[0], ls.models.Scales.of(tasks)
     scaled = ls.Batch(scales.inputs(tasks.x), scales.targets(tasks.y), tasks.weight)
-    # As in training, where each task of a group is learnt with the others.
-    group = table.network.contexts(scaled, jnp.ones(3, bool))
-    reader = TableReader(table.network, *jax.tree.map(lambda leaf: leaf[1], group))
+    group = jax.tree.map(lambda leaf: leaf[np.array([0, 2])], scaled)
+    known = jax.tree.map(lambda leaf: leaf[1], scaled)
+    reader = table.network.condition(known, table.network.read(group))
     assert_close(own.gaussian(x)[0], scales.units(reader.gaussian(scales.inputs(x))[0]), atol=1e-4)
     stranger = read.for_task(jnp.asarray(-1)).condition(one).gaussian(x)
     assert_close(stranger, table.with_siblings(tasks).condition(one).gaussian(x), atol=1e-4)

@@ -90,11 +90,7 @@ class InContextTable(eqx.Module):
         """The siblings without the task itself."""
         if self.siblings is None or self.numbers is None:
             return self.siblings
-        others = self.numbers != self.own
-        there = self.siblings.there.reshape(*self.siblings.there.shape[:-1], len(others), -1)
-        left = there & others[None, :, None]
-        count = left.any(axis=-1).sum(axis=-1).astype(self.siblings.count.dtype)
-        return Siblings(self.siblings.contexts, left.reshape(self.siblings.there.shape), count)
+        return jax.vmap(lambda read: read.of(self.numbers != self.own))(self.siblings)
 
     def _check(self, rows: Batch) -> None:
         if why := too_large(rows.x.shape[-1], rows.y.shape[-1] if self.classes else 0):

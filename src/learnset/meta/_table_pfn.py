@@ -7,9 +7,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from ..core import (
+    Batch,
     cross_entropy,
     gaussian_nll,
     Loss,
@@ -19,7 +20,7 @@ from ..core import (
     State,
     Task,
 )
-from ..models import KeptNetwork, load_network, TableReader, TableTransformer
+from ..models import KeptNetwork, load_network, TableTransformer
 from ..tasks import Group
 from ._cnp import Amortised
 from ._in_context_table import InContextTable
@@ -32,7 +33,7 @@ class TablePFN(AbstractMetaLearner):
     that prior.
 
     A support set that is a `Related` is read with its siblings. The predictor keeps keys and values
-    of what it read, so that a query costs its own row only. The model is a `TableTransformer`.
+    of what it read, so that for a query nothing is read again. The model is a `TableTransformer`.
 
     Training takes tasks of any family. On `Groups` of related tasks every task of a group is one to
     be solved from its own support set and those of the others, which are read once. On `Bundle`s
@@ -103,10 +104,15 @@ class TablePFN(AbstractMetaLearner):
         if self.half:
             blocks = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model.blocks)
             model = eqx.tree_at(lambda m: m.blocks, model, blocks)
-        read = model.contexts(group.support, group.told)
-        return jax.vmap(lambda own, query: self.loss(TableReader(model, *own), query))(
-            read, group.query
-        ).mean()
+        count = len(group.told)
+        siblings = model.read(group.support) if count > 1 else None
+
+        def one(own: Batch, query: Batch, number: Int[Array, ""]) -> Float[Array, ""]:
+            others = group.told & (jnp.arange(count) != number)
+            told = None if siblings is None else siblings.of(others)
+            return self.loss(model.condition(own, told), query)
+
+        return jax.vmap(one)(group.support, group.query, jnp.arange(count)).mean()
 
 
 @functools.cache

@@ -31,8 +31,9 @@ class TableTransformer(eqx.Module):
 
     Each cell of a row is a token. Blocks let cells of a row read each other, then those of a column
     read each other: rows of the support set, and a few *thinking rows*, which are learnt, are read;
-    queries only read. Thinking rows also read those of the other tasks of a `Related` support set,
-    so that a query costs the same with siblings as without.
+    queries only read. Then cells of targets read those of the other tasks of a `Related` support
+    set, rows and thinking rows alike. Each of these tasks has been read by itself, as if it were
+    alone, so that this is done once for all new tasks.
 
     An input that is NaN in a row is not read there; one that is NaN in all rows has no influence.
     Targets are columns too. For regression each has a normal distribution; with `classes`, the
@@ -101,70 +102,57 @@ class TableTransformer(eqx.Module):
         which depends on no new task."""
         if siblings is None and isinstance(support, Related):
             siblings = self.read(support.siblings)
-        own = jax.tree.map(lambda leaf: leaf[None], (support.x, support.y, support.weight))
-        contexts, there, _ = self._contexts(Batch(*own), jnp.zeros(1, bool), siblings)
-        return TableReader(self, jax.tree.map(lambda leaf: leaf[0], contexts), there[0])
+        return self._read(support, siblings)[0]
 
     def read(self, siblings: Batch) -> "Siblings":
-        """What other tasks tell a task, of which a query reads nothing: it costs the same.
+        """What other tasks tell a task. Each is read by itself.
 
         **Arguments:** `siblings`: "siblings points"; an absent one has only points of weight zero.
         """
-        there = (jax.vmap(weight_of_points)(siblings.weight) > 0).any(axis=1)
-        _, _, tells = self._contexts(siblings, jnp.ones(len(siblings.x), bool))
-        return Siblings(tells, jnp.repeat(there, self.thoughts.shape[1]), there.sum())
+        readers, tells = jax.vmap(self._read)(siblings)
+        there = readers.there & readers.there[:, self.thoughts.shape[1] :].any(axis=1)[:, None]
+        contexts = jax.tree.map(
+            lambda leaf: jnp.moveaxis(leaf, 0, 2).reshape(*leaf.shape[1:3], -1, *leaf.shape[-2:]),
+            tells,
+        )
+        return Siblings(contexts, there.reshape(-1), there.any(axis=1).sum())
 
-    def contexts(
-        self, supports: Batch, told: Bool[Array, "tasks"]
-    ) -> tuple["Context", Bool[Array, "tasks rows"]]:
-        """What queries of each task read in each block, and which of its rows are there. Each task
-        reads its own support set, and learns from those of the tasks that are `told`.
-
-        **Arguments:** `supports`: "tasks points".
-        """
-        return self._contexts(supports, told)[:2]
-
-    def _contexts(
-        self, supports: Batch, told: Bool[Array, "tasks"], siblings: "Siblings | None" = None
-    ) -> tuple["Context", Bool[Array, "tasks rows"], "Context"]:
-        """As `contexts`, with what `siblings` tell all tasks; and what the tasks tell others.
-
-        Blocks are taken one after the other by a scan: one of them is compiled.
-        """
-        there = jax.vmap(weight_of_points)(supports.weight) > 0
-        weight = jnp.broadcast_to(jax.vmap(point_weight)(supports), supports.y.shape)
-        rows = self.cells(supports.x, present(supports.y, weight), weight > 0)
-        readable = told & there.any(axis=1)
-        count = readable.sum() - readable.astype(int)
-        if siblings is not None:
-            count = count + siblings.count
-        size = jnp.stack([there.sum(axis=1), count], axis=1)
+    def _read(
+        self, support: Batch, siblings: "Siblings | None" = None
+    ) -> tuple["TableReader", "Context"]:
+        """The predictor for one task, and what the task tells others in each block. Blocks are
+        taken one after the other by a scan: one of them is compiled."""
+        targets, thinking = support.y.shape[-1], self.thoughts.shape[1]
+        there = weight_of_points(support.weight) > 0
+        weight = jnp.broadcast_to(point_weight(support), support.y.shape)
+        rows = self.cells(support.x, present(support.y, weight), weight > 0)
+        count = jnp.zeros((), int) if siblings is None else siblings.count
+        size = jnp.log1p(jnp.stack([there.sum(), count]).astype(rows.dtype)) @ self.counts
         thoughts = jnp.concatenate(
             [
-                jnp.repeat(cells[:, None], columns.shape[-1], axis=1)
-                for cells, columns in zip(self.thoughts, (supports.x, supports.y), strict=True)
+                jnp.repeat(cells[:, None], number, axis=1)
+                for cells, number in zip(self.thoughts, (support.x.shape[-1], targets), strict=True)
             ],
             axis=1,
         )
-        counted = jnp.log1p(size.astype(rows.dtype)) @ self.counts
-        rows = jnp.concatenate([thoughts[None] + counted[:, None, None], rows], axis=1)
+        rows = jnp.concatenate([thoughts + size[None, None], rows])
         rows = rows.astype(self.blocks.scale.dtype)
-        known = self._known(supports.x, there, supports.y.shape[-1])
-        thinking = self.thoughts.shape[1]
-        there = jnp.pad(there, ((0, 0), (thinking, 0)), constant_values=True)
+        known = self._known(support.x, there, targets)
+        there = jnp.pad(there, (thinking, 0), constant_values=True)
 
         def step(rows: Array, layer: tuple[TableBlock, Context | None]) -> Any:
             block, others = layer
             rows = block.across(rows, known)
-            heard = None if siblings is None or others is None else (others, siblings.there)
-            thoughts, tells = block.hear(rows[:, :thinking], readable, heard)
-            rows = jnp.concatenate([thoughts, rows[:, thinking:]], axis=1)
-            context = jax.vmap(block.rows.context)(rows)
-            return block.think(jax.vmap(block.read)(rows, context, there)), (context, tells)
+            context = block.rows.context(rows)
+            rows = block.read(rows, context, there)
+            tells = block.tasks.context(rows[:, -targets:])
+            own = jax.tree.map(lambda leaf: leaf[:, :thinking], tells)
+            rows = block.hear(rows, own, others, None if siblings is None else siblings.there)
+            return block.think(rows), (context, own, tells)
 
-        told_to_all = None if siblings is None else siblings.contexts
-        _, (contexts, tells) = jax.lax.scan(step, rows, (self.blocks, told_to_all))
-        return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), contexts), there, tells
+        told = None if siblings is None else siblings.contexts
+        _, (contexts, own, tells) = jax.lax.scan(step, rows, (self.blocks, told))
+        return TableReader(self, contexts, there, own, siblings), tells
 
     def cells(
         self,
@@ -179,18 +167,14 @@ class TableTransformer(eqx.Module):
         return jnp.concatenate([inputs, targets], axis=-2)
 
     def _known(
-        self, x: Float[Array, "tasks points in"], there: Bool[Array, "tasks points"], targets: int
-    ) -> Bool[Array, "tasks rows cells"]:
+        self, x: Float[Array, "points in"], there: Bool[Array, "points"], targets: int
+    ) -> Bool[Array, "rows cells"]:
         """Which cells of a row, of a thinking one too, the others read."""
         cells = ~jnp.isnan(x)
-        of_any = (
-            cells.any(axis=1) if x.shape[1] else jnp.ones_like(cells, shape=(len(x), x.shape[2]))
-        )
-        of_task = jnp.where(
-            there.any(axis=1)[:, None], (cells & there[..., None]).any(axis=1), of_any
-        )
-        thoughts = jnp.repeat(of_task[:, None], self.thoughts.shape[1], axis=1)
-        return _with_targets(jnp.concatenate([thoughts, cells], axis=1), targets)
+        of_any = cells.any(axis=0) if len(x) else jnp.ones_like(cells, shape=x.shape[1:])
+        of_task = jnp.where(there.any(), (cells & there[:, None]).any(axis=0), of_any)
+        thoughts = jnp.repeat(of_task[None], self.thoughts.shape[1], axis=0)
+        return _with_targets(jnp.concatenate([thoughts, cells]), targets)
 
 
 def _with_targets(known: Bool[Array, "*rows in"], targets: int) -> Bool[Array, "*rows cells"]:
@@ -206,19 +190,24 @@ class TableReader(eqx.Module):
     model: TableTransformer
     contexts: "Context"  # "blocks columns rows heads size"
     there: Bool[Array, "rows"]
+    thoughts: "Context"  # of targets, of the task's own thinking rows: "blocks targets rows ..."
+    siblings: "Siblings | None" = None
 
     def answers(self, x: Float[Array, "in"]) -> Float[Array, "out numbers"]:
         """What the network says about each target."""
-        model = self.model
+        model, siblings = self.model, self.siblings
         unknown = jnp.zeros(self.contexts.keys.shape[1] - len(x), x.dtype)
         row = model.cells(x, unknown, unknown > 0)[None].astype(model.blocks.scale.dtype)
         known = _with_targets(~jnp.isnan(x), len(unknown))[None]
 
-        def step(row: Array, layer: tuple[TableBlock, Context]) -> tuple[Array, None]:
-            block, context = layer
-            return block.think(block.read(block.across(row, known), context, self.there)), None
+        def step(row: Array, layer: Any) -> tuple[Array, None]:
+            block, context, own, others = layer
+            row = block.read(block.across(row, known), context, self.there)
+            row = block.hear(row, own, others, None if siblings is None else siblings.there)
+            return block.think(row), None
 
-        row, _ = jax.lax.scan(step, row, (model.blocks, self.contexts))
+        told = None if siblings is None else siblings.contexts
+        row, _ = jax.lax.scan(step, row, (model.blocks, self.contexts, self.thoughts, told))
         targets = row[0, len(x) :].astype(model.scale.dtype)
         return jax.vmap(model.head)(normalised(targets, model.scale))
 
@@ -239,11 +228,16 @@ class Context(eqx.Module):
 
 
 class Siblings(eqx.Module):
-    """What other tasks tell a task in each block of a table transformer."""
+    """What other tasks tell a task in each block of a table transformer, of their targets."""
 
-    contexts: Context  # "blocks columns tokens heads size"
+    contexts: Context  # "blocks targets tokens heads size": all those of a task follow each other
     there: Bool[Array, "tokens"]
     count: Int[Array, ""]
+
+    def of(self, told: Bool[Array, "siblings"]) -> "Siblings":
+        """The same of some of the tasks."""
+        there = self.there.reshape(len(told), -1) & told[:, None]
+        return Siblings(self.contexts, there.reshape(-1), there.any(axis=1).sum())
 
 
 class Reading(eqx.Module):
@@ -294,8 +288,8 @@ class Reading(eqx.Module):
 
 
 class TableBlock(eqx.Module):
-    """A block: cells of a row read each other, thinking rows read those of other tasks, rows read
-    the rows of their task, then a small network."""
+    """A block: cells of a row read each other, rows read the rows of their task, targets read those
+    of other tasks, then a small network."""
 
     cells: Reading
     rows: Reading
@@ -335,24 +329,22 @@ class TableBlock(eqx.Module):
 
     def hear(
         self,
-        thoughts: Float[Array, "tasks thinking cells width"],
-        told: Bool[Array, "tasks"],
-        siblings: tuple[Context, Bool[Array, "others"]] | None = None,
-    ) -> tuple[Float[Array, "tasks thinking cells width"], Context]:
-        """Thinking rows of each task after reading its own, those of the tasks that are told, and
-        what siblings tell; and what they themselves tell."""
-        count, thinking, cells, width = thoughts.shape
-        flat = thoughts.reshape(-1, cells, width)
-        there = jnp.repeat(told[None] | jnp.eye(count, dtype=bool), thinking, axis=1)
-        there = jnp.repeat(there, thinking, axis=0)
-        tells = context = self.tasks.context(flat)
-        if siblings is not None:
-            others, known = siblings
-            context = jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), tells, others)
-            known = jnp.broadcast_to(known[None], (len(there), len(known)))
-            there = jnp.concatenate([there, known], axis=1)
-        reading = jax.vmap(lambda column, context: self.tasks(column, context, there), (1, 0), 1)
-        return thoughts + reading(flat, context).reshape(thoughts.shape), tells
+        rows: Float[Array, "rows cells width"],
+        own: Context,
+        others: Context | None,
+        there: Bool[Array, "others"] | None,
+    ) -> Float[Array, "rows cells width"]:
+        """Rows after their targets have read what siblings tell, and the thinking rows of the task
+        itself, which are always there."""
+        targets, known = own.keys.shape[0], jnp.ones(own.keys.shape[1], bool)
+        if others is not None and there is not None:
+            own = jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), own, others)
+            known = jnp.concatenate([known, there])
+        reading = jax.vmap(
+            lambda column, context: self.tasks(column, context, known[None]), (1, 0), 1
+        )
+        heard = reading(rows[:, -targets:], own)
+        return rows + jnp.pad(heard, ((0, 0), (rows.shape[1] - targets, 0), (0, 0)))
 
     def think(self, rows: Float[Array, "*rows cells width"]) -> Float[Array, "*rows cells width"]:
         """Cells after a small network of each."""

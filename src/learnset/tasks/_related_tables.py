@@ -23,8 +23,8 @@ class RelatedTables(AbstractGroups):
     its own. How strong each is varies from group to group, from tasks that are all the same to
     tasks that share nothing; in a quarter of the groups tasks are of three kinds. Inputs may be
     shifted from task to task, be of two values or of a few levels, say nothing, be constant or
-    partly missing, with a column of zeros and ones that says so. A fifth of the targets have two
-    values.
+    partly missing, with a column of zeros and ones that says so. A quarter of the targets have
+    two values.
 
     The support set is a `Related`. Inputs and targets have the scales of all rows that are read.
 
@@ -68,7 +68,7 @@ class RelatedTables(AbstractGroups):
         key, size_key, told_key, class_key, input_key = jr.split(split.fold(key), 5)
         count = jnp.asarray(self.in_size)
         if self.varied:
-            count = 1 + fewer(input_key, self.in_size - 1)
+            count = 1 + up_to(input_key, self.in_size - 1)
         x, y = self._rows(key, count)
         if self.classes:
             flat = one_hot_classes(class_key, y.reshape(-1), self.classes)
@@ -78,7 +78,7 @@ class RelatedTables(AbstractGroups):
         shots, tasks = self.shots, 1 + self.siblings
         size, told = jnp.full(tasks, shots), jnp.asarray(self.siblings)
         if self.varied:
-            size, told = rows_of(size_key, shots, tasks), fewer(told_key, self.siblings)
+            size, told = up_to(size_key, shots, (tasks,)), up_to(told_key, self.siblings)
         told = jnp.arange(tasks) < told
         weight = (jnp.arange(shots)[None] < size[:, None]).astype(x.dtype)
         x, y = self._scaled(x, y, weight, told)
@@ -160,10 +160,10 @@ def columns(key: Key[Array, ""], x: Float[Array, "rows in"]) -> Float[Array, "ro
 
 
 def of_two_values(key: Key[Array, ""], y: Float[Array, "*rows"]) -> Float[Array, "*rows"]:
-    """The targets, of which a fifth become zeros and ones, at least a tenth of each."""
+    """The targets, of which a quarter become zeros and ones, at least a tenth of each."""
     some_key, part_key = jr.split(key)
     cut = jnp.quantile(y, jr.uniform(part_key, minval=0.1, maxval=0.9))
-    return jnp.where(jr.bernoulli(some_key, 0.2), (y > cut).astype(y.dtype), y)
+    return jnp.where(jr.bernoulli(some_key, 0.25), (y > cut).astype(y.dtype), y)
 
 
 def strong(key: Key[Array, ""], count: int) -> Float[Array, "count"]:
@@ -176,6 +176,6 @@ def fewer(key: Key[Array, ""], most: int, shape: tuple[int, ...] = ()) -> Array:
     return jnp.floor((most + 2.0) ** jr.uniform(key, shape)).astype(int) - 1
 
 
-def rows_of(key: Key[Array, ""], most: int, tasks: int) -> Int[Array, "tasks"]:
-    """Numbers of rows from 0 to `most`, of which half are below a quarter of 100, or half of 8."""
-    return jnp.floor((most + 2.0) ** jnp.sqrt(jr.uniform(key, (tasks,)))).astype(int) - 1
+def up_to(key: Key[Array, ""], most: int, shape: tuple[int, ...] = ()) -> Array:
+    """Whole numbers from 0 to `most`, of which half are below a quarter of 100, or half of 8."""
+    return jnp.floor((most + 2.0) ** jnp.sqrt(jr.uniform(key, shape))).astype(int) - 1
