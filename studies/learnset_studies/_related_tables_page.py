@@ -223,8 +223,9 @@ def _method(result: dict[str, Any]) -> str:
     return (
         f"In each of {sizes['divisions']} divisions a fifth of the tasks is scored, and another"
         " fifth chooses settings: penalties, step sizes, numbers of steps, and which of two sizes"
-        " of a leaf. Of a task at most 100 rows are used. The network reads 30 tasks, drawn at"
-        f" random, with 50 rows each. MAML and R2D2 train for {sizes['steps']} steps on a network"
+        " of a leaf. Of a task at most 100 rows are used. The network reads"
+        f" {in_context.MOST_SIBLINGS} tasks, drawn at random, with {in_context.MOST_ROWS} rows"
+        f" each. MAML and R2D2 train for {sizes['steps']} steps on a network"
         f" of two hidden layers of 40. `{BOOSTED}` is scikit-learn's `HistGradientBoosting` on the"
         " rows of the known tasks and the few of the new ones, with the task as a category: it is"
         " the one rival that learns everything anew when tasks are added, and it sees the few rows"
