@@ -193,9 +193,9 @@ def test_training_on_groups_learns_resumes_and_is_saved(tmp_path):
             method, model, groups, adam, steps=steps, out=tmp_path / out, **options, **more
         )
 
-    whole = run(300, "whole")
+    whole = run(900, "whole")
     run(100, "cut")
-    resumed = run(300, "cut", resume=True)
+    resumed = run(900, "cut", resume=True)
     assert jax.tree.all(jax.tree.map(np.array_equal, whole.model, resumed.model))
     error = ls.evaluate(method, whole.model, family, num_tasks=100, key=jr.key(2)).mean[0]
     prior = 1 + family.noise**2
