@@ -327,28 +327,27 @@ def compiled(
 ) -> list[str]:
     """Compiles all programs side by side. Returns the names of those that were not ready."""
     of = {ours: _ours, other_forms: _other_forms, in_buffers: _in_buffers}
-    environments: dict[tuple[Any, str, str], dict[str, str]] = {}
-    groups: dict[tuple[Any, str, str], list[str]] = {}
+    groups: dict[tuple[Any, str, str], tuple[dict[str, str], list[str]]] = {}
     for worker, parts, environment in (turn for turn in turns if turn[0] in of):
         for work in (work for work in of[worker](tiny) if work.section in parts):
             group = worker, work.section, "" if work.section in SMALL else work.setting
-            groups.setdefault(group, []).append(work.title)
-            environments[group] = environment
+            groups.setdefault(group, (environment, []))[1].append(work.title)
 
     def compile_one(group: tuple[Any, str, str]) -> float:
         worker, part, one = group
         asked = setting | {"parts": [part], "seconds": 0.0, "setting": one, "tiny": tiny}
-        return in_own_process(worker, environments[group], ready, **asked)["seconds"]
+        return in_own_process(worker, groups[group][0], ready, **asked)["seconds"]
 
     missing: list[str] = []
     with ThreadPoolExecutor(len(groups) or 1) as pool:
         futures = {group: pool.submit(compile_one, group) for group in groups}
         for group, future in futures.items():
+            _, titles = groups[group]
             try:
-                kept.add("seconds to compile", groups[group][0], seconds=future.result())
+                kept.add("seconds to compile", titles[0], seconds=future.result())
             except RuntimeError as error:
-                missing += groups[group]
-                for title in groups[group]:
+                missing += titles
+                for title in titles:
                     kept.add("failed", title, reason=str(error)[-500:])
     return missing
 

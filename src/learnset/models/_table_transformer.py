@@ -115,7 +115,7 @@ class TableTransformer(eqx.Module):
             lambda leaf: jnp.moveaxis(leaf, 0, 2).reshape(*leaf.shape[1:3], -1, *leaf.shape[-2:]),
             tells,
         )
-        return Siblings(contexts, there.reshape(-1), there.any(axis=1).sum())
+        return Siblings(contexts, there)
 
     def _read(
         self, support: Batch, siblings: "Siblings | None" = None
@@ -147,7 +147,7 @@ class TableTransformer(eqx.Module):
             rows = block.read(rows, context, there)
             tells = block.tasks.context(rows[:, -targets:])
             own = jax.tree.map(lambda leaf: leaf[:, :thinking], tells)
-            rows = block.hear(rows, own, others, None if siblings is None else siblings.there)
+            rows = block.hear(rows, own, others, siblings)
             return block.think(rows), (context, own, tells)
 
         told = None if siblings is None else siblings.contexts
@@ -203,8 +203,7 @@ class TableReader(eqx.Module):
         def step(row: Array, layer: Any) -> tuple[Array, None]:
             block, context, own, others = layer
             row = block.read(block.across(row, known), context, self.there)
-            row = block.hear(row, own, others, None if siblings is None else siblings.there)
-            return block.think(row), None
+            return block.think(block.hear(row, own, others, siblings)), None
 
         told = None if siblings is None else siblings.contexts
         row, _ = jax.lax.scan(step, row, (model.blocks, self.contexts, self.thoughts, told))
@@ -231,13 +230,16 @@ class Siblings(eqx.Module):
     """What other tasks tell a task in each block of a table transformer, of their targets."""
 
     contexts: Context  # "blocks targets tokens heads size": all those of a task follow each other
-    there: Bool[Array, "tokens"]
-    count: Int[Array, ""]
+    there: Bool[Array, "siblings each"]
+
+    @property
+    def count(self) -> Int[Array, ""]:
+        """How many of them have a row."""
+        return self.there.any(axis=1).sum()
 
     def of(self, told: Bool[Array, "siblings"]) -> "Siblings":
         """The same of some of the tasks."""
-        there = self.there.reshape(len(told), -1) & told[:, None]
-        return Siblings(self.contexts, there.reshape(-1), there.any(axis=1).sum())
+        return Siblings(self.contexts, self.there & told[:, None])
 
 
 class Reading(eqx.Module):
@@ -332,14 +334,14 @@ class TableBlock(eqx.Module):
         rows: Float[Array, "rows cells width"],
         own: Context,
         others: Context | None,
-        there: Bool[Array, "others"] | None,
+        siblings: Siblings | None,
     ) -> Float[Array, "rows cells width"]:
-        """Rows after their targets have read what siblings tell, and the thinking rows of the task
-        itself, which are always there."""
+        """Rows after their targets have read what siblings tell in this block, `others`, and the
+        thinking rows of the task itself, which are always there."""
         targets, known = own.keys.shape[0], jnp.ones(own.keys.shape[1], bool)
-        if others is not None and there is not None:
+        if siblings is not None:
             own = jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), own, others)
-            known = jnp.concatenate([known, there])
+            known = jnp.concatenate([known, siblings.there.reshape(-1)])
         reading = jax.vmap(
             lambda column, context: self.tasks(column, context, known[None]), (1, 0), 1
         )

@@ -12,8 +12,7 @@ from ..models import Scales
 from ._base import check_points
 from ._finite import FiniteTasks, first_points, some_points
 from ._held_out import HeldOutTasks
-from ._related_gaussian import AbstractGroups, Group
-from ._related_tables import fewer
+from ._related_gaussian import AbstractGroups, fewer, Group
 
 
 class PoolGroups(AbstractGroups):

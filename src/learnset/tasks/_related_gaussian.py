@@ -151,13 +151,13 @@ class RelatedGaussian(AbstractGroups):
         x_key, noise_key, count_key = jr.split(key, 3)
         x = jr.normal(x_key, (shots + queries, self.in_size))
         y = (x @ w + self.noise * jr.normal(noise_key, (shots + queries,)))[:, None]
-        count = _fewer(count_key, shots) if self.varied else shots
+        count = fewer(count_key, shots) if self.varied else shots
         there = (jnp.arange(shots) < count).astype(x.dtype)
         return Task(Batch(x[:shots], y[:shots], there), Batch(x[shots:], y[shots:]))
 
     def _told(self, key: Key[Array, ""], tasks: int) -> Bool[Array, "tasks"]:
         """Which tasks others read."""
-        return jnp.arange(tasks) < (_fewer(key, tasks) if self.varied else tasks)
+        return jnp.arange(tasks) < (fewer(key, tasks) if self.varied else tasks)
 
     def bayes(self, support: Batch) -> Float[Array, "in"]:
         """The posterior mean of the weights, from the task's own points and those of its siblings.
@@ -258,6 +258,6 @@ def _given(
     return log / 2, mean, own * shrunk[0] + through @ spread @ through.T
 
 
-def _fewer(key: Key[Array, ""], most: int) -> Int[Array, ""]:
-    """A whole number from 0 to `most`, whose successor is log-uniform."""
-    return jnp.floor((most + 2.0) ** jr.uniform(key)).astype(int) - 1
+def fewer(key: Key[Array, ""], most: int, shape: tuple[int, ...] = ()) -> Int[Array, "*shape"]:
+    """Whole numbers from 0 to `most`, whose successor is log-uniform."""
+    return jnp.floor((most + 2.0) ** jr.uniform(key, shape)).astype(int) - 1

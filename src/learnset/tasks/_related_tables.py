@@ -171,11 +171,6 @@ def strong(key: Key[Array, ""], count: int) -> Float[Array, "count"]:
     return 2 * jnp.clip(jr.uniform(key, (count,), minval=-0.5, maxval=1.0), 0, 1) ** 2
 
 
-def fewer(key: Key[Array, ""], most: int, shape: tuple[int, ...] = ()) -> Array:
-    """Whole numbers from 0 to `most`, whose successor is log-uniform."""
-    return jnp.floor((most + 2.0) ** jr.uniform(key, shape)).astype(int) - 1
-
-
 def up_to(key: Key[Array, ""], most: int, shape: tuple[int, ...] = ()) -> Array:
     """Whole numbers from 0 to `most`, of which half are below a quarter of 100, or half of 8."""
     return jnp.floor((most + 2.0) ** jnp.sqrt(jr.uniform(key, shape))).astype(int) - 1
