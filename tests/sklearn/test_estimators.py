@@ -259,7 +259,7 @@ def test_several_tasks_are_learnt_by_the_recipe_that_is_named():
 
 def test_labels_of_another_type_are_refused_and_unknown_ones_counted():
     x, y, task = simple()
-    model = MultiTaskRegressor(recipe="ridge with offsets").fit(x, y, task=task)
+    model = MultiTaskRegressor(recipe="ridge with offsets", random_state=0).fit(x, y, task=task)
     expected = model.predict(x, task=task)
     assert np.array_equal(model.predict(x, task=task.astype(float)), expected)
     for asked in (task.astype(str), task.astype(str).astype(object)):
@@ -286,7 +286,9 @@ def test_a_new_task_is_adapted_from_a_few_rows():
     assert np.array_equal(adapted.predict(x, task=task), model.predict(x, task=task))
     with pytest.raises(ls.InputError, match="known already"):
         model.adapt(x[:5], y[:5], task=task[:5])
-    classes = MultiTaskClassifier(recipe="mixed model").fit(x, x[:, 0] > task - 1.5, task=task)
+    classes = MultiTaskClassifier(recipe="mixed model", random_state=0).fit(
+        x, x[:, 0] > task - 1.5, task=task
+    )
     yes = classes.adapt(x[:6], [True] * 6, task=["new"] * 6).predict_proba(x, task=["new"] * 240)
     assert yes[:, 1].mean() > 0.7
     with pytest.raises(ls.InputError, match="class 2"):
@@ -311,7 +313,7 @@ def test_a_row_of_weight_two_is_a_row_twice_and_one_of_none_is_absent():
     first = np.arange(240) < 120
     y, weight = y + 3.0 * first, np.where(first, 9.0, 1.0)
     rows = np.concatenate([np.arange(240), np.tile(np.arange(120), 8)])
-    model = MultiTaskRegressor(recipe="ridge with offsets")
+    model = MultiTaskRegressor(recipe="ridge with offsets", random_state=0)
     ours = model.fit(x, y, weight, task=task).predict(x, task=task)
     theirs = model.fit(x[rows], y[rows], task=task[rows]).predict(x, task=task)
     without = model.fit(x, y, task=task).predict(x, task=task)
