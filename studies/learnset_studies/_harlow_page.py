@@ -9,12 +9,15 @@ from learnset.comparison import Setting
 from learnset.core import COLOURS, FAINT, new_figure, write_figure
 from learnset.report import Bullets, look, Page, Paragraph, Picture, Section
 
+from . import _harlow_pictures_page
 from ._pages import by_learner, Row, select, styles
 
 
 def draw(result: dict[str, Any], folder: Path) -> None:
-    """`learning-set`: by training step, by learner, and by seed; `people`: people and agents."""
+    """`learning-set`: by training step, by learner, and by seed; `pictures`: agents that see
+    objects; `people`: people and agents."""
     _draw_learning_set(result["rows"], folder)
+    _harlow_pictures_page.draw(result, folder)
     if result["people"] is not None:
         _draw_people(result["people"], folder)
 
@@ -138,6 +141,7 @@ def page(result: dict[str, Any]) -> Page:
                 ),
             ),
             Section("The learners", (_learners(sizes), Paragraph(DIFFERENCES))),
+            _harlow_pictures_page.section(result),
             Section("Compared with people", _people(result["people"])),
         ),
     )
@@ -187,8 +191,8 @@ Training problems draw sides independently, tests balance them as Harlow did: wi
 agents learnt to count sides, which gives the last trials away without a look at the objects. In
 training, the critic receives the location of the food; memory and actor do not. Wang et al. 2016
 report that 26 % (one LSTM) to 43 % (two) of their seeds reached ceiling. Their agents had to find
-objects in images and look at them first; ours receive feature vectors and choose. This is an easier
-task, and we did not test how much of the difference it explains."""
+objects in images and look at them first; ours receive feature vectors and choose, which is an
+easier task. What pictures add is tested below; having to look is not."""
 
 
 def _people(people: dict[str, Any] | None) -> tuple[Paragraph | Picture, ...]:

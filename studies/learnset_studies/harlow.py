@@ -45,6 +45,7 @@ from ._agents import (
     TRAINING_OPTIONS,
     without,
 )
+from ._harlow_pictures import banks, CENTRED, centred, examples, RAW, seeing
 from ._pages import select
 
 TRIALS = 6
@@ -97,7 +98,9 @@ class HarlowStudy:
         experience = learn(network, question, key=key)
         if from_pretrained:
             agents, stages, seconds = stored("harlow", network, self.seeds), {}, {}
-            kept = stored_result("harlow")["rows"]
+            came = stored_result("harlow")
+            kept, pictures = came["rows"], came["pictures"]
+            seen = [row for row in kept if "pictures" in row["part"]]
         else:
             out = folder / "checkpoints"
             past = dataclasses.replace(question, envs=Harlow(counterbalanced=False))
@@ -105,6 +108,7 @@ class HarlowStudy:
             agents, stages, seconds = self._trained(training, question)
             store(agents, folder / "trained" / "harlow.npz")
             kept = []
+            seen, pictures = self._with_pictures(folder, key, options)
         learnt = [Recipe(name, Setting.META) for name in (RL2, *ABLATIONS)]
         models = {name: without(agents, **a) for name, a in ({RL2: {}} | ABLATIONS).items()}
         recipes = [*learnt, *([] if kept else self._others(problems))]
@@ -115,16 +119,48 @@ class HarlowStudy:
         by_stage = select(kept, part="stages") or _stage_rows(stages)
         if not kept:
             others = [row for row in by_trial if row["recipe"] not in models]
-            store_result({"rows": others + by_stage}, folder / "trained" / "harlow.json")
+            part = {"rows": others + by_stage + seen, "pictures": pictures}
+            store_result(part, folder / "trained" / "harlow.json")
         rows = by_trial + select(kept, part="trials")
         rows += _rows("reversal after trial 3", reversal[RL2])
         correct = outcomes[RL2].of_tasks[0]
         return {
-            "rows": rows + by_stage,
+            "rows": rows + by_stage + seen,
             "training": seconds,
-            "seeds_at_97": sum(bool(100 * seed[:, 1:].mean() >= 97) for seed in correct),
+            "seeds_at_97": _seeds_at_97(correct),
+            "pictures": pictures,
             "people": _people(100 * correct.mean(axis=(0, 1))),
         }
+
+    def _with_pictures(
+        self, folder: Path, key: Key[Array, ""], options: dict[str, Any]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Agents that see characters instead: rows, and what the page says about them."""
+        raw, rows, about = banks(), [], {}
+        for name, bank in {CENTRED: centred(raw), RAW: raw}.items():
+            problems = Harlow(bank=bank)
+            question = Lives(problems, Correct(), seeds=self.seeds, test_tasks=self.problems)
+            example = problems.sample(Split.TRAIN, key=key)
+            past = dataclasses.replace(question, envs=Harlow(bank=bank, counterbalanced=False))
+            network = functools.partial(seeing, example, self.width)
+            out = folder / "checkpoints" / name.replace(" ", "-")
+            experience = learn(network, past, key=key, out=out, **options)
+            agents, stages, seconds = self._trained(experience, question)
+            models = {f"RL² on {name}": agents}
+            others = []
+            if name == CENTRED:
+                forgets = without(agents, keeps_memory=False)
+                models[f"RL² on {name}, without memory across trials"] = forgets
+                rule = NothingLearnt(Rule(WinStayLoseShift(bank[0].shape[1])))
+                others = [Recipe(f"win-stay, lose-shift on {name}", Setting.BOUND, (rule,))]
+            recipes = [Recipe(each, Setting.META) for each in models] + others
+            outcomes = answered(experience.ask(question, recipes, models=models))
+            rows += [row for outcome in outcomes for row in _rows("pictures", outcome)]
+            rows += _stage_rows(stages, f"stages with {name}")
+            correct = outcomes[f"RL² on {name}"].of_tasks[0]
+            about[name] = {"training": seconds, "seeds_at_97": _seeds_at_97(correct)}
+        numbers = [len(part) for part in raw]
+        return rows, about | {"numbers": numbers, "examples": examples(raw[2])}
 
     draw = staticmethod(_harlow_page.draw)
     page = staticmethod(_harlow_page.page)
@@ -227,6 +263,11 @@ def _people(simulated: Float[np.ndarray, "trials"]) -> dict[str, Any] | None:
     return {"percent_correct": real.tolist(), "agents": simulated.tolist(), "fit": str(fit)}
 
 
+def _seeds_at_97(correct: Float[np.ndarray, "seeds problems trials"]) -> int:
+    """The seeds that reach 97 % on all trials but the first."""
+    return sum(bool(100 * seed[:, 1:].mean() >= 97) for seed in correct)
+
+
 def _rows(part: str, outcome: Outcome) -> list[dict[str, Any]]:
     """A row for each trial."""
     common = {"part": part, "recipe": outcome.name, "setting": outcome.recipe.setting.value}
@@ -238,9 +279,9 @@ def _rows(part: str, outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def _stage_rows(stages: Mapping[int, np.ndarray]) -> list[dict[str, Any]]:
+def _stage_rows(stages: Mapping[int, np.ndarray], part: str = "stages") -> list[dict[str, Any]]:
     """A row for each stage of training and trial."""
-    common = {"part": "stages", "recipe": RL2, "setting": Setting.META.value, "tasks": "new"}
+    common = {"part": part, "recipe": RL2, "setting": Setting.META.value, "tasks": "new"}
     return [
         common
         | {"steps": stage, "trial": trial + 1, "quantity": "percent correct"}

@@ -169,6 +169,26 @@ def test_the_two_objects_of_a_problem_are_different(pictures):
     assert all(np.all(objects[:, 0] != objects[:, 1]) for objects in pictures.values())
 
 
+BANKS = jnp.eye(6)[:3], jnp.eye(6)[3:], 2 * jnp.eye(6)[2:]
+
+
+def test_of_three_banks_each_split_has_its_own():
+    for drawn, bank in zip(draw(ls.envs.Harlow(bank=BANKS), tuple(ls.Split)), BANKS, strict=True):
+        objects = np.asarray(drawn.objects)
+        seen = {tuple(each) for each in objects.reshape(-1, 6).tolist()}
+        assert seen == {tuple(each) for each in bank.tolist()}
+        assert np.all((objects[:, 0] != objects[:, 1]).any(axis=-1))
+
+
+def test_a_problem_keeps_its_two_pictures_while_sides_change():
+    problem = ls.envs.Harlow(bank=BANKS).sample(ls.Split.TEST, key=KEY)
+    observed = [problem.observe(problem.reset(trial, key=KEY)) for trial in range(6)]
+    sides = np.stack(observed)[:, :-1].reshape(6, 2, 6)
+    left = np.asarray(problem.left)
+    assert np.array_equal(sides[:, 0], problem.objects[left]) and 0 < left.sum() < 6
+    assert np.array_equal(sides[:, 1], problem.objects[1 - left])
+
+
 # Observations and actions.
 
 
@@ -234,6 +254,8 @@ def test_a_problem_has_its_sizes():
         (lambda: ls.envs.Harlow(reversed_at=0), "reversed_at=0"),
         (lambda: ls.envs.Harlow(reversed_at=6), "reversed_at=6"),
         (lambda: ls.envs.Harlow(bank=jnp.eye(19)), "19 pictures"),
+        (lambda: ls.envs.Harlow(bank=(*BANKS[:2], jnp.eye(6)[:1])), "1 pictures"),
+        (lambda: ls.envs.Harlow(bank=BANKS[:2]), "2 banks"),
     ),
 )
 def test_wrong_settings_are_refused_in_one_line(make, word):

@@ -59,6 +59,19 @@ def test_it_senses_observation_action_reward_and_the_course_of_the_task():
     assert inputs[9:].tolist() == action + action_times_reward + reward + flags
 
 
+def test_an_encoder_makes_what_the_memory_receives_and_is_trained():
+    encoder = eqx.nn.Linear(9, 3, key=KEY)
+    agent = new_agent(encoder=encoder)
+    inputs = agent._inputs(percept_of(action=1, reward=-1.0))
+    assert np.array_equal(inputs[:3], encoder(first_sight(PROBLEM)))
+    assert inputs[3:].tolist() == [0, 1, 0, -1, -1, 1, 0, 0]
+
+    def loudness(agent):
+        return heard(agent, agent.begin(), percept_of())[1].sum()
+
+    assert jnp.all(eqx.filter_grad(loudness)(agent).encoder.bias != 0)
+
+
 def test_at_the_beginning_of_a_trial_it_senses_no_action():
     inputs = [new_agent()._inputs(percept_of(first=True, action=action)) for action in (0, 1)]
     assert np.array_equal(*inputs) and inputs[0][-1] == 1

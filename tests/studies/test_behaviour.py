@@ -53,7 +53,7 @@ def test_a_result_is_all_that_figures_and_page_need(harlow, tmp_path):
     HarlowStudy.draw(harlow, tmp_path)
     assert (tmp_path / "learning-set.png").stat().st_size > 10_000
     assert "win-stay" in markdown_of(HarlowStudy.page(harlow))
-    assert html_of(HarlowStudy.page(harlow), tmp_path).count("<svg") == 2
+    assert html_of(HarlowStudy.page(harlow), tmp_path).count("<svg") == 3
 
 
 @pytest.mark.long

@@ -3,12 +3,14 @@
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ..core import InputError, Split
 from ._base import AbstractEnv, AbstractEnvs, Discrete, Feedback, feedback
 
 LEFT, RIGHT, LOOK = 0, 1, 2
+Bank = Float[Array, "_objects features"]
 
 
 class Tray(eqx.Module):
@@ -107,7 +109,7 @@ class Harlow(AbstractEnvs):
     - `counterbalanced`: see above.
     - `bank`: pictures as vectors, "objects features", instead of random ones. Of every ten, the
       first is kept for validation and the second for tests, so that no object of a test was seen in
-      training.
+      training. Or three banks: of training, of validation and of test problems.
     - `reversed_at`: the trial, counted from zero, from which on the other object is rewarded.
 
     >>> import jax.random as jr, learnset as ls
@@ -120,7 +122,7 @@ class Harlow(AbstractEnvs):
     fixation: bool = eqx.field(static=True, default=False)
     reversed_at: int | None = eqx.field(static=True, default=None)
     counterbalanced: bool = eqx.field(static=True, default=True)
-    bank: Float[Array, "objects features"] | None = None
+    bank: Bank | tuple[Bank, Bank, Bank] | None = None
 
     def __check_init__(self):
         if self.features < 1 or self.trials < 1:
@@ -133,11 +135,15 @@ class Harlow(AbstractEnvs):
                 f"Harlow: `reversed_at={self.reversed_at}`, but it must be from 1 to"
                 f" {self.trials - 1}."
             )
-        if self.bank is not None and self.bank.shape[-2] < 20:
-            raise InputError(
-                f"Harlow: the bank has {self.bank.shape[-2]} pictures, but three splits need at"
-                " least 20."
-            )
+        banks = self.bank if isinstance(self.bank, tuple) else (self.bank,)
+        if isinstance(self.bank, tuple) and len(banks) != 3:
+            raise InputError(f"Harlow: `bank` has {len(banks)} banks, but there are three splits.")
+        need = 2 if len(banks) == 3 else 20  # two objects of a problem, or three splits
+        for bank in banks:
+            if bank is not None and bank.shape[-2] < need:
+                raise InputError(
+                    f"Harlow: a bank has {bank.shape[-2]} pictures, but it needs at least {need}."
+                )
 
     def sample(self, split: Split, *, key: Key[Array, ""]) -> HarlowProblem:
         object_key, left_key, rewarded_key = jr.split(split.fold(key), 3)
@@ -151,8 +157,18 @@ class Harlow(AbstractEnvs):
     def _objects(self, split: Split, key: Key[Array, ""]) -> Float[Array, "2 features"]:
         if self.bank is None:
             return jr.normal(key, (2, self.features))
+        bank, members = self._members(split)
+        first_key, other_key = jr.split(key)
+        first = jr.randint(first_key, (), 0, len(members))
+        other = (first + jr.randint(other_key, (), 1, len(members))) % len(members)
+        return bank[members[jnp.stack([first, other])]]
+
+    def _members(self, split: Split) -> tuple[Bank, Int[Array, "some"]]:
+        """The bank of a split, and the numbers of the pictures in it that belong to the split."""
+        assert self.bank is not None
+        if isinstance(self.bank, tuple):
+            bank = self.bank[split.value]
+            return bank, jnp.arange(len(bank))
         low, high = {Split.VALIDATION: (0, 1), Split.TEST: (1, 2), Split.TRAIN: (2, 10)}[split]
-        digit = jnp.arange(len(self.bank)) % 10
-        chance = ((digit >= low) & (digit < high)).astype(self.bank.dtype)
-        pair = jr.choice(key, len(self.bank), (2,), replace=False, p=chance / chance.sum())
-        return self.bank[pair]
+        digit = np.arange(len(self.bank)) % 10
+        return self.bank, jnp.asarray(np.flatnonzero((digit >= low) & (digit < high)))

@@ -1,6 +1,7 @@
 """An agent whose memory is a recurrent network: RL²."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -41,6 +42,8 @@ class RecurrentAgent(AbstractAgent):
     - `critic_shapes_memory`: whether the errors of the critic also train the memory. It helps where
       rewards are rare, and hides the signal of the policy where they are frequent and noisy, as in
       bandits.
+    - `encoder`: makes a shorter vector of an observation, such as features of pictures, which the
+      recurrent layer receives instead; it is trained with the agent. Default: none.
     - `senses_reward`, `senses_action`, `keeps_memory`: ablations. Without the last, memory is
       emptied before each trial.
 
@@ -51,6 +54,7 @@ class RecurrentAgent(AbstractAgent):
     (12,)
     """
 
+    encoder: Callable[[Array], Array] | None
     cell: eqx.nn.GRUCell | eqx.nn.LSTMCell
     actor: eqx.nn.Linear
     critic: eqx.nn.MLP
@@ -69,6 +73,7 @@ class RecurrentAgent(AbstractAgent):
         *,
         width: int = 128,
         lstm: bool = False,
+        encoder: Callable[[Array], Array] | None = None,
         senses_reward: bool = True,
         senses_action: bool = True,
         keeps_memory: bool = True,
@@ -79,7 +84,8 @@ class RecurrentAgent(AbstractAgent):
             raise InputError(f"RecurrentAgent: `width={width}`, but it must be at least 1.")
         cell_key, actor_key, critic_key, guess_key = jr.split(key, 4)
         self.actions = env.actions
-        observed, hidden = sizes(env)
+        self.encoder = encoder
+        observed, hidden = sizes(env, encoder)
         inputs = observed + 2 * self.actions.size + 4
         self.cell = (eqx.nn.LSTMCell if lstm else eqx.nn.GRUCell)(inputs, width, key=cell_key)
         actor = eqx.nn.Linear(width, self.actions.size, key=actor_key)
@@ -133,16 +139,18 @@ class RecurrentAgent(AbstractAgent):
         feedback = percept.feedback
         reward = feedback.reward * jnp.asarray(self.senses_reward, feedback.reward.dtype)
         flags = jnp.stack([feedback.terminated, feedback.truncated, percept.first])
-        parts = [percept.observation, action, action * reward, reward[None]]
+        seen = percept.observation if self.encoder is None else self.encoder(percept.observation)
+        parts = [seen, action, action * reward, reward[None]]
         return jnp.concatenate([*parts, flags.astype(reward.dtype)])
 
 
-def sizes(env: AbstractEnv) -> tuple[int, int]:
-    """The lengths of an observation and of the hidden part of the state."""
+def sizes(env: AbstractEnv, encoder: Callable[[Array], Array] | None = None) -> tuple[int, int]:
+    """The lengths of an observation, once encoded, and of the hidden part of the state."""
 
     def vectors(env: AbstractEnv) -> tuple[Array, Array]:
         state = env.reset(0, key=jr.key(0))
-        return env.observe(state), env.secret(state)
+        observed = env.observe(state)
+        return observed if encoder is None else encoder(observed), env.secret(state)
 
     observed, hidden = eqx.filter_eval_shape(vectors, env)
     return observed.shape[0], hidden.shape[0]

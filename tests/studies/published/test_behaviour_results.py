@@ -38,6 +38,14 @@ def test_without_memory_or_reward_there_is_no_learning_set(ablation):
     assert abs(by_trial("harlow", part="trials", recipe=f"RL² without {ablation}") - 50).max() < 7
 
 
+def test_centred_pictures_of_new_scripts_are_enough_for_a_learning_set():
+    correct = by_trial("harlow", part="pictures", recipe="RL² on centred pictures")
+    assert correct.shape == (5, 6) and abs(correct[:, 0].mean() - 50) <= 2
+    assert (correct[:, 1:].mean(axis=1) >= 97).sum() >= 4
+    forgetful = "RL² on centred pictures, without memory across trials"
+    assert abs(by_trial("harlow", part="pictures", recipe=forgetful) - 50).max() < 7
+
+
 def test_one_trial_is_enough_for_a_new_place_in_four_of_five_seeds():
     seconds = by_trial("water-maze", part="matching to place", recipe="RL²")
     assert seconds.shape == (5, 4)
