@@ -14,9 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from learnset.comparison import AbstractLifeMeasure, Comparison, Cost, Learnt
-from learnset.core import DivergedError, InputError, interval
+from learnset.core import DivergedError, InputError, interval, write_file
 from learnset.envs import expected_regret, Life
 from learnset.rl import RecurrentAgent
+from learnset.training import write_npz
 
 TRAINING_OPTIONS = frozenset({"seed", "steps", "checkpoint_every", "resume"})  # of the command
 
@@ -85,7 +86,7 @@ def store(agents: Any, path: Path) -> None:
     arrays: dict[str, Any] = {
         f"leaf{i}": np.asarray(leaf, np.float16) for i, leaf in enumerate(leaves)
     }
-    np.savez_compressed(path, **arrays)
+    write_npz(path, **arrays)
 
 
 def stored_result(name: str) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def stored_result(name: str) -> dict[str, Any]:
 def store_result(part: dict[str, Any], path: Path) -> None:
     """Writes what `stored_result` reads."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(part, separators=(",", ":")))
+    write_file(path, json.dumps(part, separators=(",", ":")))
 
 
 def summary(by_seed: Float[np.ndarray, "seeds tasks"]) -> dict[str, Any]:

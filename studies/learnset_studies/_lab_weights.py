@@ -22,6 +22,7 @@ from learnset.core import mse
 from learnset.meta import LearntRidge, R2D2, WithRidge
 from learnset.models import Headed, MLP
 from learnset.tasks import Sinusoids
+from learnset.training import write_npz
 
 from ._characters_parts import Part
 from ._maml_sinusoids_page import CURVE_SHOTS
@@ -66,7 +67,7 @@ def write_sines(models: dict[str, Any], path: Path) -> None:
         for i, leaf in enumerate(jax.tree.leaves(eqx.filter(model, eqx.is_array)))
         if name != "scratch_lr"
     }
-    np.savez_compressed(path, **arrays, scratch_lr=models["scratch_lr"])
+    write_npz(path, **arrays, scratch_lr=models["scratch_lr"])
 
 
 def stored_sines() -> tuple[dict[str, list[np.ndarray]], float]:
@@ -115,7 +116,7 @@ def write_characters(model: Headed, rows: list[dict[str, Any]], path: Path) -> N
         kernel, bias = folded(block)
         arrays |= {f"kernel{i}": kernel.astype(np.float16), f"bias{i}": bias.astype(np.float16)}
     accuracy = [[row["ways"], row["shots"], row["value"]] for row in rows]
-    np.savez_compressed(path, **arrays, accuracy=np.array(accuracy))
+    write_npz(path, **arrays, accuracy=np.array(accuracy))
 
 
 def read_characters() -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:

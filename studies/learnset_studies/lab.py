@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from learnset.core import InputError
+from learnset.core import InputError, write_file
 from learnset.envs import MatchingToPlace, SITES
 from learnset.envs.water_maze import STARTS
 from learnset.tasks import Sinusoids
@@ -218,7 +218,7 @@ def marked(page: str, sources: str) -> str:
 def main(arguments: list[str]) -> None:
     """Writes the page again, of a newly built one if its file is given."""
     built = marked(Path(arguments[0]).read_text(), digest()) if arguments else PAGE.read_text()
-    PAGE.write_text(filled(built, values()))
+    write_file(PAGE, filled(built, values()))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from learnset.core import write_file
 from learnset.report import amount, Grid, Markdown, markdown_of, Page, Paragraph, Section
 
 from ._pages import Row
@@ -64,7 +65,7 @@ def page(folder: Path) -> Page:
 
 
 def main(folder: str) -> None:
-    (Path(folder) / "README.md").write_text(markdown_of(page(Path(folder))))
+    write_file(Path(folder) / "README.md", markdown_of(page(Path(folder))))
 
 
 def _numbers(folder: Path) -> list[Path]:

@@ -6,7 +6,9 @@ import pytest
 
 import learnset as ls
 from learnset.comparison import InClosedForm, NewTasks, Recipe, SeenTasks
+from learnset.core import write_file
 from learnset.report import write_report
+from learnset.training import run_folder
 
 
 def network(key):
@@ -48,10 +50,15 @@ def test_a_comparison_prints_a_line_for_each_recipe(new, seen):
 
 
 def test_the_page_of_custom_recipes_has_the_figures_that_would_not_be_empty(new, tmp_path):
-    page = write_report(new, tmp_path / "page", title="My ridges", unit="point").read_text()
+    with run_folder(tmp_path / "run") as folder:
+        write_file(folder / "result.json", "{}")
+    page = write_report(new, tmp_path / "run", title="My ridges", unit="point").read_text()
     assert "My ridges" in page and "<b>stiff</b>" not in page
-    drawn = [path.stem for path in sorted((tmp_path / "page").glob("*.svg"))]
+    drawn = [path.stem for path in sorted((tmp_path / "run").glob("*.svg"))]
     assert drawn == ["differences", "shots"]  # no recipe has steps
+    with run_folder(tmp_path / "run", overwrite=True) as folder:  # the page is part of the run
+        write_file(folder / "result.json", "{}")
+    assert not (tmp_path / "run" / "report.html").exists()
 
 
 def test_seen_tasks_have_a_page_too(seen, tmp_path):

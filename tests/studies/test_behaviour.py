@@ -12,11 +12,12 @@ import pytest
 from conftest import assert_close
 
 import learnset as ls
-from learnset.cli import main
+from learnset.cli import _study, main
 from learnset.comparison import Lives
-from learnset.report import html_of, markdown_of
+from learnset.core import new_figure, write_figure
+from learnset.report import html_of, markdown_of, Page, Picture, Section
 from learnset_studies import bandits
-from learnset_studies._agents import stored, stored_result
+from learnset_studies._agents import store, store_result, stored, stored_result
 from learnset_studies._pages import select
 from learnset_studies._water_maze_lives import arrays, Latency, POOL, probes
 from learnset_studies._water_maze_weights import OneSwim
@@ -105,6 +106,44 @@ def test_a_study_without_trained_agents_says_so(tmp_path, capsys):
     assert main(["study", "school", "--from-pretrained", "--out", out]) == 2
     assert "`--from-pretrained` has no meaning" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@dataclasses.dataclass(frozen=True)
+class Storing:
+    """A study that writes what those with trained agents write, without training."""
+
+    size: int = 1
+    reads = frozenset()
+
+    def run(self, folder, key):
+        agent = ls.MLP(1, 1, key=key)
+        store(agent, folder / "trained" / "agent.npz")
+        store_result({"rows": []}, folder / "trained" / "agent.json")
+        return {"rows": [], "curve": [0, 1]}
+
+    @staticmethod
+    def draw(result, folder):
+        figure, axes = new_figure(1, 1, width=3, height=2)
+        axes[0, 0].plot(result["curve"])
+        write_figure(figure, folder, "curve")
+
+    @staticmethod
+    def page(result):
+        return Page("Storing", (Section("", (Picture("curve", "The curve."),)),))
+
+
+def test_a_run_with_trained_agents_is_replaced_unless_a_file_is_not_of_it(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(_study, "_study", lambda name: Storing)
+    command, out = ["study", "storing", "--out", str(tmp_path / "run")], tmp_path / "run"
+    assert main(command) == main([*command, "--overwrite"]) == 0
+    assert {path.name for path in (out / "trained").iterdir()} == {"agent.npz", "agent.json"}
+    assert main(["study", "storing", "--redraw", str(out)]) == 0
+    assert main([*command, "--overwrite"]) == 0
+    (out / "trained" / "mine.npz").write_text("ten years of work")
+    assert main([*command, "--overwrite"]) == 2
+    assert "did not write (trained/mine.npz)" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("study", ["harlow", "water-maze", "bandits"])

@@ -1,7 +1,6 @@
 """`learnset lab`."""
 
 import dataclasses
-import shutil
 import webbrowser
 from collections.abc import Sequence
 from importlib import metadata
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..core import InputError
+from ..core import InputError, write_file
 from ..training import make_folder
 from ._study import GROUP
 
@@ -28,7 +27,7 @@ class Lab:
         if self.out is not None:
             make_folder(self.out, self.out)
             target = self.out / page.name
-            shutil.copyfile(page, target)
+            write_file(target, page.read_bytes())
             console.print(f"{target} needs neither a server nor a network.")
             return
         console.print(page.as_uri())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..comparison import Comparison
 from ..core import attempt
+from ..training import finished_run
 from ._figures import draw_comparison, draw_differences
 from ._new_tasks import explanation, grid_of, page_of_new_tasks
 from ._values import escaped, Page, Paragraph, Picture, Section
@@ -14,11 +15,13 @@ def write_report(
     comparison: Comparison, folder: str | Path, *, title: str = "Comparison", unit: str = "shot"
 ) -> Path:
     """Writes the page of a comparison, with its figures, into `folder`, which is made if it is not
-    there: `report.html` and `README.md`.
+    there: `report.html` and `README.md`. The folder of a run lists them as its own.
 
     **Arguments:** `unit`: the name of one support point, such as "row".
 
     **Returns:** the path of `report.html`.
+
+    **Raises:** `InputError` if another process writes into the folder.
 
     >>> import jax.random as jr, learnset as ls, tempfile
     >>> recipes = [ls.recipes.regression.scratch(steps=2), ls.recipes.regression.maml(steps=2)]
@@ -31,16 +34,17 @@ def write_report(
     """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    shots = comparison.shots[-1]
-    if shots is None:
-        page = _page_of_seen_tasks(comparison, place, title, unit)
-    else:
-        figures = draw_comparison([comparison], shots, place, unit=unit)
-        family = getattr(comparison.question, "family", comparison.question)
-        tasks = " ".join(repr(family).split())[:200]
-        options = {"title": title, "tasks": tasks, "unit": unit, "figures": figures}
-        page = page_of_new_tasks([comparison], shots, **options)
-    write_page(page, place)
+    with finished_run(place):
+        shots = comparison.shots[-1]
+        if shots is None:
+            page = _page_of_seen_tasks(comparison, place, title, unit)
+        else:
+            figures = draw_comparison([comparison], shots, place, unit=unit)
+            family = getattr(comparison.question, "family", comparison.question)
+            tasks = " ".join(repr(family).split())[:200]
+            options = {"title": title, "tasks": tasks, "unit": unit, "figures": figures}
+            page = page_of_new_tasks([comparison], shots, **options)
+        write_page(page, place)
     return place / "report.html"
 
 

@@ -26,7 +26,8 @@ class Study(Protocol):
         ...
 
     def run(self, folder: Path, key: Key[Array, ""], **options: Any) -> dict[str, Any]:
-        """Learns and scores. Checkpoints go to `folder`.
+        """Learns and scores. Checkpoints go to `folder`, and other files by
+        `learnset.core.write_file`, which lists them: a run with any other file is never replaced.
 
         **Returns:** JSON values, `rows` above all, with all that `draw` and `page` need.
         """
