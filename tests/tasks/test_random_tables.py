@@ -8,7 +8,7 @@ import pytest
 
 import learnset as ls
 from learnset.tasks import RandomTables
-from learnset.tasks._random_tables import forest, polynomial, with_categories
+from learnset.tasks._random_tables import causal, forest, polynomial, with_categories
 
 NUM = 300
 
@@ -79,3 +79,15 @@ def test_an_error_names_the_argument(bad):
     ((name, value),) = bad.items()
     with pytest.raises(ls.InputError, match=f"`{name}="):
         RandomTables(**bad)
+
+
+def test_inputs_of_a_causal_table_tell_of_its_target():
+    """The part of the variance that a linear function of four inputs explains, above chance."""
+
+    def explained(key):
+        x, y = causal(key, 200, 4)
+        with_one = jnp.concatenate([x, jnp.ones((200, 1))], axis=1)
+        return 1 - ((y - with_one @ jnp.linalg.lstsq(with_one, y)[0]) ** 2).sum() / (200 * y.var())
+
+    part = jax.jit(jax.vmap(explained))(jr.split(jr.key(0), 100))
+    assert np.median(part) > 0.3

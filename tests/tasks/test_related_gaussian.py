@@ -132,6 +132,19 @@ def test_varied_numbers_reach_from_none_to_all_and_strangers_are_named():
     assert related.shape == (400, 4) and 0.4 < related.mean() < 0.6
 
 
+def test_a_task_of_a_group_has_few_rows_of_its_own_of_those_that_others_read():
+    family = RelatedGaussian(shots=9, siblings=3, varied=True)
+    group = jax.jit(lambda key: Groups(family).draw(400, ls.Split.TRAIN, key=key))(jr.key(0))
+    read, own = group.support.weight.sum(axis=2), jax.vmap(lambda g: g.learnt_from())(group).weight
+    told = np.asarray(group.told.any(axis=1))
+    expected = np.minimum(read, np.where(told[:, None], group.own, 9))
+    assert (np.asarray(own.sum(axis=2)) == expected).all()
+    assert set(np.unique(group.own[told])) == set(range(10))
+    assert np.mean(group.own[told] < 3) > 0.5 and (group.own[~told] == 9).all()
+    last = family.sample(ls.Split.TRAIN, key=jr.key(1))
+    assert last.support.siblings.x.shape == (3, 10, 3)
+
+
 @pytest.mark.parametrize(
     "bad",
     ({"noise": 0.0}, {"siblings": -1}, {"in_size": 0}, {"shots": 0}, {"common": (1.5,)}),

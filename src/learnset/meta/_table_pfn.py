@@ -26,6 +26,8 @@ from ._cnp import Amortised
 from ._in_context_table import InContextTable
 from ._through import AbstractMetaLearner
 
+ALONE, RELATED = "table_network.npz", "related_network.npz"
+
 
 class TablePFN(AbstractMetaLearner):
     """Prior-fitted network (PFN) for tables: a transformer that was trained on tasks of a prior
@@ -58,7 +60,8 @@ class TablePFN(AbstractMetaLearner):
     @staticmethod
     def pretrained(*, classes: bool = False) -> InContextTable:
         """A trained network, which comes with the package: it learns a table in one forward pass,
-        in its own units. `pretrained_about()` says how it was made.
+        in its own units. One of the same form, which was trained further on related tasks, reads
+        siblings. `pretrained_about()` says how they were made.
 
         **Arguments:** `classes`: whether targets are one-hot classes.
 
@@ -68,13 +71,17 @@ class TablePFN(AbstractMetaLearner):
         >>> bool(abs(predictor(jnp.array([0.5]))[0] - 105) < 1)
         True
         """
-        return InContextTable(_kept().network, classes=classes)
+        alone, related = (_kept(name).network for name in (ALONE, RELATED))
+        return InContextTable(alone, classes=classes, related=related)
 
     @staticmethod
-    def pretrained_about() -> dict[str, Any]:
+    def pretrained_about(*, related: bool = False) -> dict[str, Any]:
         """How the network of `pretrained` was made: its prior, seeds, steps, hardware and
-        command."""
-        return dict(_kept().about)
+        command.
+
+        **Arguments:** `related`: whether that which reads siblings.
+        """
+        return dict(_kept(RELATED if related else ALONE).about)
 
     @property
     def adapter(self) -> Amortised:
@@ -112,11 +119,11 @@ class TablePFN(AbstractMetaLearner):
             told = None if siblings is None else siblings.of(others)
             return self.loss(model.condition(own, told), query)
 
-        return jax.vmap(one)(group.support, group.query, jnp.arange(count)).mean()
+        return jax.vmap(one)(group.learnt_from(), group.query, jnp.arange(count)).mean()
 
 
 @functools.cache
-def _kept() -> KeptNetwork:
-    """The network that comes with the package."""
-    with resources.as_file(resources.files("learnset.meta") / "table_network.npz") as path:
+def _kept(name: str) -> KeptNetwork:
+    """A network that comes with the package."""
+    with resources.as_file(resources.files("learnset.meta") / name) as path:
         return load_network(path)

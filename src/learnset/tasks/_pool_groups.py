@@ -12,15 +12,16 @@ from ..models import Scales
 from ._base import check_points
 from ._finite import FiniteTasks, first_points, some_points
 from ._held_out import HeldOutTasks
-from ._related_gaussian import AbstractGroups, fewer, Group
+from ._related_gaussian import AbstractGroups, Group, own_points
 
 
 class PoolGroups(AbstractGroups):
     """Known tasks in groups, drawn at random: each is to be learnt from a few of its rows and from
     those of the others, and is scored on other rows of its own.
 
-    Numbers of rows are drawn, up to `shots`: small ones are more frequent. Inputs and targets have
-    the scales of all rows that are read. Of several targets, and of classes, a group has one.
+    How many rows of its own a task has is drawn, up to `shots`: few are more frequent. Inputs and
+    targets have the scales of all rows that are read. Of several targets, and of classes, a group
+    has one.
 
     **Arguments:** `pool`: the rows of all tasks. `siblings`: other tasks of a group; fewer where
     there are fewer tasks.
@@ -47,12 +48,12 @@ class PoolGroups(AbstractGroups):
         return cls(tasks.pool(Split.TRAIN), **sizes)
 
     def group(self, split: Split, *, key: Key[Array, ""]) -> Group:
-        task_key, row_key, size_key, target_key = jr.split(split.fold(key), 4)
+        task_key, row_key, own_key, target_key = jr.split(split.fold(key), 4)
         tasks = min(1 + self.siblings, len(self.pool.x))
         chosen = jr.choice(task_key, len(self.pool.x), (tasks,), replace=False)
         target = jr.randint(target_key, (), 0, self.pool.y.shape[-1])
 
-        def one(number: Array, key: Key[Array, ""], most: Array) -> tuple[Batch, Batch]:
+        def one(number: Array, key: Key[Array, ""]) -> tuple[Batch, Batch]:
             rows: Batch = jax.tree.map(lambda leaf: leaf[number], self.pool)
             weight = rows.weight if rows.weight.ndim == 1 else rows.weight[:, target]
             rows = Batch(rows.x, rows.y[:, target][:, None], weight)
@@ -60,14 +61,14 @@ class PoolGroups(AbstractGroups):
             # A task of few rows is shared out, so that there are some to be scored on.
             count = (rows.weight > 0).sum()
             cut = count * self.shots // (self.shots + self.queries)
-            support = first_points(rows, self.shots, stop=jnp.minimum(most, cut))
+            support = first_points(rows, self.shots, stop=cut)
             return support, first_points(rows, self.queries, start=cut, stop=count)
 
-        keys, most = jr.split(row_key, tasks), fewer(size_key, self.shots, (tasks,))
-        support, query = jax.vmap(one)(chosen, keys, most)
+        support, query = jax.vmap(one)(chosen, jr.split(row_key, tasks))
         scales = Scales.of(support)
         support, query = (
             Batch(scales.inputs(rows.x), scales.targets(rows.y), rows.weight)
             for rows in (support, query)
         )
-        return Group(Task(support, query), jnp.ones(tasks, bool))
+        told = jnp.ones(tasks, bool)
+        return Group(Task(support, query), told, own_points(own_key, self.shots, told))

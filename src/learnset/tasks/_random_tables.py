@@ -11,6 +11,7 @@ from ..core import check_range, InputError, Split, Task
 from ._base import AbstractTasks, check_points, halves
 
 NODES, TREES, DEPTH, WAVES, MOST_LEVELS = 12, 8, 3, 32, 6
+ALIKE = 8.0  # how much more often correlated nodes are inputs, in units of log-odds
 
 
 class RandomTables(AbstractTasks):
@@ -67,7 +68,7 @@ class RandomTables(AbstractTasks):
         y = jnp.where(is_causal, y, mixture(keys[3], other))
         x = with_categories(keys[4], jnp.where(is_causal, x, other))
         y = disturbed(keys[5], y)
-        x, y = (_standard(column, self.shots) for column in (x, y[:, None]))
+        x, y = (standard(column, self.shots) for column in (x, y[:, None]))
         if self.missing:
             some_key, part_key, cell_key = jr.split(keys[6], 3)
             part = self.missing * jr.uniform(part_key) * jr.bernoulli(some_key).astype(x.dtype)
@@ -95,8 +96,8 @@ def causal(
     in_size: int,
     roots: Float[Array, "#rows #nodes"] | float = 0.0,
 ) -> tuple[Float[Array, "rows in"], Float[Array, "rows"]]:
-    """Inputs and target that are nodes of a random network with noise in each node. `roots` are
-    added to its first nodes."""
+    """Inputs and target that are nodes of a random network with noise in each node; those that are
+    correlated with the target are more often inputs. `roots` are added to its first nodes."""
     root_key, pick_key, noise_key, *keys = jr.split(key, 6)
     layer = jr.normal(root_key, (rows, NODES)) + roots
     size = 0.3 * jr.uniform(noise_key)
@@ -106,21 +107,28 @@ def causal(
         there = jr.bernoulli(there_key, 0.4, (NODES, NODES)).astype(layer.dtype)
         layer = layer @ (there * jr.normal(weight_key, (NODES, NODES)))
         layer = _activated(kind_key, layer) + size * jr.normal(own_key, layer.shape)
-        layer = _standard(layer, rows)
+        layer = standard(layer, rows)
         nodes.append(layer)
     nodes = jnp.concatenate(nodes, axis=1)
-    chosen = jr.choice(pick_key, nodes.shape[1], (in_size + 1,), replace=in_size >= nodes.shape[1])
-    return nodes[:, chosen[1:]], nodes[:, chosen[0]]
+    one_key, other_key = jr.split(pick_key)
+    one = jr.randint(one_key, (), 0, nodes.shape[1])
+    target = nodes[:, one]
+    alike = jnp.abs(target @ nodes) / rows
+    # The largest of random scores, the target's own last: again where there are fewer nodes.
+    score = ALIKE * alike + jr.gumbel(other_key, alike.shape)
+    order = jnp.argsort(-score.at[one].set(-jnp.inf))
+    chosen = order[jnp.arange(in_size) % (nodes.shape[1] - 1)]
+    return nodes[:, chosen], target
 
 
 def inputs(key: Key[Array, ""], rows: int, in_size: int) -> Float[Array, "rows in"]:
     """Correlated inputs, some skewed and some heavy-tailed."""
     x_key, mix_key, much_key, kind_key = jr.split(key, 4)
     mix = jr.uniform(much_key) * jr.normal(mix_key, (in_size, in_size)) / in_size**0.5
-    x = _standard(jr.normal(x_key, (rows, in_size)) @ (jnp.eye(in_size) + mix), rows)
+    x = standard(jr.normal(x_key, (rows, in_size)) @ (jnp.eye(in_size) + mix), rows)
     kinds = jnp.stack([x, x, jnp.exp(0.8 * x), x * jnp.abs(x)])
     kind = jr.randint(kind_key, (in_size,), 0, len(kinds))
-    return _standard(jnp.take_along_axis(kinds, kind[None, None], axis=0)[0], rows)
+    return standard(jnp.take_along_axis(kinds, kind[None, None], axis=0)[0], rows)
 
 
 def mixture(key: Key[Array, ""], x: Float[Array, "rows in"]) -> Float[Array, "rows"]:
@@ -129,7 +137,7 @@ def mixture(key: Key[Array, ""], x: Float[Array, "rows in"]) -> Float[Array, "ro
     there = jr.bernoulli(there_key, 0.7, (x.shape[1],)).astype(x.dtype)
     parts = jnp.stack(
         [
-            _standard(of(each, x * there[None])[:, None], len(x))[:, 0]
+            standard(of(each, x * there[None])[:, None], len(x))[:, 0]
             for of, each in zip((forest, waves, polynomial), keys, strict=True)
         ]
     )
@@ -182,7 +190,7 @@ def disturbed(
     """Standardised targets with noise, heavy-tailed in half of the draws, and skewed in a third.
     Its standard deviation is log-uniform from 0.01 to `most`."""
     much_key, noise_key, tail_key, half_key, skew_key, third_key = jr.split(key, 6)
-    y = _standard(y[:, None], len(y))[:, 0]
+    y = standard(y[:, None], len(y))[:, 0]
     heavy = jr.bernoulli(half_key).astype(y.dtype)
     noise = jr.normal(noise_key, y.shape) * jnp.exp(heavy * jr.normal(tail_key, y.shape))
     size = jr.uniform(much_key, minval=-4.6, maxval=math.log(most))
@@ -199,7 +207,7 @@ def _activated(key: Key[Array, ""], nodes: Float[Array, "rows nodes"]) -> Array:
     return jnp.take_along_axis(kinds, kind[None, None], axis=0)[0]
 
 
-def _standard(x: Float[Array, "rows columns"], shots: int) -> Float[Array, "rows columns"]:
+def standard(x: Float[Array, "rows columns"], shots: int) -> Float[Array, "rows columns"]:
     """Columns in units of the standard deviation of the first rows, and from their mean."""
     known = x[:shots]
     spread = known.std(axis=0, keepdims=True)

@@ -22,14 +22,22 @@ from ._base import AbstractDistribution, AbstractTasks, check_points
 
 
 class Group(Task):
-    """Related tasks as one: a `Task` whose arrays have a leading `tasks` axis. Tasks learn from the
-    support sets of those that are `told`, next to their own."""
+    """Related tasks as one: a `Task` whose arrays have a leading `tasks` axis. Each task is learnt
+    from the first `own` points of its support set, as a new task that has few, and from the support
+    sets of those that are `told`, which others read as a whole."""
 
     told: Bool[Array, "tasks"]
+    own: Int[Array, "tasks"]
 
-    def __init__(self, tasks: Task, told: Bool[Array, "tasks"]):
+    def __init__(self, tasks: Task, told: Bool[Array, "tasks"], own: Int[Array, "tasks"]):
         super().__init__(tasks.support, tasks.query, tasks.index, tasks.latents)
-        self.told = told
+        self.told, self.own = told, own
+
+    def learnt_from(self) -> Batch:
+        """The points that each task has of its own when it is to be learnt."""
+        support = self.support
+        first = jnp.arange(support.x.shape[1])[None] < self.own[:, None]
+        return Batch(support.x, support.y, jnp.where(first, support.weight, 0))
 
 
 class AbstractGroups(AbstractTasks):
@@ -43,7 +51,7 @@ class AbstractGroups(AbstractTasks):
         """The last task of a group, whose support set is a `Related`: it has those of the tasks
         that are told."""
         group = self.group(split, key=key)
-        own, query = jax.tree.map(lambda leaf: leaf[-1], (group.support, group.query))
+        own, query = jax.tree.map(lambda leaf: leaf[-1], (group.learnt_from(), group.query))
         siblings: Batch = jax.tree.map(lambda leaf: leaf[:-1], group.support)
         told = jnp.where(group.told[:-1, None], siblings.weight, 0)
         siblings = Batch(siblings.x, siblings.y, told)
@@ -123,13 +131,18 @@ class RelatedGaussian(AbstractGroups):
     def group(self, split: Split, *, key: Key[Array, ""]) -> Group:
         """A task and its siblings, each with `shots` points to learn from and `queries` to be
         scored on. The last one is not told to the others."""
-        key, told_key, *keys = jr.split(split.fold(key), 3 + self.siblings)
+        key, told_key, own_key, *keys = jr.split(split.fold(key), 4 + self.siblings)
         w, _ = self._weights(key, 1 + self.siblings)
         tasks = jax.vmap(lambda key, w: self._points(key, w, self.shots, self.queries))(
             jnp.stack(keys), w
         )
         told = jnp.append(self._told(told_key, self.siblings), False)
-        return Group(tasks, told)
+        own = (
+            own_points(own_key, self.shots, told)
+            if self.varied
+            else jnp.full(len(told), self.shots)
+        )
+        return Group(tasks, told, own)
 
     def _weights(
         self, key: Key[Array, ""], tasks: int
@@ -261,3 +274,9 @@ def _given(
 def fewer(key: Key[Array, ""], most: int, shape: tuple[int, ...] = ()) -> Int[Array, "*shape"]:
     """Whole numbers from 0 to `most`, whose successor is log-uniform."""
     return jnp.floor((most + 2.0) ** jr.uniform(key, shape)).astype(int) - 1
+
+
+def own_points(key: Key[Array, ""], most: int, told: Bool[Array, "tasks"]) -> Int[Array, "tasks"]:
+    """How many points each task of a varied group has of its own: few next to those of others, or
+    all of them where nothing else is read."""
+    return jnp.where(told.any(), fewer(key, most, told.shape), most)

@@ -8,8 +8,17 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from ..core import Batch, InputError, Split, Task
 from ..models import Scales
 from ._base import check_points
-from ._random_tables import causal, disturbed, inputs, mixture, MOST_LEVELS, NODES, one_hot_classes
-from ._related_gaussian import AbstractGroups, Group
+from ._random_tables import (
+    causal,
+    disturbed,
+    inputs,
+    mixture,
+    MOST_LEVELS,
+    NODES,
+    one_hot_classes,
+    standard,
+)
+from ._related_gaussian import AbstractGroups, Group, own_points
 
 TRAITS, CLUSTERS, MOST_NOISE = 2, 3, 2.7
 
@@ -65,7 +74,7 @@ class RelatedTables(AbstractGroups):
     def group(self, split: Split, *, key: Key[Array, ""]) -> Group:
         """A task and its siblings, each with `shots` rows to learn from and `queries` to be scored
         on. The last one is not told to the others."""
-        key, size_key, told_key, class_key, input_key = jr.split(split.fold(key), 5)
+        key, size_key, told_key, class_key, input_key, own_key = jr.split(split.fold(key), 6)
         count = jnp.asarray(self.in_size)
         if self.varied:
             count = 1 + up_to(input_key, self.in_size - 1)
@@ -84,7 +93,8 @@ class RelatedTables(AbstractGroups):
         x, y = self._scaled(x, y, weight, told)
         x = jnp.where((jnp.arange(self.in_size) < count)[None, None], x, jnp.nan)
         support = Batch(x[:, :shots], y[:, :shots], weight)
-        return Group(Task(support, Batch(x[:, shots:], y[:, shots:])), told)
+        own = own_points(own_key, shots, told) if self.varied else jnp.full(tasks, shots)
+        return Group(Task(support, Batch(x[:, shots:], y[:, shots:])), told, own)
 
     def _scaled(
         self,
@@ -118,12 +128,13 @@ class RelatedTables(AbstractGroups):
         traits = (strengths[0] * drawn[:, :TRAITS])[task]
         x = inputs(keys[4], len(task), in_size)
         x = x + strengths[1] * traits @ jr.normal(keys[5], (TRAITS, in_size))
-        x = x[:, jnp.arange(in_size) % count]
+        x = levelled(keys[11], x)[:, jnp.arange(in_size) % count]
         roots = jnp.pad(traits, ((0, 0), (0, NODES - TRAITS)))
         causal_x, causal_y = causal(keys[6], len(task), in_size, roots)
         is_causal = jr.bernoulli(keys[7])
         y = mixture(keys[8], jnp.concatenate([x, traits], axis=1))
         y = jnp.where(is_causal, causal_y, y)
+        causal_x = causal_x[:, jnp.arange(in_size) % count]
         x = jnp.where(is_causal, causal_x, x).reshape(tasks, rows, in_size)
         own = jax.vmap(mixture)(jr.split(keys[9], tasks), x)
         share_key, part_key, column_key, noise_key = jr.split(keys[10], 4)
@@ -135,28 +146,35 @@ class RelatedTables(AbstractGroups):
         y = y + strengths[2] * effects[..., 0]
         y = y + strengths[3] * in_size**-0.5 * (x * effects[..., 1:]).sum(axis=2)
         y = disturbed(noise_key, y.reshape(-1), MOST_NOISE).reshape(tasks, rows, 1)
-        return columns(column_key, x.reshape(-1, in_size)).reshape(x.shape), y
+        return with_gaps(column_key, x.reshape(-1, in_size)).reshape(x.shape), y
 
 
-def columns(key: Key[Array, ""], x: Float[Array, "rows in"]) -> Float[Array, "rows in"]:
-    """Inputs as tables have them: a quarter of two values, some of a few levels, and in parts of
-    the tables one with gaps and constant ones, never the first."""
-    keys = jr.split(key, 9)
-    in_size = x.shape[1]
-    kind = jr.uniform(keys[0], (1, in_size))
-    cut = 1.2 * jr.normal(keys[1], (1, in_size))
-    count = jr.randint(keys[2], (1, in_size), 2, MOST_LEVELS + 1).astype(x.dtype)
+def levelled(key: Key[Array, ""], x: Float[Array, "rows in"]) -> Float[Array, "rows in"]:
+    """Inputs of which a quarter have two values, and some a few levels."""
+    kind_key, cut_key, count_key = jr.split(key, 3)
+    shape = (1, x.shape[1])
+    kind = jr.uniform(kind_key, shape)
+    cut = 1.2 * jr.normal(cut_key, shape)
+    count = jr.randint(count_key, shape, 2, MOST_LEVELS + 1).astype(x.dtype)
     levels = jnp.floor(count * jax.scipy.stats.norm.cdf(x))
-    x = jnp.where(kind < 0.25, (x > cut).astype(x.dtype), jnp.where(kind < 0.35, levels, x))
-    column = jr.randint(keys[3], (), 0, in_size)
-    part = 0.5 * jr.uniform(keys[4]) * jr.bernoulli(keys[5], 1 / 3).astype(x.dtype)
-    absent = jr.uniform(keys[6], (len(x),)) < part
+    some = jnp.where(kind < 0.25, (x > cut).astype(x.dtype), levels)
+    return jnp.where(kind < 0.35, standard(some, len(x)), x)
+
+
+def with_gaps(key: Key[Array, ""], x: Float[Array, "rows in"]) -> Float[Array, "rows in"]:
+    """Inputs as tables have them: in parts of the tables one with gaps, and constant ones, never
+    the first."""
+    column_key, part_key, some_key, cell_key, there_key, all_key = jr.split(key, 6)
+    in_size = x.shape[1]
+    column = jr.randint(column_key, (), 0, in_size)
+    part = 0.5 * jr.uniform(part_key) * jr.bernoulli(some_key, 1 / 3).astype(x.dtype)
+    absent = jr.uniform(cell_key, (len(x),)) < part
     of_column, of_next = (jnp.arange(in_size) == (column + i) % in_size for i in (0, 1))
     filled = jnp.where(absent[:, None] & of_column[None], x.mean(axis=0, keepdims=True), x)
     marked = jnp.where(of_next[None], absent[:, None].astype(x.dtype), filled)
     x = jnp.where(part > 0, marked, x)
-    some = jr.bernoulli(keys[7], 0.7, (1, in_size)) | jr.bernoulli(keys[8])
-    return jnp.where(some | (jnp.arange(in_size) == 0)[None], x, 0.0)
+    there = jr.bernoulli(there_key, 0.8, (1, in_size)) | jr.bernoulli(all_key)
+    return jnp.where(there | (jnp.arange(in_size) == 0)[None], x, 0.0)
 
 
 def of_two_values(key: Key[Array, ""], y: Float[Array, "*rows"]) -> Float[Array, "*rows"]:
@@ -167,8 +185,8 @@ def of_two_values(key: Key[Array, ""], y: Float[Array, "*rows"]) -> Float[Array,
 
 
 def strong(key: Key[Array, ""], count: int) -> Float[Array, "count"]:
-    """Strengths from 0, of a third of them, to about 2."""
-    return 2 * jnp.clip(jr.uniform(key, (count,), minval=-0.5, maxval=1.0), 0, 1) ** 2
+    """Strengths from 0, of half of them, to about 2."""
+    return 2 * jnp.clip(jr.uniform(key, (count,), minval=-1.0, maxval=1.0), 0, 1) ** 2
 
 
 def up_to(key: Key[Array, ""], most: int, shape: tuple[int, ...] = ()) -> Array:
