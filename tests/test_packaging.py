@@ -40,8 +40,8 @@ def built(tmp_path_factory):
 @pytest.mark.slow
 def test_the_wheel_is_small_and_its_sdist_has_the_tests_that_it_can_run(built):
     sdist, wheel = built
-    # More than half of it are the weights of a table network; studies would be 1.5 MB more.
-    assert wheel.stat().st_size < 2400 * 1024
+    # Three quarters are the weights of two table networks; studies would be 1.5 MB more.
+    assert wheel.stat().st_size < 3700 * 1024
     assert {name.split("/")[0] for name in ZipFile(wheel).namelist()} == {
         "learnset",
         f"learnset-{ls.__version__}.dist-info",

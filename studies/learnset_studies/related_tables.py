@@ -20,7 +20,6 @@ from learnset.comparison import (
 )
 from learnset.core import InputError
 from learnset.data import Table
-from learnset.meta import TablePFN
 from learnset.models import MLP, TableTransformer
 from learnset.recipes import held_out, in_context
 from learnset.transfer import Constant
@@ -78,13 +77,12 @@ class RelatedTablesStudy:
     ) -> dict[str, Any]:
         """Scores all recipes on the same tasks that are held out.
 
-        **Arguments:** `network`: default: the one that comes with learnset.
+        **Arguments:** `network`: default: those that come with learnset.
 
         **Returns:** rows, of each recipe and number of rows on each set and over all sets, and of
         the intervals of some; and the sets.
         """
         del folder
-        network = TablePFN.pretrained().network if network is None else network
         tables, missing = made(self.sets)
         rows, about, failures = [], [], {}
         for name, table in tables.items():
@@ -111,7 +109,7 @@ class RelatedTablesStudy:
         return dataclasses.replace(question, **sizes, watched=watched)
 
     def compared(
-        self, question: NewTableTasks, network: TableTransformer, key: Key[Array, ""]
+        self, question: NewTableTasks, network: TableTransformer | None, key: Key[Array, ""]
     ) -> Comparison:
         """All recipes; those of `RIVALS` with few settings to choose from."""
         family = question.family

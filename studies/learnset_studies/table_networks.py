@@ -1,13 +1,14 @@
-"""The weights of `learnset.meta.TablePFN.pretrained()`: a network is trained on random tables that
+"""The weights of `learnset.meta.TablePFN.pretrained()`: networks are trained on random tables that
 are related.
 
 Usage: python -m learnset_studies.table_networks FOLDER [--resume]
 
 Linear tasks come first: without them a network of this size does not find out for thousands of
 steps that rows with similar inputs have similar targets. Then each step takes groups of four
-families of related tables, which differ in their numbers of siblings, rows and inputs. Writes
-`table_network.npz` into the folder, with what was done. A run that was stopped goes on with
-`--resume`.
+families of related tables, which differ in their numbers of siblings, rows and inputs: large
+tables first, for the network that reads a table alone, then many tasks of few rows, for the one
+that reads siblings. Writes `table_network.npz` and `related_network.npz` into the folder, with
+what was done. A run that was stopped goes on with `--resume`.
 """
 
 import platform
@@ -38,6 +39,7 @@ class Stage(NamedTuple):
     steps: int
     rate: float = 0.01  # of Muon
     falls: bool = False  # whether the rates fall to zero, or stay
+    kept: str = ""  # the file of the network after it
 
 
 def one_table(shots: int, in_size: int) -> Groups:
@@ -55,11 +57,21 @@ RELATED = Bundle(
         Groups(RelatedTables(24, 6, siblings=23, in_size=5, varied=True)),
     )
 )
+FEW_ROWS = Bundle(
+    (
+        Groups(RelatedGaussian(16, 8, siblings=11, in_size=4, varied=True)),
+        Groups(RelatedTables(16, 8, siblings=11, in_size=4, varied=True)),
+        Groups(RelatedTables(24, 8, siblings=15, in_size=5, varied=True)),
+        Groups(RelatedTables(40, 8, siblings=9, in_size=8, varied=True)),
+    )
+)
 STAGES = (
     Stage(one_table(20, 1), 64, 300, rate=0.02),
     Stage(one_table(32, 4), 64, 400),
     Stage(RELATED, 8, 300),
-    Stage(RELATED, 8, 2000, falls=True),
+    Stage(RELATED, 8, 2000, falls=True, kept="table_network.npz"),
+    Stage(FEW_ROWS, 1, 475, rate=0.005),
+    Stage(FEW_ROWS, 1, 850, rate=0.005, falls=True, kept="related_network.npz"),
 )
 # The axes of matrices in the blocks, of which there are several along the first axis.
 AXES = {
@@ -72,7 +84,7 @@ AXES = {
 
 
 def main(folder: Path, *, resume: bool = False) -> None:
-    """Trains the network in a folder, and writes it."""
+    """Trains the networks in a folder, and writes them."""
     key = jr.key(SEED)
     model, done = TableTransformer(**SIZES, key=key), []
     for number, stage in enumerate(STAGES):
@@ -91,13 +103,14 @@ def main(folder: Path, *, resume: bool = False) -> None:
         )
         model = run.model
         done.append(f"{stage.steps:,} steps of {described(stage)} ({run.seconds / 60:.0f} min)")
-    about = {
-        "prior": "; then ".join(done),
-        "seed": SEED,
-        "hardware": f"{hardware()}, jax {jax.__version__}",
-        "command": "python -m learnset_studies.table_networks FOLDER",
-    }
-    save_network(folder / "table_network.npz", model, about)
+        if stage.kept:
+            about = {
+                "prior": "; then ".join(done),
+                "seed": SEED,
+                "hardware": f"{hardware()}, jax {jax.__version__}",
+                "command": "python -m learnset_studies.table_networks FOLDER",
+            }
+            save_network(folder / stage.kept, model, about)
 
 
 def hardware() -> str:
@@ -112,7 +125,8 @@ def described(stage: Stage) -> str:
     parts = stage.tasks.families if isinstance(stage.tasks, Bundle) else (stage.tasks,)
     written = [" ".join(repr(part.family).split()) for part in parts]  # pyright: ignore[reportAttributeAccessIssue]
     named = " and ".join(one.replace("( ", "(").replace(" )", ")") for one in written)
-    return f"{stage.groups} groups each of {named}"
+    groups = "1 group" if stage.groups == 1 else f"{stage.groups} groups"
+    return f"{groups} each of {named}"
 
 
 def optimiser(stage: Stage) -> optax.GradientTransformation:

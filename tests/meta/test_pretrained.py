@@ -36,15 +36,17 @@ def answers(model, rows, xs):
     return np.asarray(ls.predict(model.adapt(rows), xs))
 
 
-def test_it_loads_in_less_than_a_second_and_says_how_it_was_made():
+@pytest.mark.parametrize("name", ["table_network.npz", "related_network.npz"])
+def test_it_loads_in_less_than_a_second_and_says_how_it_was_made(name):
     from importlib import resources
 
     jnp.zeros(1)
     began = time.process_time()  # of this process: other ones do not count
-    with resources.as_file(resources.files("learnset.meta") / "table_network.npz") as path:
+    with resources.as_file(resources.files("learnset.meta") / name) as path:
         kept = load_network(path)
     assert time.process_time() - began < 1
-    assert kept.about == ls.TablePFN.pretrained_about() and kept.about
+    related = name.startswith("related")
+    assert kept.about == ls.TablePFN.pretrained_about(related=related) and kept.about
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(kept.network))
 
 

@@ -22,10 +22,11 @@ FAMILY = RelatedGaussian(shots=4, queries=5, siblings=3, sibling_shots=6)
 
 @pytest.fixture(scope="module")
 def model():
-    """A network whose head is not at zero, so that all parts matter."""
+    """A network whose head and marks are not at zero, so that all parts matter."""
     made = TableTransformer(width=8, heads=2, depth=2, thinking=2, key=jr.key(0))
     weight = jr.normal(jr.key(1), made.head.weight.shape)
-    return eqx.tree_at(lambda m: m.head.weight, made, weight)
+    mark = 0.1 * jr.normal(jr.key(2), made.blocks.mark.shape)
+    return eqx.tree_at(lambda m: (m.head.weight, m.blocks.mark), made, (weight, mark))
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +118,11 @@ def test_a_step_on_a_bundle_is_the_mean_of_those_on_its_families(model):
 
 
 def test_the_loss_of_a_group_is_the_mean_of_its_tasks_with_their_siblings(model):
-    """A group that is read once gives what each task gives that reads the others."""
+    """A group that is read once gives what each task gives that reads the others, and of its own
+    points the first few."""
     group = FAMILY.group(ls.Split.TRAIN, key=jr.key(4))
-    told = np.array([True, False, True, False])
-    group = eqx.tree_at(lambda g: g.told, group, jnp.asarray(told))
+    told, few = np.array([True, False, True, False]), jnp.array([1, 4, 0, 2])
+    group = eqx.tree_at(lambda g: (g.told, g.own), group, (jnp.asarray(told), few))
 
     @eqx.filter_jit
     def of_task(model, number):
@@ -128,7 +130,8 @@ def test_the_loss_of_a_group_is_the_mean_of_its_tasks_with_their_siblings(model)
         there = jnp.asarray(told) & (jnp.arange(4) != number)
         others = group.support
         siblings = ls.Batch(others.x, others.y, jnp.where(there[:, None], others.weight, 0))
-        support = Related(own.x, own.y, own.weight, siblings=siblings)
+        weight = jnp.where(jnp.arange(4) < few[number], own.weight, 0)
+        support = Related(own.x, own.y, weight, siblings=siblings)
         return ls.gaussian_nll(TablePFN().adapt(model, support), query)
 
     mean = jnp.stack([of_task(model, jnp.asarray(number)) for number in range(4)]).mean()
@@ -145,10 +148,13 @@ def test_attention_in_blocks_is_plain_attention_with_the_same_gradient(model, mo
     def both():
         return eqx.filter_jit(lambda m: eqx.filter_value_and_grad(loss)(m))(model)
 
-    plain = both()
+    def loops():
+        adapt = jax.make_jaxpr(lambda: TablePFN().adapt(model, task.support).contexts)
+        return str(adapt()).count("scan[")
+
+    plain, few = both(), loops()
     monkeypatch.setattr(_table_transformer, "AT_ONCE", 4)
-    text = str(jax.make_jaxpr(lambda: TablePFN().adapt(model, task.support).contexts)())
-    assert text.count("scan[") > 1  # one is that over blocks
+    assert loops() > few
     assert_close(both(), plain, rtol=1e-4, atol=1e-5)
 
 
@@ -170,7 +176,7 @@ def test_classes_have_no_order_and_any_number():
     assert eqx.filter_eval_shape(logits, ten).shape == (10,)
 
 
-def test_a_query_reads_rows_of_its_own_task_only_however_many_siblings(model):
+def test_a_task_keeps_as_much_of_its_own_rows_however_many_siblings(model):
     def read(siblings):
         family = RelatedGaussian(4, 5, siblings=siblings)
         return TablePFN().adapt(model, family.sample(ls.Split.TEST, key=jr.key(0)).support)

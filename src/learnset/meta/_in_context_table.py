@@ -45,6 +45,9 @@ class InContextTable(eqx.Module):
     1000 rows as many are read, drawn at random, the same each time. Siblings may be the known
     tasks: `for_task` is then what one of them reads, all but itself.
 
+    **Arguments:** `related`: the network that reads siblings, and tasks that have them; default:
+    `network`.
+
     **Raises:** `InputError` for more than 100 inputs or 10 classes.
 
     >>> import jax.numpy as jnp, jax.random as jr, learnset as ls
@@ -61,6 +64,7 @@ class InContextTable(eqx.Module):
     classes: bool = eqx.field(static=True, default=False)
     numbers: Int[Array, "siblings"] | None = None
     own: Int[Array, ""] | None = None
+    related: TableTransformer | None = None
 
     @eqx.filter_jit
     def with_siblings(
@@ -75,9 +79,14 @@ class InContextTable(eqx.Module):
 
     def _with(self, siblings: Batch, scales: Scales, numbers: Array | None) -> "InContextTable":
         self._check(siblings)
-        read = _of_targets(self.network.read, siblings, scales)
+        network = self.network if self.related is None else self.related
+        read = _of_targets(network.read, siblings, scales).in_half_precision()
         own = None if numbers is None else jnp.asarray(-1)
-        return InContextTable(self.network, scales, read, self.classes, numbers, own)
+        return InContextTable(network, scales, read, self.classes, numbers, own)
+
+    def alone(self) -> "InContextTable":
+        """The same for tasks that have no siblings."""
+        return InContextTable(self.network, classes=self.classes)
 
     def for_task(self, index: Int[Array, ""]) -> "InContextTable":
         """For a known task, which is not among its siblings; -1 is another one."""

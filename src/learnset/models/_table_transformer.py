@@ -1,7 +1,8 @@
 """A network that reads tables, its own and related ones, and answers for any row."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,10 +19,12 @@ from ..core import (
     Related,
     weight_of_points,
 )
+from ._attended import attended, each
 from ._linear import Linear
 
 AT_ONCE = 512  # rows that attend at a time
 EPSILON, LEAST = 1e-6, 0.01  # the smallest standard deviation of a prediction
+MARK = 8.0  # so much faster marks are learnt
 ONE = math.log(math.expm1(1 - LEAST))  # a network of zeros predicts a standard deviation of one
 
 
@@ -31,9 +34,10 @@ class TableTransformer(eqx.Module):
 
     Each cell of a row is a token. Blocks let cells of a row read each other, then those of a column
     read each other: rows of the support set, and a few *thinking rows*, which are learnt, are read;
-    queries only read. Then cells of targets read those of the other tasks of a `Related` support
-    set, rows and thinking rows alike. Each of these tasks has been read by itself, as if it were
-    alone, so that this is done once for all new tasks.
+    queries only read. Of a `Related` support set the rows of other tasks are read next to a task's
+    own, with a mark that they are others'; then cells of targets read the thinking rows of all
+    tasks. Each of the other tasks has been read by itself, as if it were alone, so that this is
+    done once for all new tasks.
 
     An input that is NaN in a row is not read there; one that is NaN in all rows has no influence.
     Targets are columns too. For regression each has a normal distribution; with `classes`, the
@@ -109,19 +113,21 @@ class TableTransformer(eqx.Module):
 
         **Arguments:** `siblings`: "siblings points"; an absent one has only points of weight zero.
         """
-        readers, tells = jax.vmap(self._read)(siblings)
-        there = readers.there & readers.there[:, self.thoughts.shape[1] :].any(axis=1)[:, None]
-        contexts = jax.tree.map(
-            lambda leaf: jnp.moveaxis(leaf, 0, 2).reshape(*leaf.shape[1:3], -1, *leaf.shape[-2:]),
-            tells,
-        )
-        return Siblings(contexts, there)
+        readers, told = jax.vmap(self._read)(siblings)
+
+        def together(leaf: Float[Array, "siblings blocks columns rows heads size"]) -> Array:
+            tasks, blocks, columns, rows, *rest = leaf.shape
+            return jnp.moveaxis(leaf, 0, 2).reshape(blocks, columns, tasks * rows, *rest)
+
+        there = readers.there[:, self.thoughts.shape[1] :]
+        rows, thoughts = jax.tree.map(together, (told, readers.thoughts))
+        return Siblings(rows, thoughts, there)
 
     def _read(
         self, support: Batch, siblings: "Siblings | None" = None
     ) -> tuple["TableReader", "Context"]:
-        """The predictor for one task, and what the task tells others in each block. Blocks are
-        taken one after the other by a scan: one of them is compiled."""
+        """The predictor for one task, and what its rows tell others in each block. Blocks are taken
+        one after the other by a scan: one of them is compiled."""
         targets, thinking = support.y.shape[-1], self.thoughts.shape[1]
         there = weight_of_points(support.weight) > 0
         weight = jnp.broadcast_to(point_weight(support), support.y.shape)
@@ -140,19 +146,18 @@ class TableTransformer(eqx.Module):
         known = self._known(support.x, there, targets)
         there = jnp.pad(there, (thinking, 0), constant_values=True)
 
-        def step(rows: Array, layer: tuple[TableBlock, Context | None]) -> Any:
-            block, others = layer
+        def step(rows: Array, layer: tuple[TableBlock, Heard | None]) -> Any:
+            block, heard = layer
             rows = block.across(rows, known)
             context = block.rows.context(rows)
-            rows = block.read(rows, context, there)
-            tells = block.tasks.context(rows[:, -targets:])
-            own = jax.tree.map(lambda leaf: leaf[:, :thinking], tells)
-            rows = block.hear(rows, own, others, siblings)
-            return block.think(rows), (context, own, tells)
+            told = block.marked(jax.tree.map(lambda leaf: leaf[:, thinking:], context))
+            rows = block.read(rows, (context, there), heard)
+            own = block.tasks.context(rows[:thinking, -targets:])
+            return block.think(block.hear(rows, own, heard)), (context, own, told)
 
-        told = None if siblings is None else siblings.contexts
-        _, (contexts, own, tells) = jax.lax.scan(step, rows, (self.blocks, told))
-        return TableReader(self, contexts, there, own, siblings), tells
+        heard = None if siblings is None else siblings.heard()
+        _, (contexts, own, told) = jax.lax.scan(jax.checkpoint(step), rows, (self.blocks, heard))
+        return TableReader(self, contexts, there, own, siblings), told
 
     def cells(
         self,
@@ -201,12 +206,14 @@ class TableReader(eqx.Module):
         known = _with_targets(~jnp.isnan(x), len(unknown))[None]
 
         def step(row: Array, layer: Any) -> tuple[Array, None]:
-            block, context, own, others = layer
-            row = block.read(block.across(row, known), context, self.there)
-            return block.think(block.hear(row, own, others, siblings)), None
+            block, context, own, heard = layer
+            row = block.read(block.across(row, known), (context, self.there), heard)
+            return block.think(block.hear(row, own, heard)), None
 
-        told = None if siblings is None else siblings.contexts
-        row, _ = jax.lax.scan(step, row, (model.blocks, self.contexts, self.thoughts, told))
+        heard = None if siblings is None else siblings.heard()
+        row, _ = jax.lax.scan(
+            jax.checkpoint(step), row, (model.blocks, self.contexts, self.thoughts, heard)
+        )
         targets = row[0, len(x) :].astype(model.scale.dtype)
         return jax.vmap(model.head)(normalised(targets, model.scale))
 
@@ -226,20 +233,49 @@ class Context(eqx.Module):
     values: Float[Array, "*columns tokens heads size"]
 
 
-class Siblings(eqx.Module):
-    """What other tasks tell a task in each block of a table transformer, of their targets."""
+Part = tuple[Context, Bool[Array, "context"]]  # of what is read, and what of it is there
 
-    contexts: Context  # "blocks targets tokens heads size": all those of a task follow each other
-    there: Bool[Array, "siblings each"]
+
+class Siblings(eqx.Module):
+    """What other tasks tell a task in each block of a table transformer."""
+
+    rows: Context  # "blocks columns tokens heads size": all those of a task follow each other
+    thoughts: Context  # of thinking rows: "blocks targets tokens heads size"
+    there: Bool[Array, "siblings rows"]
+
+    def in_half_precision(self) -> "Siblings":
+        """The same in half of the memory."""
+        rows, thoughts = (_as(each, jnp.float16) for each in (self.rows, self.thoughts))
+        return Siblings(rows, thoughts, self.there)
 
     @property
     def count(self) -> Int[Array, ""]:
-        """How many of them have a row."""
+        """How many have a row."""
         return self.there.any(axis=1).sum()
 
     def of(self, told: Bool[Array, "siblings"]) -> "Siblings":
         """The same of some of the tasks."""
-        return Siblings(self.contexts, self.there & told[:, None])
+        return Siblings(self.rows, self.thoughts, self.there & told[:, None])
+
+    def heard(self) -> "Heard":
+        """What is read in each block."""
+        blocks, _, tokens = self.thoughts.keys.shape[:3]
+        each = tokens // max(len(self.there), 1)
+        thoughts = jnp.repeat(self.there.any(axis=1), each)
+        return Heard(
+            self.rows,
+            self.thoughts,
+            *(jnp.tile(there, (blocks, 1)) for there in (self.there.reshape(-1), thoughts)),
+        )
+
+
+class Heard(NamedTuple):
+    """What a task reads of others in a block, and which of it is there."""
+
+    rows: Context
+    thoughts: Context
+    rows_there: Bool[Array, "*blocks rows"]
+    thoughts_there: Bool[Array, "*blocks thoughts"]
 
 
 class Reading(eqx.Module):
@@ -265,37 +301,36 @@ class Reading(eqx.Module):
         return Context(*both.transpose(2, 1, 0, 3, 4))
 
     def __call__(
-        self,
-        tokens: Float[Array, "tokens width"],
-        context: Context,
-        there: Bool[Array, "#tokens context"],
+        self, tokens: Float[Array, "tokens width"], *parts: Part
     ) -> Float[Array, "tokens width"]:
-        """What each token reads; in blocks where there are many, which saves memory and changes
-        nothing."""
+        """What each token reads of all parts of its context together; in blocks where there are
+        many tokens, which saves memory and changes nothing."""
         queries = jnp.tensordot(normalised(tokens, self.scale), self.query, 1)
+        contexts, there = zip(*parts, strict=True)
 
-        def one(query: Float[Array, "heads size"], there: Bool[Array, "context"]) -> Array:
-            scores = jnp.einsum("hs,khs->hk", query, context.keys) * query.shape[-1] ** -0.5
-            weights = jax.nn.softmax(jnp.where(there[None], scores, -jnp.inf))
-            return jnp.einsum("hk,khs->hs", weights, context.values)
+        def read(queries: Float[Array, "tokens heads size"]) -> Array:
+            def one(query: Array, contexts: tuple[Context, ...]) -> Array:
+                keys, values = zip(*((each.keys, each.values) for each in contexts), strict=True)
+                return attended(query, keys, values, there)
 
-        there = jnp.broadcast_to(there, (len(tokens), there.shape[1]))
+            by_head = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), (queries, contexts))
+            return each(one, *by_head).swapaxes(0, 1)
+
         if len(tokens) > AT_ONCE:
-            read = jax.lax.map(
-                lambda pair: jax.checkpoint(one)(*pair), (queries, there), batch_size=AT_ONCE
-            )
-        else:
-            read = jax.vmap(one)(queries, there)
-        return jnp.tensordot(read, self.out, 2)
+            blocks = jnp.pad(queries, ((0, -len(tokens) % AT_ONCE), (0, 0), (0, 0)))
+            blocks = jax.lax.map(read, blocks.reshape(-1, AT_ONCE, *queries.shape[1:]))
+            return jnp.tensordot(blocks.reshape(-1, *queries.shape[1:])[: len(tokens)], self.out, 2)
+        return jnp.tensordot(read(queries), self.out, 2)
 
 
 class TableBlock(eqx.Module):
-    """A block: cells of a row read each other, rows read the rows of their task, targets read those
-    of other tasks, then a small network."""
+    """A block: cells of a row read each other, rows read those of their task and of others, targets
+    read the thinking rows of tasks, then a small network."""
 
     cells: Reading
     rows: Reading
     tasks: Reading
+    mark: Float[Array, "2 heads size"]  # of keys and values of rows of other tasks
     scale: Float[Array, "width"]
     grow: Float[Array, "width hidden"]
     shrink: Float[Array, "hidden width"]
@@ -304,6 +339,7 @@ class TableBlock(eqx.Module):
         *keys, grow_key, shrink_key = jr.split(key, 5)
         self.cells, self.rows, self.tasks = (Reading(width, heads, depth, key=k) for k in keys)
         dtype, hidden = jnp.result_type(float), 2 * width
+        self.mark = jnp.zeros((2, heads, width // heads), dtype)
         self.scale = jnp.ones(width, dtype)
         self.grow = (2 / width) ** 0.5 * jr.normal(grow_key, (width, hidden), dtype)
         self.shrink = (hidden * depth) ** -0.5 * jr.normal(shrink_key, (hidden, width), dtype)
@@ -314,43 +350,54 @@ class TableBlock(eqx.Module):
         """Cells of a row after reading those that are known."""
         flat = rows.reshape(-1, *rows.shape[-2:])
         contexts = self.cells.context(flat.swapaxes(0, 1))  # the rows are its columns
-        read = jax.vmap(self.cells)(flat, contexts, known.reshape(len(flat), 1, rows.shape[-2]))
+        known = known.reshape(len(flat), rows.shape[-2])
+        read = jax.vmap(lambda row, *part: self.cells(row, part))(flat, contexts, known)
         return rows + read.reshape(rows.shape)
 
     def read(
-        self,
-        rows: Float[Array, "rows cells width"],
-        context: Context,
-        there: Bool[Array, "context"],
+        self, rows: Float[Array, "rows cells width"], own: Part, heard: Heard | None
     ) -> Float[Array, "rows cells width"]:
-        """Rows after reading, cell by cell, the rows of a context that are there."""
-        reading = jax.vmap(
-            lambda column, context: self.rows(column, context, there[None]), (1, 0), 1
-        )
-        return rows + reading(rows, context)
+        """Rows after reading, cell by cell, the rows of the task and those of others."""
+        parts = [own] if heard is None else [own, (heard.rows, heard.rows_there)]
+        return rows + _by_column(self.rows, rows, parts)
+
+    def marked(self, rows: Context) -> Context:
+        """The rows as other tasks read them."""
+        keys, values = (MARK * part[None, None] for part in self.mark)
+        return Context(rows.keys + keys, rows.values + values)
 
     def hear(
-        self,
-        rows: Float[Array, "rows cells width"],
-        own: Context,
-        others: Context | None,
-        siblings: Siblings | None,
+        self, rows: Float[Array, "rows cells width"], own: Context, heard: Heard | None
     ) -> Float[Array, "rows cells width"]:
-        """Rows after their targets have read what siblings tell in this block, `others`, and the
-        thinking rows of the task itself, which are always there."""
-        targets, known = own.keys.shape[0], jnp.ones(own.keys.shape[1], bool)
-        if siblings is not None:
-            own = jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), own, others)
-            known = jnp.concatenate([known, siblings.there.reshape(-1)])
-        reading = jax.vmap(
-            lambda column, context: self.tasks(column, context, known[None]), (1, 0), 1
-        )
-        heard = reading(rows[:, -targets:], own)
-        return rows + jnp.pad(heard, ((0, 0), (rows.shape[1] - targets, 0), (0, 0)))
+        """Rows after their targets have read the thinking rows of the task, which are always there,
+        and those of others."""
+        targets, thinking = own.keys.shape[:2]
+        parts = [(own, jnp.ones(thinking, bool))]
+        if heard is not None:
+            parts.append((heard.thoughts, heard.thoughts_there))
+        read = _by_column(self.tasks, rows[:, -targets:], parts)
+        return rows + jnp.pad(read, ((0, 0), (rows.shape[1] - targets, 0), (0, 0)))
 
     def think(self, rows: Float[Array, "*rows cells width"]) -> Float[Array, "*rows cells width"]:
         """Cells after a small network of each."""
         return rows + jax.nn.gelu(normalised(rows, self.scale) @ self.grow) @ self.shrink
+
+
+def _as(context: Context, dtype: Any) -> Context:
+    """The same as other floating-point numbers."""
+    return Context(context.keys.astype(dtype), context.values.astype(dtype))
+
+
+def _by_column(
+    reading: Reading, rows: Float[Array, "rows columns width"], parts: Sequence[Part]
+) -> Float[Array, "rows columns width"]:
+    """What each cell reads in its own column of contexts."""
+    contexts, theres = zip(*parts, strict=True)
+
+    def one(column: Float[Array, "rows width"], contexts: tuple[Context, ...]) -> Array:
+        return reading(column, *zip(contexts, theres, strict=True))
+
+    return each(one, rows.swapaxes(0, 1), contexts).swapaxes(0, 1)
 
 
 def normalised(

@@ -18,26 +18,24 @@ from ._tuned_tables import Further, groups_of, PulledBack
 ALONE, RELATED = "in context, one table", "in context, related tables"
 TUNED = "in context, tuned on related tables"
 NAMES = (ALONE, RELATED)
-MOST_SIBLINGS, MOST_ROWS = 30, 50  # of siblings
+MOST_SIBLINGS, MOST_ROWS = 30, 30  # of siblings
 
 
 class ReadAlone(AbstractLearner):
     """Learns nothing of other tasks: takes a network that has learnt to learn tables."""
 
-    network: TableTransformer
-    classes: bool = False
+    table: InContextTable
 
     def learn(self, model: Model, past: object, budget: Budget, *, key: Key[Array, ""]) -> Model:
         del model, past, budget, key
-        return InContextTable(self.network, classes=self.classes)
+        return self.table.alone()
 
 
 class ReadSiblings(AbstractLearner):
     """Reads known tasks, as the siblings of any other one: at most `siblings` of them, drawn at
     random, with at most `rows` rows each."""
 
-    network: TableTransformer
-    classes: bool = False
+    table: InContextTable
     siblings: int = MOST_SIBLINGS
     rows: int = MOST_ROWS
 
@@ -54,9 +52,8 @@ class ReadSiblings(AbstractLearner):
         chosen: Batch = jax.tree.map(lambda leaf: leaf[order], pool)
         keys = jr.split(row_key, len(order))
         siblings = jax.vmap(lambda rows, key: some_points(rows, self.rows, key=key))(chosen, keys)
-        table = InContextTable(self.network, classes=self.classes)
         # Numbers of tasks that are trained on; those of tasks that are held out are others.
-        return table.with_siblings(siblings, jnp.asarray(order))
+        return self.table.with_siblings(siblings, jnp.asarray(order))
 
 
 class ReadFurther(eqx.Module):
@@ -68,7 +65,7 @@ class ReadFurther(eqx.Module):
     def __call__(
         self, model: TableTransformer, groups: PoolGroups, key: Key[Array, ""]
     ) -> InContextTable:
-        return ReadSiblings(model, self.classes).read(groups.pool, key)
+        return ReadSiblings(InContextTable(model, classes=self.classes)).read(groups.pool, key)
 
 
 def tuned(
@@ -114,8 +111,8 @@ def standard(
 
     - `inputs`, `targets`: how many there are, words and gaps encoded. `classes`: whether targets
       are classes.
-    - `network`: one that was trained by `learnset.TablePFN`; default: the one that comes with the
-      package.
+    - `network`: one that was trained by `learnset.TablePFN`, for both; default: those that come
+      with the package.
 
     >>> import learnset as ls
     >>> [recipe.name for recipe in ls.recipes.in_context.standard(3)]
@@ -123,8 +120,12 @@ def standard(
     """
     if too_large(inputs, targets if classes else 0):
         return []
-    network = TablePFN.pretrained().network if network is None else network
-    alone, together = ReadAlone(network, classes), ReadSiblings(network, classes)
+    table = (
+        TablePFN.pretrained(classes=classes)
+        if network is None
+        else InContextTable(network, classes=classes)
+    )
+    alone, together = ReadAlone(table), ReadSiblings(table)
     source = "Müller et al. 2022, Transformers Can Do Bayesian Inference"
     related = "Multi-Task Bayesian In-Context Learning 2026"
     return [

@@ -72,8 +72,12 @@ class InContext(OfTasks):
         count = len(self.tasks_)
         self.rows_ = [_some(inputs[number == i], y[number == i], random) for i in range(count)]
         self.added_: tuple[Any, ...] = ()
-        network = TablePFN.pretrained().network if self.network is None else self.network
-        self.table_ = InContextTable(network, classes=bool(classes))
+        table = (
+            TablePFN.pretrained(classes=bool(classes))
+            if self.network is None
+            else InContextTable(self.network, classes=bool(classes))
+        )
+        self.table_ = table.alone()
         chosen = np.sort(random.permutation(count)[: self.siblings])
         if count > 1 and len(chosen):
             each = []
@@ -82,7 +86,7 @@ class InContext(OfTasks):
                 some_rows, some_targets = _some(rows, targets, random, OF_SIBLING)
                 each.append(_padded(some_rows, some_targets, OF_SIBLING))
             siblings: Batch = jax.tree.map(lambda *parts: jnp.stack(parts), *each)
-            self.table_ = self.table_.with_siblings(siblings, jnp.asarray(chosen))
+            self.table_ = table.with_siblings(siblings, jnp.asarray(chosen))
 
     def _with_tasks(self, x: Any, y: Float[np.ndarray, "rows targets"], task: Any) -> Self:
         """A copy of the estimator that also knows the tasks of these rows."""

@@ -32,7 +32,7 @@ class InContextRegressor(RegressorMixin, InContext):
 
     - `network`: one that was trained by `learnset.TablePFN`; default: the one that comes with the
       package.
-    - `siblings`: other tasks that are read, at most; 50 rows of each, drawn at random.
+    - `siblings`: other tasks that are read, at most; 30 rows of each, drawn at random.
     - `task_column`: the index or name of the column of `X` with the task of each row.
     - `random_state`: of what is drawn.
 
