@@ -6,11 +6,15 @@ import subprocess
 import sys
 import zipfile
 
+import jax
+import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 import pytest
 from tables import fitted, frame, noisy
 
 import learnset as ls
+from learnset.fitting import _file
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +214,17 @@ def test_a_model_of_a_foreign_class_is_not_saved(saved, tmp_path):
 
     with pytest.raises(ls.InputError, match="class Mine cannot be saved"):
         dataclasses.replace(saved[0], model=Mine()).save(tmp_path / "x.learnset")
+
+
+def test_what_a_table_network_has_read_of_siblings_is_kept_bit_for_bit():
+    network = ls.models.TableTransformer(width=4, heads=1, depth=1, thinking=1, key=jr.key(0))
+    siblings = ls.Batch(jnp.ones((2, 3, 1)), jnp.ones((2, 3, 1)), jnp.ones((2, 3)))
+    read = ls.meta.InContextTable(network).with_siblings(siblings)
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(read)]
+    assert {"float16", "float32", "bool"} <= {leaf.dtype.name for leaf in leaves}
+    for leaf in leaves:
+        again = _file._array_of(_file._bytes_of(leaf))
+        assert again.dtype == leaf.dtype and np.array_equal(again, leaf)
 
 
 def test_the_card_says_what_the_model_is(saved):

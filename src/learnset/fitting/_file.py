@@ -19,7 +19,7 @@ SUFFIX = ".learnset"
 MOST_BYTES = 2 * 2**30  # of a file, whose parts are not compressed
 MOST_TEXT = 256 * 2**20  # of about.json
 MOST_MEMBERS = 100_000
-KINDS = {"float64", "float32", "int64", "int32", "uint32", "uint8", "int8", "bool"}
+KINDS = {"float64", "float32", "float16", "int64", "int32", "uint32", "uint8", "int8", "bool"}
 
 
 def pack(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:

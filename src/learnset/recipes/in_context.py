@@ -75,7 +75,8 @@ def tuned(
     learnt from a few of its rows and from those of others, as a new one will be. The network is
     pulled back to its start, since known tasks are few.
 
-    **Arguments:** `steps`: of Adam, with 4 groups of tasks each. `strength`: of the pull.
+    **Arguments:** `network`: to start from, such as `ls.TablePFN.pretrained().related`. `steps`: of
+    Adam, with 4 groups of tasks each. `strength`: of the pull.
 
     >>> import jax.random as jr, learnset as ls
     >>> network = ls.models.TableTransformer(width=8, depth=1, key=jr.key(0))
