@@ -10,7 +10,8 @@ from learnset.core import COLOURS, FAINT, new_figure, write_figure
 from learnset.report import Bullets, look, Page, Paragraph, Picture, Section
 
 from . import _harlow_pictures_page
-from ._pages import by_learner, Row, select, styles
+from ._harlow_curves import draw_learners, draw_seeds
+from ._pages import by_learner, Row, select
 
 
 def draw(result: dict[str, Any], folder: Path) -> None:
@@ -26,7 +27,7 @@ def _draw_learning_set(rows: list[Row], folder: Path) -> None:
     figure, axes = new_figure(1, 3, width=13, height=4.4)
     by_stage, by_name, by_seed = axes[0]
     _draw_stages(by_stage, select(rows, part="stages"))
-    _draw_learners(by_name, select(rows, part="trials"))
+    draw_learners(by_name, select(rows, part="trials"), columns=2)
     _draw_seeds(by_seed, select(rows, part="stages"))
     for axis in axes[0]:
         axis.set_ylim(35, 103)
@@ -63,27 +64,11 @@ def _draw_stages(axis: Any, rows: list[Row]) -> None:
     )
 
 
-def _draw_learners(axis: Any, rows: list[Row]) -> None:
-    """A curve over trials for each learner."""
-    for name, style in styles(rows).items():
-        curve = select(rows, recipe=name)
-        trials, values, half = ([r[k] for r in curve] for k in ("trial", "value", "ci95"))
-        axis.errorbar(trials, values, half, capsize=2, label=name, linewidth=1.6, **style)
-    axis.set_title("learners on new problems")
-    axis.legend(
-        frameon=False, fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2
-    )
-
-
 def _draw_seeds(axis: Any, rows: list[Row]) -> None:
     """Trials 1 and 2 in the course of training, a line for each seed."""
     axis.set(xlabel="training steps", title="held-out problems, by seed")
     for trial, colour in ((2, look(Setting.META).colour), (1, FAINT)):
-        curve = select(rows, trial=trial)
-        for i, seed in enumerate(zip(*(r["by_seed"] for r in curve), strict=True)):
-            label = f"trial {trial}, each seed" if i == 0 else None
-            steps = [r["steps"] for r in curve]
-            axis.plot(steps, seed, color=colour, linewidth=1.2, alpha=0.8, label=label)
+        draw_seeds(axis, select(rows, trial=trial), f"trial {trial}", colour)
     if rows:
         axis.legend(frameon=False, fontsize=8, loc="center right")
 

@@ -1,6 +1,5 @@
 """Figure and section about Harlow's problems with pictures."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ from learnset.core import COLOURS, FAINT, new_figure, write_figure
 from learnset.data import glyphs
 from learnset.report import Paragraph, Picture, Section
 
+from ._harlow_curves import draw_learners, draw_seeds
 from ._harlow_pictures import CENTRED, RAW, SIDE
-from ._pages import by_learner, Row, select, styles
+from ._pages import by_learner, Row, select
 
 WANG = (0.26, 0.43)  # of the seeds of Wang et al. 2016 reached ceiling: one LSTM, two
 
@@ -21,7 +21,7 @@ def draw(result: dict[str, Any], folder: Path) -> None:
     figure, axes = new_figure(1, 3, width=13, height=4.4, width_ratios=(1, 2, 2))
     some, by_trial, by_seed = axes[0]
     _draw_pictures(some, result["pictures"]["examples"])
-    _draw_learners(by_trial, compared(result["rows"]))
+    draw_learners(by_trial, compared(result["rows"]), columns=1)
     _draw_seeds(by_seed, result["rows"])
     for axis in (by_trial, by_seed):
         axis.set_ylim(35, 103)
@@ -53,24 +53,10 @@ def _framed(picture: list[str]) -> np.ndarray:
     return np.pad(np.pad(pixels, 1, constant_values=90), 1)
 
 
-def _draw_learners(axis: Any, rows: list[Row]) -> None:
-    """A curve over trials for each learner."""
-    for name, style in styles(rows).items():
-        curve = select(rows, recipe=name)
-        trials, values, half = ([r[k] for r in curve] for k in ("trial", "value", "ci95"))
-        axis.errorbar(trials, values, half, capsize=2, label=name, linewidth=1.6, **style)
-    axis.set(xlabel="trial of a problem", title="learners on new problems")
-    axis.legend(frameon=False, fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-
-
 def _draw_seeds(axis: Any, rows: list[Row]) -> None:
     """Trial 2 in the course of training, a line for each seed."""
     for name, colour in ((CENTRED, COLOURS[0]), (RAW, COLOURS[1])):
-        curve = select(rows, part=f"stages with {name}", trial=2)
-        steps = [r["steps"] for r in curve]
-        for i, seed in enumerate(zip(*(r["by_seed"] for r in curve), strict=True)):
-            label = f"{name}, each seed" if i == 0 else None
-            axis.plot(steps, seed, color=colour, linewidth=1.2, alpha=0.8, label=label)
+        draw_seeds(axis, select(rows, part=f"stages with {name}", trial=2), name, colour)
     axis.axhline(50, color=FAINT, linewidth=1)
     axis.set(xlabel="training steps", title="trial 2 of held-out problems, by seed")
     axis.legend(frameon=False, fontsize=8, loc="center right")
@@ -126,13 +112,14 @@ def _found(result: dict[str, Any]) -> str:
 
 
 def _tail(number: int, seeds: int, share: float) -> float:
-    """The probability that so many seeds or more succeed where each does with this probability.
+    """The probability that at least `number` seeds succeed where each does with this probability.
 
     >>> round(_tail(2, 2, 0.5), 3), round(_tail(1, 2, 0.5), 3), _tail(0, 2, 0.5)
     (0.25, 0.75, 1.0)
     """
-    each = range(number, seeds + 1)
-    return sum(math.comb(seeds, n) * share**n * (1 - share) ** (seeds - n) for n in each)
+    from scipy.stats import binom
+
+    return float(binom.sf(number - 1, seeds, share))
 
 
 def _by_seed(rows: list[Row], name: str) -> str:

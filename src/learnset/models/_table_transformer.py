@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -146,18 +146,19 @@ class TableTransformer(eqx.Module):
         known = self._known(support.x, there, targets)
         there = jnp.pad(there, (thinking, 0), constant_values=True)
 
-        def step(rows: Array, layer: tuple[TableBlock, Heard | None]) -> Any:
-            block, heard = layer
+        def step(rows: Array, layer: Any) -> Any:
+            block, told = layer
+            others, thoughts = _heard(siblings, told)
             rows = block.across(rows, known)
             context = block.rows.context(rows)
-            told = block.marked(jax.tree.map(lambda leaf: leaf[:, thinking:], context))
-            rows = block.read(rows, (context, there), heard)
+            tells = block.marked(jax.tree.map(lambda leaf: leaf[:, thinking:], context))
+            rows = block.read(rows, [(context, there), *others])
             own = block.tasks.context(rows[:thinking, -targets:])
-            return block.think(block.hear(rows, own, heard)), (context, own, told)
+            return block.think(block.hear(rows, own, thoughts)), (context, own, tells)
 
-        heard = None if siblings is None else siblings.heard()
-        _, (contexts, own, told) = jax.lax.scan(jax.checkpoint(step), rows, (self.blocks, heard))
-        return TableReader(self, contexts, there, own, siblings), told
+        told = None if siblings is None else siblings.blocks
+        _, (contexts, own, tells) = jax.lax.scan(jax.checkpoint(step), rows, (self.blocks, told))
+        return TableReader(self, contexts, there, own, siblings), tells
 
     def cells(
         self,
@@ -206,13 +207,14 @@ class TableReader(eqx.Module):
         known = _with_targets(~jnp.isnan(x), len(unknown))[None]
 
         def step(row: Array, layer: Any) -> tuple[Array, None]:
-            block, context, own, heard = layer
-            row = block.read(block.across(row, known), (context, self.there), heard)
-            return block.think(block.hear(row, own, heard)), None
+            block, context, own, told = layer
+            others, thoughts = _heard(siblings, told)
+            row = block.read(block.across(row, known), [(context, self.there), *others])
+            return block.think(block.hear(row, own, thoughts)), None
 
-        heard = None if siblings is None else siblings.heard()
+        told = None if siblings is None else siblings.blocks
         row, _ = jax.lax.scan(
-            jax.checkpoint(step), row, (model.blocks, self.contexts, self.thoughts, heard)
+            jax.checkpoint(step), row, (model.blocks, self.contexts, self.thoughts, told)
         )
         targets = row[0, len(x) :].astype(model.scale.dtype)
         return jax.vmap(model.head)(normalised(targets, model.scale))
@@ -257,25 +259,22 @@ class Siblings(eqx.Module):
         """The same of some of the tasks."""
         return Siblings(self.rows, self.thoughts, self.there & told[:, None])
 
-    def heard(self) -> "Heard":
-        """What is read in each block."""
-        blocks, _, tokens = self.thoughts.keys.shape[:3]
-        each = tokens // max(len(self.there), 1)
-        thoughts = jnp.repeat(self.there.any(axis=1), each)
-        return Heard(
-            self.rows,
-            self.thoughts,
-            *(jnp.tile(there, (blocks, 1)) for there in (self.there.reshape(-1), thoughts)),
-        )
+    @property
+    def blocks(self) -> tuple[Context, Context]:
+        """What is read in each block: rows, and thinking rows."""
+        return self.rows, self.thoughts
+
+    def parts(self, told: tuple[Context, Context]) -> "tuple[list[Part], list[Part]]":
+        """The same of one block, with what of it is there."""
+        rows, thoughts = told
+        each = thoughts.keys.shape[1] // max(len(self.there), 1)
+        tasks = jnp.repeat(self.there.any(axis=1), each)
+        return [(rows, self.there.reshape(-1))], [(thoughts, tasks)]
 
 
-class Heard(NamedTuple):
-    """What a task reads of others in a block, and which of it is there."""
-
-    rows: Context
-    thoughts: Context
-    rows_there: Bool[Array, "*blocks rows"]
-    thoughts_there: Bool[Array, "*blocks thoughts"]
+def _heard(siblings: Siblings | None, told: Any) -> tuple[list[Part], list[Part]]:
+    """What a task reads of siblings in a block: nothing where it has none."""
+    return ([], []) if siblings is None else siblings.parts(told)
 
 
 class Reading(eqx.Module):
@@ -355,10 +354,9 @@ class TableBlock(eqx.Module):
         return rows + read.reshape(rows.shape)
 
     def read(
-        self, rows: Float[Array, "rows cells width"], own: Part, heard: Heard | None
+        self, rows: Float[Array, "rows cells width"], parts: Sequence[Part]
     ) -> Float[Array, "rows cells width"]:
         """Rows after reading, cell by cell, the rows of the task and those of others."""
-        parts = [own] if heard is None else [own, (heard.rows, heard.rows_there)]
         return rows + _by_column(self.rows, rows, parts)
 
     def marked(self, rows: Context) -> Context:
@@ -367,14 +365,12 @@ class TableBlock(eqx.Module):
         return Context(rows.keys + keys, rows.values + values)
 
     def hear(
-        self, rows: Float[Array, "rows cells width"], own: Context, heard: Heard | None
+        self, rows: Float[Array, "rows cells width"], own: Context, others: Sequence[Part]
     ) -> Float[Array, "rows cells width"]:
         """Rows after their targets have read the thinking rows of the task, which are always there,
         and those of others."""
         targets, thinking = own.keys.shape[:2]
-        parts = [(own, jnp.ones(thinking, bool))]
-        if heard is not None:
-            parts.append((heard.thoughts, heard.thoughts_there))
+        parts = [(own, jnp.ones(thinking, bool)), *others]
         read = _by_column(self.tasks, rows[:, -targets:], parts)
         return rows + jnp.pad(read, ((0, 0), (rows.shape[1] - targets, 0), (0, 0)))
 

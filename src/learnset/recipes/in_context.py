@@ -28,7 +28,7 @@ class ReadAlone(AbstractLearner):
 
     def learn(self, model: Model, past: object, budget: Budget, *, key: Key[Array, ""]) -> Model:
         del model, past, budget, key
-        return self.table.alone()
+        return self.table
 
 
 class ReadSiblings(AbstractLearner):
@@ -99,6 +99,13 @@ def tuned(
     return Recipe(TUNED, Setting.META, learners, (Amortised(),), source)
 
 
+def table_of(network: TableTransformer | None, *, classes: bool) -> InContextTable:
+    """In-context learning by a network, or by those that come with the package."""
+    if network is None:
+        return TablePFN.pretrained(classes=classes)
+    return InContextTable(network, classes=classes)
+
+
 def standard(
     inputs: int,
     targets: int = 1,
@@ -121,12 +128,8 @@ def standard(
     """
     if too_large(inputs, targets if classes else 0):
         return []
-    table = (
-        TablePFN.pretrained(classes=classes)
-        if network is None
-        else InContextTable(network, classes=classes)
-    )
-    alone, together = ReadAlone(table), ReadSiblings(table)
+    table = table_of(network, classes=classes)
+    alone, together = ReadAlone(table.alone()), ReadSiblings(table)
     source = "Müller et al. 2022, Transformers Can Do Bayesian Inference"
     related = "Multi-Task Bayesian In-Context Learning 2026"
     return [

@@ -12,9 +12,9 @@ from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from ..core import Batch, InputError
 from ..data import Encoding
-from ..meta import InContextTable, InUnits, TablePFN, too_large
+from ..meta import InUnits, too_large
 from ..models import TableTransformer
-from ..recipes.in_context import MOST_ROWS as OF_SIBLING, MOST_SIBLINGS
+from ..recipes.in_context import MOST_ROWS as OF_SIBLING, MOST_SIBLINGS, table_of
 from ._arrays import room
 from ._of_tasks import OfTasks
 
@@ -72,11 +72,7 @@ class InContext(OfTasks):
         count = len(self.tasks_)
         self.rows_ = [_some(inputs[number == i], y[number == i], random) for i in range(count)]
         self.added_: tuple[Any, ...] = ()
-        table = (
-            TablePFN.pretrained(classes=bool(classes))
-            if self.network is None
-            else InContextTable(self.network, classes=bool(classes))
-        )
+        table = table_of(self.network, classes=bool(classes))
         self.table_ = table.alone()
         chosen = np.sort(random.permutation(count)[: self.siblings])
         if count > 1 and len(chosen):

@@ -128,14 +128,14 @@ class RelatedTables(AbstractGroups):
         traits = (strengths[0] * drawn[:, :TRAITS])[task]
         x = inputs(keys[4], len(task), in_size)
         x = x + strengths[1] * traits @ jr.normal(keys[5], (TRAITS, in_size))
-        x = levelled(keys[11], x)[:, jnp.arange(in_size) % count]
+        again = jnp.arange(in_size) % count  # those beyond are the first ones
+        x = levelled(keys[11], x)[:, again]
         roots = jnp.pad(traits, ((0, 0), (0, NODES - TRAITS)))
         causal_x, causal_y = causal(keys[6], len(task), in_size, roots)
         is_causal = jr.bernoulli(keys[7])
         y = mixture(keys[8], jnp.concatenate([x, traits], axis=1))
         y = jnp.where(is_causal, causal_y, y)
-        causal_x = causal_x[:, jnp.arange(in_size) % count]
-        x = jnp.where(is_causal, causal_x, x).reshape(tasks, rows, in_size)
+        x = jnp.where(is_causal, causal_x[:, again], x).reshape(tasks, rows, in_size)
         own = jax.vmap(mixture)(jr.split(keys[9], tasks), x)
         share_key, part_key, column_key, noise_key = jr.split(keys[10], 4)
         part = jr.uniform(part_key)  # of the variance, that the function of all tasks has
